@@ -1,0 +1,24 @@
+"""HTTP as values: what `penstock.wire` speaks and the simulated provider answers. No I/O."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+
+@frozen
+class HttpCall:
+    """A request. `path` is relative to the provider's base URL ("/images/generations"); no credential is in it."""
+
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
+
+
+@frozen
+class HttpReply:
+    """A whole reply, as the simulated provider makes it. Header names in lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = field(default=b"", repr=False)
