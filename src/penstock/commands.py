@@ -64,13 +64,17 @@ class ReadCache:
 
 @frozen
 class WriteCache:
-    """Store a picture under its key; `source` None gives the claim back. No answer. `ttl` is seconds (None: none)."""
+    """Store a picture under its key; `source` None gives only the claim back. No answer. `ttl` is seconds (None: none).
+
+    `claim` names the read that took the lease on the key, which is over with this; `near` is what it is found by.
+    """
 
     key: Key
     source: Ref | None
     meta: Meta | None = None
     ttl: float | None = None
     near: Near | None = None
+    claim: ReadId | None = None
 
 
 @frozen
@@ -109,17 +113,22 @@ class Deliver:
 
 @frozen
 class Finish:
-    """The job's one end."""
+    """The job's one end. Whoever wants the bytes behind its references takes them now: a Release follows.
+
+    `detached`: paid work of it is still out or in hand. The driver keeps the job's request until `Release.handle`.
+    """
 
     job: JobId
     outcome: Outcome
+    detached: bool = False
 
 
 @frozen
 class Release:
-    """Nobody needs these payloads any more. No answer."""
+    """Nobody needs these payloads any more, nor (where given) the request of a job that had left. No answer."""
 
-    refs: tuple[Ref, ...]
+    refs: tuple[Ref, ...] = ()
+    handle: Handle | None = None
 
 
 @frozen

@@ -93,7 +93,7 @@ class Config:
     `store` and `journal` say whether the driver has one. `claims` asks a shared store for leases. `halts`: with no lane
     left that can ever serve a call the engine halts (a batch) instead of failing the call (a service). `queue` bounds
     jobs waiting, `window` is how many unfinished jobs are worth having at a time (0: from the concurrency).
-
+    `read_patience` is seconds to wait for the store.
     `downloads` is how often a URL result is tried, `url_life` how many seconds it is good for.
     """
 

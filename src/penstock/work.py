@@ -107,6 +107,7 @@ class Target:
     divisible: bool = True
     most: int = 10
     gather: str | None = None
+    scope: str = ""
     stream: bool = False
     hedgeable: bool = True
     timeouts: Timeouts = Timeouts()
