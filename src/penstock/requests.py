@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from math import isfinite
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
 from penstock.errors import InvalidRequest
 from penstock.ids import Handle
@@ -21,10 +21,11 @@ MOST = 1_000
 """How many pictures one request may ask for; what a provider takes at a time is another matter (it is split)."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
+_WORDS = ("size", "quality", "background", "moderation", "output_format", "user", "complexity")
 _RESERVED = frozenset({"n", "stream", "partial_images"})
 
 
-def _text(value: str, name: str, longest: int = 200) -> None:
+def _text(value: object, name: str, longest: int = 200) -> None:
     """Refuse what is not a short text that UTF-8 can say."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidRequest(f"{name} must be a text that is not empty", field=name)
@@ -36,17 +37,12 @@ def _text(value: str, name: str, longest: int = 200) -> None:
         raise InvalidRequest(f"{name} holds half of a surrogate pair, which no server can read", field=name) from None
 
 
-def _whole(value: int, name: str, low: int, high: int) -> None:
+def _whole(value: object, name: str, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InvalidRequest(f"{name} must be a whole number from {low} to {high}", field=name)
 
 
-def _word(request: ImageRequest, attribute: Attribute[str | None], value: str | None) -> None:
-    if value is not None:
-        _text(value, attribute.name)
-
-
-def _scalar(name: str, value: Scalar) -> None:
+def _scalar(name: str, value: object) -> None:
     if isinstance(value, str):
         try:
             value.encode()
@@ -72,15 +68,15 @@ class ImageRequest:
 
     prompt: str
     model: str
-    size: str | None = field(default=None, validator=_word)
-    quality: str | None = field(default=None, validator=_word)
+    size: str | None = None
+    quality: str | None = None
     n: int = 1
-    background: str | None = field(default=None, validator=_word)
-    moderation: str | None = field(default=None, validator=_word)
-    output_format: str | None = field(default=None, validator=_word)
+    background: str | None = None
+    moderation: str | None = None
+    output_format: str | None = None
     output_compression: int | None = None
-    user: str | None = field(default=None, validator=_word)
-    complexity: str | None = field(default=None, validator=_word)
+    user: str | None = None
+    complexity: str | None = None
     seed: int | None = None
     extra: tuple[tuple[str, Scalar], ...] = ()
 
@@ -89,6 +85,10 @@ class ImageRequest:
         _text(self.model, "model")
         if not _NAME.fullmatch(self.model):
             raise InvalidRequest("model must be a name of letters, digits and . _ : / @ + -", field="model")
+        for name in _WORDS:
+            value: object = getattr(self, name)
+            if value is not None:
+                _text(value, name)
         _whole(self.n, "n", 1, MOST)
         if self.output_compression is not None:
             _whole(self.output_compression, "output_compression", 0, 100)
