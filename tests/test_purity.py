@@ -107,7 +107,7 @@ def impurities(source: str) -> list[str]:
 
 
 def test_importing_the_core_loads_nothing_that_touches_the_world() -> None:
-    """`import penstock`, then every public module of it, loads no HTTP, async, socket or random module beyond attrs'."""
+    """`import penstock`, then every public module of it, loads no HTTP, async, socket or random module."""
     first, every = loaded()
     assert set() == worldly(first)
     assert set() == worldly(every)
