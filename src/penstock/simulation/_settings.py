@@ -1,0 +1,149 @@
+"""What a simulated provider is told to be: limits, latency, faults."""
+
+from __future__ import annotations
+
+import math
+
+from attrs import Attribute, evolve, field, frozen
+
+
+@frozen
+class Fault:
+    """One way a call can go wrong.
+
+    `status` is that of the reply (0: there is none). `executed`: the picture is made and billed; None: a coin decides.
+    `admitted`: the call passes the rate limits first and takes quota. `slow`: it ends when the picture would have been
+    ready; else soon. `reset`: the connection is torn down. `stalls`: nothing ever comes back. `told`: its reply carries rate headers.
+    """
+
+    status: int = 0
+    executed: bool | None = False
+    admitted: bool = True
+    slow: bool = False
+    reset: bool = False
+    stalls: bool = False
+    told: bool = True
+
+
+FAULTS: dict[str, Fault] = {
+    "refuse_connection": Fault(admitted=False, reset=True),
+    "reset_early": Fault(admitted=False, reset=True),
+    "reset": Fault(executed=True, slow=True, reset=True),
+    "stall": Fault(executed=True, slow=True, stalls=True),
+    "truncated": Fault(status=200, executed=True, slow=True, reset=True),
+    "500": Fault(status=500),
+    "502": Fault(status=502, executed=None, slow=True, told=False),
+    "503": Fault(status=503),
+    "moderation": Fault(status=400),
+}
+"""Every fault by its name in `--faults`."""
+
+ALIASES = {"timeout": "stall"}
+
+
+def parse_faults(text: str) -> tuple[tuple[str, float], ...]:
+    """Read "reset=0.02,500=0.05": probabilities a call. Raises ValueError naming what is wrong and what there is."""
+    pairs: list[tuple[str, float]] = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, _, share = item.partition("=")
+        name = ALIASES.get(name.strip(), name.strip())
+        try:
+            pairs.append((name, float(share)))
+        except ValueError:
+            raise ValueError(f"fault {item!r} is not NAME=PROBABILITY") from None
+    check_faults(tuple(pairs))
+    return tuple(pairs)
+
+
+def check_faults(faults: tuple[tuple[str, float], ...]) -> None:
+    """Raise ValueError for an unknown name, a probability outside 0 to 1, or a sum above 1."""
+    for name, share in faults:
+        if name not in FAULTS:
+            raise ValueError(f"unknown fault {name!r}; there are {', '.join(FAULTS)}")
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"the probability of {name!r} must be between 0 and 1, not {share}")
+    if sum(share for _, share in faults) > 1.0 + 1e-9:
+        raise ValueError("the probabilities of all faults together exceed 1")
+
+
+@frozen
+class ServerLimits:
+    """True limits of one credential: per minute, None where there is none. `concurrency` is calls executing at a time.
+
+    `burst` is how many minutes' worth may be taken at once (1.0: a full minute; 1/60: a second's).
+    """
+
+    rpm: float | None = None
+    tpm: float | None = None
+    ipm: float | None = None
+    concurrency: int | None = None
+    burst: float = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in (("rpm", self.rpm), ("tpm", self.tpm), ("ipm", self.ipm), ("burst", self.burst)):
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name} must be above 0, not {value}")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, not {self.concurrency}")
+
+
+@frozen
+class Latency:
+    """Lognormal seconds from arrival to reply: `median` (by quality where `medians` names it) and `sigma` of the log."""
+
+    median: float = 0.3
+    sigma: float = 0.25
+    medians: tuple[tuple[str, float], ...] = ()
+
+
+@frozen
+class ServerSettings:
+    """A simulated provider. Without limits there are none, and no rate headers.
+
+    `refusal_delay` is seconds until a reply that took no work. `charged_refusals`: a refusal for a rate takes quota,
+    too. `headers` and `hints` say whether rate headers are sent and whether a refusal says how long to wait.
+    `models` None: any model is served. `picture_bytes` pads each picture to at least that size. `epoch` is the Unix
+    time at which `now` is 0. `flagged` is the word that makes a prompt be refused by moderation.
+    """
+
+    limits: ServerLimits = ServerLimits()
+    latency: Latency = Latency()
+    faults: tuple[tuple[str, float], ...] = field(default=())
+    charged_refusals: bool = False
+    refusal_delay: float = 0.01
+    headers: bool = True
+    hints: bool = True
+    models: tuple[str, ...] | None = None
+    picture_bytes: int = 0
+    epoch: float = 0.0
+    flagged: str = "forbidden"
+
+    @faults.validator
+    def _known(self, _attribute: Attribute[tuple[tuple[str, float], ...]], value: tuple[tuple[str, float], ...]) -> None:
+        check_faults(value)
+
+    def faster(self, scale: float) -> ServerSettings:
+        """The same provider as a client sees it whose clock runs `scale` times slower than the provider's.
+
+        Limits a minute grow and latencies shrink by `scale`; what may be taken at once stays the same, so that every
+        figure the provider names (limits, resets, waits) is right in the client's seconds.
+        """
+        if not (scale > 0 and math.isfinite(scale)):
+            raise ValueError(f"the time scale must be above 0, not {scale}")
+        limits, latency = self.limits, self.latency
+        return evolve(
+            self,
+            limits=evolve(
+                limits,
+                rpm=limits.rpm and limits.rpm * scale,
+                tpm=limits.tpm and limits.tpm * scale,
+                ipm=limits.ipm and limits.ipm * scale,
+                burst=limits.burst / scale,
+            ),
+            latency=evolve(
+                latency,
+                median=latency.median / scale,
+                medians=tuple((name, median / scale) for name, median in latency.medians),
+            ),
+            refusal_delay=self.refusal_delay / scale,
+        )

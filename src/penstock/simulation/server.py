@@ -1,0 +1,401 @@
+"""A provider that exists only as a value: it decides like the real one and keeps the truth.
+
+Two doors lead to one decision. `Server.admit` takes figures, for a million jobs in virtual time; `Server.reply` takes an
+HTTP call, asks `admit`, and answers with bytes. Which calls pass, how long they take, what goes wrong and what is billed is decided in
+`Server.admit` alone, when a call arrives: what the client does afterwards changes nothing, so a picture whose client
+left is executed and billed all the same.
+
+No clock and no randomness of its own: `now` is absolute monotonic seconds, the `Random` is handed in.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from hashlib import sha256
+from heapq import heappop, heappush
+from math import exp, inf
+from typing import TYPE_CHECKING, TypedDict
+
+from attrs import evolve, field, frozen
+
+from penstock.readings import Problem
+from penstock.simulation._account import Account, Headers
+from penstock.simulation._books import Books, Line, Request
+from penstock.simulation._settings import (
+    FAULTS,
+    Fault,
+    Latency,
+    ServerLimits,
+    ServerSettings,
+    parse_faults,
+)
+from penstock.work import Demand
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from penstock.http import HttpCall, HttpReply
+
+__all__ = [
+    "CALL_HEADER",
+    "FAULTS",
+    "Admission",
+    "Books",
+    "Fault",
+    "Latency",
+    "Line",
+    "Planned",
+    "Server",
+    "ServerLimits",
+    "ServerSettings",
+    "parse_faults",
+]
+
+CALL_HEADER = "x-penstock-call"
+"""The request header that carries the call id; with the digest of the body it names a request in the books."""
+
+ADMITTED = "admitted"
+
+
+@frozen(slots=False)  # a third cheaper to make, and a million of them are made
+class Admission:
+    """What was decided about one call.
+
+    `verdict` is "admitted", or what refused it: "requests", "tokens", "images", "concurrency", "credential", "credit",
+    "moderation", "invalid". `status` is that of the reply, 0 where none comes. `delay` is seconds until the reply or
+    the fault (`inf`: nothing ever comes). `fault` names an injected fault ("" for none; "truncated" is a 200 that is
+    cut off). `reset`: the connection is then torn down. `billed` is picodollars. `levels` is what is left by quantity
+    (those that have a limit, in the order requests, tokens, images). `hint` is the wait in seconds that a refusal
+    names. `headers` are the rate headers of the reply, `problem` its error.
+    """
+
+    verdict: str
+    status: int
+    delay: float
+    executed: bool
+    billed: int
+    fault: str
+    reset: bool
+    levels: tuple[float, ...]
+    headers: Headers = ()
+    hint: float | None = None
+    problem: Problem | None = None
+
+    @property
+    def admitted(self) -> bool:
+        """Whether it passed the limits."""
+        return self.verdict == ADMITTED
+
+
+@frozen
+class Planned:
+    """What the bytes door answers: after `delay` seconds (`inf`: never) send `reply`, if there is one.
+
+    `cut` is how many bytes of the body to send of a reply that is cut off. `reset`: then tear the connection down.
+    """
+
+    delay: float
+    reply: HttpReply | None
+    reset: bool = False
+    cut: int | None = None
+    admission: Admission | None = field(default=None, repr=False)
+
+
+class CredentialStats(TypedDict):
+    """One credential's truth as JSON, under its fingerprint."""
+
+    executed: int
+    billed: int
+    in_flight: int
+    peak: int
+
+
+class Stats(TypedDict):
+    """The server's truth as JSON. `billed` is picodollars; `repeated` are the requests executed more than once."""
+
+    received: int
+    executed: int
+    pictures: int
+    billed: int
+    rejected: dict[str, int]
+    faults: dict[str, int]
+    in_flight: int
+    peak: int
+    credentials: dict[str, CredentialStats]
+    repeated: dict[str, int]
+    requests: dict[str, Request]
+
+
+class Server:
+    """A simulated provider with OpenAI's limits, headers, errors and habits.
+
+    Any credential that it has not seen is a new one; an empty one is refused. Time that runs backwards is clamped.
+
+    >>> from random import Random
+    >>> server = Server(ServerSettings(limits=ServerLimits(ipm=5)), rng=Random(1))
+    >>> [server.admit("key", Demand(images=1), 0.0, identity=str(i), call=str(i)).status for i in range(6)]
+    [200, 200, 200, 200, 200, 429]
+    """
+
+    def __init__(self, settings: ServerSettings | None = None, *, rng: Random) -> None:
+        self.settings = settings or ServerSettings()
+        self.books = Books()
+        self._rng = rng
+        self._accounts: dict[str, Account] = {}
+        self._now = -inf
+        self._ends: list[tuple[float, int, Account]] = []
+        self._begun = 0
+        self._script: deque[str] = deque()
+        self._faults = _cumulative(self.settings.faults)
+        latency = self.settings.latency
+        self._median, self._sigma, self._medians = latency.median, latency.sigma, dict(latency.medians)
+
+    def admit(
+        self,
+        credential: str,
+        demand: Demand,
+        now: float,
+        *,
+        identity: str,
+        call: str,
+        cost: int = 0,
+        model: str = "",
+        quality: str = "",
+        flagged: bool = False,
+    ) -> Admission:
+        """Decide about one call in figures.
+
+        `identity` names the request and `call` the call in the books, `cost` is what it bills when executed
+        (picodollars), `quality` picks the latency, `flagged` says that moderation will refuse the prompt.
+        """
+        now = self._now = now if now > self._now else self._now
+        if self._ends and self._ends[0][0] <= now:
+            self._retire(now)
+        line = self.books.line(identity, call)
+        fault = self._fault() if self._faults or self._script else ""
+        if fault:
+            self.books.faults[fault] = self.books.faults.get(fault, 0) + 1
+            if not FAULTS[fault].admitted:
+                return Admission("", 0, self.settings.refusal_delay, False, 0, fault, True, ())
+        if not credential:
+            return self._refuse(line, "credential", 401, (), NO_KEY)
+        account = self._accounts.get(credential) or self._account(credential, now)
+        if account.revoked:
+            return self._refuse(line, "credential", 401, (), WRONG_KEY)
+        if account.credit is not None and account.credit <= 0:
+            return self._refuse(line, "credit", 429, (), NO_CREDIT)
+        refused = account.take(demand, now, charged=self.settings.charged_refusals) if account.limited else None
+        headers = account.headers() if account.buckets and self.settings.headers else ()
+        if refused is not None:
+            hints = self.settings.hints
+            problem = refused.problem(model or "the model", hint=hints)
+            told = headers + refused.headers() if hints else headers
+            return self._refuse(line, refused.quantity, 429, told, problem, account.levels())
+        if flagged or fault == "moderation":
+            return self._refuse(line, "moderation", 400, headers, MODERATED, account.levels())
+        return self._execute(line, account, demand, cost, quality, fault, headers)
+
+    def reply(self, call: HttpCall, now: float) -> Planned:
+        """Decide about one HTTP call, and make the bytes of its answer.
+
+        The credential is the bearer token, the identity the SHA-256 of the body, the call id the `x-penstock-call`
+        header.
+        """
+        from penstock.simulation._door import answer
+
+        return answer(self, call, now)
+
+    def set_limits(self, credential: str, limits: ServerLimits, now: float) -> None:
+        """Put other limits into force for one credential; what is executing goes on."""
+        self._account(credential, self._advance(now)).relimit(limits, self._now)
+
+    def set_credit(self, credential: str, credit: int | None, now: float = -inf) -> None:
+        """Give a credential so many picodollars to spend; when they are gone it is told `insufficient_quota`."""
+        self._account(credential, self._advance(now)).credit = credit
+
+    def set_faults(self, faults: tuple[tuple[str, float], ...]) -> None:
+        """Change the probabilities of the faults from now on. Raises ValueError."""
+        self.settings = evolve(self.settings, faults=faults)
+        self._faults = _cumulative(faults)
+
+    def revoke(self, credential: str, now: float = -inf) -> None:
+        """Refuse a credential from now on (401); what is executing goes on."""
+        self._account(credential, self._advance(now)).revoked = True
+
+    def inject(self, *faults: str) -> None:
+        """Say what happens to the next calls, in order of arrival: names of faults, "" for none."""
+        for name in faults:
+            if name and name not in FAULTS:
+                raise ValueError(f"unknown fault {name!r}; there are {', '.join(FAULTS)}")
+        self._script.extend(faults)
+
+    def account(self, credential: str) -> Account | None:
+        """What is known of a credential, None if it was never seen."""
+        return self._accounts.get(credential)
+
+    def settle(self, now: float) -> None:
+        """Let everything end that has ended by `now`, so that `books.in_flight` is of that moment."""
+        self._retire(self._advance(now))
+
+    def invalid(self, credential: str, now: float, identity: str, call: str) -> Headers:
+        """Book a request that cannot be read: it takes one request of the quota. Returns its rate headers."""
+        now = self._advance(now)
+        self.books.reject(self.books.line(identity, call), "invalid")
+        account = self._account(credential, now)
+        account.take(Demand(), now, charged=self.settings.charged_refusals)
+        return account.headers() if self.settings.headers else ()
+
+    def stats(self, now: float | None = None) -> Stats:
+        """The whole truth as JSON. Credentials are shown by fingerprint (12 hex digits of the SHA-256)."""
+        if now is not None:
+            self.settle(now)
+        books = self.books
+        return Stats(
+            received=books.received,
+            executed=books.executed,
+            pictures=books.pictures,
+            billed=books.billed,
+            rejected=dict(books.rejected),
+            faults=dict(books.faults),
+            in_flight=books.in_flight,
+            peak=books.peak,
+            credentials={
+                sha256(name.encode()).hexdigest()[:12]: CredentialStats(
+                    executed=account.executed, billed=account.billed, in_flight=account.in_flight, peak=account.peak
+                )
+                for name, account in self._accounts.items()
+            },
+            repeated=books.repeated(),
+            requests=books.requests(),
+        )
+
+    def _advance(self, now: float) -> float:
+        self._now = max(now, self._now)
+        return self._now
+
+    def _account(self, credential: str, now: float) -> Account:
+        account = self._accounts.get(credential)
+        if account is None:
+            account = self._accounts[credential] = Account.opened(self.settings.limits, now)
+        return account
+
+    def _retire(self, now: float) -> None:
+        ends = self._ends
+        while ends and ends[0][0] <= now:
+            heappop(ends)[2].in_flight -= 1
+            self.books.in_flight -= 1
+
+    def _fault(self) -> str:
+        if self._script:
+            return self._script.popleft()
+        if self._faults:
+            draw = self._rng.random()
+            for bound, name in self._faults:
+                if draw < bound:
+                    return name
+        return ""
+
+    def _latency(self, quality: str) -> float:
+        median = self._medians.get(quality, self._median)
+        return median * exp(self._sigma * self._rng.gauss(0.0, 1.0)) if self._sigma else median
+
+    def _execute(
+        self, line: Line, account: Account, demand: Demand, cost: int, quality: str, name: str, headers: Headers
+    ) -> Admission:
+        if not name:
+            delay = self._latency(quality)
+            self._book(line, account, demand, cost)
+            self._occupy(account, delay)
+            return Admission(ADMITTED, 200, delay, True, cost, "", False, account.levels(), headers)
+        fault = FAULTS[name]
+        executed = self._rng.random() < HALF if fault.executed is None else fault.executed
+        delay = self.settings.refusal_delay
+        if fault.slow:
+            delay = self._latency(quality)
+            self._occupy(account, delay)
+        if executed:
+            self._book(line, account, demand, cost)
+        told = headers if fault.status and fault.told else ()
+        return Admission(
+            ADMITTED,
+            fault.status,
+            inf if fault.stalls else delay,
+            executed,
+            cost if executed else 0,
+            name,
+            fault.reset,
+            account.levels(),
+            told,
+            None,
+            PROBLEMS.get(name),
+        )
+
+    def _book(self, line: Line, account: Account, demand: Demand, cost: int) -> None:
+        books = self.books
+        line.executed += 1
+        line.billed += cost
+        account.executed += 1
+        account.billed += cost
+        if account.credit is not None:
+            account.credit -= cost
+        books.executed += 1
+        books.pictures += demand.images
+        books.billed += cost
+
+    def _occupy(self, account: Account, delay: float) -> None:
+        books = self.books
+        self._begun += 1
+        heappush(self._ends, (self._now + delay, self._begun, account))
+        account.in_flight += 1
+        if account.in_flight > account.peak:
+            account.peak = account.in_flight
+        books.in_flight += 1
+        if books.in_flight > books.peak:
+            books.peak = books.in_flight
+
+    def _refuse(
+        self,
+        line: Line,
+        quantity: str,
+        status: int,
+        headers: Headers,
+        problem: Problem,
+        levels: tuple[float, ...] = (),
+    ) -> Admission:
+        self.books.reject(line, quantity)
+        delay = self.settings.refusal_delay
+        return Admission(quantity, status, delay, False, 0, "", False, levels, headers, problem.hint, problem)
+
+
+def _cumulative(faults: tuple[tuple[str, float], ...]) -> tuple[tuple[float, str], ...]:
+    bounds: list[tuple[float, str]] = []
+    total = 0.0
+    for name, share in faults:
+        total += share
+        bounds.append((total, name))
+    return tuple(bounds)
+
+
+HALF = 0.5
+"""A fair coin."""
+
+NO_KEY = Problem(type="invalid_request_error", message="You didn't provide an API key.")
+WRONG_KEY = Problem(code="invalid_api_key", type="invalid_request_error", message="Incorrect API key provided.")
+NO_CREDIT = Problem(
+    code="insufficient_quota",
+    type="insufficient_quota",
+    message="You exceeded your current quota, please check your plan and billing details.",
+)
+MODERATED = Problem(
+    code="moderation_blocked",
+    type="image_generation_user_error",
+    message="Your request was rejected by the safety system.",
+    stage="input",
+)
+PROBLEMS = {
+    "500": Problem(type="server_error", message="The server had an error while processing your request."),
+    "502": Problem(message="502 Bad Gateway", own=False),
+    "503": Problem(
+        code="server_is_overloaded", type="service_unavailable_error", message="The server is currently overloaded."
+    ),
+}
