@@ -1,0 +1,38 @@
+"""What is known of the world: models, token formulas, prices, limits. Dated data with sources, and questions to it."""
+
+from __future__ import annotations
+
+from penstock.catalog.check import Objection, objection
+from penstock.catalog.lookup import (
+    Ending,
+    Model,
+    ending,
+    estimated_tokens,
+    input_tokens_bound,
+    model,
+    moment,
+    names,
+    output_tokens,
+    rates,
+    tier,
+)
+from penstock.catalog.sizes import GRID, Grid, parse
+
+__all__ = [
+    "GRID",
+    "Ending",
+    "Grid",
+    "Model",
+    "Objection",
+    "ending",
+    "estimated_tokens",
+    "input_tokens_bound",
+    "model",
+    "moment",
+    "names",
+    "objection",
+    "output_tokens",
+    "parse",
+    "rates",
+    "tier",
+]

@@ -1,0 +1,192 @@
+"""What is known of models, prices and limits, with dates and sources. Unknown names are no error: they pass through."""
+
+from __future__ import annotations
+
+from calendar import timegm
+from decimal import Decimal
+from functools import lru_cache
+
+from attrs import frozen
+
+from penstock.catalog import tokens
+from penstock.catalog._load import Json, load, rows, table, text, texts, whole
+from penstock.catalog.tokens import TokenRule
+from penstock.config import Limits
+from penstock.work import Rates, Timeouts
+
+
+@frozen
+class Model:
+    """What a model takes. `parameters` are the optional ones it knows, `always` those that must be said each time.
+
+    `sizes` are the sizes it takes besides "auto"; empty: any that fits the grid (`penstock.catalog.sizes`).
+    `shutdown` is the date (YYYY-MM-DD) after which it is gone, with its `replacements`; `pool` names the rate limit
+    that it shares, `longest` bounds the prompt in characters, `most` the pictures of one call.
+    """
+
+    name: str
+    parameters: tuple[str, ...]
+    always: tuple[str, ...]
+    qualities: tuple[str, ...]
+    formats: tuple[str, ...]
+    backgrounds: tuple[str, ...]
+    complexities: tuple[str, ...]
+    sizes: tuple[str, ...]
+    tokens: TokenRule
+    pool: str
+    snapshots: tuple[str, ...] = ()
+    shutdown: str = ""
+    replacements: tuple[str, ...] = ()
+    longest: int = 32_000
+    most: int = 10
+    timeouts: Timeouts = Timeouts()
+    source: str = ""
+
+
+@frozen
+class Ending:
+    """When a model is shut down (YYYY-MM-DD), and what its provider names instead."""
+
+    shutdown: str
+    replacements: tuple[str, ...]
+
+
+def model(name: str) -> Model | None:
+    """The model that `name` means (a snapshot means its model), or None for one that the catalog does not know."""
+    return _models().get(name)
+
+
+def names() -> tuple[str, ...]:
+    """The models of the catalog that are alive, by name, in its order."""
+    return tuple(dict.fromkeys(entry.name for entry in _models().values()))
+
+
+def ending(name: str) -> Ending | None:
+    """When `name` is or was shut down, where the catalog knows of it; also for models that are long gone."""
+    return _endings().get(name)
+
+
+def rates(dialect: str, name: str, unix: float) -> Rates | None:
+    """Published token prices of a model on the day of `unix` (seconds); None where none is known for that day."""
+    known = model(name)
+    if known is None:
+        return None
+    for since, until, price in _prices().get((dialect, known.name), ()):
+        if since <= unix < until:
+            return price
+    return None
+
+
+def output_tokens(name: str, size: str | None, quality: str | None) -> int | None:
+    """The most output tokens that one picture may take; "auto" and None count as the worst case.
+
+    None for a model whose formula is not published, or that the catalog does not know.
+    """
+    known = model(name)
+    return None if known is None else tokens.bound(known.tokens, size, quality)
+
+
+def estimated_tokens(name: str, size: str | None, quality: str | None) -> int | None:
+    """About how many output tokens one picture takes, at most, also where only measurements exist. None: unknown."""
+    known = model(name)
+    return None if known is None else tokens.estimate(known.tokens, size, quality)
+
+
+def input_tokens_bound(prompt: str) -> int:
+    """The most input tokens that a prompt may take: at most one a byte of UTF-8, and 16 around it."""
+    return 16 + len(prompt.encode())
+
+
+def tier(number: int) -> Limits | None:
+    """The published limits of an account's tier for the image models; None for a tier that has none."""
+    for row in rows(load("tiers.json")["tiers"]):
+        if row["tier"] == number:
+            return Limits(tpm=float(whole(row["tpm"])), ipm=float(whole(row["ipm"])))
+    return None
+
+
+@lru_cache(maxsize=1)
+def _models() -> dict[str, Model]:
+    data = load("models.json")
+    families = table(data["families"])
+    found: dict[str, Model] = {}
+    for row in rows(data["models"]):
+        entry = _model(row, table(families[text(row["family"])]), data)
+        found[entry.name] = entry
+        for snapshot in entry.snapshots:
+            found[snapshot] = entry
+    return found
+
+
+def _model(row: dict[str, Json], family: dict[str, Json], data: dict[str, Json]) -> Model:
+    name = text(row["name"])
+    seconds = table(data["timeouts"])
+    return Model(
+        name=name,
+        parameters=texts(family["parameters"]),
+        always=texts(family["always"]),
+        qualities=texts(family["qualities"]),
+        formats=texts(family["formats"]),
+        backgrounds=texts(family["backgrounds"]),
+        complexities=texts(family.get("complexities")),
+        sizes=() if family["sizes"] == "grid" else texts(family["sizes"]),
+        tokens=tokens.rule(table(family["tokens"])),
+        pool=text(row.get("pool")) or name,
+        snapshots=texts(row.get("snapshots")),
+        shutdown=text(row.get("shutdown")),
+        replacements=texts(row.get("replacements")),
+        longest=whole(table(data["prompt"])["longest"]),
+        most=whole(table(data["most"])["pictures"]),
+        timeouts=Timeouts(_seconds(seconds["connect"]), _seconds(seconds["total"])),
+        source=text(row["source"]),
+    )
+
+
+@lru_cache(maxsize=1)
+def _endings() -> dict[str, Ending]:
+    data = load("models.json")
+    found: dict[str, Ending] = {}
+    for row in rows(data["models"]) + rows(data["gone"]):
+        if row.get("shutdown"):
+            entry = Ending(text(row["shutdown"]), texts(row["replacements"]))
+            for name in (text(row["name"]), *texts(row.get("snapshots"))):
+                found[name] = entry
+    return found
+
+
+@lru_cache(maxsize=1)
+def _prices() -> dict[tuple[str, str], tuple[tuple[float, float, Rates], ...]]:
+    found: dict[tuple[str, str], tuple[tuple[float, float, Rates], ...]] = {}
+    for row in rows(load("prices.json")["prices"]):
+        price = Rates(
+            text=_picodollars(row.get("text")),
+            cached_text=_picodollars(row.get("cached_text")),
+            image=_picodollars(row.get("image")),
+            cached_image=_picodollars(row.get("cached_image")),
+            image_out=_picodollars(row.get("image_out")),
+            text_out=_picodollars(row.get("text_out")),
+            source=text(row["source"]),
+            since=text(row["since"]),
+        )
+        until = moment(text(row["until"])) if row["until"] else float("inf")
+        for name in texts(row["models"]):
+            key = (text(row["dialect"]), name)
+            found[key] = (*found.get(key, ()), (moment(price.since), until, price))
+    return found
+
+
+def moment(date: str) -> float:
+    """The Unix time at which a day (YYYY-MM-DD, UTC) begins."""
+    year, month, day = date.split("-")
+    return float(timegm((int(year), int(month), int(day), 0, 0, 0)))
+
+
+def _picodollars(dollars: Json) -> int | None:
+    """Dollars a million tokens as picodollars a token: the same figure times a million."""
+    return None if dollars is None else int(Decimal(text(dollars)) * 1_000_000)
+
+
+def _seconds(value: Json) -> float:
+    if not isinstance(value, float):
+        raise TypeError("the catalog's data has another shape than its reader")
+    return value

@@ -1,0 +1,175 @@
+"""Turns a request into what decisions need, as figures and digests: `prepare(request, options, config, ...)`.
+
+The whole chain is prepared at once, so that a fallback that cannot be said is refused before the first choice is paid.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from penstock.cache.key import keys
+from penstock.catalog import (
+    Model,
+    ending,
+    estimated_tokens,
+    input_tokens_bound,
+    moment,
+    objection,
+    output_tokens,
+    rates,
+)
+from penstock.catalog import model as lookup
+from penstock.config import Config
+from penstock.ids import Handle
+from penstock.requests import PARAMETERS, ImageRequest, Options, Prepared, Refusal, Said, Scalar
+from penstock.work import Demand, Rates, Target, Timeouts, Work
+
+__all__ = ["Prepared", "Refusal", "prepare"]
+
+NOTICE = 30 * 86_400.0
+"""How long before a model's shutdown its use is warned of, in seconds."""
+
+
+def prepare(
+    request: ImageRequest,
+    options: Options,
+    config: Config,
+    *,
+    handle: Handle,
+    unix: float,
+    provider: str = "default",
+    dialect: str = "openai",
+) -> Prepared | Refusal:
+    """`request` made ready for the engine under `handle`, or what its model (or a fallback's) does not take of it.
+
+    `unix` (seconds) picks the prices of the day. Quotes are upper bounds a picture in picodollars, None where the
+    price or the token formula is not published; demands are tokens and pictures a sample.
+    """
+    chain = ((provider, request.model), *options.fallbacks)
+    targets: list[Target] = []
+    said: list[Said] = []
+    for place, (name, model) in enumerate(chain):
+        asked = request if place == 0 else evolve(request, model=model)
+        made = _Maker(asked, options, name, dialect, unix, lookup(model)).make()
+        if isinstance(made, Refusal):
+            return made if place == 0 else evolve(made, message=f"(fallback {place}: {name}/{model}) {made.message}")
+        targets.append(made[0])
+        said.append(made[1])
+    work = Work(
+        targets=tuple(targets),
+        handle=handle,
+        tenant=options.tenant,
+        tags=options.tags,
+        priority=options.priority,
+        deadline=options.deadline,
+        on_ambiguous=options.on_ambiguous,
+        cache=options.cache,
+        near=options.near and config.near is not None,
+        ttl=options.ttl,
+        screens=options.screens,
+        defer=options.defer,
+    )
+    return Prepared(handle, request, work, tuple(said))
+
+
+@frozen
+class _Maker:
+    """Makes one target of a chain. `known` is None for a model outside the catalog: it is passed on as it is."""
+
+    request: ImageRequest
+    options: Options
+    provider: str
+    dialect: str
+    unix: float
+    known: Model | None
+
+    def make(self) -> tuple[Target, Said] | Refusal:
+        request, options, known = self.request, self.options, self.known
+        if known is not None and (problem := objection(known, request)) is not None:
+            return Refusal(problem.field, f"{problem.field} {problem.message}")
+        parameters = self._parameters()
+        sent = dict(parameters)
+        price = rates(self.dialect, request.model, self.unix)
+        timeouts, hurry = self._timeouts()
+        prompt = input_tokens_bound(request.prompt)
+        most = known.most if known is not None else 10
+        target = Target(
+            provider=self.provider,
+            model=request.model,
+            keys=keys(
+                request,
+                provider=self.provider,
+                dialect=self.dialect,
+                model=request.model,
+                tenant=options.tenant,
+                first=options.sample,
+                samples=request.n,
+            ),
+            demand=Demand(1, 1, prompt + (self._estimate() or 0)),
+            quote=_quote(price, prompt, output_tokens(request.model, request.size, request.quality)),
+            expected=_quote(price, 16 + len(request.prompt.encode()) // 4, self._usual()),
+            rates=price,
+            dialect=self.dialect,
+            pool=known.pool if known is not None else request.model,
+            most=most,
+            timeouts=timeouts,
+            asked=self._asked(sent),
+            warnings=(*self._dropped(sent), *self._ending(), *hurry),
+        )
+        return target, Said(request.model, self.dialect, parameters, most)
+
+    def _parameters(self) -> tuple[tuple[str, Scalar], ...]:
+        """What is sent besides model, prompt and number: what was given, and what this model must be told."""
+        told: list[tuple[str, Scalar]] = []
+        for name in PARAMETERS:
+            value: Scalar = getattr(self.request, name)
+            if self.known is not None:
+                if name not in self.known.parameters:
+                    continue
+                if value is None and name in self.known.always:
+                    value = "auto"
+            if value is not None:
+                told.append((name, value))
+        return (*told, *self.request.extra)
+
+    def _estimate(self) -> int | None:
+        return estimated_tokens(self.request.model, self.request.size, self.request.quality)
+
+    def _usual(self) -> int | None:
+        """Output tokens that are likely: a square megapixel and high quality where the model may choose."""
+        size = "1024x1024" if self.request.size in (None, "auto") else self.request.size
+        quality = "high" if self.request.quality in (None, "auto") else self.request.quality
+        return estimated_tokens(self.request.model, size, quality)
+
+    def _timeouts(self) -> tuple[Timeouts, tuple[str, ...]]:
+        own = self.known.timeouts if self.known is not None else Timeouts()
+        chosen = self.options.timeouts
+        if chosen is None or chosen.total >= own.total:
+            return chosen or own, ()
+        return chosen, (
+            f"a total time-out of {chosen.total:g} s is below the {own.total:g} s of {self.request.model}: "
+            "a picture that is cut off is still paid",
+        )
+
+    def _asked(self, sent: dict[str, Scalar]) -> tuple[tuple[str, str], ...]:
+        seed = self.request.seed
+        return (("seed", str(seed)),) if seed is not None and "seed" not in sent else ()
+
+    def _dropped(self, sent: dict[str, Scalar]) -> tuple[str, ...]:
+        if self.request.seed is None or "seed" in sent:
+            return ()
+        return (f"{self.request.model} knows no seed: it is not sent, and only tells this result from others",)
+
+    def _ending(self) -> tuple[str, ...]:
+        end = ending(self.request.model)
+        if end is None or self.unix < moment(end.shutdown) - NOTICE:
+            return ()
+        verb = "was" if self.unix >= moment(end.shutdown) else "will be"
+        return (f"{self.request.model} {verb} shut down on {end.shutdown}; use {' or '.join(end.replacements)}",)
+
+
+def _quote(price: Rates | None, prompt: int, output: int | None) -> int | None:
+    """Picodollars of one picture, or None where a price or a figure is not known."""
+    if price is None or output is None or price.text is None or price.image_out is None:
+        return None
+    return prompt * price.text + output * price.image_out
