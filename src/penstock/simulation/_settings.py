@@ -13,7 +13,8 @@ class Fault:
 
     `status` is that of the reply (0: there is none). `executed`: the picture is made and billed; None: a coin decides.
     `admitted`: the call passes the rate limits first and takes quota. `slow`: it ends when the picture would have been
-    ready; else soon. `reset`: the connection is torn down. `stalls`: nothing ever comes back. `told`: its reply carries rate headers.
+    ready; else soon. `reset`: the connection is torn down. `stalls`: nothing ever comes back. `told`: its reply carries
+    rate headers.
     """
 
     status: int = 0
@@ -89,7 +90,7 @@ class ServerLimits:
 
 @frozen
 class Latency:
-    """Lognormal seconds from arrival to reply: `median` (by quality where `medians` names it) and `sigma` of the log."""
+    """Lognormal seconds from arrival to reply: `median`, by quality where `medians` names it; `sigma` of the log."""
 
     median: float = 0.3
     sigma: float = 0.25
@@ -119,7 +120,9 @@ class ServerSettings:
     flagged: str = "forbidden"
 
     @faults.validator
-    def _known(self, _attribute: Attribute[tuple[tuple[str, float], ...]], value: tuple[tuple[str, float], ...]) -> None:
+    def _known(
+        self, _attribute: Attribute[tuple[tuple[str, float], ...]], value: tuple[tuple[str, float], ...]
+    ) -> None:
         check_faults(value)
 
     def faster(self, scale: float) -> ServerSettings:

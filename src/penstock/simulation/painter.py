@@ -29,8 +29,9 @@ _MIRROR = bytes(_WATER + min(63, index // 4) for index in range(256))
 
 
 def paint(prompt: str, size: str | None, quality: str | None, seed: int, *, least: int = 0) -> bytes:
-    """Paint a prompt: PNG bytes, exactly `size` ("WIDTHxHEIGHT"; None and "auto": 1024x1024), the same for the same asking.
+    """Paint a prompt: PNG bytes of exactly `size`, the same for the same asking.
 
+    `size` is "WIDTHxHEIGHT"; None and "auto" mean 1024x1024.
     `quality` says how many ridges there are. It is always a PNG, also where a request asks for jpeg or webp: clients
     tell formats by their magic bytes. `least` pads the file to so many bytes with a chunk that decoders skip.
     Raises ValueError for a size that is none.
@@ -97,7 +98,11 @@ def _scene(width: int, height: int, ridges: int, number: int) -> bytes:
     """The IDAT chunk: rows of palette indices. Every shape covers one span of a row, so a row is a few slices."""
     dice = sha256(f"scene {number} {ridges}".encode()).digest()
     shore = height * (5 * 256 + dice[0]) // (8 * 256)
-    disc = (width * (64 + dice[1] // 2) // 256, shore * (64 + dice[2] // 2) // 256, min(width, shore) * (40 + dice[3] // 6) // 512)
+    disc = (
+        width * (64 + dice[1] // 2) // 256,
+        shore * (64 + dice[2] // 2) // 256,
+        min(width, shore) * (40 + dice[3] // 6) // 512,
+    )
     peaks = _peaks(width, shore, ridges, dice[4:])
     rows: list[bytes] = []
     for y in range(shore):

@@ -1,9 +1,9 @@
 """A provider that exists only as a value: it decides like the real one and keeps the truth.
 
-Two doors lead to one decision. `Server.admit` takes figures, for a million jobs in virtual time; `Server.reply` takes an
-HTTP call, asks `admit`, and answers with bytes. Which calls pass, how long they take, what goes wrong and what is billed is decided in
-`Server.admit` alone, when a call arrives: what the client does afterwards changes nothing, so a picture whose client
-left is executed and billed all the same.
+Two doors lead to one decision. `Server.admit` takes figures, for a million jobs in virtual time; `Server.reply` takes
+an HTTP call, asks `admit`, and answers with bytes. Which calls pass, how long they take, what goes wrong and what is
+billed is decided when a call arrives: what the client does afterwards changes nothing, so a picture whose client left
+is executed and billed all the same.
 
 No clock and no randomness of its own: `now` is absolute monotonic seconds, the `Random` is handed in.
 """
@@ -14,116 +14,56 @@ from collections import deque
 from hashlib import sha256
 from heapq import heappop, heappush
 from math import exp, inf
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
+from penstock.http import HttpCall
 from penstock.readings import Problem
 from penstock.simulation._account import Account, Headers
 from penstock.simulation._books import Books, Line, Request
-from penstock.simulation._settings import (
-    FAULTS,
-    Fault,
-    Latency,
-    ServerLimits,
-    ServerSettings,
-    parse_faults,
+from penstock.simulation._settings import FAULTS, Fault, Latency, ServerLimits, ServerSettings, parse_faults
+from penstock.simulation._verdicts import (
+    ADMITTED,
+    CALL_HEADER,
+    MODERATED,
+    NO_CREDIT,
+    NO_KEY,
+    PLAIN,
+    PROBLEMS,
+    WRONG_KEY,
+    Admission,
+    Asked,
+    CredentialStats,
+    Planned,
+    Stats,
 )
 from penstock.work import Demand
 
 if TYPE_CHECKING:
     from random import Random
 
-    from penstock.http import HttpCall, HttpReply
-
 __all__ = [
     "CALL_HEADER",
     "FAULTS",
     "Admission",
+    "Asked",
     "Books",
+    "CredentialStats",
     "Fault",
     "Latency",
     "Line",
     "Planned",
+    "Request",
     "Server",
     "ServerLimits",
     "ServerSettings",
+    "Stats",
     "parse_faults",
 ]
 
-CALL_HEADER = "x-penstock-call"
-"""The request header that carries the call id; with the digest of the body it names a request in the books."""
-
-ADMITTED = "admitted"
-
-
-@frozen(slots=False)  # a third cheaper to make, and a million of them are made
-class Admission:
-    """What was decided about one call.
-
-    `verdict` is "admitted", or what refused it: "requests", "tokens", "images", "concurrency", "credential", "credit",
-    "moderation", "invalid". `status` is that of the reply, 0 where none comes. `delay` is seconds until the reply or
-    the fault (`inf`: nothing ever comes). `fault` names an injected fault ("" for none; "truncated" is a 200 that is
-    cut off). `reset`: the connection is then torn down. `billed` is picodollars. `levels` is what is left by quantity
-    (those that have a limit, in the order requests, tokens, images). `hint` is the wait in seconds that a refusal
-    names. `headers` are the rate headers of the reply, `problem` its error.
-    """
-
-    verdict: str
-    status: int
-    delay: float
-    executed: bool
-    billed: int
-    fault: str
-    reset: bool
-    levels: tuple[float, ...]
-    headers: Headers = ()
-    hint: float | None = None
-    problem: Problem | None = None
-
-    @property
-    def admitted(self) -> bool:
-        """Whether it passed the limits."""
-        return self.verdict == ADMITTED
-
-
-@frozen
-class Planned:
-    """What the bytes door answers: after `delay` seconds (`inf`: never) send `reply`, if there is one.
-
-    `cut` is how many bytes of the body to send of a reply that is cut off. `reset`: then tear the connection down.
-    """
-
-    delay: float
-    reply: HttpReply | None
-    reset: bool = False
-    cut: int | None = None
-    admission: Admission | None = field(default=None, repr=False)
-
-
-class CredentialStats(TypedDict):
-    """One credential's truth as JSON, under its fingerprint."""
-
-    executed: int
-    billed: int
-    in_flight: int
-    peak: int
-
-
-class Stats(TypedDict):
-    """The server's truth as JSON. `billed` is picodollars; `repeated` are the requests executed more than once."""
-
-    received: int
-    executed: int
-    pictures: int
-    billed: int
-    rejected: dict[str, int]
-    faults: dict[str, int]
-    in_flight: int
-    peak: int
-    credentials: dict[str, CredentialStats]
-    repeated: dict[str, int]
-    requests: dict[str, Request]
+HALF = 0.5
+"""A fair coin."""
 
 
 class Server:
@@ -159,41 +99,36 @@ class Server:
         identity: str,
         call: str,
         cost: int = 0,
-        model: str = "",
-        quality: str = "",
-        flagged: bool = False,
+        asked: Asked = PLAIN,
     ) -> Admission:
         """Decide about one call in figures.
 
         `identity` names the request and `call` the call in the books, `cost` is what it bills when executed
-        (picodollars), `quality` picks the latency, `flagged` says that moderation will refuse the prompt.
+        (picodollars), `asked` what else of the request matters.
         """
-        now = self._now = now if now > self._now else self._now
+        now = self._now = now if now > self._now else self._now  # noqa: FURB136 a call of max costs four times as much
         if self._ends and self._ends[0][0] <= now:
             self._retire(now)
         line = self.books.line(identity, call)
         fault = self._fault() if self._faults or self._script else ""
-        if fault:
-            self.books.faults[fault] = self.books.faults.get(fault, 0) + 1
-            if not FAULTS[fault].admitted:
-                return Admission("", 0, self.settings.refusal_delay, False, 0, fault, True, ())
-        if not credential:
-            return self._refuse(line, "credential", 401, (), NO_KEY)
-        account = self._accounts.get(credential) or self._account(credential, now)
-        if account.revoked:
-            return self._refuse(line, "credential", 401, (), WRONG_KEY)
-        if account.credit is not None and account.credit <= 0:
-            return self._refuse(line, "credit", 429, (), NO_CREDIT)
+        if fault and not FAULTS[fault].admitted:
+            return Admission("", 0, self.settings.refusal_delay, executed=False, billed=0, fault=fault, reset=True)
+        account = self._accounts.get(credential)
+        if account is None or account.revoked or account.credit is not None:
+            denied = self._denied(line, credential)
+            if denied is not None:
+                return denied
+            account = self._account(credential, now)
         refused = account.take(demand, now, charged=self.settings.charged_refusals) if account.limited else None
         headers = account.headers() if account.buckets and self.settings.headers else ()
         if refused is not None:
             hints = self.settings.hints
-            problem = refused.problem(model or "the model", hint=hints)
+            problem = refused.problem(asked.model or "the model", hint=hints)
             told = headers + refused.headers() if hints else headers
             return self._refuse(line, refused.quantity, 429, told, problem, account.levels())
-        if flagged or fault == "moderation":
+        if asked.flagged or fault == "moderation":
             return self._refuse(line, "moderation", 400, headers, MODERATED, account.levels())
-        return self._execute(line, account, demand, cost, quality, fault, headers)
+        return self._execute(line, account, demand, cost, asked.quality, fault, headers)
 
     def reply(self, call: HttpCall, now: float) -> Planned:
         """Decide about one HTTP call, and make the bytes of its answer.
@@ -201,7 +136,7 @@ class Server:
         The credential is the bearer token, the identity the SHA-256 of the body, the call id the `x-penstock-call`
         header.
         """
-        from penstock.simulation._door import answer
+        from penstock.simulation._door import answer  # noqa: PLC0415 a run in virtual time needs no bytes
 
         return answer(self, call, now)
 
@@ -237,13 +172,19 @@ class Server:
         """Let everything end that has ended by `now`, so that `books.in_flight` is of that moment."""
         self._retire(self._advance(now))
 
-    def invalid(self, credential: str, now: float, identity: str, call: str) -> Headers:
-        """Book a request that cannot be read: it takes one request of the quota. Returns its rate headers."""
+    def reject(
+        self, credential: str, now: float, *, identity: str, call: str, status: int, problem: Problem
+    ) -> Admission:
+        """Refuse a request that cannot be done as it stands: it still takes one request of the quota."""
         now = self._advance(now)
-        self.books.reject(self.books.line(identity, call), "invalid")
+        line = self.books.line(identity, call)
+        denied = self._denied(line, credential)
+        if denied is not None:
+            return denied
         account = self._account(credential, now)
         account.take(Demand(), now, charged=self.settings.charged_refusals)
-        return account.headers() if self.settings.headers else ()
+        headers = account.headers() if self.settings.headers else ()
+        return self._refuse(line, "invalid", status, headers, problem, account.levels())
 
     def stats(self, now: float | None = None) -> Stats:
         """The whole truth as JSON. Credentials are shown by fingerprint (12 hex digits of the SHA-256)."""
@@ -279,6 +220,16 @@ class Server:
             account = self._accounts[credential] = Account.opened(self.settings.limits, now)
         return account
 
+    def _denied(self, line: Line, credential: str) -> Admission | None:
+        account = self._accounts.get(credential)
+        if not credential:
+            return self._refuse(line, "credential", 401, (), NO_KEY)
+        if account is not None and account.revoked:
+            return self._refuse(line, "credential", 401, (), WRONG_KEY)
+        if account is not None and account.credit is not None and account.credit <= 0:
+            return self._refuse(line, "credit", 429, (), NO_CREDIT)
+        return None
+
     def _retire(self, now: float) -> None:
         ends = self._ends
         while ends and ends[0][0] <= now:
@@ -286,14 +237,15 @@ class Server:
             self.books.in_flight -= 1
 
     def _fault(self) -> str:
+        fault = ""
         if self._script:
-            return self._script.popleft()
-        if self._faults:
+            fault = self._script.popleft()
+        elif self._faults:
             draw = self._rng.random()
-            for bound, name in self._faults:
-                if draw < bound:
-                    return name
-        return ""
+            fault = next((name for bound, name in self._faults if draw < bound), "")
+        if fault:
+            self.books.faults[fault] = self.books.faults.get(fault, 0) + 1
+        return fault
 
     def _latency(self, quality: str) -> float:
         median = self._medians.get(quality, self._median)
@@ -306,7 +258,8 @@ class Server:
             delay = self._latency(quality)
             self._book(line, account, demand, cost)
             self._occupy(account, delay)
-            return Admission(ADMITTED, 200, delay, True, cost, "", False, account.levels(), headers)
+            levels = account.levels()
+            return Admission(ADMITTED, 200, delay, True, cost, "", False, levels, headers)  # noqa: FBT003 the hot path
         fault = FAULTS[name]
         executed = self._rng.random() < HALF if fault.executed is None else fault.executed
         delay = self.settings.refusal_delay
@@ -315,19 +268,17 @@ class Server:
             self._occupy(account, delay)
         if executed:
             self._book(line, account, demand, cost)
-        told = headers if fault.status and fault.told else ()
         return Admission(
             ADMITTED,
             fault.status,
             inf if fault.stalls else delay,
-            executed,
-            cost if executed else 0,
-            name,
-            fault.reset,
-            account.levels(),
-            told,
-            None,
-            PROBLEMS.get(name),
+            executed=executed,
+            billed=cost if executed else 0,
+            fault=name,
+            reset=fault.reset,
+            levels=account.levels(),
+            headers=headers if fault.status and fault.told else (),
+            problem=PROBLEMS.get(name),
         )
 
     def _book(self, line: Line, account: Account, demand: Demand, cost: int) -> None:
@@ -347,10 +298,10 @@ class Server:
         self._begun += 1
         heappush(self._ends, (self._now + delay, self._begun, account))
         account.in_flight += 1
-        if account.in_flight > account.peak:
+        if account.in_flight > account.peak:  # noqa: PLR1730 the hot path
             account.peak = account.in_flight
         books.in_flight += 1
-        if books.in_flight > books.peak:
+        if books.in_flight > books.peak:  # noqa: PLR1730 the hot path
             books.peak = books.in_flight
 
     def _refuse(
@@ -364,7 +315,17 @@ class Server:
     ) -> Admission:
         self.books.reject(line, quantity)
         delay = self.settings.refusal_delay
-        return Admission(quantity, status, delay, False, 0, "", False, levels, headers, problem.hint, problem)
+        return Admission(
+            quantity,
+            status,
+            delay,
+            executed=False,
+            billed=0,
+            levels=levels,
+            headers=headers,
+            hint=problem.hint,
+            problem=problem,
+        )
 
 
 def _cumulative(faults: tuple[tuple[str, float], ...]) -> tuple[tuple[float, str], ...]:
@@ -374,28 +335,3 @@ def _cumulative(faults: tuple[tuple[str, float], ...]) -> tuple[tuple[float, str
         total += share
         bounds.append((total, name))
     return tuple(bounds)
-
-
-HALF = 0.5
-"""A fair coin."""
-
-NO_KEY = Problem(type="invalid_request_error", message="You didn't provide an API key.")
-WRONG_KEY = Problem(code="invalid_api_key", type="invalid_request_error", message="Incorrect API key provided.")
-NO_CREDIT = Problem(
-    code="insufficient_quota",
-    type="insufficient_quota",
-    message="You exceeded your current quota, please check your plan and billing details.",
-)
-MODERATED = Problem(
-    code="moderation_blocked",
-    type="image_generation_user_error",
-    message="Your request was rejected by the safety system.",
-    stage="input",
-)
-PROBLEMS = {
-    "500": Problem(type="server_error", message="The server had an error while processing your request."),
-    "502": Problem(message="502 Bad Gateway", own=False),
-    "503": Problem(
-        code="server_is_overloaded", type="service_unavailable_error", message="The server is currently overloaded."
-    ),
-}
