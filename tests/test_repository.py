@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main, names, summary
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -158,3 +160,17 @@ def test_every_test_says_what_it_claims(path: Path) -> None:
 def test_both_packages_are_typed(folder: str) -> None:
     """Both import packages carry `py.typed`, so that type checkers of users read them."""
     assert (ROOT / folder / "py.typed").is_file()
+
+
+def test_benchmarks_say_what_they_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m benchmarks` lists every benchmark with the first line of its docstring."""
+    assert 0 == main([])
+    listed = capsys.readouterr().out.splitlines()
+    assert names() == [line.split()[0] for line in listed]
+    assert [] == [name for name in names() if not summary(name)]
+
+
+def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is none ends with exit code 2 and says what there is."""
+    assert 2 == main(["no-such"])
+    assert "no benchmark 'no-such'" in capsys.readouterr().err
