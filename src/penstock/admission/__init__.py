@@ -1,0 +1,1 @@
+"""May it go now? Buckets, rate headers, and what refusals teach."""

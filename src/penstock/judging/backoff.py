@@ -1,0 +1,59 @@
+"""How long to wait before the next try."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from penstock.config import Retry
+from penstock.durations import http_date
+from penstock.events import Headers
+from penstock.readings import Problem, Reading
+
+if TYPE_CHECKING:
+    from random import Random
+
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", re.ASCII)
+
+
+def retry_after(headers: Headers, unix: float) -> float | None:
+    """The wait in seconds that a reply asks for, None where it asks for none that can be understood.
+
+    `retry-after-ms` goes before `retry-after`, which is seconds (whole or with a fraction) or an HTTP date, compared
+    with `unix`; a date that is past means 0. Negative, infinite and unreadable figures say nothing.
+    """
+    exact: float | None = None
+    coarse: float | None = None
+    for name, value in headers:
+        if name == "retry-after-ms" and exact is None:
+            figure = _number(value)
+            exact = None if figure is None else figure / 1000.0
+        elif name == "retry-after" and coarse is None:
+            coarse = _number(value)
+            if coarse is None:
+                date = http_date(value.strip())
+                coarse = None if date is None else max(0.0, date - unix)
+    return coarse if exact is None else exact
+
+
+def wait(headers: Headers, reading: Reading | None, tries: int, retry: Retry, rng: Random, unix: float) -> float:
+    """Seconds until the next try after `tries` of them: what the reply asks for, else the hint of its message, whole.
+
+    With neither, exponential backoff with full jitter: evenly within [0, min(cap, base * 2**(tries - 1))].
+    """
+    asked = retry_after(headers, unix)
+    if asked is not None:
+        return asked
+    if isinstance(reading, Problem) and reading.hint is not None and isfinite(reading.hint) and reading.hint >= 0.0:
+        return reading.hint
+    most = min(retry.cap, retry.base * 2.0 ** min(max(tries - 1, 0), 60))
+    return rng.random() * most
+
+
+def _number(text: str) -> float | None:
+    text = text.strip()
+    if not _NUMBER.fullmatch(text):
+        return None
+    figure = float(text)
+    return figure if isfinite(figure) else None

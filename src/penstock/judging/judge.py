@@ -1,0 +1,176 @@
+"""How an ended attempt is judged: four axes, one data table by dialect.
+
+A reply or a failure is first put into a *class* (a word); the tables below say everything else about it. An error's `code`
+speaks before its `type`, and both before the status, because some providers send a quota fault with the type of a rate
+limit and the other way round (OpenAI's error guide, 2026). At the statuses of gateways (408, 502, 504, 52x) and where the
+body is not of the provider's error shape, a word like "server_error" proves nothing: the request may have been executed.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from penstock.events import Failed, Headers, Responded
+from penstock.judging.judgement import Closes, Judgement, Next
+from penstock.readings import Kind, Malformed, Problem, Reached, Success
+from penstock.three import Three
+
+_NO, _MAYBE, _YES = Three.NO, Three.MAYBE, Three.YES
+
+_ROWS = (
+    # what it is, executed, billed (as OpenAI bills: what ran, whether or not anybody took it), quota, next
+    Judgement("ok", _YES, _YES, _YES, Next.NEVER),
+    Judgement("unsent", _NO, _NO, _NO, Next.NOW),
+    Judgement("rate_limited", _NO, _NO, _YES, Next.WAIT, rate=True),
+    Judgement("slow_down", _NO, _NO, _YES, Next.WAIT, rate=True),
+    Judgement("overloaded", _NO, _NO, _YES, Next.WAIT),
+    Judgement("server_error", _NO, _NO, _YES, Next.WAIT),
+    Judgement("conflict", _NO, _NO, _YES, Next.WAIT),
+    Judgement("over_limit", _NO, _NO, _YES, Next.ADAPT, rate=True),
+    Judgement("credential", _NO, _NO, _NO, Next.LANE, Closes.CREDENTIAL),
+    Judgement("quota_exhausted", _NO, _NO, _NO, Next.LANE, Closes.LANE),
+    Judgement("model_not_found", _NO, _NO, _NO, Next.LANE, Closes.LANE),
+    Judgement("forbidden", _NO, _NO, _NO, Next.LANE, Closes.LANE),
+    Judgement("invalid", _NO, _NO, _YES, Next.NEVER),
+    Judgement("moderation", _NO, _NO, _YES, Next.NEVER),
+    Judgement("moderation_output", _YES, _MAYBE, _YES, Next.NEVER),
+    Judgement("uncertain", _MAYBE, _MAYBE, _MAYBE, Next.AMBIGUOUS),
+    Judgement("unreadable", _MAYBE, _MAYBE, _MAYBE, Next.AMBIGUOUS),
+    Judgement("too_large", _YES, _YES, _MAYBE, Next.NEVER),
+    Judgement("aborted", _MAYBE, _MAYBE, _MAYBE, Next.NEVER),
+)
+
+_BILLED: dict[str, dict[str, Three]] = {
+    # where a dialect bills otherwise: OpenRouter only what was delivered, a local server nothing
+    "openrouter": {"moderation_output": _NO, "uncertain": _NO, "aborted": _NO},
+    "local": {row.kind: _NO for row in _ROWS},
+}
+
+
+def _table(dialect: str) -> dict[str, Judgement]:
+    billed = _BILLED.get(dialect, {})
+    return {row.kind: evolve(row, billed=billed.get(row.kind, row.billed)) for row in _ROWS}
+
+
+_OPENAI = _table("openai")
+TABLE: dict[str, dict[str, Judgement]] = {"openai": _OPENAI, **{dialect: _table(dialect) for dialect in _BILLED}}
+"""Every judgement there is: dialect, class, judgement. A dialect that is not listed is judged as "openai"."""
+
+WORDS: dict[str, str] = {
+    # `code` or `type` of an error body, and its class
+    "insufficient_quota": "quota_exhausted",
+    "credit_balance_exhausted": "quota_exhausted",
+    "organization_spend_limit_exceeded": "quota_exhausted",
+    "project_spend_limit_exceeded": "quota_exhausted",
+    "organization_usage_limit_exceeded": "quota_exhausted",
+    "billing_hard_limit_reached": "quota_exhausted",
+    "billing_not_active": "quota_exhausted",
+    "billing_error": "quota_exhausted",
+    "invalid_api_key": "credential",
+    "authentication_error": "credential",
+    "account_deactivated": "credential",
+    "model_not_found": "model_not_found",
+    "moderation_blocked": "moderation",
+    "content_policy_violation": "moderation",
+    "content_filter": "moderation",
+    "contentFilter": "moderation",
+    "rate_limit_exceeded": "rate_limited",
+    "slow_down": "slow_down",
+    "rate_limit_error": "rate_limited",
+    "server_is_overloaded": "overloaded",
+    "overloaded_error": "overloaded",
+    "service_unavailable_error": "overloaded",
+    "server_error": "server_error",
+    "api_error": "server_error",
+    "unknown_parameter": "invalid",
+    "invalid_value": "invalid",
+    "unsupported_parameter": "invalid",
+    "invalid_input_fidelity_model": "invalid",
+    "image_generation_user_error": "invalid",
+    "permission_error": "forbidden",
+}
+
+STATUSES: dict[int, str] = {
+    # the class of an error that no word names; other statuses of 4xx are "invalid", of 5xx and 2xx "uncertain"
+    401: "credential",
+    402: "quota_exhausted",
+    403: "forbidden",
+    408: "uncertain",
+    409: "conflict",
+    429: "rate_limited",
+    500: "server_error",
+    503: "overloaded",
+    529: "overloaded",
+}
+
+_CERTAIN = frozenset({401, 413, 429})
+"""Statuses that mean a refusal, whoever wrote the body."""
+
+_WORDLESS = frozenset({"server_error", "overloaded", "slow_down"})
+"""Classes that promise "not executed" only in the provider's own error reply at an error status of its own."""
+
+
+def judge(fact: Responded | Failed, dialect: str) -> Judgement:
+    """Judge how an attempt ended, under the billing rules of `dialect` ("openai", "openrouter", "local").
+
+    `x-should-retry: false` is obeyed; `true` is not heard: it overrides neither *never* nor the allowance.
+    """
+    table = TABLE.get(dialect, _OPENAI)
+    if isinstance(fact, Failed):
+        return table[_failure(fact)]
+    reading = fact.reading
+    if isinstance(reading, Success):
+        if fact.status < 300:
+            return table["ok" if reading.parts or reading.answer is not None else "unreadable"]
+        verdict = table[_foreign(fact.status)]
+    elif isinstance(reading, Malformed):
+        verdict = table["unreadable" if 200 <= fact.status < 300 else _foreign(fact.status)]
+    else:
+        verdict = table[_problem(fact.status, reading)]
+        if verdict.kind == "moderation_output" and reading.usage is not None and verdict.billed is Three.MAYBE:
+            verdict = evolve(verdict, billed=Three.YES)
+    if verdict.closes is Closes.NOTHING and verdict.next is not Next.NEVER and _refuses_retry(fact.headers):
+        return evolve(verdict, next=Next.NEVER)
+    return verdict
+
+
+def _failure(fact: Failed) -> str:
+    if fact.reached in {Reached.NOTHING, Reached.CONNECTED}:
+        return "unsent"
+    if fact.kind is Kind.ABORTED:
+        return "aborted"
+    return "too_large" if fact.kind is Kind.TOO_LARGE else "uncertain"
+
+
+def _foreign(status: int) -> str:
+    """A body that is not the provider's (a proxy's page): only some refusals are beyond doubt."""
+    return STATUSES.get(status, "invalid") if status in _CERTAIN else "uncertain"
+
+
+def _problem(status: int, problem: Problem) -> str:
+    if not problem.own:
+        return _foreign(status)
+    word = _word(status, problem)
+    limit = problem.limit
+    if word == "rate_limited":
+        over = limit is not None and limit.requested is not None and limit.requested > limit.limit
+        return "over_limit" if over else word
+    if word == "moderation" and (problem.stage == "output" or (problem.stage is None and problem.usage is not None)):
+        return "moderation_output"
+    return word
+
+
+def _word(status: int, problem: Problem) -> str:
+    gateway = status in {408, 502, 504} or 520 <= status <= 528 or status == 530 or status < 400
+    for name in (problem.code, problem.type):
+        word = WORDS.get(name or "")
+        # "invalid_request_error" and the like say less than the status, so the type's turn comes after the code's
+        if word is not None:
+            return "uncertain" if gateway and word in _WORDLESS else word
+    if gateway:
+        return "uncertain"
+    return STATUSES.get(status, "invalid" if status < 500 else "uncertain")
+
+
+def _refuses_retry(headers: Headers) -> bool:
+    return any(name == "x-should-retry" and value.strip().lower() == "false" for name, value in headers)

@@ -1,0 +1,1 @@
+"""What does it cost? Charges from usage, reservations against hard caps; integer picodollars."""

@@ -1,0 +1,201 @@
+"""Reservations and books against hard caps, in integer picodollars.
+
+A share is what one payer of an attempt may have to pay, booked on all its scopes at once. A reservation takes the bounds of
+all shares before anything is sent and ends exactly once. As long as charges stay within their bounds,
+`reserved + charged + maybe <= cap` holds for every scope, however reservations interleave: an excess is booked all the same,
+because it was paid, and what follows has less room.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import define, frozen
+
+from penstock.config import Budget
+from penstock.errors import UsageError
+from penstock.money.balances import NOTHING, RUN, Balance, Balances
+
+__all__ = ["NOTHING", "RUN", "Balance", "Balances", "Fit", "Ledger", "Reservation", "Share"]
+
+
+@frozen
+class Share:
+    """What one payer of an attempt may pay, at most `amount` picodollars (None: unknown), booked on `scopes`.
+
+    "run" is always the first scope; no scope is named twice.
+    """
+
+    scopes: tuple[str, ...]
+    amount: int | None
+
+
+class Fit(Enum):
+    """Whether there is room: now, once enough of what is reserved comes back, never, or unknown for want of a price."""
+
+    NOW = "now"
+    LATER = "later"
+    NEVER = "never"
+    UNKNOWN = "unknown"
+
+
+@define(eq=False)
+class Reservation:
+    """Money set aside for one attempt. Opaque; ended once by `settle`, `void`, `failed` or `maybe`."""
+
+    shares: tuple[Share, ...]
+    ended: bool = False
+
+
+class _Book:
+    __slots__ = ("cap", "charged", "maybe", "refunded", "reserved", "unknown")
+
+    def __init__(self, opening: Balance) -> None:
+        self.cap: int | None = None
+        self.reserved = 0
+        self.charged = opening.charged
+        # what an earlier run left reserved was never ended: it may have been billed
+        self.maybe = opening.maybe + opening.reserved
+        self.refunded = opening.refunded
+        self.unknown = opening.unknown
+
+
+class Ledger:
+    """The books of a run. `opening` carries the sums of earlier runs; what they left reserved counts as maybe."""
+
+    __slots__ = ("_books", "_budget", "_capped", "_run")
+
+    def __init__(self, budget: Budget, opening: Balances = NOTHING) -> None:
+        self._books: dict[str, _Book] = {name: _Book(balance) for name, balance in opening.scopes}
+        self._run = self._book(RUN)
+        self.rebudget(budget)
+
+    def rebudget(self, budget: Budget) -> None:
+        """Go by other caps from now on. What is reserved stays reserved, also above a lower cap."""
+        self._budget = budget
+        for book in self._books.values():
+            book.cap = None
+        for scope, cap in budget.caps:
+            self._book(scope).cap = cap
+        self._capped = bool(budget.caps)
+
+    def fits(self, shares: tuple[Share, ...]) -> Fit:
+        """Whether all shares fit under all caps together. What costs nothing always fits."""
+        if not self._capped:
+            return Fit.NOW
+        if len(shares) == 1 and len(shares[0].scopes) == 1 and shares[0].amount is not None:
+            return self._room(self._books.get(shares[0].scopes[0]), shares[0].amount)
+        wanted: dict[str, int] = {}
+        unknown = False
+        for share in shares:
+            for scope in share.scopes:
+                book = self._books.get(scope)
+                if book is None or book.cap is None:
+                    continue
+                if share.amount is None:
+                    unknown = True
+                else:
+                    wanted[scope] = wanted.get(scope, 0) + share.amount
+        if unknown and not self._budget.unknown:
+            return Fit.UNKNOWN
+        rooms = {self._room(self._books[scope], amount) for scope, amount in wanted.items()}
+        if Fit.NEVER in rooms:
+            return Fit.NEVER
+        return Fit.LATER if Fit.LATER in rooms else Fit.NOW
+
+    def reserve(self, shares: tuple[Share, ...]) -> Reservation:
+        """Set the bounds of all shares aside. Raises UsageError where `fits` is not NOW; nothing has changed then."""
+        if self._capped and self.fits(shares) is not Fit.NOW:
+            raise UsageError("reserved without room: ask fits() first")
+        for share in shares:
+            amount = share.amount
+            if amount is None:
+                continue
+            for scope in share.scopes:
+                self._book(scope).reserved += amount
+        return Reservation(shares)
+
+    def settle(self, reservation: Reservation, charges: tuple[int | None, ...]) -> int:
+        """End a reservation with what was charged, one figure a share (None: unknown); returns the excess over its bounds.
+
+        What was set aside above the charge comes back. A share of unknown charge keeps its bound as maybe.
+        """
+        shares = reservation.shares
+        if len(charges) != len(shares):
+            raise UsageError(f"{len(charges)} charges for {len(shares)} shares")
+        self._end(reservation)
+        excess = 0
+        for share, charge in zip(shares, charges, strict=True):
+            amount = share.amount
+            if charge is None:
+                self._keep(share, unknown=True)
+                continue
+            bound = amount or 0
+            rest = bound - charge
+            for scope in share.scopes:
+                book = self._book(scope)
+                book.reserved -= bound
+                book.charged += charge
+                if rest > 0:
+                    book.refunded += rest
+            if rest < 0 and amount is not None:
+                excess -= rest
+        return excess
+
+    def void(self, reservation: Reservation) -> None:
+        """End a reservation of which nothing was sent: all of it comes back."""
+        self.settle(reservation, (0,) * len(reservation.shares))
+
+    def failed(self, reservation: Reservation, charge: int | None) -> int:
+        """End a reservation without a picture. `charge` (usually 0) is spread evenly over the shares, the remainder on
+        the first; None keeps the bounds as maybe. Returns the excess over the bounds."""
+        count = len(reservation.shares)
+        if charge is None:
+            return self.settle(reservation, (None,) * count)
+        if not count:
+            return self.settle(reservation, ())
+        part, more = divmod(charge, count)
+        return self.settle(reservation, (part + more, *((part,) * (count - 1))))
+
+    def maybe(self, reservation: Reservation) -> None:
+        """End a reservation that may have been billed: its whole bound stays booked, as maybe."""
+        self._end(reservation)
+        for share in reservation.shares:
+            self._keep(share, unknown=share.amount is None)
+
+    def balances(self) -> Balances:
+        """All books as they stand."""
+        return Balances(
+            tuple(
+                (name, Balance(book.reserved, book.charged, book.maybe, book.refunded, book.unknown))
+                for name, book in sorted(self._books.items())
+            )
+        )
+
+    def _keep(self, share: Share, *, unknown: bool) -> None:
+        bound = share.amount or 0
+        for scope in share.scopes:
+            book = self._book(scope)
+            book.reserved -= bound
+            book.maybe += bound
+            book.unknown += unknown
+
+    def _end(self, reservation: Reservation) -> None:
+        if reservation.ended:
+            raise UsageError("this reservation has ended already")
+        reservation.ended = True
+
+    def _book(self, scope: str) -> _Book:
+        book = self._books.get(scope)
+        if book is None:
+            book = self._books[scope] = _Book(Balance())
+        return book
+
+    @staticmethod
+    def _room(book: _Book | None, amount: int) -> Fit:
+        if book is None or book.cap is None or amount == 0:
+            return Fit.NOW
+        gone = book.charged + book.maybe + amount
+        if gone > book.cap:
+            return Fit.NEVER
+        return Fit.NOW if gone + book.reserved <= book.cap else Fit.LATER
