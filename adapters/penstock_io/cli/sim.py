@@ -1,0 +1,88 @@
+"""`penstock sim`: a simulated provider on loopback, until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+
+from penstock.simulation.server import FAULTS, Latency, ServerLimits, ServerSettings, parse_faults
+from penstock_io.simserver import SimServer
+
+EXIT_OK, EXIT_USAGE = 0, 2
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `sim` to a command line; `args.run(args)` then runs it."""
+    parser = subparsers.add_parser(
+        "sim",
+        help="serve a simulated provider on loopback",
+        description=(
+            "Serve a simulated image provider on 127.0.0.1. The first line printed is the base URL; GET /stats at the "
+            "root says what was executed and billed. Any bearer token is a new credential. Without limit options there "
+            "are no limits."
+        ),
+    )
+    add = parser.add_argument
+    add("--port", type=int, default=0, metavar="N", help="port to listen on (default: a free one)")
+    add("--rpm", type=float, metavar="N", help="requests a minute, for each credential")
+    add("--tpm", type=float, metavar="N", help="tokens a minute, for each credential")
+    add("--ipm", type=float, metavar="N", help="images a minute, for each credential")
+    add("--max-concurrency", type=int, metavar="N", help="requests at a time, for each credential")
+    add("--burst", type=float, default=1.0, metavar="MINUTES", help="minutes' worth taken at once (default: 1)")
+    add("--latency", type=float, default=0.3, metavar="SECONDS", help="median seconds a picture (default: 0.3)")
+    add(
+        "--sigma", type=float, default=0.25, metavar="S", help="spread of the latency, of its logarithm (default: 0.25)"
+    )
+    add(
+        "--faults", type=_faults, default=(), metavar="NAME=P,...", help=f"probabilities a call of: {', '.join(FAULTS)}"
+    )
+    add("--charged-refusals", action="store_true", help="a refusal takes quota, too")
+    add("--no-rate-headers", action="store_true", help="send no x-ratelimit headers")
+    add("--seed", type=int, default=0, metavar="N", help="seed of latencies and faults (default: 0)")
+    add("--time-scale", type=float, default=1.0, metavar="X", help="its seconds in one of yours (default: 1)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code (2: an option or the port is no good)."""
+    try:
+        sim = SimServer(_settings(args), args.port, seed=args.seed, time_scale=args.time_scale)
+        asyncio.run(_serve(sim))
+    except (ValueError, OverflowError, OSError) as error:
+        print(f"penstock sim: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    return EXIT_OK
+
+
+def _settings(args: argparse.Namespace) -> ServerSettings:
+    return ServerSettings(
+        limits=ServerLimits(args.rpm, args.tpm, args.ipm, args.max_concurrency, args.burst),
+        latency=Latency(args.latency, args.sigma),
+        faults=args.faults,
+        charged_refusals=args.charged_refusals,
+        headers=not args.no_rate_headers,
+    )
+
+
+def _faults(text: str) -> tuple[tuple[str, float], ...]:
+    try:
+        return parse_faults(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+async def _serve(sim: SimServer) -> None:
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # no signal handlers in the loops of Windows: Ctrl-C raises
+            loop.add_signal_handler(number, ending.set)
+    await sim.start()
+    try:
+        print(sim.base_url, flush=True)
+        await ending.wait()
+    finally:
+        await sim.stop()
