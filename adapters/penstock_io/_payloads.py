@@ -1,8 +1,8 @@
 """Where a driver keeps what never enters the engine: pictures, signed URLs, texts, vectors, each behind a `Ref`.
 
-A reference says where its bytes are: `m:<n>` in memory, `f:<path>` in a file below the root folder, `u:<n>` behind a URL,
-`v:<n>` a vector. Memory references share the bytes object they were made of, so handing out a stored picture a second
-time costs a name, not a copy.
+A reference says where its bytes are: `m:<n>` in memory, `f:<path>` in a file below the root folder, `u:<n>` behind a
+URL, `v:<n>` a vector. Memory references share the bytes object they were made of, so handing out a stored picture a
+second time costs a name, not a copy.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Where the picture data of a reply goes while it arrives: base64 text in, bytes behind a reference out.
 
-Two sinks for the two kinds of room, one object an exchange. Both decode each chunk as it comes, so that the text is never
-whole in memory and the bytes are there once. `pybase64` decodes where it is installed, `binascii` otherwise: the same bytes,
-and the same garbage is refused.
+Two sinks for the two kinds of room, one object an exchange. Both decode each chunk as it comes, so that the text is
+never whole in memory and the bytes are there once. `pybase64` decodes where it is installed, `binascii` otherwise:
+the same bytes, and the same garbage is refused.
 
-A full disk does not lose a paid picture: the file sink takes what it has written back into memory and goes on there; the
-journal then reports the fault, and the engine halts with the bytes still in hand.
+A full disk does not lose a paid picture: the file sink takes what it has written back into memory and goes on there;
+the journal then reports the fault, and the engine halts with the bytes still in hand.
 """
 
 from __future__ import annotations
@@ -17,16 +17,13 @@ from typing import Protocol
 
 from penstock.errors import UsageError
 from penstock.ids import Ref
-from penstock.wire.sink import BadPayload, Stored
+from penstock.wire.sink import HEAD, BadPayload, Stored
 from penstock_io._payloads import TEMPORARY, Payloads
 
 try:
-    import pybase64
+    from pybase64 import b64decode as _b64decode
 except ImportError:  # an extra: seven times cheaper, not another result
-    pybase64 = None  # type: ignore[assignment]
-
-HEAD = 32
-"""How many decoded bytes `Stored.head` holds: enough to know a format by."""
+    _b64decode = None
 
 BLOCK = 1 << 18
 """How many bytes the file sink gathers before it writes."""
@@ -37,7 +34,7 @@ def _decode_plain(text: bytes) -> bytes:
 
 
 def _decode_fast(text: bytes) -> bytes:
-    return pybase64.b64decode(text, validate=True)
+    return _decode_plain(text) if _b64decode is None else _b64decode(text, validate=True)
 
 
 class Decoder:
@@ -46,7 +43,7 @@ class Decoder:
     Raises `BadPayload`. The last four characters are always held back, because only they may hold padding.
     """
 
-    def __init__(self, *, fast: bool = pybase64 is not None) -> None:
+    def __init__(self, *, fast: bool = True) -> None:
         self._decode = _decode_fast if fast else _decode_plain
         self._rest = b""
 
@@ -200,31 +197,39 @@ class _Sink:
         return _Heap(self._payloads)
 
     def begin(self, index: int) -> None:
-        """The data of picture `index` follows."""
-        if self._room is not None:
-            raise UsageError(f"picture {index} begins before the last one ended")
+        """The data of picture `index` follows; what was begun and not ended is forgotten."""
+        del index
+        self._forget()
         self._decoder = Decoder()
         self._head = b""
         self._nbytes = 0
         self._room = self._open()
 
     def write(self, data: bytes | memoryview) -> None:
-        """A piece of base64 text, split anywhere. Raises `BadPayload`."""
-        self._take(self._decoder.feed(data))
+        """A piece of base64 text, split anywhere. Raises `BadPayload`, and forgets the picture then."""
+        try:
+            self._take(self._decoder.feed(data))
+        except BadPayload:
+            self._forget()
+            raise
 
     def end(self) -> Stored:
         """The picture is whole. Raises `BadPayload` for what is not base64, or nothing."""
-        self._take(self._decoder.finish())
-        if not self._nbytes:
-            raise BadPayload("an empty picture")
-        room = self._current()
-        ref = room.close()
+        try:
+            self._take(self._decoder.finish())
+            if self._room is None or not self._nbytes:
+                raise BadPayload("an empty picture")
+            ref = self._room.close()
+        except BadPayload:
+            self._forget()
+            raise
         self._room = None
         self._refs.append(ref)
         return Stored(ref, self._nbytes, self._head)
 
     def url(self, index: int, url: str) -> Ref:
         """Picture `index` is behind a signed URL: the driver keeps it."""
+        del index
         ref = self._payloads.keep_url(url)
         self._refs.append(ref)
         return ref
@@ -235,24 +240,24 @@ class _Sink:
 
     def discard(self) -> None:
         """The exchange failed: forget all of it."""
-        if self._room is not None:
-            self._room.drop()
-            self._room = None
+        self._forget()
         self._payloads.release(tuple(self._refs))
         self._refs.clear()
 
-    def _current(self) -> _Room:
-        if self._room is None:
-            raise UsageError("no picture was begun")
-        return self._room
+    def _forget(self) -> None:
+        if self._room is not None:
+            self._room.drop()
+            self._room = None
 
     def _take(self, data: bytes) -> None:
+        if self._room is None:
+            raise BadPayload("no picture was begun")
         if not data:
             return
         if len(self._head) < HEAD:
             self._head = (self._head + data[:HEAD])[:HEAD]
         self._nbytes += len(data)
-        self._current().write(data)
+        self._room.write(data)
 
 
 class MemorySink(_Sink):

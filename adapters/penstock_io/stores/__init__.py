@@ -16,10 +16,12 @@ Stored = tuple[Meta, bytes | Ref]
 
 @runtime_checkable
 class Store(Protocol):
-    """Pictures by key. `inline`: everything is in memory, so that it may be asked on an event loop."""
+    """Pictures by key."""
 
     @property
-    def inline(self) -> bool: ...
+    def inline(self) -> bool:
+        """Whether it may be asked on an event loop."""
+        ...
 
     def read(self, key: Key) -> Stored | None:
         """The picture of a key, None for a miss."""

@@ -1,0 +1,306 @@
+"""What drivers do not do themselves: stores, journal and hooks behind one synchronous `perform`.
+
+Lookups and writes of the store keep their order; so do records among each other. Records of a batch are gathered into
+one group, because a group costs one commit: nobody has been told of them yet, so a lookup of another key cannot tell
+whether they were written before or after it. Only a lookup or write of a key that a waiting record settles or
+publishes makes the group go first. Releases come last: what was released may still be read a moment longer, and never
+a moment less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from penstock.commands import Command, Consult, Notice, Notify, ReadCache, Record, Release, Warned, WriteCache
+from penstock.entries import Owed, Published, Settled
+from penstock.errors import UsageError
+from penstock.events import CacheRead, Consulted, Event, Found, Hit, Miss, Recorded
+from penstock.ids import Handle, Key, Ref
+from penstock.outcomes import Meta
+from penstock.readings import Answer, Fault, Vector, Verdict
+from penstock_io._payloads import Payloads
+from penstock_io.journal import Journal
+from penstock_io.stores import Marking, Near, Store
+
+if TYPE_CHECKING:
+    from penstock.requests import ImageRequest
+
+
+@frozen
+class Question:
+    """What a hook is asked: the request, and the pictures to be judged (none: its prompt is)."""
+
+    hook: str
+    request: ImageRequest | None = field(default=None, repr=False)
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+Hook = Callable[[Question], "Verdict | Vector | Answer | Sequence[float]"]
+"""A function of the user's, called on a thread. An embedder may answer with the numbers themselves."""
+
+
+def _no_request(handle: Handle) -> ImageRequest | None:
+    del handle
+    return None
+
+
+def _unheard(notice: Notice) -> None:
+    del notice
+
+
+class Performer:
+    """Performs ReadCache, WriteCache, Record, Release and Notify in order, and asks hooks.
+
+    `requests` says which request is behind a handle, `notices` hears what is notified, `clock` gives absolute monotonic
+    seconds. What a store, a hook or the journal's disk did becomes a value: a miss with a fault, a Fault, a recorded
+    fault.
+    """
+
+    def __init__(
+        self,
+        store: Store | None,
+        journal: Journal | None,
+        hooks: Mapping[str, Hook] | None,
+        payloads: Payloads,
+        clock: Callable[[], float] = monotonic,
+        *,
+        requests: Callable[[Handle], ImageRequest | None] = _no_request,
+        notices: Callable[[Notice], object] = _unheard,
+    ) -> None:
+        if journal is not None and journal.payloads is not payloads:
+            raise UsageError("a performer with a journal uses the journal's payloads")
+        self._store = store
+        self._journal = journal
+        self._hooks: Mapping[str, Hook] = {} if hooks is None else hooks
+        self._payloads = payloads
+        self._clock = clock
+        self._requests = requests
+        self._notices = notices
+
+    @property
+    def inline(self) -> bool:
+        """Everything is in memory: `perform` may run on an event loop."""
+        return self._journal is None and self._payloads.root is None and (self._store is None or self._store.inline)
+
+    def perform(self, batch: Sequence[Command]) -> list[Event]:
+        """Perform commands; the answers come in the order of the commands that have one.
+
+        Raises `UsageError` for Send, Abort, Deliver, Finish and Consult, before anything was done.
+        """
+        check(batch)
+        answers: dict[int, Event] = {}
+        group = _Group()
+        released: list[Ref] = []
+        for place, command in enumerate(batch):
+            match command:
+                case Record():
+                    group.add(place, command)
+                case ReadCache():
+                    self._write(group, answers, command.keys)
+                    answers[place] = self._read(command)
+                case WriteCache():
+                    self._write(group, answers, (command.key,))
+                    self._keep(command)
+                case Release():
+                    released.extend(command.refs)
+                case Notify():
+                    self._tell(command.notice)
+                case _:
+                    continue  # refused above
+        self._write(group, answers, None)
+        self._release(released)
+        return [answers[place] for place in sorted(answers)]
+
+    def consult(self, command: Consult) -> Consulted:
+        """Ask a hook. It may take long: run this on a thread of a pool."""
+        hook = self._hooks.get(command.hook)
+        if hook is None:
+            return Consulted(command.question, Fault(f"no hook {command.hook!r}"))
+        try:
+            pictures = tuple(self._payloads.read(ref) for ref in command.subject.refs)
+            answer = hook(Question(command.hook, self._requests(command.subject.handle), pictures))
+            if not isinstance(answer, Verdict | Vector | Answer):
+                answer = Vector(self._payloads.keep_vector(tuple(map(float, answer))))
+        except Exception as fault:  # noqa: BLE001  # whatever a user's function raises is its answer
+            return Consulted(command.question, Fault(_said(f"hook {command.hook}", fault)))
+        return Consulted(command.question, answer)
+
+    def close(self) -> None:
+        """Make durable what still waits with the journal. Raises `OSError`, `sqlite3.Error`."""
+        if self._journal is not None:
+            self._journal.flush()
+
+    def _write(self, group: _Group, answers: dict[int, Event], keys: tuple[Key, ...] | None) -> None:
+        """Write the waiting records, if one of them touches one of `keys` (None: in any case)."""
+        records = group.take() if keys is None or not group.touched.isdisjoint(keys) else []
+        if not records:
+            return
+        if self._journal is None:
+            for place, command in records:
+                answers[place] = Recorded(command.record, fault="there is no journal")
+            return
+        written = self._journal.append([command.entry for _, command in records])
+        for (place, command), one in zip(records, written, strict=True):
+            answers[place] = Recorded(command.record, one.files, one.fault)
+
+    def _read(self, command: ReadCache) -> CacheRead:
+        if command.near is not None:
+            return self._read_near(command)
+        return CacheRead(command.read, tuple(self._find(key, claim=command.claim) for key in command.keys))
+
+    def _find(self, key: Key, *, claim: bool) -> Found:
+        if self._store is None:
+            return Miss(claim)
+        try:
+            found = self._store.read(key)
+            return Miss(claim) if found is None else Hit(found[0], self._ref(found[1]))
+        except Exception as fault:  # noqa: BLE001  # a third party's store may raise anything; it is then a miss
+            return Miss(claim, _said("store", fault))
+
+    def _read_near(self, command: ReadCache) -> CacheRead:
+        near, store = command.near, self._store
+        if near is None or not isinstance(store, Near):
+            return CacheRead(command.read, (Miss(),))
+        try:
+            found = store.near(near.scope, self._payloads.vector(near.vector), near.threshold)
+        except Exception as fault:  # noqa: BLE001  # a third party's store may raise anything; it is then a miss
+            return CacheRead(command.read, (Miss(fault=_said("store", fault)),))
+        if found is None:
+            return CacheRead(command.read, (Miss(),))
+        meta, data, score = found
+        return CacheRead(command.read, (Hit(meta, self._ref(data)),), score)
+
+    def _ref(self, data: bytes | Ref) -> Ref:
+        return self._payloads.keep(data) if isinstance(data, bytes) else data
+
+    def _keep(self, command: WriteCache) -> None:
+        store, source = self._store, command.source
+        if store is None or source is None:
+            return  # giving a claim back means nothing to a store of this process alone
+        meta = Meta() if command.meta is None else command.meta
+        try:
+            if not (isinstance(store, Marking) and store.mark(command.key, meta, source)):
+                store.write(command.key, meta, self._payloads.read(source), command.ttl)
+            if command.near is not None and isinstance(store, Near):
+                store.place(command.key, command.near.scope, self._payloads.vector(command.near.vector))
+        except Exception as fault:  # noqa: BLE001  # a third party's store may raise anything; it is then not stored
+            self._tell(Warned("store", _said("store", fault)))
+
+    def _tell(self, notice: Notice) -> None:
+        with suppress(Exception):  # a subscriber's fault is its own
+            self._notices(notice)
+
+    def _release(self, refs: list[Ref]) -> None:
+        if self._journal is not None:
+            self._journal.release(refs)
+        else:
+            self._payloads.release(tuple(refs))
+
+
+def check(commands: Sequence[Command]) -> None:
+    """Raise `UsageError` for a command that is the driver's own to perform."""
+    for command in commands:
+        if not isinstance(command, ReadCache | WriteCache | Record | Release | Notify):
+            raise UsageError(f"{type(command).__name__} is not performed here")
+
+
+def _faulted(command: ReadCache | Record, said: str) -> Event:
+    if isinstance(command, Record):
+        return Recorded(command.record, fault=said)
+    return CacheRead(command.read, tuple(Miss(fault=said) for _ in command.keys or ("",)))
+
+
+class _Group:
+    """Records that wait to be written together, and the keys that they settle or publish."""
+
+    def __init__(self) -> None:
+        self.touched: set[Key] = set()
+        self._records: list[tuple[int, Record]] = []
+
+    def add(self, place: int, command: Record) -> None:
+        self._records.append((place, command))
+        if isinstance(command.entry, Settled | Owed | Published):
+            self.touched.update(command.entry.keys)
+
+    def take(self) -> list[tuple[int, Record]]:
+        taken, self._records = self._records, []
+        self.touched.clear()
+        return taken
+
+
+def _said(who: str, fault: Exception) -> str:
+    """One line about a fault. Its own words may hold a payload or a secret, so only an OSError's are repeated."""
+    words = fault.strerror if isinstance(fault, OSError) else None
+    return f"{who}: {type(fault).__name__}" + (f": {words}" if words else "")
+
+
+Done = Callable[[list[Event]], object]
+"""Hears the answers to commands, on the worker's thread; posts them to the owner and returns at once."""
+
+
+class Worker:
+    """One ordered thread for a performer. What piled up while a group was being written is the next group.
+
+    The thread outlives whatever goes wrong: commands that could not be performed are answered with the fault, and what
+    `done` raised is raised by `close`.
+    """
+
+    def __init__(self, performer: Performer) -> None:
+        self._performer = performer
+        self._queue: SimpleQueue[tuple[Sequence[Command], Done] | None] = SimpleQueue()
+        self._fault: Exception | None = None
+        self._thread = Thread(target=self._run, name="penstock-perform", daemon=True)
+        self._thread.start()
+
+    def submit(self, commands: Sequence[Command], done: Done) -> None:
+        """Perform commands after all earlier ones. `done` is called once with their answers, also with none.
+
+        Raises `UsageError` for commands that a performer does not perform.
+        """
+        check(commands)
+        self._queue.put((commands, done))
+
+    def close(self) -> None:
+        """Wait for what was submitted, then end the thread. A second time does nothing."""
+        self._queue.put(None)
+        self._thread.join()
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            work, going = self._collect()
+            events = iter(self._perform([command for commands, _ in work for command in commands]))
+            for commands, done in work:
+                mine = [next(events) for command in commands if isinstance(command, ReadCache | Record)]
+                try:
+                    done(mine)
+                except Exception as fault:  # noqa: BLE001  # a closed loop must not end the thread of the others
+                    self._fault = fault
+
+    def _perform(self, commands: list[Command]) -> list[Event]:
+        try:
+            return self._performer.perform(commands)
+        except Exception as fault:  # noqa: BLE001  # an unanswered command would hang its driver for ever
+            said = _said("perform", fault)
+            return [_faulted(c, said) for c in commands if isinstance(c, ReadCache | Record)]
+
+    def _collect(self) -> tuple[list[tuple[Sequence[Command], Done]], bool]:
+        work: list[tuple[Sequence[Command], Done]] = []
+        item = self._queue.get()
+        while item is not None:
+            work.append(item)
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return work, True
+        return work, False

@@ -1,0 +1,20 @@
+"""The durable record of a batch, in SQLite and files; also its store."""
+
+from penstock_io.journal._books import Orphan
+from penstock_io.journal._disk import Disk
+from penstock_io.journal._lock import FolderInUse, JournalError
+from penstock_io.journal._schema import JournalUnusable, NewerJournal
+from penstock_io.journal.journal import Journal, Written
+from penstock_io.journal.store import JournalStore
+
+__all__ = [
+    "Disk",
+    "FolderInUse",
+    "Journal",
+    "JournalError",
+    "JournalStore",
+    "JournalUnusable",
+    "NewerJournal",
+    "Orphan",
+    "Written",
+]

@@ -1,0 +1,289 @@
+"""Entries as rows, and what the rows add up to. Every function runs inside its caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import assert_never
+
+from attrs import asdict, define, frozen
+
+from penstock.entries import Deferred, Entry, Failed, Held, Intent, Lane, Maybe, Owed, Published, Settled, Void
+from penstock.ids import AttemptId, CallId, JobId, Key
+from penstock.money.balances import Balance, Balances
+from penstock.outcomes import Meta
+from penstock.readings import Usage
+from penstock_io.journal._files import File, Shown
+
+_END = """
+INSERT INTO attempts (run, attempt, ending, kind, charge, bound, usage, expires, ended)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run, attempt) DO UPDATE SET ending = excluded.ending, kind = excluded.kind, charge = excluded.charge,
+    bound = excluded.bound, usage = excluded.usage, expires = excluded.expires, ended = excluded.ended
+"""
+_INTENT = """
+INSERT INTO attempts (run, attempt, call, purpose, operation, credential, model, keys, parts, scopes, quote, begun)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, attempt) DO NOTHING
+"""
+_PICTURE = """
+INSERT INTO pictures (key, file, format, nbytes, charge, settled) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET file = excluded.file, size = '', format = excluded.format, nbytes = excluded.nbytes,
+    charge = excluded.charge, settled = excluded.settled, policy = '', passed = 1 WHERE file != excluded.file
+"""
+_OPEN = """
+SELECT run, attempt, call, purpose, operation, credential, model, keys, parts, scopes, quote, begun,
+    ending, charge, expires
+FROM attempts WHERE (ending IS NULL OR ending = 'owed') AND run < ? ORDER BY run, attempt
+"""
+
+Parts = tuple[tuple[JobId, tuple[int, ...]], ...]
+
+
+@frozen
+class Orphan:
+    """An intent of an earlier run that has no end. Money in picodollars, times in Unix seconds.
+
+    `due`: it was charged (`charge`), and its pictures were to be downloaded before `expires`.
+    """
+
+    run: int
+    attempt: AttemptId
+    call: CallId
+    purpose: str
+    operation: str
+    lane: Lane
+    keys: tuple[Key, ...]
+    parts: Parts
+    scopes: tuple[tuple[str, ...], ...]
+    quote: int | None
+    at: float
+    due: bool = False
+    charge: int | None = None
+    expires: float | None = None
+
+
+@define
+class _Sums:
+    charged: int = 0
+    maybe: int = 0
+    unknown: int = 0
+
+
+def record(
+    db: sqlite3.Connection, run: int, entry: Entry, held: Sequence[File | None], shown: Sequence[Shown | None]
+) -> None:
+    """Write one entry. `held` are the files of a Settled or Owed, `shown` those of a Published, in its order."""
+    match entry:
+        case Intent():
+            _begin(db, run, entry)
+        case Owed():
+            _end(
+                db, run, entry.attempt, "owed", entry.at, charge=entry.charge, usage=entry.usage, expires=entry.expires
+            )
+            _settle(db, entry, held)
+        case Settled():
+            _end(db, run, entry.attempt, "settled", entry.at, charge=entry.charge, usage=entry.usage)
+            _settle(db, entry, held)
+        case Published():
+            _publish(db, run, entry, shown)
+        case Held():
+            row = (run, entry.job, json.dumps(entry.keys), _text(entry.policy), _text(entry.reason), entry.at)
+            db.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?, ?)", row)
+        case Void():
+            _end(db, run, entry.attempt, "void", entry.at, kind=entry.reason)
+        case Failed():
+            _end(db, run, entry.attempt, "failed", entry.at, kind=entry.kind, charge=entry.charge)
+        case Maybe():
+            _end(db, run, entry.attempt, "maybe", entry.at, kind=entry.kind, bound=entry.bound)
+        case Deferred():
+            put_off = (run, entry.job, json.dumps(entry.keys), _text(entry.reason), entry.at)
+            db.execute("INSERT OR REPLACE INTO deferred VALUES (?, ?, ?, ?, ?)", put_off)
+        case _:
+            assert_never(entry)
+
+
+def _begin(db: sqlite3.Connection, run: int, entry: Intent) -> None:
+    db.execute(
+        _INTENT,
+        (
+            run,
+            entry.attempt,
+            entry.call,
+            entry.purpose.value,
+            entry.operation,
+            entry.lane.credential,
+            entry.lane.model,
+            json.dumps(entry.keys),
+            json.dumps(entry.parts),
+            json.dumps(entry.scopes),
+            entry.quote,
+            entry.at,
+        ),
+    )
+
+
+def _end(
+    db: sqlite3.Connection,
+    run: int,
+    attempt: AttemptId,
+    ending: str,
+    at: float,
+    *,
+    kind: str = "",
+    charge: int | None = None,
+    bound: int | None = None,
+    usage: Usage | None = None,
+    expires: float | None = None,
+) -> None:
+    said = None if usage is None else json.dumps(asdict(usage))
+    db.execute(_END, (run, attempt, ending, _text(kind), charge, bound, said, expires, at))
+
+
+def _settle(db: sqlite3.Connection, entry: Settled | Owed, held: Sequence[File | None]) -> None:
+    shares = spread(entry.charge, len(entry.keys))
+    for key, file, share in zip(entry.keys, held, shares, strict=True):
+        if file is not None:
+            add_picture(db, key, file, share, entry.at)
+
+
+def _publish(db: sqlite3.Connection, run: int, entry: Published, shown: Sequence[Shown | None]) -> None:
+    for place, (key, one) in enumerate(zip(entry.keys, shown, strict=True)):
+        if one is None:
+            continue
+        row = (run, entry.job, place, key, one.file.name, one.source, entry.at)
+        db.execute("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        db.execute("UPDATE pictures SET file = ? WHERE key = ? AND file = ?", (one.file.name, key, one.source))
+        new = (key, one.file.name, one.file.format, one.file.nbytes, None, entry.at)
+        db.execute(
+            "INSERT OR IGNORE INTO pictures (key, file, format, nbytes, charge, settled) VALUES (?, ?, ?, ?, ?, ?)", new
+        )
+
+
+def add_picture(db: sqlite3.Connection, key: Key, file: File, charge: int | None, at: float) -> None:
+    """A paid picture by its key, in place of an older one; the same one again changes nothing."""
+    db.execute(_PICTURE, (key, file.name, file.format, file.nbytes, charge, at))
+
+
+def mark(db: sqlite3.Connection, key: Key, meta: Meta) -> None:
+    """Note what else is known of a picture."""
+    db.execute(
+        "UPDATE pictures SET size = ?, policy = ?, passed = ? WHERE key = ?", (meta.size, meta.policy, meta.passed, key)
+    )
+
+
+def picture(db: sqlite3.Connection, key: Key) -> tuple[str, Meta] | None:
+    """The file of a key and what is known of it."""
+    row = db.execute(
+        "SELECT file, size, format, nbytes, charge, settled, policy, passed FROM pictures WHERE key = ?", (key,)
+    ).fetchone()
+    if row is None:
+        return None
+    file, size, name, nbytes, charge, settled, policy, passed = row
+    return file, Meta(size, name, nbytes, charge, settled, policy, bool(passed))
+
+
+def superfluous(db: sqlite3.Connection, file: str) -> bool:
+    """Whether a held name was published and nobody looks for its picture under it any more."""
+    if db.execute("SELECT 1 FROM published WHERE source = ? LIMIT 1", (file,)).fetchone() is None:
+        return False
+    return db.execute("SELECT 1 FROM pictures WHERE file = ? LIMIT 1", (file,)).fetchone() is None
+
+
+def orphans(db: sqlite3.Connection, run: int) -> list[Orphan]:
+    """The intents of runs before `run` that have no end, or whose bytes are still due."""
+    return [
+        Orphan(
+            row[0],
+            AttemptId(row[1]),
+            CallId(row[2] or 0),
+            row[3] or "",
+            row[4] or "",
+            Lane(row[5] or "", row[6] or ""),
+            tuple(map(Key, json.loads(row[7]))),
+            _parts(row[8]),
+            _scopes(row[9]),
+            row[10],
+            row[11] or 0.0,
+            row[12] is not None,
+            row[13],
+            row[14],
+        )
+        for row in db.execute(_OPEN, (run,))
+    ]
+
+
+def resolve(db: sqlite3.Connection, run: int, attempt: AttemptId) -> None:
+    """End an orphan: maybe billed up to its quote, or charged without its bytes if it was charged."""
+    db.execute(
+        "UPDATE attempts SET ending = 'maybe', kind = 'orphan', bound = quote, ended = begun"
+        " WHERE run = ? AND attempt = ? AND ending IS NULL",
+        (run, attempt),
+    )
+    db.execute(
+        "UPDATE attempts SET ending = 'settled', kind = 'lost' WHERE run = ? AND attempt = ? AND ending = 'owed'",
+        (run, attempt),
+    )
+
+
+def balances(db: sqlite3.Connection, run: int) -> Balances:
+    """What is booked by scope. An orphan of a run before `run` counts as maybe billed up to its quote."""
+    books: dict[str, _Sums] = {}
+    query = "SELECT run, parts, scopes, quote, ending, charge, bound FROM attempts WHERE ending IS NOT 'void'"
+    for began, parts, scopes, quote, ending, charge, bound in db.execute(query):
+        if ending is None and began >= run:
+            continue
+        maybe = ending is None or ending == "maybe"
+        amount = (quote if ending is None else bound) if maybe else charge
+        samples = [len(taken) for _, taken in _parts(parts)]
+        for share, names in zip(_shares(amount, samples), _scopes(scopes), strict=True):
+            for name in names:
+                _book(books.setdefault(name, _Sums()), share, maybe=maybe)
+    return Balances(
+        tuple(
+            (name, Balance(charged=sums.charged, maybe=sums.maybe, unknown=sums.unknown))
+            for name, sums in sorted(books.items())
+        )
+    )
+
+
+def _book(sums: _Sums, amount: int | None, *, maybe: bool) -> None:
+    if amount is None:
+        sums.unknown += 1
+    elif maybe:
+        sums.maybe += amount
+    else:
+        sums.charged += amount
+
+
+def spread(amount: int | None, parts: int) -> Sequence[int | None]:
+    """An amount over `parts` pictures in integers, the remainder on the first."""
+    if amount is None or parts == 0:
+        return [None] * parts
+    share, rest = divmod(amount, parts)
+    return [share + rest, *([share] * (parts - 1))]
+
+
+def _shares(amount: int | None, samples: list[int]) -> Sequence[int | None]:
+    pictures = spread(amount, sum(samples))
+    if not pictures:
+        return spread(amount, len(samples))
+    shares: list[int | None] = []
+    at = 0
+    for count in samples:
+        some = pictures[at : at + count]
+        shares.append(None if amount is None else sum(share or 0 for share in some))
+        at += count
+    return shares
+
+
+def _parts(text: str) -> Parts:
+    return tuple((JobId(job), tuple(samples)) for job, samples in json.loads(text))
+
+
+def _scopes(text: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(names) for names in json.loads(text))
+
+
+def _text(said: str) -> str:
+    return said.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,234 @@
+"""The pictures of a folder: durable in `held/` when they are paid, linked to final names in `images/` when shown.
+
+A file has a name that does not begin with `.tmp-` only when its bytes are durable. Names of held files say whose they
+are (run, attempt, digest of the key), so that a picture whose settlement a crash cut off is still found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from attrs import frozen
+
+from penstock.errors import UsageError
+from penstock.ids import AttemptId, Key, Ref
+from penstock_io._payloads import TEMPORARY, Payloads
+from penstock_io.journal._disk import Disk
+
+HELD = "held"
+IMAGES = "images"
+_THREADS = 8
+_LONGEST = 200
+_MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF8", "gif"),
+)
+_EXTENSIONS = {"jpeg": "jpg", "": "bin"}
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+def format_of(head: bytes) -> str:
+    """What the first 32 bytes of a picture say it is: png, jpeg, gif, webp, svg, or ''."""
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    return "svg" if head.lstrip().startswith((b"<svg", b"<?xml")) else ""
+
+
+def extension(name: str) -> str:
+    """The extension of a format, with its dot."""
+    return f".{_EXTENSIONS.get(name, name)}"
+
+
+def check_stem(stem: str) -> str:
+    """A final name without its extension: one component that stays in its folder. Raises `UsageError`."""
+    bad = set('/\\:*?"<>|')
+    if not stem or stem.startswith(".") or any(c in bad or not c.isprintable() for c in stem):
+        raise UsageError(f"not the name of a picture: {stem!r}")
+    if len(stem.encode("utf-8", "replace")) > _LONGEST:
+        raise UsageError(f"a picture's name is longer than {_LONGEST} bytes: {stem[:40]!r}...")
+    return stem
+
+
+@frozen
+class File:
+    """A durable picture: its name below the folder ("held/1-7-0-9c56cc51b374.png"), its format, its length in bytes."""
+
+    name: str
+    format: str
+    nbytes: int
+
+    @property
+    def ref(self) -> Ref:
+        """Its reference."""
+        return Ref(f"f:{self.name}")
+
+
+@frozen
+class Wanted:
+    """Bytes behind `ref` that are to have the name `stem` with the extension of their format."""
+
+    ref: Ref
+    stem: str
+
+
+@frozen
+class Shown:
+    """A picture with its final name: the `file`, and the `source` it was linked from ('' for bytes in memory)."""
+
+    file: File
+    source: str
+
+
+class Files:
+    """The files of one folder. Methods raise `OSError`; whatever was begun then may be asked for again."""
+
+    def __init__(self, folder: Path, disk: Disk, payloads: Payloads) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._payloads = payloads
+        self._moved: dict[Ref, File] = {}
+        self._links = True
+        self._pool: ThreadPoolExecutor | None = None
+        for name in (HELD, IMAGES):
+            (folder / name).mkdir(exist_ok=True)
+        disk.sync_folder(folder)
+
+    def hold(self, wanted: Sequence[Wanted]) -> list[File]:
+        """Make bytes durable in `held/`: files in parallel, one sync of the folder."""
+        files = self._each(self._hold, wanted)
+        if any(file.name.startswith(HELD) for file in files):
+            self._disk.sync_folder(self._folder / HELD)
+        return files
+
+    def show(self, wanted: Sequence[Wanted]) -> list[Shown]:
+        """Give pictures their final names in `images/`: linked, or copied in parallel; one sync of the folder."""
+        if self._links and wanted:
+            shown = [self._show(one) for one in wanted]
+        else:
+            shown = self._each(self._show, wanted)
+        if shown:
+            self._disk.sync_folder(self._folder / IMAGES)
+        return shown
+
+    def recorded(self, refs: Iterable[Ref]) -> None:
+        """These references are settled: nobody will ask for them again."""
+        for ref in refs:
+            self._moved.pop(ref, None)
+
+    def intact(self, name: str, nbytes: int) -> bool:
+        """Whether a file is still there with its length."""
+        try:
+            return (self._folder / name).stat().st_size == nbytes
+        except OSError:
+            return False
+
+    def drop(self, name: str) -> None:
+        """Take a name away."""
+        self._disk.unlink(self._folder / name)
+
+    def held(self) -> list[str]:
+        """The durable names in `held/`."""
+        return [f"{HELD}/{p.name}" for p in (self._folder / HELD).iterdir() if not p.name.startswith(TEMPORARY)]
+
+    def sweep(self) -> None:
+        """Delete the temporary files of earlier runs."""
+        for name in (HELD, IMAGES):
+            for path in (self._folder / name).glob(f"{TEMPORARY}*"):
+                self._disk.unlink(path)
+
+    def look(self, name: str) -> File:
+        """What a durable file is."""
+        path = self._folder / name
+        with path.open("rb") as file:
+            return File(name, format_of(file.read(32)), path.stat().st_size)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def _each(self, work: Callable[[_In], _Out], items: Sequence[_In]) -> list[_Out]:
+        if len(items) < 2:
+            return [work(item) for item in items]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_THREADS, "penstock-files")
+        futures = [self._pool.submit(work, item) for item in items]
+        for future in futures:
+            future.exception()  # all must have ended before any fault is told: nothing writes behind its back
+        return [future.result() for future in futures]
+
+    def _hold(self, wanted: Wanted) -> File:
+        moved = self._moved.get(wanted.ref)
+        if moved is not None:
+            return moved
+        path = self._payloads.path(wanted.ref)
+        if path is not None and not path.name.startswith(TEMPORARY):
+            return self.look(PurePosixPath(wanted.ref[2:]).as_posix())
+        if path is None:
+            data = self._payloads.read(wanted.ref)
+            head, nbytes = data[:32], len(data)
+            path = self._temporary(HELD)
+            self._disk.write(path, data)
+        else:
+            self._disk.sync(path)
+            with path.open("rb") as file:
+                head, nbytes = file.read(32), path.stat().st_size
+        file_format = format_of(head)
+        held = File(f"{HELD}/{wanted.stem}{extension(file_format)}", file_format, nbytes)
+        self._disk.rename(path, self._folder / held.name)
+        self._moved[wanted.ref] = held
+        return held
+
+    def _show(self, wanted: Wanted) -> Shown:
+        moved = self._moved.get(wanted.ref)
+        path = self._folder / moved.name if moved is not None else self._payloads.path(wanted.ref)
+        temporary = self._temporary(IMAGES)
+        if path is None:
+            data = self._payloads.read(wanted.ref)
+            file = File(f"{IMAGES}/{wanted.stem}{extension(format_of(data[:32]))}", format_of(data[:32]), len(data))
+            self._disk.write(temporary, data)
+            source = ""
+        else:
+            source = path.relative_to(self._folder).as_posix()
+            old = self.look(source)
+            file = File(f"{IMAGES}/{wanted.stem}{extension(old.format)}", old.format, old.nbytes)
+            if source == file.name:
+                return Shown(file, source)
+            self._double(path, temporary)
+        self._disk.rename(temporary, self._folder / file.name)
+        self._disk.unlink(temporary)  # renaming one link of a file onto another of its links leaves both
+        return Shown(file, source)
+
+    def _double(self, old: Path, new: Path) -> None:
+        if self._links:
+            try:
+                self._disk.link(old, new)
+            except (OSError, AttributeError, NotImplementedError):
+                self._links = False  # FAT, some network shares: links will not come back
+            else:
+                return
+        self._disk.copy(old, new)
+
+    def _temporary(self, folder: str) -> Path:
+        return self._folder / folder / f"{TEMPORARY}j{self._payloads.number()}"
+
+
+def held_stem(run: int, attempt: AttemptId, place: int, key: Key) -> str:
+    """The name of a paid picture before it is shown."""
+    return f"{run}-{attempt}-{place}-{key_digest(key)}"
+
+
+def key_digest(key: Key) -> str:
+    """Twelve hex digits for a key of any characters."""
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]

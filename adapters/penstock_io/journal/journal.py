@@ -1,0 +1,323 @@
+"""The durable record of a batch: intent before sending, settlement after the bytes are safe.
+
+One group of entries is one step: the pictures are made durable in parallel, each folder that changed is synced once,
+and one commit makes the entries true. Whatever fails takes the whole group back; its files stay where they are,
+without meaning, until the group is written again. So three things hold at every instant, however the process ends: an
+entry that was answered is on the disk; a picture that an entry names is on the disk; nothing is half written.
+
+Rejected: a commit an entry (185 us instead of 4 in a group of 64, and milliseconds on slow disks); pictures inside the
+database (a final name could not be a link); one sync a file in order (a group would wait for the sum, not the longest).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock as Mutex
+from threading import RLock
+from typing import Self
+
+from attrs import frozen
+
+from penstock.entries import Deferred, Entry, Held, Owed, Published, Settled
+from penstock.errors import UsageError
+from penstock.ids import AttemptId, JobId, Key, Ref
+from penstock.money.balances import Balances
+from penstock.outcomes import Meta
+from penstock_io._payloads import Payloads
+from penstock_io.journal import _books
+from penstock_io.journal._books import Orphan
+from penstock_io.journal._disk import Disk
+from penstock_io.journal._files import HELD, File, Files, Shown, Wanted, check_stem, held_stem, key_digest
+from penstock_io.journal._lock import Lock
+from penstock_io.journal._schema import JournalUnusable, begin_run, connect
+
+DATABASE = "journal.sqlite"
+
+
+@frozen
+class Written:
+    """What became of an entry: `files` stand in place of its references, in their order, or a fault took it back."""
+
+    files: tuple[Ref, ...] = ()
+    fault: str | None = None
+
+
+class Journal:
+    """The journal of one folder, held by one process. Use `Journal.open`.
+
+    `run` is the number of this opening: jobs and attempts are numbered within it. `payloads` is the room whose
+    references the entries use; its root is the folder. Methods may be called from several threads; they wait for each
+    other, except `name`, `put_row` and `put_rows`, which never wait for the disk.
+    """
+
+    def __init__(self, folder: Path, payloads: Payloads, disk: Disk, lock: Lock, db: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.payloads = payloads
+        self.run = begin_run(db)
+        self._lock = lock
+        self._db = db
+        self._files = Files(folder, disk, payloads)
+        self._disk_turn = RLock()
+        self._turn = Mutex()
+        self._names: dict[JobId, Mapping[Key, str]] = {}
+        self._rows: dict[str, str] = {}
+        self._marks: dict[Key, Meta] = {}
+        self._sweep()
+
+    @classmethod
+    def open(cls, folder: Path, *, payloads: Payloads | None = None, disk: Disk | None = None) -> Journal:
+        """The journal of a folder, made where there is none.
+
+        Raises `FolderInUse` (its `holder` names the process), `NewerJournal`, and `JournalUnusable` for what the disk
+        or the database says.
+        """
+        payloads = Payloads(folder) if payloads is None else payloads
+        if payloads.root != folder:
+            raise UsageError("the payloads of a journal have its folder as their root")
+        disk = Disk() if disk is None else disk
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = Lock(folder)
+        except OSError as fault:
+            raise JournalUnusable(f"{folder} cannot be used: {fault}") from fault
+        try:
+            db = connect(folder / DATABASE, disk)
+            try:
+                return cls(folder, payloads, disk, lock, db)
+            except BaseException:
+                db.close()
+                raise
+        except (OSError, sqlite3.Error) as fault:
+            lock.close()
+            raise JournalUnusable(f"{folder} cannot be used: {fault}") from fault
+        except BaseException:
+            lock.close()
+            raise
+
+    def close(self) -> None:
+        """Write what still waits and give the folder back. Raises `OSError` or `sqlite3.Error` where that failed."""
+        with self._disk_turn:
+            try:
+                self.flush()
+            finally:
+                self._files.close()
+                self._db.close()
+                self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def name(self, job: JobId, stems: Mapping[Key, str]) -> None:
+        """Say the final names of a job's pictures, by key and without extension, before the job is submitted.
+
+        Keys of all its targets may be named. Pictures without a name are called `<run>-<job>-<place>`. Raises
+        `UsageError` for a name that is not one component of a path.
+        """
+        for stem in stems.values():
+            check_stem(stem)
+        self._names[job] = dict(stems)
+
+    def append(self, entries: Sequence[Entry]) -> list[Written]:
+        """Make entries durable as one group, in order: all of them or, with the same fault for each, none."""
+        with self._disk_turn:
+            try:
+                held, shown = self._make_durable(entries)
+                with self._transaction() as db:
+                    for entry, mine, seen in zip(entries, held, shown, strict=True):
+                        _books.record(db, self.run, entry, mine, seen)
+            except (sqlite3.Error, OSError) as fault:
+                return [Written(fault=_reason(fault))] * len(entries)
+            return [self._written(*group) for group in zip(entries, held, shown, strict=True)]
+
+    def release(self, refs: Sequence[Ref]) -> None:
+        """Nobody needs these any more: held names go that were published, temporary files and memory at once."""
+        self.payloads.release(tuple(refs))
+        with self._disk_turn:
+            for ref in refs:
+                if ref.startswith(f"f:{HELD}/"):
+                    self._drop_superfluous(ref[2:])
+
+    def look_up(self, key: Key) -> tuple[Meta, Ref] | None:
+        """A paid picture whose file is still there with its length. Raises `sqlite3.Error`."""
+        with self._disk_turn:
+            found = _books.picture(self._db, key)
+        if found is None or not self._files.intact(found[0], found[1].nbytes):
+            return None
+        file, meta = found
+        with self._turn:
+            noted = self._marks.get(key, meta)
+        meta = Meta(noted.size, meta.format, meta.nbytes, meta.cost, meta.created, noted.policy, noted.passed)
+        return meta, Ref(f"f:{file}")
+
+    def mark(self, key: Key, meta: Meta) -> None:
+        """Note the size and the verdict of a paid picture; durable with the next group, or `flush`."""
+        with self._turn:
+            self._marks[key] = meta
+
+    def put_row(self, row: str, state: str) -> None:
+        """Keep a caller's own state (JSON text) under a name; durable with the next group, or `flush`."""
+        self.put_rows({row: state})
+
+    def put_rows(self, rows: Mapping[str, str]) -> None:
+        """Keep many. Raises `UsageError` for text that is not Unicode."""
+        for row, state in rows.items():
+            try:
+                (row + state).encode()
+            except UnicodeEncodeError:
+                raise UsageError(f"not Unicode: row {row!r}") from None
+        with self._turn:
+            self._rows.update(rows)
+
+    def rows(self) -> dict[str, str]:
+        """All rows by name, also those that are not durable yet. Raises `sqlite3.Error`."""
+        with self._disk_turn:
+            kept = dict(self._db.execute("SELECT row, state FROM rows").fetchall())
+            with self._turn:
+                return kept | self._rows
+
+    def flush(self) -> None:
+        """Make rows and marks durable now. Raises `sqlite3.Error`."""
+        with self._disk_turn, self._turn:
+            waiting = bool(self._rows or self._marks)
+        if waiting:
+            with self._disk_turn, self._transaction():
+                pass
+
+    def orphans(self) -> list[Orphan]:
+        """Intents of earlier runs that have no end: nobody knows whether they were executed and billed."""
+        with self._disk_turn:
+            return _books.orphans(self._db, self.run)
+
+    def resolve(self, run: int, attempt: AttemptId) -> tuple[Key, ...]:
+        """Book an orphan as maybe billed up to its quote. Raises `sqlite3.Error`, `OSError`.
+
+        A picture of it that was already durable when the crash cut its settlement off is kept: the keys of those.
+        """
+        with self._disk_turn:
+            orphan = next((o for o in self.orphans() if (o.run, o.attempt) == (run, attempt)), None)
+            if orphan is None:
+                return ()
+            found = {key: file for key, file in self._found(orphan).items() if self.look_up(key) is None}
+            with self._transaction() as db:
+                for key, file in found.items():
+                    _books.add_picture(db, key, file, None, orphan.at)
+                _books.resolve(db, run, attempt)
+            return tuple(found)
+
+    def balances(self) -> Balances:
+        """What is booked by scope over all runs, to open the books with. Orphans count as maybe billed.
+
+        The charge of an attempt is spread over its samples in integers, the remainder on the first. Raises
+        `sqlite3.Error`.
+        """
+        with self._disk_turn:
+            return _books.balances(self._db, self.run)
+
+    def _make_durable(self, entries: Sequence[Entry]) -> tuple[list[list[File | None]], list[list[Shown | None]]]:
+        paid = [
+            [self._to_hold(entry, place) for place in range(len(entry.refs))]
+            if isinstance(entry, Settled | Owed)
+            else []
+            for entry in entries
+        ]
+        files = iter(self._files.hold([one for some in paid for one in some if one is not None]))
+        held = [[None if one is None else next(files) for one in some] for some in paid]
+        final = [
+            [self._to_show(entry, place) for place in range(len(entry.refs))] if isinstance(entry, Published) else []
+            for entry in entries
+        ]
+        seen = iter(self._files.show([one for some in final for one in some if one is not None]))
+        shown = [[None if one is None else next(seen) for one in some] for some in final]
+        return held, shown
+
+    def _to_hold(self, entry: Settled | Owed, place: int) -> Wanted | None:
+        ref = entry.refs[place]
+        if not ref or ref.startswith("u:"):
+            return None
+        return Wanted(ref, held_stem(self.run, entry.attempt, place, entry.keys[place]))
+
+    def _to_show(self, entry: Published, place: int) -> Wanted | None:
+        ref = entry.refs[place]
+        if not ref:
+            return None
+        stem = self._names.get(entry.job, {}).get(entry.keys[place])
+        return Wanted(ref, f"{self.run}-{entry.job}-{place}" if stem is None else stem)
+
+    def _written(self, entry: Entry, held: list[File | None], shown: list[Shown | None]) -> Written:
+        match entry:
+            case Settled() | Owed():
+                files = tuple(ref if file is None else file.ref for ref, file in zip(entry.refs, held, strict=True))
+                self._files.recorded(entry.refs)
+                for old, new in zip(entry.refs, files, strict=True):
+                    self.payloads.replace(old, new)
+                return Written(files)
+            case Published():
+                self._names.pop(entry.job, None)
+                return Written(tuple(Ref("") if one is None else one.file.ref for one in shown))
+            case Held() | Deferred():
+                self._names.pop(entry.job, None)
+                return Written(entry.refs if isinstance(entry, Held) else ())
+            case _:
+                return Written()
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection]:
+        """One commit, which takes waiting rows and marks along; whatever is raised inside takes all of it back."""
+        with self._turn:
+            rows, self._rows = self._rows, {}
+            marks, self._marks = self._marks, {}
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?)", rows.items())
+            for key, meta in marks.items():  # before the entries: a verdict on a picture is not one on its successor
+                _books.mark(self._db, key, meta)
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            with self._turn:
+                self._rows = rows | self._rows
+                self._marks = marks | self._marks
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK")
+            except sqlite3.Error:
+                return  # SQLite rolled back by itself, as it does after a full disk
+
+    def _found(self, orphan: Orphan) -> dict[Key, File]:
+        prefix = f"{HELD}/{orphan.run}-{orphan.attempt}-"
+        mine = [name for name in self._files.held() if name.startswith(prefix)]
+        digests = {key_digest(key): key for key in orphan.keys}
+        found: dict[Key, File] = {}
+        for name in mine:
+            key = digests.get(name.rpartition("-")[2].partition(".")[0])
+            if key is not None:
+                found[key] = self._files.look(name)
+        return found
+
+    def _drop_superfluous(self, name: str) -> None:
+        try:
+            if _books.superfluous(self._db, name):
+                self._files.drop(name)
+        except (sqlite3.Error, OSError):
+            return  # the name is taken away when the folder is opened next
+
+    def _sweep(self) -> None:
+        self._files.sweep()
+        for name in self._files.held():
+            self._drop_superfluous(name)
+
+
+def _reason(fault: sqlite3.Error | OSError) -> str:
+    if isinstance(fault, OSError) and fault.strerror:
+        return f"journal: {fault.strerror}" + (f": {fault.filename}" if fault.filename else "")
+    return f"journal: {fault}"

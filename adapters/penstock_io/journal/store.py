@@ -1,0 +1,37 @@
+"""The journal as a store: what a batch has paid for is what it need not buy again."""
+
+from __future__ import annotations
+
+from penstock.ids import Key, Ref
+from penstock.outcomes import Meta
+from penstock_io.journal.journal import Journal
+
+
+class JournalStore:
+    """The pictures of a journal by key. A file that is missing or has another length is a miss.
+
+    Nothing is written here that the journal does not hold: a picture is stored by its settlement.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    @property
+    def inline(self) -> bool:
+        """It asks the disk, so never on an event loop."""
+        return False
+
+    def read(self, key: Key) -> tuple[Meta, Ref] | None:
+        """The picture of a key. Raises `sqlite3.Error`."""
+        return self._journal.look_up(key)
+
+    def mark(self, key: Key, meta: Meta, ref: Ref) -> bool:
+        """Note what is known of a settled picture; its bytes are there."""
+        del ref
+        self._journal.mark(key, meta)
+        return True
+
+    def write(self, key: Key, meta: Meta, data: bytes, ttl: float | None = None) -> None:
+        """Note what is known of a settled picture; its bytes are there, and do not expire."""
+        del data, ttl
+        self._journal.mark(key, meta)
