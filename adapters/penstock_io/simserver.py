@@ -102,7 +102,7 @@ class SimServer:
             self._listener = None
 
     def call(self, ask: Callable[[Server], T]) -> T:
-        """Ask or change the provider between two requests, from any thread: `call(lambda server: server.revoke(key))`."""
+        """Ask or change the provider between two requests, from any thread: `call(lambda server: server.stats())`."""
         loop = self._loop
         if loop is None or not loop.is_running() or _runs_here(loop):
             return ask(self.server)
