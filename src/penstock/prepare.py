@@ -146,10 +146,8 @@ class _Maker:
         chosen = self.options.timeouts
         if chosen is None or chosen.total >= own.total:
             return chosen or own, ()
-        return chosen, (
-            f"a total time-out of {chosen.total:g} s is below the {own.total:g} s of {self.request.model}: "
-            "a picture that is cut off is still paid",
-        )
+        hurry = f"a total time-out of {chosen.total:g} s is below the {own.total:g} s of {self.request.model}"
+        return chosen, (f"{hurry}: a picture that is cut off is still paid",)
 
     def _asked(self, sent: dict[str, Scalar]) -> tuple[tuple[str, str], ...]:
         seed = self.request.seed

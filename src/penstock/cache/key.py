@@ -1,8 +1,9 @@
 """One key a picture: the same for whatever cannot change the picture, another one for whatever can.
 
-A key is the SHA-256 of a canonical JSON text (names sorted, escapes and numbers in one spelling, defaults filled in) and
-of the sample's number. The tenant is part of it, so that tenants never see each other's pictures. Who asks (`user`), how
-urgently and how patiently is not. The prompt enters as it is: to a model, another spelling is another prompt.
+A key is the SHA-256 of a canonical JSON text (names sorted, escapes and numbers in one spelling, defaults filled in)
+and of the sample's number. The tenant is part of it, so that tenants never see each other's pictures. Who asks
+(`user`), how urgently and how patiently is not. The prompt enters as it is: to a model, another spelling is another
+prompt.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Objection:
 
 
 def objection(model: Model, request: ImageRequest) -> Objection | None:
-    """The first thing of `request` that `model` does not take; None where all is well. `n` and `seed` are left aside."""
+    """The first thing of `request` that `model` does not take; None where all is well. `n` and `seed` do not count."""
     if len(request.prompt) > model.longest:
         return Objection("prompt", f"is {len(request.prompt):,} characters; {model.name} takes {model.longest:,}")
     return _unknown(model, request) or _size(model, request) or _words(model, request) or _format(model, request)

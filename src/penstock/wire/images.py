@@ -1,0 +1,139 @@
+"""`POST /images/generations` as the provider hears it: a prepared request becomes an HTTP call, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from penstock.catalog import model as lookup
+from penstock.catalog import objection
+from penstock.errors import InvalidRequest, UsageError
+from penstock.http import HttpCall
+from penstock.readings import Problem
+from penstock.requests import PARAMETERS, ImageRequest, Prepared, Scalar
+
+PATH = "/images/generations"
+MOST = 10
+"""Pictures of one call (OpenAI API reference, create image, 2026-09)."""
+
+_KIND = "invalid_request_error"
+_WHOLE = ("output_compression", "seed")
+
+
+class Undecodable(Exception):
+    """A call that the API answers with an error: its `status`, the `problem`, and the parameter it is about."""
+
+    def __init__(self, status: int, problem: Problem, param: str | None = None) -> None:
+        super().__init__(problem.message)
+        self.status = status
+        self.problem = problem
+        self.param = param
+
+
+def encode(prepared: Prepared, target: int, samples: int) -> HttpCall:
+    """The HTTP call that buys `samples` pictures of `prepared` at its target number `target`; without a credential.
+
+    Raises UsageError for a target that is not there, or more samples than it takes at a time.
+    """
+    if not 0 <= target < len(prepared.said):
+        raise UsageError(f"the request has no target {target}")
+    said = prepared.said[target]
+    if said.dialect != "openai":
+        raise UsageError(f"no way to speak {said.dialect}")
+    if not 1 <= samples <= said.most:
+        raise UsageError(f"{said.model} makes 1 to {said.most} pictures a call, not {samples}")
+    body: dict[str, Scalar] = {"model": said.model, "prompt": prepared.request.prompt, "n": samples}
+    body.update(said.parameters)
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
+
+
+def decode(call: HttpCall) -> ImageRequest:
+    """The request that a call to this endpoint asks for. Raises Undecodable as the API would answer."""
+    if call.method != "POST" or call.path.partition("?")[0] != PATH:
+        raise _refusal(404, f"Unknown request URL: {call.method} {call.path}.", "unknown_url")
+    body = _body(call.body)
+    model, prompt = (_required(body, name) for name in ("model", "prompt"))
+    known = lookup(model)
+    number = body.get("n")
+    if number is not None and (isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST):
+        raise _refusal(400, f"Invalid 'n': expected an integer from 1 to {MOST}.", "invalid_value", "n")
+    if body.get("stream"):
+        raise _refusal(400, "Invalid 'stream': streaming is not supported here.", "invalid_value", "stream")
+    if known is not None and "response_format" in body:
+        raise _unknown("response_format")
+    words = {name: body[name] for name in PARAMETERS if body.get(name) is not None}
+    passed = ("model", "prompt", "n", "stream", *PARAMETERS)
+    extra = {name: value for name, value in body.items() if name not in passed}
+    if known is not None and "seed" in words:
+        raise _unknown("seed")
+    try:
+        request = ImageRequest(
+            prompt=prompt,
+            model=model,
+            n=number if isinstance(number, int) else 1,
+            size=_word(words, "size"),
+            quality=_word(words, "quality"),
+            background=_word(words, "background"),
+            moderation=_word(words, "moderation"),
+            output_format=_word(words, "output_format"),
+            output_compression=_number(words, "output_compression"),
+            user=_word(words, "user"),
+            complexity=_word(words, "complexity"),
+            seed=_number(words, "seed"),
+            extra=tuple((name, _scalar(name, value)) for name, value in extra.items()),
+        )
+    except InvalidRequest as error:
+        raise _refusal(400, f"Invalid value: {error}.", "invalid_value", error.field) from None
+    if known is not None and (wrong := objection(known, request)) is not None:
+        if wrong.unknown:
+            raise _unknown(wrong.field)
+        raise _refusal(400, f"Invalid value: '{wrong.field}' {wrong.message}.", "invalid_value", wrong.field)
+    return request
+
+
+def _body(raw: bytes) -> dict[str, object]:
+    try:
+        body: object = json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise _refusal(400, "We could not parse the JSON body of your request.", None)
+    return body
+
+
+def _required(body: Mapping[str, object], name: str) -> str:
+    value = body.get(name)
+    if value is None or value == "":
+        raise _refusal(400, f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
+    if not isinstance(value, str):
+        raise _refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
+    return value
+
+
+def _word(words: Mapping[str, object], name: str) -> str | None:
+    value = words.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
+    return value
+
+
+def _number(words: Mapping[str, object], name: str) -> int | None:
+    value = words.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise _refusal(400, f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
+    return value
+
+
+def _scalar(name: str, value: object) -> Scalar:
+    if value is not None and not isinstance(value, str | int | float):
+        raise _refusal(400, f"Invalid type for '{name}': expected a plain value.", "invalid_type", name)
+    return value
+
+
+def _unknown(name: str) -> Undecodable:
+    return _refusal(400, f"Unknown parameter: '{name}'.", "unknown_parameter", name)
+
+
+def _refusal(status: int, message: str, code: str | None, param: str | None = None) -> Undecodable:
+    return Undecodable(status, Problem(code=code, type=_KIND, message=message), param)

@@ -1,0 +1,26 @@
+"""Makes a server's text fit to be told: one line, short, and without anything that looks like a key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+MARK = "***"
+_KEY = re.compile(r"\b(?:sk|pk|rk|key|xai|gsk)[-_][A-Za-z0-9*._-]{3,}|\bAIza[A-Za-z0-9_-]{10,}")
+_BEARER = re.compile(r"\b(bearer|api[-_ ]?key|authorization)(\s*[:=]\s*|\s+)(?!\*)[^\s,;\"'<>]+", re.IGNORECASE)
+_WINDOW = 4096
+
+
+def clean(text: str, secrets: Sequence[str], longest: int) -> str:
+    """`text` in one printable line of at most `longest` characters, each of `secrets` and any key in it replaced.
+
+    Only the first 4096 characters are looked at, and the cut comes last: half a secret is never left over.
+    """
+    tail = max((len(secret) for secret in secrets), default=0)
+    line = "".join(char if char.isprintable() else " " for char in text[: _WINDOW + tail])
+    # Longest first: a secret within another would leave the rest of it standing.
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        line = line.replace(secret, MARK)
+    line = _BEARER.sub(rf"\1\2{MARK}", _KEY.sub(MARK, line))
+    whole = line[: len(line) - tail] if len(text) > _WINDOW + tail else line
+    return whole[:longest]

@@ -1,0 +1,142 @@
+"""Where a reply's pictures go while they arrive: the `Sink` that a driver gives, and one that keeps them in memory."""
+
+from __future__ import annotations
+
+from binascii import Error, a2b_base64
+from typing import Protocol
+
+from attrs import frozen
+
+from penstock.ids import Ref
+
+HEAD = 32
+"""How many bytes of a picture are looked at to tell its format."""
+
+
+class BadPayload(ValueError):
+    """What stands for a picture is no base64, or nothing at all."""
+
+
+@frozen
+class Stored:
+    """A picture that a sink has taken: its reference, its length in bytes and its first `HEAD` bytes."""
+
+    ref: Ref
+    nbytes: int
+    head: bytes
+
+
+class Sink(Protocol):
+    """Takes the pictures of one exchange, one after another.
+
+    `begin`, any number of `write`s and `end` belong to one picture; `index` is its place in the reply. `write` gets
+    base64 text in pieces of any length, escapes of JSON already undone; it may keep none of `data` beyond the call.
+    `write` and `end` raise BadPayload; after that only `discard` follows.
+    """
+
+    def begin(self, index: int) -> None:
+        """A picture begins."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """More base64 text of it."""
+
+    def end(self) -> Stored:
+        """It is whole."""
+
+    def url(self, index: int, url: str) -> Ref:
+        """A picture lies behind an address, which is a secret."""
+
+    def note(self, ref: Ref, text: str) -> None:
+        """What the provider says of a picture (its revised prompt)."""
+
+    def discard(self) -> None:
+        """Forget everything of this exchange."""
+
+
+class Decoder:
+    """Decodes base64 that arrives in pieces of any length; strict, with padding, standard alphabet."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._ended = False
+
+    def feed(self, data: bytes | memoryview) -> bytes:
+        """The bytes that are certain now. Raises BadPayload."""
+        if self._rest:
+            data = self._rest + data
+        cut = len(data) - len(data) % 4
+        self._rest = bytes(data[cut:])
+        return self._decode(data[:cut]) if cut else b""
+
+    def finish(self) -> None:
+        """Raises BadPayload where something is left over."""
+        if self._rest:
+            raise BadPayload("base64 of a wrong length")
+
+    def _decode(self, data: bytes | memoryview) -> bytes:
+        if self._ended:
+            raise BadPayload("base64 goes on after its padding")
+        self._ended = data[-1:] == b"="
+        try:
+            return a2b_base64(data, strict_mode=True)
+        except Error as error:
+            raise BadPayload(f"invalid base64: {error}") from None
+
+
+class MemorySink:
+    """Keeps pictures in `pictures` by reference, URLs in `urls`, remarks in `notes`. For tests and virtual runs.
+
+    `prefix` makes the references of this sink ("memory-0", ...) differ from those of others.
+    """
+
+    def __init__(self, prefix: str = "memory") -> None:
+        self.pictures: dict[Ref, bytes] = {}
+        self.urls: dict[Ref, str] = {}
+        self.notes: dict[Ref, str] = {}
+        self._prefix = prefix
+        self._taken = 0
+        self._decoder = Decoder()
+        self._pieces: list[bytes] = []
+
+    def begin(self, index: int) -> None:
+        """A picture begins; what was begun and not ended is forgotten."""
+        del index
+        self._decoder = Decoder()
+        self._pieces = []
+
+    def write(self, data: bytes | memoryview) -> None:
+        """More base64 text of it. Raises BadPayload."""
+        self._pieces.append(self._decoder.feed(data))
+
+    def end(self) -> Stored:
+        """The picture is whole. Raises BadPayload, also for an empty one."""
+        pieces, self._pieces = self._pieces, []
+        self._decoder.finish()
+        picture = b"".join(pieces)
+        if not picture:
+            raise BadPayload("an empty picture")
+        ref = self._ref()
+        self.pictures[ref] = picture
+        return Stored(ref, len(picture), picture[:HEAD])
+
+    def url(self, index: int, url: str) -> Ref:
+        """Keep an address; it is a secret."""
+        del index
+        ref = self._ref()
+        self.urls[ref] = url
+        return ref
+
+    def note(self, ref: Ref, text: str) -> None:
+        """Keep what the provider says of a picture (its revised prompt)."""
+        self.notes[ref] = text
+
+    def discard(self) -> None:
+        """Forget everything."""
+        self._pieces = []
+        self.pictures.clear()
+        self.urls.clear()
+        self.notes.clear()
+
+    def _ref(self) -> Ref:
+        self._taken += 1
+        return Ref(f"{self._prefix}-{self._taken - 1}")
