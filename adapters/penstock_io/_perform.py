@@ -76,7 +76,10 @@ class Performer:
     ) -> None:
         if journal is not None and journal.payloads is not payloads:
             raise UsageError("a performer with a journal uses the journal's payloads")
+        able: object = store
         self._store = store
+        self._near = able if isinstance(able, Near) else None
+        self._marking = able if isinstance(able, Marking) else None
         self._journal = journal
         self._hooks: Mapping[str, Hook] = {} if hooks is None else hooks
         self._payloads = payloads
@@ -165,8 +168,8 @@ class Performer:
             return Miss(claim, _said("store", fault))
 
     def _read_near(self, command: ReadCache) -> CacheRead:
-        near, store = command.near, self._store
-        if near is None or not isinstance(store, Near):
+        near, store = command.near, self._near
+        if near is None or store is None:
             return CacheRead(command.read, (Miss(),))
         try:
             found = store.near(near.scope, self._payloads.vector(near.vector), near.threshold)
@@ -186,10 +189,10 @@ class Performer:
             return  # giving a claim back means nothing to a store of this process alone
         meta = Meta() if command.meta is None else command.meta
         try:
-            if not (isinstance(store, Marking) and store.mark(command.key, meta, source)):
+            if self._marking is None or not self._marking.mark(command.key, meta, source):
                 store.write(command.key, meta, self._payloads.read(source), command.ttl)
-            if command.near is not None and isinstance(store, Near):
-                store.place(command.key, command.near.scope, self._payloads.vector(command.near.vector))
+            if command.near is not None and self._near is not None:
+                self._near.place(command.key, command.near.scope, self._payloads.vector(command.near.vector))
         except Exception as fault:  # noqa: BLE001  # a third party's store may raise anything; it is then not stored
             self._tell(Warned("store", _said("store", fault)))
 
