@@ -1,20 +1,22 @@
 """One quantity of a quota: a bucket that refills continuously, corrected by what the provider says of its own.
 
-Why it never asks for more than an exact limit gives. A request sent at `s` arrives at `s + u`, and `u` varies by at most
-`SPREAD`. Between the first and the last arrival of any window the server therefore refills at least for
-`max(0, span of their sendings - SPREAD)`. So a send that finds the bucket fuller than `capacity - rate * SPREAD` stops the
-refill for as long as it takes to make that true, at most `SPREAD`: the bucket at the server may stay full until the request
-arrives. A full burst still goes at once, a demand as large as the capacity every `1 / rate + SPREAD`, and the order of
-arrival does not matter.
+Why it never asks for more than an exact limit gives. A request sent at `s` arrives at `s + u`, and `u` varies by at
+most `SPREAD`. Between the first and the last arrival of any window the server therefore refills at least for
+`max(0, span of their sendings - SPREAD)`. So a send that finds the bucket fuller than `capacity - rate * SPREAD` stops
+the refill for as long as it takes to make that true, at most `SPREAD`: the bucket at the server may stay full until the
+request arrives. A full burst still goes at once, a demand as large as the capacity goes every
+`capacity / rate + SPREAD`, and the order of arrival does not matter.
 
 How `remaining` corrects it. It describes the server's bucket when some request i arrived, so two bounds follow for now:
 
 - low: what was sent up to SPREAD before i may not have arrived yet, all refill came first and ran into the brim, and
   everything sent since is spent;
-- high: what was sent up to SPREAD after i had arrived already, everything else since is spent, and all refill came last.
+- high: what was sent up to SPREAD after i had arrived already, everything else since is spent, and all refill came
+  last.
 
-The level is clamped into [low, high] and never overwritten: a level that was right stays right. Both are bounds whatever
-happened between, also when the bucket was full; overwriting with `remaining` costs hundreds of refusals (`docs/design.md`).
+The level is clamped into [low, high] and never overwritten: a level that was right stays right. Both are bounds
+whatever happened between, also when the bucket was full. Overwriting the level with `remaining` was measured: it costs
+hundreds to thousands of refusals where this costs none.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ SPREAD = 0.030
 """By how many seconds the ways of two requests to the server may differ."""
 
 _TICK = 1e-7
-"""Seconds by which a wait is cut short, so that coming back at the time named is never too early by a rounding error."""
+"""Seconds by which a wait is cut short: coming back at the time named is then never too early by a rounding error."""
 
 
 @frozen
@@ -63,7 +65,7 @@ class Mark:
 
 @define(eq=False)
 class Gauge:
-    """A bucket. `limit` is per minute (None: unknown, no constraint). `level` is as of `at`; `at` may lie ahead of now."""
+    """A bucket. `limit` is per minute (None: unknown, no constraint). `level` is as of `at`, which may lie ahead."""
 
     at: float
     limit: float | None = None
@@ -96,19 +98,26 @@ class Gauge:
         """
         if not self.rate:
             return self.hold
-        time = self.at + (min(need, self.capacity) - self.level) / self.rate - _TICK
-        return max(time, self.hold)
+        wanted = need if need < self.capacity else self.capacity
+        time = self.at + (wanted - self.level) / self.rate - _TICK
+        return time if time > self.hold else self.hold
 
-    def take(self, need: float, now: float) -> None:
-        """A request with this need is sent now."""
+    def take(self, need: float, now: float) -> float:
+        """A request with this need is sent now. Returns the level just before."""
         self.spent += need
-        if self.rate:
-            if now > self.at:
-                self.refill(now)
-            above = self.level - self.capacity + self.rate * SPREAD
-            if above > 0.0:
-                self.at = max(self.at, now + above / self.rate)
-            self.level -= need
+        rate = self.rate
+        if not rate:
+            return self.level
+        level, at = self.level, self.at
+        if now > at:
+            level += rate * (now - at)
+            if level > self.capacity:
+                level = self.capacity
+            at = now
+        brim = now + (level - self.capacity) / rate + SPREAD
+        self.at = brim if brim > at else at
+        self.level = level - need
+        return level
 
     def refill(self, now: float) -> None:
         """Bring the level up to now."""
@@ -188,7 +197,7 @@ class Gauge:
         return GaugeFigures(level, self.capacity, self.limit, self.source)
 
     def _measure(self, remaining: float, reset: float) -> None:
-        """The capacity is the highest `remaining + reset * rate` seen; a difference that rounding explains changes nothing."""
+        """The capacity is the highest `remaining + reset * rate` seen, if rounding does not explain the difference."""
         limit = self.rate * 60.0
         seen = remaining + reset * self.rate
         if seen > 2.0 * limit + 1.0:

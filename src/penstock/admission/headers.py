@@ -1,8 +1,8 @@
 """Rate headers of a reply: limits, what remains, and the time to full.
 
 The names are OpenAI's, which Azure shares (captured traffic, 2025-08 to 2025-10). `-project-tokens` and
-`-tokens_usage_based` describe other buckets than the lane's own and are passed over. Negative figures mean "unknown" (Azure
-has sent -1).
+`-tokens_usage_based` describe other buckets than the lane's own and are passed over. Negative figures mean "unknown"
+(Azure has sent -1).
 """
 
 from __future__ import annotations

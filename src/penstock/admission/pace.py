@@ -2,9 +2,9 @@
 
 A refusal that names its limit sets that bucket right and concerns only requests that draw on it. One that does not is
 answered for the whole quota: wait as told (else 0.2 s, doubled with every refusal in a row up to a minute), then let
-attempts out again one by one, with a gap that refusals double and admissions shrink. So few requests are at risk at any
-moment, and a hint that forgets the cost of its own refusal cannot be obeyed for ever: from the second refusal with nothing
-admitted between on, the doubled wait counts whatever the hint says.
+attempts out again one by one, with a gap that refusals double and admissions shrink. So few requests are at risk at
+any moment, and a hint that forgets the cost of its own refusal cannot be obeyed for ever: from the second refusal with
+nothing admitted between on, the doubled wait counts whatever the hint says.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ class Pace:
             if self.gap < _NARROWEST:
                 self.gap, self.next = 0.0, -inf
 
-    def refused(self, sent: float, wait: float | None, now: float) -> float:
-        """An attempt sent at `sent` was refused; returns until when what it drew on must rest.
+    def refused(self, sent: float, wait: float | None, now: float) -> tuple[float, bool]:
+        """An attempt sent at `sent` was refused: until when what it drew on must rest, and whether that is news.
 
         Refusals of attempts that went before the last refusal was heard are one event.
         """
         if sent < self.heard:
-            return now + (wait or 0.0)
+            return now + (wait or 0.0), False
         self.heard = now
         backoff = min(_LONGEST, _FIRST * 2.0 ** min(self.barren, 12))
         self.barren += 1
         if wait is None:
-            return now + backoff
-        return now + (max(wait, backoff) if self.barren > 2 else wait)
+            return now + backoff, True
+        return now + (max(wait, backoff) if self.barren > 1 else wait), True
 
     def block(self, until: float, *, widen: bool) -> None:
         """Nothing goes before `until`; `widen` doubles the gap after it."""

@@ -1,7 +1,7 @@
 """The limits that one or more lanes share: requests, tokens and images a minute, and exchanges at a time.
 
-An attempt goes when all of them have room; they are reserved together and given back together. Every operation is O(1) in
-what waits and in what is out.
+An attempt goes when all of them have room; they are reserved together and given back together. Every operation is O(1)
+in what waits and in what is out.
 """
 
 from __future__ import annotations
@@ -71,8 +71,21 @@ class QuotaFigures:
 class Quota:
     """Limits as believed, and what is out under them. Times are absolute monotonic seconds."""
 
-    __slots__ = ("_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_recent", "_requests",
-                 "_returned", "_told", "_tokens", "in_flight")  # fmt: skip
+    __slots__ = (
+        "_concurrency",
+        "_found",
+        "_gauges",
+        "_images",
+        "_limits",
+        "_order",
+        "_pace",
+        "_recent",
+        "_requests",
+        "_returned",
+        "_tokens",
+        "_told",
+        "in_flight",
+    )
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._requests, self._tokens, self._images = Gauge(now), Gauge(now), Gauge(now)
@@ -82,6 +95,8 @@ class Quota:
         self._recent: deque[Permit] = deque()
         self._returned = _NEVER_BEFORE
         self._order = 0
+        # what ready_at last found to be ready, until something is taken or learned: whoever asks then reserves
+        self._found: tuple[Demand, float] | None = None
         self._told: int | None = None
         self._concurrency: float = inf
         self.in_flight = 0
@@ -89,6 +104,7 @@ class Quota:
 
     def relimit(self, limits: Limits, now: float) -> None:
         """Believe other limits. What they leave as it was keeps what was learned; what is out stays out."""
+        self._found = None
         before, self._limits = self._limits, limits
         for gauge, old, new in zip(self._gauges, _perminute(before), _perminute(limits), strict=True):
             if new != old or (new is not None and limits.burst != before.burst):
@@ -117,14 +133,19 @@ class Quota:
         """When this demand may go: at or before `now` at once, `inf` only after something that is out comes back."""
         if self.in_flight >= self._concurrency:
             return inf
-        time = max(self._pace.blocked, self._pace.next)
-        if demand.requests:
-            time = max(time, self._requests.ready(demand.requests))
-        if demand.tokens:
-            time = max(time, self._tokens.ready(demand.tokens))
-        if demand.images:
-            time = max(time, self._images.ready(demand.images))
-        return time if time > now else now
+        time = now
+        if demand.requests and (ready := self._requests.ready(demand.requests)) > time:
+            time = ready
+        if demand.tokens and (ready := self._tokens.ready(demand.tokens)) > time:
+            time = ready
+        if demand.images and (ready := self._images.ready(demand.images)) > time:
+            time = ready
+        paced = self._pace.ready()
+        if paced > time:
+            return paced
+        if time == now:
+            self._found = (demand, now)
+        return time
 
     def why(self, demand: Demand, now: float) -> str:
         """What it waits for longest: "requests", "tokens", "images", "concurrency" or "blocked" (after a refusal)."""
@@ -139,28 +160,25 @@ class Quota:
 
     def reserve(self, demand: Demand, now: float) -> Permit:
         """Take what one exchange needs, now. Raises UsageError if it is not ready; nothing has changed then."""
-        if self.ready_at(demand, now) > now:
+        if self._found != (demand, now) and self.ready_at(demand, now) > now:
             raise UsageError("reserved before it was ready: ask ready_at() first")
         requests, tokens, images = self._gauges
         spent = (requests.spent, tokens.spent, images.spent)
         recent = self._recent
         while recent and recent[0].sent < now - SPREAD:
             recent.popleft().after = spent
-        for gauge in self._gauges:
-            gauge.refill(now)
-        levels = (requests.level, tokens.level, images.level)
+        levels = (
+            requests.take(demand.requests, now) if demand.requests else 0.0,
+            tokens.take(demand.tokens, now) if demand.tokens else 0.0,
+            images.take(demand.images, now) if demand.images else 0.0,
+        )
+        self._found = None
+        self._order += 1
         opening = recent[0].spent if recent else spent
         permit = Permit(self._order, now, demand, spent, opening, levels, self._returned)
-        self._order += 1
-        if demand.requests:
-            requests.take(demand.requests, now)
-        if demand.tokens:
-            tokens.take(demand.tokens, now)
-        if demand.images:
-            images.take(demand.images, now)
+        recent.append(permit)
         if self._pace.gap:
             self._pace.sent(now)
-        recent.append(permit)
         self.in_flight += 1
         return permit
 
@@ -179,11 +197,12 @@ class Quota:
             return
         if tokens is not None and tokens != demand.tokens:
             self._give(permit, Demand(0, 0, demand.tokens - tokens), now)
-        if taken is Three.YES and not permit.refused:
+        if taken is Three.YES and not permit.refused and (self._pace.barren or self._pace.gap):
             self._pace.admitted(permit.sent)
 
     def heard(self, permit: Permit, report: RateReport, now: float) -> None:
         """A reply (its head or all of it) told of limits. Hearing the same twice changes nothing."""
+        self._found = None
         if report.concurrency is not None:
             self._told = report.concurrency
             self._bound()
@@ -195,10 +214,11 @@ class Quota:
 
     def refused(self, permit: Permit, limit: LimitHint | None, wait: float | None, now: float) -> None:
         """A rate limit refused this exchange; `limit` is what it named, `wait` how many seconds it asked for."""
+        self._found = None
         permit.refused = True
-        until = self._pace.refused(permit.sent, wait, now)
+        until, news = self._pace.refused(permit.sent, wait, now)
         if limit is None:
-            self._pace.block(until, widen=until > self._pace.blocked and permit.sent >= 0.0)
+            self._pace.block(until, widen=news)
             return
         over = limit.requested is not None and limit.requested > limit.limit
         if limit.quantity == "concurrency":
@@ -212,7 +232,7 @@ class Quota:
             if not over:
                 self._gauges[index].hold = max(self._gauges[index].hold, until)
         else:
-            self._pace.block(until, widen=True)
+            self._pace.block(until, widen=news)
 
     def figures(self, now: float) -> QuotaFigures:
         """Everything as believed now."""

@@ -1,12 +1,14 @@
 """How an ended attempt is judged: four axes, one data table by dialect.
 
-A reply or a failure is first put into a *class* (a word); the tables below say everything else about it. An error's `code`
-speaks before its `type`, and both before the status, because some providers send a quota fault with the type of a rate
-limit and the other way round (OpenAI's error guide, 2026). At the statuses of gateways (408, 502, 504, 52x) and where the
-body is not of the provider's error shape, a word like "server_error" proves nothing: the request may have been executed.
+A reply or a failure is first put into a *class* (a word); the tables below say everything else about it. An error's
+`code` speaks before its `type`, and both before the status, because the type of a quota fault may be that of another
+(OpenAI's error guide, 2026). At the statuses of gateways (408, 502, 504, 52x), inside a 200, and where the body is not
+of the provider's error shape, a word like "server_error" proves nothing: the request may have been executed.
 """
 
 from __future__ import annotations
+
+import re
 
 from attrs import evolve
 
@@ -106,8 +108,10 @@ STATUSES: dict[int, str] = {
 _CERTAIN = frozenset({401, 413, 429})
 """Statuses that mean a refusal, whoever wrote the body."""
 
-_WORDLESS = frozenset({"server_error", "overloaded", "slow_down"})
+_PROMISES = frozenset({"server_error", "overloaded", "slow_down"})
 """Classes that promise "not executed" only in the provider's own error reply at an error status of its own."""
+
+_STATUS = re.compile(r"[45][0-9]{2}", re.ASCII)
 
 
 def judge(fact: Responded | Failed, dialect: str) -> Judgement:
@@ -161,12 +165,17 @@ def _problem(status: int, problem: Problem) -> str:
 
 
 def _word(status: int, problem: Problem) -> str:
-    gateway = status in {408, 502, 504} or 520 <= status <= 528 or status == 530 or status < 400
-    for name in (problem.code, problem.type):
-        word = WORDS.get(name or "")
-        # "invalid_request_error" and the like say less than the status, so the type's turn comes after the code's
-        if word is not None:
-            return "uncertain" if gateway and word in _WORDLESS else word
+    if status < 400 and problem.code is not None and _STATUS.fullmatch(problem.code):
+        # OpenRouter's errors inside a 200 carry the status that they would have had
+        status = int(problem.code)
+    gateway = status in {408, 502, 504, 530} or 520 <= status <= 528 or status < 400
+    word = WORDS.get(problem.code or "")
+    if word is None:
+        word = WORDS.get(problem.type or "")
+        if word in _PROMISES and 400 <= status < 500:
+            word = None  # a status of the client's own says more than such a type
+    if word is not None:
+        return "uncertain" if gateway and word in _PROMISES else word
     if gateway:
         return "uncertain"
     return STATUSES.get(status, "invalid" if status < 500 else "uncertain")

@@ -10,8 +10,11 @@ from penstock.three import Three
 
 
 class Next(Enum):
-    """What to do next: again at once (then with backoff), again after a wait, again within the ambiguous allowance,
-    with the request changed, on another lane, or never."""
+    """What to do next.
+
+    Again at once (then with backoff), again after a wait, again within the ambiguous allowance, with the request
+    changed, on another lane, or never.
+    """
 
     NOW = "now"
     WAIT = "wait"

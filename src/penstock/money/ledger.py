@@ -1,9 +1,9 @@
 """Reservations and books against hard caps, in integer picodollars.
 
-A share is what one payer of an attempt may have to pay, booked on all its scopes at once. A reservation takes the bounds of
-all shares before anything is sent and ends exactly once. As long as charges stay within their bounds,
-`reserved + charged + maybe <= cap` holds for every scope, however reservations interleave: an excess is booked all the same,
-because it was paid, and what follows has less room.
+A share is what one payer of an attempt may have to pay, booked on all its scopes at once. A reservation takes the
+bounds of all shares before anything is sent and ends exactly once. As long as charges stay within their bounds,
+`reserved + charged + maybe <= cap` holds for every scope, however reservations interleave. An excess is booked all the
+same, because it was paid, and what follows has less room.
 """
 
 from __future__ import annotations
@@ -116,9 +116,10 @@ class Ledger:
         return Reservation(shares)
 
     def settle(self, reservation: Reservation, charges: tuple[int | None, ...]) -> int:
-        """End a reservation with what was charged, one figure a share (None: unknown); returns the excess over its bounds.
+        """End a reservation with what was charged, one figure a share (None: unknown).
 
-        What was set aside above the charge comes back. A share of unknown charge keeps its bound as maybe.
+        Returns the excess over its bounds. What was set aside above the charge comes back. A share of unknown charge
+        keeps its bound as maybe. Raises UsageError on a second end.
         """
         shares = reservation.shares
         if len(charges) != len(shares):
@@ -147,8 +148,11 @@ class Ledger:
         self.settle(reservation, (0,) * len(reservation.shares))
 
     def failed(self, reservation: Reservation, charge: int | None) -> int:
-        """End a reservation without a picture. `charge` (usually 0) is spread evenly over the shares, the remainder on
-        the first; None keeps the bounds as maybe. Returns the excess over the bounds."""
+        """End a reservation without a picture.
+
+        `charge` (usually 0) is spread evenly over the shares, the remainder on the first; None keeps the bounds as
+        maybe. Returns the excess over the bounds.
+        """
         count = len(reservation.shares)
         if charge is None:
             return self.settle(reservation, (None,) * count)
