@@ -7,14 +7,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from attrs import evolve
-
 from penstock.catalog import estimated_tokens, names, rates
 from penstock.http import HttpCall, HttpReply
 from penstock.readings import Problem, Usage
 from penstock.requests import ImageRequest
 from penstock.simulation._verdicts import CALL_HEADER, Admission, Asked, Planned
-from penstock.simulation.painter import DEFAULT_SIZE, paint
+from penstock.simulation.painter import DEFAULT_SIZE, measure, paint
 from penstock.wire import Undecodable, decode, problem, reply
 from penstock.work import Demand, Rates
 
@@ -37,8 +35,7 @@ BAD_GATEWAY = (
 
 def usage_of(request: ImageRequest) -> Usage:
     """The tokens that a request takes here, all its pictures: four bytes of prompt a token, the catalog's formulas."""
-    quality = request.quality if request.quality not in (None, "auto") else DEFAULT_QUALITY
-    size = request.size if request.size not in (None, "auto") else DEFAULT_SIZE
+    size, quality = _chosen(request)
     each = estimated_tokens(request.model, size, quality) or UNLISTED_TOKENS
     return Usage(input_text=8 + len(request.prompt.encode()) // 4, output_image=each * request.n)
 
@@ -72,7 +69,7 @@ def answer(server: Server, call: HttpCall, now: float) -> Planned:
         refused = server.reject(
             credential, now, identity=identity, call=name, status=error.status, problem=error.problem
         )
-        return _planned(server, refused, None, name)
+        return _planned(server, refused, None, name, param=error.param)
     unix = server.settings.epoch + now
     admission = server.admit(
         credential,
@@ -107,7 +104,14 @@ def _read(server: Server, call: HttpCall) -> ImageRequest:
     request = decode(call)
     if server.settings.models is not None and request.model not in server.settings.models:
         message = f"The model `{request.model}` does not exist or you do not have access to it."
-        raise Undecodable(404, Problem(code="model_not_found", type="invalid_request_error", message=message))
+        raise Undecodable(404, Problem(code="model_not_found", type="invalid_request_error", message=message), "model")
+    try:
+        measure(request.size)
+    except ValueError as error:
+        message = f"Invalid size: {error}."
+        raise Undecodable(
+            400, Problem(code="invalid_value", type="invalid_request_error", message=message), "size"
+        ) from None
     return request
 
 
@@ -118,27 +122,41 @@ def _models(server: Server) -> HttpReply:
     return HttpReply(200, (("content-type", "application/json"),), body)
 
 
+def _chosen(request: ImageRequest) -> tuple[str, str]:
+    """Size and quality, with what "auto" comes to here."""
+    size = request.size if request.size not in (None, "", "auto") else DEFAULT_SIZE
+    quality = request.quality if request.quality not in (None, "", "auto") else DEFAULT_QUALITY
+    return size, quality
+
+
 def _planned(
-    server: Server, admission: Admission, request: ImageRequest | None, name: str, created: int = 0
+    server: Server,
+    admission: Admission,
+    request: ImageRequest | None,
+    name: str,
+    *,
+    created: int = 0,
+    param: str | None = None,
 ) -> Planned:
     if not admission.status:
         return Planned(admission.delay, None, admission.reset, admission=admission)
-    if admission.status == 200 and request is not None:
-        made = reply(_pictures(server, request, name), usage_of(request), request, created)
-    elif admission.problem is not None and admission.problem.own:
-        made = problem(admission.status, admission.problem)
-    else:
-        made = HttpReply(admission.status, (("content-type", "text/html"),), BAD_GATEWAY)
     number = sha256(f"{name}/{server.books.received}".encode()).hexdigest()[:32]
     told = (*admission.headers, ("x-request-id", f"req_{number}"))
-    if admission.status == 200:
+    if request is not None and admission.status == 200:
         told = (*told, ("openai-processing-ms", str(int(admission.delay * 1000))))
-    made = evolve(made, headers=made.headers + told)
+        size, quality = _chosen(request)
+        pictures = _pictures(server, request, name)
+        made = reply(pictures, usage_of(request), request, created, size=size, quality=quality, headers=told)
+    elif admission.problem is not None and admission.problem.own:
+        made = problem(admission.status, admission.problem, told, param=param)
+    else:
+        made = HttpReply(admission.status, (("content-type", "text/html"),), BAD_GATEWAY)
     cut = len(made.body) // 2 if admission.fault == "truncated" else None
     return Planned(admission.delay, made, admission.reset, cut, admission)
 
 
 def _pictures(server: Server, request: ImageRequest, name: str) -> list[bytes]:
+    size, quality = _chosen(request)
     least = server.settings.picture_bytes
     seeds = (crc32(f"{request.seed}/{name}/{index}".encode()) for index in range(request.n))
-    return [paint(request.prompt, request.size, request.quality, seed, least=least) for seed in seeds]
+    return [paint(request.prompt, size, quality, seed, least=least) for seed in seeds]

@@ -13,10 +13,13 @@ from hashlib import sha256
 from struct import pack
 from zlib import compress, crc32
 
-__all__ = ["DEFAULT_SIZE", "paint"]
+__all__ = ["DEFAULT_SIZE", "measure", "paint"]
 
 DEFAULT_SIZE = "1024x1024"
 """What `auto` means here."""
+
+LARGEST = 4096
+"""Pixels of a side."""
 
 SCENES = 12
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -36,7 +39,7 @@ def paint(prompt: str, size: str | None, quality: str | None, seed: int, *, leas
     tell formats by their magic bytes. `least` pads the file to so many bytes with a chunk that decoders skip.
     Raises ValueError for a size that is none.
     """
-    width, height = _measure(size)
+    width, height = measure(size)
     digest = sha256(f"{prompt}\0{width}x{height}\0{quality or 'auto'}\0{seed}".encode()).digest()
     scene = _scene(width, height, _RIDGES.get(quality or "", 4), digest[0] % SCENES)
     parts = [
@@ -53,11 +56,12 @@ def paint(prompt: str, size: str | None, quality: str | None, seed: int, *, leas
     return b"".join(parts)
 
 
-def _measure(size: str | None) -> tuple[int, int]:
+def measure(size: str | None) -> tuple[int, int]:
+    """The width and height of a size in pixels. Raises ValueError for what cannot be painted."""
     width, cross, height = (DEFAULT_SIZE if size in (None, "", "auto") else size).partition("x")
     if not (cross and width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
         raise ValueError(f"{size!r} is no size")
-    if not (0 < int(width) <= 16_384 and 0 < int(height) <= 16_384):
+    if not (0 < int(width) <= LARGEST and 0 < int(height) <= LARGEST):
         raise ValueError(f"{size!r} is no size that can be painted")
     return int(width), int(height)
 

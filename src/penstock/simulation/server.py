@@ -106,7 +106,7 @@ class Server:
         `identity` names the request and `call` the call in the books, `cost` is what it bills when executed
         (picodollars), `asked` what else of the request matters.
         """
-        now = self._now = now if now > self._now else self._now  # noqa: FURB136 a call of max costs four times as much
+        now = self._now = now if now > self._now else self._now
         if self._ends and self._ends[0][0] <= now:
             self._retire(now)
         line = self.books.line(identity, call)
@@ -164,9 +164,11 @@ class Server:
                 raise ValueError(f"unknown fault {name!r}; there are {', '.join(FAULTS)}")
         self._script.extend(faults)
 
-    def account(self, credential: str) -> Account | None:
-        """What is known of a credential, None if it was never seen."""
-        return self._accounts.get(credential)
+    def levels(self, credential: str, now: float) -> tuple[float, ...]:
+        """What is left to a credential by quantity, those that have a limit, in the order requests, tokens, images."""
+        account = self._account(credential, self._advance(now))
+        account.refill(self._now)
+        return account.levels()
 
     def settle(self, now: float) -> None:
         """Let everything end that has ended by `now`, so that `books.in_flight` is of that moment."""
@@ -259,7 +261,7 @@ class Server:
             self._book(line, account, demand, cost)
             self._occupy(account, delay)
             levels = account.levels()
-            return Admission(ADMITTED, 200, delay, True, cost, "", False, levels, headers)  # noqa: FBT003 the hot path
+            return Admission(ADMITTED, 200, delay, True, cost, "", False, levels, headers)
         fault = FAULTS[name]
         executed = self._rng.random() < HALF if fault.executed is None else fault.executed
         delay = self.settings.refusal_delay
@@ -298,10 +300,10 @@ class Server:
         self._begun += 1
         heappush(self._ends, (self._now + delay, self._begun, account))
         account.in_flight += 1
-        if account.in_flight > account.peak:  # noqa: PLR1730 the hot path
+        if account.in_flight > account.peak:
             account.peak = account.in_flight
         books.in_flight += 1
-        if books.in_flight > books.peak:  # noqa: PLR1730 the hot path
+        if books.in_flight > books.peak:
             books.peak = books.in_flight
 
     def _refuse(
