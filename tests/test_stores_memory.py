@@ -1,0 +1,89 @@
+"""The store in memory, against a model of a least-recently-used store."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.ids import Key
+from penstock.outcomes import Meta
+from penstock_io.stores import Marking, Near, Store
+from penstock_io.stores.memory import MemoryStore
+
+KEYS = st.sampled_from([Key("a"), Key("b"), Key("c"), Key("d")])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("read"), KEYS, st.just(0), st.none()),
+        st.tuples(st.just("write"), KEYS, st.integers(1, 12), st.one_of(st.none(), st.integers(1, 3))),
+        st.tuples(st.just("wait"), KEYS, st.integers(1, 3), st.none()),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_it_behaves_as_its_model(steps: list[tuple[str, Key, int, int | None]]) -> None:
+    """Reads, writes, time and evictions agree with a list ordered by use; the size never exceeds the bound."""
+    now = 0.0
+    store = MemoryStore(20, clock=lambda: now)
+    model: dict[Key, tuple[Meta, bytes, float]] = {}
+    for what, key, amount, ttl in steps:
+        if what == "wait":
+            now += amount
+        elif what == "write":
+            meta, data = Meta(nbytes=amount), bytes(amount)
+            store.write(key, meta, data, ttl)
+            model.pop(key, None)
+            model[key] = (meta, data, float("inf") if ttl is None else now + ttl)
+            while sum(len(kept[1]) for kept in model.values()) > 20:
+                del model[next(iter(model))]
+        else:
+            kept = model.pop(key, None)
+            if kept is not None and kept[2] > now:
+                model[key] = kept
+            assert (None if key not in model else model[key][:2]) == store.read(key)
+        assert (sum(len(kept[1]) for kept in model.values()), len(model)) == (store.nbytes, len(store))
+
+
+def test_bytes_are_kept_once() -> None:
+    """What is read is the object that was written."""
+    store = MemoryStore()
+    data = bytes(1000)
+    store.write(Key("a"), Meta(), data)
+    found = store.read(Key("a"))
+    assert found is not None
+    assert found[1] is data
+
+
+def test_what_is_larger_than_the_store_is_not_kept() -> None:
+    """A picture that cannot fit pushes nobody out, but the older one of its key is gone."""
+    store = MemoryStore(10)
+    store.write(Key("a"), Meta(), bytes(4))
+    store.write(Key("b"), Meta(), bytes(4))
+    store.write(Key("b"), Meta(), bytes(11))
+    assert (Meta(), bytes(4)) == store.read(Key("a"))
+    assert store.read(Key("b")) is None
+
+
+def test_the_nearest_is_found_within_its_scope_and_above_the_threshold() -> None:
+    """Cosine, best first; other scopes, other lengths, dropped pictures and low scores are no hits."""
+    store = MemoryStore(10)
+    for key, vector in (("a", (1.0, 0.0)), ("b", (3.0, 4.0)), ("c", (1.0, 0.0, 0.0))):
+        store.write(Key(key), Meta(size=key), b"x")
+        store.place(Key(key), "scope", vector)
+    store.place(Key("nobody"), "scope", (0.0, 1.0))
+    found = store.near("scope", (6.0, 8.0), 0.9)
+    assert found is not None
+    assert ("b", b"x", 1.0) == (found[0].size, found[1], round(found[2], 9))
+    assert store.near("other", (6.0, 8.0), 0.9) is None
+    assert store.near("scope", (0.0, 1.0), 0.9) is None
+    assert store.near("scope", (0.0, 0.0), 0.0) is None
+    store.write(Key("b"), Meta(), bytes(11))
+    assert store.near("scope", (6.0, 8.0), 0.9) is None
+
+
+def test_it_is_a_store() -> None:
+    """It says what it can do: inline, near, and no marking."""
+    store: object = MemoryStore()
+    assert (True, True, False) == (isinstance(store, Store), isinstance(store, Near), isinstance(store, Marking))
+    assert "0 pictures" in repr(store)
