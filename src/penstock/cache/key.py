@@ -49,7 +49,7 @@ def keys(
     text = json.dumps(told, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     # The JSON text holds no line feed, so what follows it is the sample's number and nothing else.
     base = sha256(text.encode("ascii") + b"\n")
-    found = []
+    found: list[Key] = []
     for number in range(first, first + samples):
         digest = base.copy()
         digest.update(str(number).encode("ascii"))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from penstock.durations import duration
 from penstock.readings import LimitHint, Problem
+from penstock.wire._json import Json
 from penstock.wire._usage import usage
 
 Clean = Callable[[str, int], str]
@@ -30,7 +31,7 @@ _QUANTITIES = (("image", "images"), ("concurren", "concurrency"), ("token", "tok
 _WINDOWS = (("per sec", 1.0), ("per min", 60.0), ("per hour", 3600.0), ("per day", 86400.0))
 
 
-def from_body(body: object, clean: Clean) -> Problem | None:
+def from_body(body: Json, clean: Clean) -> Problem | None:
     """The problem that a parsed body states in its provider's shape; None where it has no such shape."""
     if isinstance(body, list) and body:
         return from_body(body[0], clean) if isinstance(body[0], dict) else None
@@ -80,7 +81,7 @@ def limit_hint(message: str) -> LimitHint | None:
     return LimitHint(quantity, limit, used, asked, window)
 
 
-def _stated(error: dict[str, object], body: dict[str, object], clean: Clean) -> Problem:
+def _stated(error: dict[str, Json], body: dict[str, Json], clean: Clean) -> Problem:
     message = error.get("message")
     words = message[:_LOOK] if isinstance(message, str) else ""
     kind = error.get("type") or error.get("status")
@@ -99,14 +100,14 @@ def _spoken(words: str, clean: Clean) -> Problem:
     return Problem(message=clean(words, MESSAGE), hint=hint(words[:_LOOK]), limit=limit_hint(words[:_LOOK]))
 
 
-def _word(value: object, clean: Clean) -> str | None:
+def _word(value: Json, clean: Clean) -> str | None:
     """A code or type as text; some providers send a number."""
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return None
     return clean(str(value), _CODE)
 
 
-def _said(item: object) -> str:
+def _said(item: Json) -> str:
     """One entry of a validation error's list: where, and what."""
     if not isinstance(item, dict):
         return str(item)[:MESSAGE] if isinstance(item, str) else ""
@@ -115,7 +116,7 @@ def _said(item: object) -> str:
     return f"{where}: {words[:MESSAGE]}" if isinstance(words, str) else where
 
 
-def _stage(details: object) -> str | None:
+def _stage(details: Json) -> str | None:
     stage = details.get("moderation_stage") if isinstance(details, dict) else None
     return stage if stage in ("input", "output") else None
 

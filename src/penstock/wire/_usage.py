@@ -6,11 +6,12 @@ from decimal import ROUND_CEILING, Decimal
 from math import isfinite
 
 from penstock.readings import Usage
+from penstock.wire._json import Json
 
 _MOST = 1 << 53
 
 
-def usage(value: object) -> Usage | None:
+def usage(value: Json) -> Usage | None:
     """Tokens by class, or None where nothing usable is said.
 
     Input that is not itemised is text, output that is not itemised is picture. Cached tokens are taken out of their
@@ -26,7 +27,7 @@ def usage(value: object) -> Usage | None:
     return Usage(text, cached_text, image, cached_image, output_image, output_text, cost)
 
 
-def _input(value: dict[str, object]) -> tuple[int, int, int, int]:
+def _input(value: dict[str, Json]) -> tuple[int, int, int, int]:
     total = _count(value, "input_tokens") or _count(value, "prompt_tokens")
     items = _table(value, "input_tokens_details") or _table(value, "prompt_tokens_details")
     image = _count(items, "image_tokens")
@@ -37,26 +38,26 @@ def _input(value: dict[str, object]) -> tuple[int, int, int, int]:
     return text - cached_text, cached_text, image - cached_image, cached_image
 
 
-def _output(value: dict[str, object]) -> tuple[int, int]:
+def _output(value: dict[str, Json]) -> tuple[int, int]:
     total = _count(value, "output_tokens") or _count(value, "completion_tokens")
     items = _table(value, "output_tokens_details") or _table(value, "completion_tokens_details")
     text = _count(items, "text_tokens")
     return max(_count(items, "image_tokens"), total - text, 0), text
 
 
-def _count(value: dict[str, object], name: str) -> int:
+def _count(value: dict[str, Json], name: str) -> int:
     figure = value.get(name)
     if isinstance(figure, bool) or not isinstance(figure, int | float) or not 0 <= figure < _MOST:
         return 0
     return int(figure)
 
 
-def _table(value: dict[str, object], name: str) -> dict[str, object]:
+def _table(value: dict[str, Json], name: str) -> dict[str, Json]:
     items = value.get(name)
     return items if isinstance(items, dict) else {}
 
 
-def _cost(value: object) -> int | None:
+def _cost(value: Json) -> int | None:
     """A cost in dollars as picodollars, rounded up; None for what is no amount."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9 or not isfinite(value):
         return None

@@ -11,13 +11,13 @@ from penstock.errors import InvalidRequest, UsageError
 from penstock.http import HttpCall
 from penstock.readings import Problem
 from penstock.requests import PARAMETERS, ImageRequest, Prepared, Scalar
+from penstock.wire._json import Json, parse
 
 PATH = "/images/generations"
 MOST = 10
 """Pictures of one call (OpenAI API reference, create image, 2026-09)."""
 
 _KIND = "invalid_request_error"
-_WHOLE = ("output_compression", "seed")
 
 
 class Undecodable(Exception):
@@ -92,17 +92,14 @@ def decode(call: HttpCall) -> ImageRequest:
     return request
 
 
-def _body(raw: bytes) -> dict[str, object]:
-    try:
-        body: object = json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        body = None
+def _body(raw: bytes) -> dict[str, Json]:
+    body = parse(raw)
     if not isinstance(body, dict):
         raise _refusal(400, "We could not parse the JSON body of your request.", None)
     return body
 
 
-def _required(body: Mapping[str, object], name: str) -> str:
+def _required(body: Mapping[str, Json], name: str) -> str:
     value = body.get(name)
     if value is None or value == "":
         raise _refusal(400, f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
@@ -111,21 +108,21 @@ def _required(body: Mapping[str, object], name: str) -> str:
     return value
 
 
-def _word(words: Mapping[str, object], name: str) -> str | None:
+def _word(words: Mapping[str, Json], name: str) -> str | None:
     value = words.get(name)
     if value is not None and not isinstance(value, str):
         raise _refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
     return value
 
 
-def _number(words: Mapping[str, object], name: str) -> int | None:
+def _number(words: Mapping[str, Json], name: str) -> int | None:
     value = words.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
         raise _refusal(400, f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
     return value
 
 
-def _scalar(name: str, value: object) -> Scalar:
+def _scalar(name: str, value: Json) -> Scalar:
     if value is not None and not isinstance(value, str | int | float):
         raise _refusal(400, f"Invalid type for '{name}': expected a plain value.", "invalid_type", name)
     return value

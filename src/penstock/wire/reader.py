@@ -5,7 +5,6 @@ The same reply gives the same reading however it is split. Nothing that a server
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from penstock.errors import UsageError
@@ -13,6 +12,7 @@ from penstock.readings import Malformed, Part, Problem, Reading, Success
 from penstock.wire import _problems
 from penstock.wire._cutter import Cutter
 from penstock.wire._formats import sniff
+from penstock.wire._json import Json, parse
 from penstock.wire._usage import usage
 from penstock.wire.redact import clean
 from penstock.wire.sink import Sink, Stored
@@ -94,7 +94,7 @@ class Reader:
         text = self._body.decode("utf-8", "replace")
         if self._cutter is None:
             return self._problem(text)
-        body = _parsed(self._body) if self._cutter.whole else None
+        body = parse(self._body) if self._cutter.whole else None
         if body is None:
             return self._malformed(self._nonsense(self._cutter), text)
         if not self._cutter.cuts and (stated := _problems.from_body(body, self._clean)) is not None:
@@ -102,10 +102,10 @@ class Reader:
         return self._success(body, text, self._cutter)
 
     def _problem(self, text: str) -> Problem:
-        stated = _problems.from_body(_parsed(self._body), self._clean)
+        stated = _problems.from_body(parse(self._body), self._clean)
         return stated if stated is not None else _problems.foreign(text, self._clean)
 
-    def _success(self, body: object, text: str, cutter: Cutter) -> Reading:
+    def _success(self, body: Json, text: str, cutter: Cutter) -> Reading:
         if cutter.fault:
             return self._malformed(cutter.fault, text)
         items = body.get("data") if isinstance(body, dict) else None
@@ -129,7 +129,7 @@ class Reader:
             return "truncated"
         return f"not JSON but {self._clean(self._kind, _TYPE)}" if self._kind else "not JSON"
 
-    def _part(self, place: int, item: dict[str, object], stored: Stored | None, overall: object) -> Part | None:
+    def _part(self, place: int, item: dict[str, Json], stored: Stored | None, overall: Json) -> Part | None:
         said = item.get("size", overall)
         size = self._clean(said, _SIZE) if isinstance(said, str) else ""
         address = item.get("url")
@@ -149,16 +149,3 @@ class Reader:
 
     def _clean(self, text: str, longest: int) -> str:
         return clean(text, self._redact, longest)
-
-
-def _parsed(raw: bytes | bytearray) -> object:
-    """JSON of UTF-8 as the standard has it (no NaN); None for anything else, and for null."""
-    try:
-        value: object = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return None
-    return value
-
-
-def _refuse(name: str) -> object:
-    raise ValueError(name)

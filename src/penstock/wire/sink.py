@@ -42,9 +42,11 @@ class Sink(Protocol):
 
     def end(self) -> Stored:
         """It is whole."""
+        ...
 
     def url(self, index: int, url: str) -> Ref:
         """A picture lies behind an address, which is a secret."""
+        ...
 
     def note(self, ref: Ref, text: str) -> None:
         """What the provider says of a picture (its revised prompt)."""
