@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from attrs import frozen
@@ -28,20 +29,20 @@ class Usage:
         """Spread the figures over `parts` pictures in integers; the remainder goes to the first."""
         if parts == 1:
             return (self,)
-        figures = (
-            self.input_text,
-            self.input_cached_text,
-            self.input_image,
-            self.input_cached_image,
-            self.output_image,
-            self.output_text,
-        )
-        rest = Usage(*(f // parts for f in figures), cost=None if self.cost is None else self.cost // parts)
-        first = Usage(
-            *(f // parts + f % parts for f in figures),
-            cost=None if self.cost is None else self.cost // parts + self.cost % parts,
-        )
+        rest = self._each(lambda figure: figure // parts)
+        first = self._each(lambda figure: figure // parts + figure % parts)
         return (first, *([rest] * (parts - 1)))
+
+    def _each(self, share: Callable[[int], int]) -> Usage:
+        return Usage(
+            share(self.input_text),
+            share(self.input_cached_text),
+            share(self.input_image),
+            share(self.input_cached_image),
+            share(self.output_image),
+            share(self.output_text),
+            None if self.cost is None else share(self.cost),
+        )
 
     def __add__(self, other: Usage) -> Usage:
         cost = None if self.cost is None and other.cost is None else (self.cost or 0) + (other.cost or 0)

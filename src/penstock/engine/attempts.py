@@ -1,0 +1,435 @@
+"""Attempts: one exchange each. Intent before sending, judgement after, and every cent and permit given back or booked.
+
+    reserve -> Record(Intent) -> Recorded -> Send -> Responded | Failed -> Record(Settled | Failed | Maybe | Void)
+
+An attempt holds its lane until its exchange is answered, also after an Abort. Bytes by URL are fetched afterwards, without
+credential and lane; what is charged and cannot be fetched is *lost*, and not bought again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.admission.headers import read as read_headers
+from penstock.commands import Abort, Deliver, Excess, Release, Send
+from penstock.engine.billing import book
+from penstock.engine.entities import Arrived, Attempt, Job, Judged, Landing, Settling
+from penstock.engine.tables import AttemptInput, AttemptState
+from penstock.engine.timers import Alarm
+from penstock.entries import Failed as FailedEntry
+from penstock.entries import Intent, Maybe, Settled, Void
+from penstock.events import Failed, Responded
+from penstock.ids import AttemptId, Ref
+from penstock.judging.backoff import retry_after, wait
+from penstock.judging.judge import judge
+from penstock.money.charge import charge as charged
+from penstock.outcomes import Meta, Trouble
+from penstock.readings import Kind, Malformed, Problem, Success
+from penstock.three import Three
+
+if TYPE_CHECKING:
+    from penstock.engine.desk import Desk
+    from penstock.engine.dispatch import Dispatch
+    from penstock.engine.entities import Bound
+    from penstock.engine.fetches import Fetches
+    from penstock.engine.records import Records
+    from penstock.events import Headers, Opened, Recorded, Streamed
+    from penstock.judging.judgement import Judgement
+    from penstock.readings import Part, Usage
+
+
+class Attempts:
+    """`table` has the attempts whose end is still to come."""
+
+    def __init__(self, desk: Desk, dispatch: Dispatch, records: Records, fetches: Fetches) -> None:
+        self.desk = desk
+        self.dispatch = dispatch
+        self.records = records
+        self.fetches = fetches
+        self.table: dict[AttemptId, Attempt] = {}
+
+    # Beginning
+
+    def begin(self, bound: Bound) -> None:
+        """Lane, quota and money are reserved: make the intent durable, or send at once where there is no journal."""
+        desk, call = self.desk, bound.call
+        attempt = Attempt(
+            AttemptId(desk.number()),
+            call,
+            bound.lane,
+            bound.permit,
+            bound.reservation,
+            bound.bill,
+            tuple(call.flights),
+            desk.now,
+        )
+        call.out = (*call.out, attempt)
+        call.bill, call.billed = bound.bill, attempt.flights
+        self.table[attempt.id] = attempt
+        self._tell_askers(attempt)
+        if desk.config.journal:
+            desk.attempt_life.go(attempt, AttemptInput.INTEND)
+            self.records.issue(self._intent(attempt), attempt)
+        else:
+            self._send(attempt)
+
+    def _tell_askers(self, attempt: Attempt) -> None:
+        call = attempt.call
+        waited = self.desk.now - call.since
+        flights = attempt.flights
+        if len(flights) == 1 and len(flights[0].asks) == 1:
+            job = flights[0].asks[0].job
+            job.attempts += 1
+            if waited > 0:
+                job.waited("queue", waited)
+        else:
+            for job in dict.fromkeys(ask.job for flight in flights for ask in flight.asks):
+                job.attempts += 1
+                job.waited("queue", waited)
+        call.since = self.desk.now
+
+    def _intent(self, attempt: Attempt) -> Intent:
+        call, bill = attempt.call, attempt.bill
+        return Intent(
+            attempt.id,
+            call.id,
+            call.purpose,
+            call.target.operation,
+            attempt.lane.name,
+            tuple([flight.key for flight in attempt.flights]),
+            bill.parts,
+            tuple([share.scopes for share in bill.shares]),
+            quote(attempt),
+            self.desk.unix(),
+        )
+
+    def _send(self, attempt: Attempt) -> None:
+        desk, call, bill = self.desk, attempt.call, attempt.bill
+        target = call.target
+        desk.attempt_life.go(attempt, AttemptInput.SEND)
+        desk.allowance.attempted()
+        desk.count("attempts")
+        attempt.timer = desk.timers.arm(desk.now + target.timeouts.total, Alarm.TOTAL, attempt)
+        after = desk.config.hedging.after
+        if after is not None and target.hedgeable and not target.stream and len(call.out) == 1:
+            attempt.hedge = desk.timers.arm(desk.now + after, Alarm.HEDGE, attempt)
+        desk.out.append(
+            Send(
+                attempt.id,
+                call.id,
+                bill.handle,
+                target.operation,
+                call.purpose,
+                attempt.lane.name,
+                bill.aim,
+                len(attempt.flights),
+                bill.parts,
+                target.timeouts,
+                target.stream,
+                None,
+                target.provider,
+            )
+        )
+
+    def recorded(self, attempt: Attempt, event: Recorded, *, given_up: bool) -> None:
+        """The journal's word on an Intent or a Settled."""
+        if attempt.state is AttemptState.RECORDING:
+            wanted = event.fault is None and attempt.call.live() and self.dispatch.may_send(attempt.call)
+            if wanted:
+                self._send(attempt)
+            else:
+                self._void(attempt, event.fault or "nobody waits for it any more, or nothing may be sent")
+        elif attempt.state is AttemptState.SETTLING:
+            if event.fault is not None and not given_up:
+                self.desk.attempt_life.go(attempt, AttemptInput.RECORD_FAULT)
+                return
+            self.desk.attempt_life.go(attempt, AttemptInput.UNRECORDED if given_up else AttemptInput.RECORDED)
+            self._take_files(attempt, event.files)
+            self._arrive(attempt)
+
+    def _void(self, attempt: Attempt, reason: str) -> None:
+        desk = self.desk
+        desk.attempt_life.go(attempt, AttemptInput.VOID)
+        desk.count("voids")
+        attempt.lane.quota.settle(attempt.permit, Three.NO, desk.now)
+        desk.ledger.void(attempt.reservation)
+        self.records.issue(Void(attempt.id, reason, desk.unix()))
+        self._over(attempt)
+        desk.moves.append(Judged(attempt, None, None, 0.0))
+
+    # Under way
+
+    def opened(self, event: Opened) -> None:
+        """The head of a reply: its headers teach early."""
+        attempt = self.table[event.attempt]
+        self.desk.attempt_life.go(attempt, AttemptInput.OPENED)
+        self._hear(attempt, event.headers)
+
+    def _hear(self, attempt: Attempt, headers: Headers) -> None:
+        if headers and not attempt.heard:
+            attempt.heard = True
+            report = read_headers(headers, self.desk.unix())
+            if report is not None:
+                attempt.lane.quota.heard(attempt.permit, report, self.desk.now)
+
+    def streamed(self, event: Streamed) -> None:
+        """An item of a stream: to the caller who pays for it, if he still waits."""
+        attempt = self.table[event.attempt]
+        self.desk.attempt_life.go(attempt, AttemptInput.STREAMED)
+        job = attempt.bill.jobs[0] if attempt.bill.jobs else None
+        ref = event.item.ref
+        if attempt.partials is None:
+            attempt.partials = []
+        attempt.partials.append(ref)
+        if job is not None and not job.finished:
+            attempt.call.delivered = True
+            self.desk.out.append(Deliver(job.id, event.item))
+
+    def timed_out(self, attempt: Attempt) -> None:
+        """The total time-out: broken off, and judged as a time-out when it is answered."""
+        if attempt.state is AttemptState.OUT and not attempt.aborted:
+            self.desk.attempt_life.go(attempt, AttemptInput.TIMEOUT)
+            attempt.timed_out = attempt.aborted = True
+            self.desk.out.append(Abort(attempt.id))
+
+    def abort(self, attempt: Attempt) -> None:
+        """Break it off, if it is out; it must still be answered."""
+        if attempt.state is AttemptState.OUT and not attempt.aborted:
+            attempt.aborted = True
+            self.desk.out.append(Abort(attempt.id))
+        elif attempt.state is AttemptState.FETCHING:
+            self.fetches.abort(attempt)
+
+    # Ending
+
+    def responded(self, event: Responded) -> None:
+        """A whole reply: pictures, an answer, or the provider's refusal."""
+        attempt = self.table[event.attempt]
+        self._hear(attempt, event.headers)
+        reading = event.reading
+        if isinstance(reading, Success) and (reading.parts or reading.answer is not None):
+            self._succeed(attempt, reading)
+        else:
+            self._judge(attempt, event, event.headers)
+
+    def failed(self, event: Failed) -> None:
+        """No reply."""
+        attempt = self.table[event.attempt]
+        if attempt.timed_out and event.kind is Kind.ABORTED:
+            event = Failed(event.attempt, Kind.TIMEOUT, event.reached)
+        self._judge(attempt, event, ())
+
+    def _judge(self, attempt: Attempt, fact: Responded | Failed, headers: Headers) -> None:
+        desk, lane = self.desk, attempt.lane
+        judgement = judge(fact, attempt.call.target.dialect)
+        reading = fact.reading if isinstance(fact, Responded) else None
+        if judgement.rate:
+            desk.count("rate_refusals")
+            limit = reading.limit if isinstance(reading, Problem) else None
+            asked = retry_after(headers, desk.unix())
+            if asked is None and isinstance(reading, Problem):
+                asked = reading.hint
+            lane.quota.refused(attempt.permit, limit, asked, desk.now)
+        lane.quota.settle(attempt.permit, judgement.quota, desk.now)
+        trouble = trouble_of(judgement, fact)
+        self.dispatch.close(lane, judgement, trouble.message)
+        desk.attempt_life.go(attempt, AttemptInput.JUDGED)
+        desk.count(f"judged_{judgement.kind}")
+        self._book_failure(attempt, judgement, reading.usage if isinstance(reading, Problem) else None)
+        self._over(attempt)
+        tries = attempt.call.tries + 1
+        again = wait(headers, reading, tries, desk.config.retry, desk.rng, desk.unix())
+        desk.moves.append(Judged(attempt, judgement, trouble, again))
+
+    def _book_failure(self, attempt: Attempt, judgement: Judgement, usage: Usage | None) -> None:
+        """What a failure costs: nothing, what the provider says (or the bound), or perhaps the bound."""
+        desk = self.desk
+        bill = attempt.bill
+        if judgement.billed is Three.MAYBE:
+            desk.ledger.maybe(attempt.reservation)
+            for job, share in zip(bill.jobs, bill.shares, strict=True):
+                book(desk, job, None if share.amount is None else 0, share.amount or 0)
+            entry: FailedEntry | Maybe = Maybe(attempt.id, judgement.kind, quote(attempt), desk.unix())
+        else:
+            cost: int | None = 0
+            if judgement.billed is Three.YES:
+                cost = charged(usage, attempt.call.target.rates, len(attempt.flights), quote(attempt))
+            charges = spread(cost, len(bill.shares))
+            self._settle_money(attempt, charges)
+            entry = FailedEntry(attempt.id, judgement.kind, cost, desk.unix())
+        desk.refunded = True
+        if desk.config.journal:
+            self.records.issue(entry)
+
+    def _settle_money(self, attempt: Attempt, charges: tuple[int | None, ...]) -> None:
+        desk = self.desk
+        excess = desk.ledger.settle(attempt.reservation, charges)
+        desk.refunded = True
+        bound = quote(attempt)
+        if excess and bound is not None:
+            desk.count("excess", excess)
+            desk.notify(Excess(attempt.call.target.model, bound, bound + excess))
+        for job, cost in zip(attempt.bill.jobs, charges, strict=True):
+            if cost != 0:
+                book(desk, job, cost)
+
+    # Success
+
+    def _succeed(self, attempt: Attempt, reading: Success) -> None:
+        """Executed and paid: permit and money are settled now, the pictures on their way to be durable."""
+        desk, usage = self.desk, reading.usage
+        tokens = None if usage is None else tokens_of(usage)
+        attempt.lane.quota.settle(attempt.permit, Three.YES, desk.now, tokens)
+        count = len(attempt.flights)
+        parts, surplus = sort_parts(reading.parts, count)
+        cost = charged(usage, attempt.call.target.rates, len(reading.parts), quote(attempt))
+        settling = Settling([None] * count, [False] * count, cost, usage, reading.answer)
+        attempt.settling = settling
+        desk.counters["images"] = desk.counters.get("images", 0) + len(parts)
+        self._share_cost(attempt, parts, cost, usage)
+        if surplus:
+            desk.out.append(Release(tuple(part.ref for part in surplus)))
+        urls = False
+        single = cost if len(parts) == 1 else None
+        for place, part in enumerate(parts):
+            price = single if len(parts) == 1 else nth(cost, len(parts), place)
+            meta = Meta(part.size, part.format, part.nbytes, price, desk.unix())
+            settling.landings[part.index] = Landing(attempt.flights[part.index].key, part.ref, meta)
+            urls = urls or part.url
+        if urls:
+            desk.attempt_life.go(attempt, AttemptInput.URLS)
+            self._release_timers(attempt)
+            self.dispatch.freed(attempt.lane)
+            self.fetches.begin(attempt, [part for part in parts if part.url])
+        else:
+            self.settle(attempt)
+
+    def _share_cost(self, attempt: Attempt, parts: list[Part], cost: int | None, usage: Usage | None) -> None:
+        """Spread charge and usage over the pictures that came, the remainder on the first, each to its payer."""
+        bill = attempt.bill
+        if len(bill.jobs) == 1:
+            job = bill.jobs[0]
+            if usage is not None:
+                job.usage = usage if job.usage is None else job.usage + usage
+            self._settle_money(attempt, (cost,))
+            return
+        charges: dict[Job, int | None] = dict.fromkeys(bill.jobs, 0)
+        usages = usage.split(len(parts)) if usage is not None and parts else ()
+        for place, part in enumerate(parts):
+            job = bill.payers[part.index]
+            price, before = nth(cost, len(parts), place), charges[job]
+            charges[job] = None if price is None or before is None else before + price
+            if usages:
+                job.usage = usages[place] if job.usage is None else job.usage + usages[place]
+        self._settle_money(attempt, tuple(charges.values()))
+
+    def settle(self, attempt: Attempt) -> None:
+        """All bytes are here (or lost): make them durable, or land them at once where there is no journal."""
+        settling = attempt.settling
+        if settling is None:
+            return
+        if not self.desk.config.journal:
+            self.desk.attempt_life.go(attempt, AttemptInput.SETTLED)
+            self._arrive(attempt)
+            return
+        self.desk.attempt_life.go(attempt, AttemptInput.BYTES)
+        self._release_timers(attempt)
+        self.dispatch.freed(attempt.lane)
+        keys, refs = [], []
+        for flight, landing, lost in zip(attempt.flights, settling.landings, settling.lost, strict=True):
+            if landing is not None or lost:
+                keys.append(flight.key)
+                refs.append(landing.ref if landing is not None else Ref(""))
+        entry = Settled(attempt.id, tuple(keys), tuple(refs), settling.usage, settling.charge, self.desk.unix())
+        self.records.issue(entry, attempt)
+
+    def _take_files(self, attempt: Attempt, files: tuple[Ref, ...]) -> None:
+        settling = attempt.settling
+        if settling is None or not files:
+            return
+        names = iter(files)
+        for landing, lost in zip(settling.landings, settling.lost, strict=True):
+            if landing is not None or lost:
+                name = next(names, Ref(""))
+                if landing is not None and name:
+                    landing.ref = name
+
+    def _arrive(self, attempt: Attempt) -> None:
+        self._over(attempt)
+        if attempt.settling is not None:
+            self.desk.moves.append(Arrived(attempt, attempt.settling))
+
+    def give_up(self, attempt: Attempt) -> None:
+        """Closed(ABORT) while bytes are still owed: the Owed entry stands, and the next run fetches them."""
+        self.desk.attempt_life.go(attempt, AttemptInput.UNRECORDED)
+        self._over(attempt)
+        self.desk.moves.append(Judged(attempt, None, None, 0.0))
+
+    def _release_timers(self, attempt: Attempt) -> None:
+        timers = self.desk.timers
+        timers.cancel(attempt.timer)
+        if attempt.hedge is not None:
+            timers.cancel(attempt.hedge)
+
+    def _over(self, attempt: Attempt) -> None:
+        del self.table[attempt.id]
+        self._release_timers(attempt)
+        self.dispatch.freed(attempt.lane)
+        if attempt.partials:
+            self.desk.out.append(Release(tuple(attempt.partials)))
+
+
+def quote(attempt: Attempt) -> int | None:
+    """The bound of what an attempt costs, in picodollars; None is unknown."""
+    bound = attempt.call.target.quote
+    return None if bound is None else bound * max(1, len(attempt.flights))
+
+
+def tokens_of(usage: Usage) -> int:
+    """All tokens of a usage: what it takes from a token bucket."""
+    return (
+        usage.input_text
+        + usage.input_cached_text
+        + usage.input_image
+        + usage.input_cached_image
+        + usage.output_image
+        + usage.output_text
+    )
+
+
+def sort_parts(parts: tuple[Part, ...], count: int) -> tuple[list[Part], list[Part]]:
+    """Pictures of a reply in order, each place once, and what is more than was bought."""
+    if len(parts) == 1 and parts[0].index == 0:
+        return list(parts), []
+    kept: dict[int, Part] = {}
+    surplus: list[Part] = []
+    for part in parts:
+        if 0 <= part.index < count and part.index not in kept:
+            kept[part.index] = part
+        else:
+            surplus.append(part)
+    return [kept[index] for index in sorted(kept)], surplus
+
+
+def nth(total: int | None, count: int, place: int) -> int | None:
+    """The share of picture `place` of `count` in a sum: integers, the remainder on the first."""
+    if total is None or count == 0:
+        return None
+    return total // count + (total % count if place == 0 else 0)
+
+
+def spread(total: int | None, count: int) -> tuple[int | None, ...]:
+    """A sum over `count` shares: integers, the remainder on the first."""
+    return tuple(nth(total, count, place) for place in range(count))
+
+
+def trouble_of(judgement: Judgement, fact: Responded | Failed) -> Trouble:
+    """An attempt's failure in words, with the provider's own codes."""
+    if isinstance(fact, Failed):
+        return Trouble(judgement.kind, f"{fact.kind.value} ({fact.reached.value})")
+    reading = fact.reading
+    if isinstance(reading, Problem):
+        return Trouble(judgement.kind, reading.message, fact.status, reading.code or reading.type)
+    if isinstance(reading, Malformed):
+        return Trouble(judgement.kind, f"the reply could not be read: {reading.reason}", fact.status)
+    return Trouble(judgement.kind, "the reply had no picture", fact.status)

@@ -1,0 +1,371 @@
+"""Calls: what is paid once. Gathered, queued, tried again, split, given up.
+
+A call that waits sheds what nobody asks for any more; one that is out (RUNNING) is finished whoever is left, because it
+is paid. Its end is told to its flights, or to the question that it answers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.engine.billing import payer
+from penstock.engine.entities import Answered, Broke, Call, Forgotten, Job, Landed
+from penstock.engine.tables import CallInput, CallState
+from penstock.engine.timers import Alarm
+from penstock.ids import CallId
+from penstock.judging.judgement import Next
+from penstock.outcomes import Trouble
+from penstock.readings import Fault
+
+if TYPE_CHECKING:
+    from penstock.engine.desk import Desk
+    from penstock.engine.dispatch import Dispatch
+    from penstock.engine.entities import Arrived, Attempt, Dropped, Flight, Hire, Joined, Judged, Never, Settling
+    from penstock.work import Target
+
+WAITING = (CallState.GATHERING, CallState.QUEUED, CallState.PARKED, CallState.BACKOFF)
+NOBODY = Trouble("cancelled", "nobody asks for it any more")
+CLOSED = Trouble("cancelled", "closed before it was sent")
+MISSING = Trouble("missing", "the reply had fewer pictures than were paid for")
+LOST = Trouble("lost", "the picture is paid but could not be downloaded")
+
+
+class Calls:
+    """Calls have no table: whoever waits for one holds it. `gathering` has those that may still take more in."""
+
+    def __init__(self, desk: Desk, dispatch: Dispatch) -> None:
+        self.desk = desk
+        self.dispatch = dispatch
+        self.gathering: dict[str, Call] = {}
+        self.aborts: list[Attempt] = []
+
+    # Opening
+
+    def wanted(self, flights: list[Flight], target: Target) -> None:
+        """Buy these flights in as few calls as the target and the limits allow."""
+        if target.gather is not None and self.desk.config.gathering.most > 1:
+            for flight in flights:
+                self._gather(flight, target)
+            return
+        size = 1
+        if len(flights) > 1:
+            size = len(flights)
+            if target.divisible:
+                size = self.dispatch.largest(target, min(size, target.most))
+        for start in range(0, len(flights), size):
+            self._queue(self._open(flights[start : start + size], target), CallInput.QUEUE)
+
+    def hired(self, move: Hire) -> None:
+        """A call that answers a question."""
+        if not move.question.open:
+            return
+        call = self._open([], move.target)
+        call.question = move.question
+        call.purpose = move.purpose
+        move.question.call = call
+        self._queue(call, CallInput.QUEUE)
+
+    def _open(self, flights: list[Flight], target: Target) -> Call:
+        desk = self.desk
+        desk.count("calls")
+        call = Call(CallId(desk.number()), self.dispatch.group(target), target, flights, desk.now)
+        call.purpose = target.purpose
+        for flight in flights:
+            flight.call = call
+            for ask in flight.asks:
+                call.priority = min(call.priority, ask.job.work.priority)
+        return call
+
+    def _gather(self, flight: Flight, target: Target) -> None:
+        name = f"{target.group}|{target.operation}|{target.gather}"
+        most = min(self.desk.config.gathering.most, target.most)
+        call = self.gathering.get(name)
+        if call is None:
+            call = self._open([flight], target)
+            call.gather = name
+            self.gathering[name] = call
+            self.desk.call_life.go(call, CallInput.GATHER)
+            call.timer = self.desk.timers.arm(self.desk.now + self.desk.config.gathering.wait, Alarm.GATHER, call)
+        else:
+            flight.call = call
+            call.flights.append(flight)
+            call.priority = min([call.priority, *(ask.job.work.priority for ask in flight.asks)])
+        if len(call.flights) >= most:
+            self.gathered(call)
+
+    def gathered(self, call: Call) -> None:
+        """Full, or the longest wait is over."""
+        if call.state is CallState.GATHERING:
+            self._settle_timer(call)
+            self._queue(call, CallInput.QUEUE)
+
+    def _queue(self, call: Call, how: CallInput) -> None:
+        """Into the line of its lane group; what can never go fails at once."""
+        trouble = self.dispatch.never(call)
+        if trouble is not None and self._halve(call):
+            trouble = None
+        if trouble is None:
+            self.desk.call_life.go(call, how)
+            self.dispatch.enqueue(call)
+        elif call.state is CallState.NEW:
+            self.desk.call_life.go(call, CallInput.CANNOT)
+            self._tell(call, trouble)
+        else:
+            self.desk.call_life.go(call, how)
+            self._end(call, CallInput.CANNOT, trouble)
+
+    def _halve(self, call: Call) -> bool:
+        """Split a divisible call that is too large as it is; its second half becomes a call of its own."""
+        count = len(call.flights)
+        if count < 2 or not call.target.divisible:
+            return False
+        keep = self.dispatch.largest(call.target, count - 1)
+        if keep < 1 or self.dispatch.largest(call.target, 1) < 1:
+            return False
+        call.barred = ()
+        self._split(call, keep)
+        return True
+
+    def _split(self, call: Call, keep: int) -> None:
+        rest = call.flights[keep:]
+        del call.flights[keep:]
+        self.desk.count("splits")
+        sibling = self._open(rest, call.target)
+        sibling.tries = call.tries
+        sibling.priority = call.priority
+        self._queue(sibling, CallInput.QUEUE)
+
+    # Waiting
+
+    def joined(self, move: Joined) -> None:
+        """One more asks for it: the highest priority of its askers counts."""
+        call = move.call
+        if move.priority < call.priority:
+            call.priority = move.priority
+            if call.state is CallState.QUEUED:
+                self.dispatch.enqueue(call)
+
+    def cannot(self, move: Never) -> None:
+        """The dispatcher found that it can never go; smaller parts of it perhaps may."""
+        call = move.call
+        if call.state is not CallState.QUEUED and call.state is not CallState.PARKED:
+            return
+        if move.splits and len(call.flights) > 1 and call.target.divisible:
+            if call.state is CallState.PARKED:
+                self.desk.call_life.go(call, CallInput.QUEUE)
+            self.desk.call_life.go(call, CallInput.SPLIT)
+            self._split(call, len(call.flights) // 2)
+            self.dispatch.enqueue(call)
+            return
+        self._end(call, CallInput.CANNOT, move.trouble)
+
+    def retry(self, call: Call) -> None:
+        """Its back-off is over."""
+        call.timer = None
+        self._waited(call, "retry")
+        self._queue(call, CallInput.QUEUE)
+
+    def dropped(self, move: Dropped) -> None:
+        """Somebody left. Waiting, it sheds what nobody asks for; out, it goes on (or is broken off on request)."""
+        call = move.call
+        if call.state in WAITING:
+            self._shed(call)
+            if not self._wanted(call):
+                self._end(call, CallInput.NOBODY, NOBODY)
+        elif call.state is CallState.RUNNING and not call.live():
+            self.desk.call_life.go(call, CallInput.SALVAGE)
+            if move.abort:
+                self.aborts.extend(call.out)
+
+    def close(self, call: Call, trouble: Trouble = CLOSED) -> None:
+        """Closed: what waits is not sent any more."""
+        if call.state in WAITING:
+            self._end(call, CallInput.CLOSED, trouble)
+
+    def _shed(self, call: Call) -> None:
+        kept = []
+        for flight in call.flights:
+            if payer(flight.asks) is None:
+                self.desk.moves.append(Forgotten(flight))
+            else:
+                kept.append(flight)
+        if len(kept) < len(call.flights):
+            call.flights[:] = kept
+
+    def _wanted(self, call: Call) -> bool:
+        return bool(call.flights) if call.question is None else call.live()
+
+    # After an attempt
+
+    def judged(self, move: Judged) -> None:
+        """An attempt ended without what was wanted."""
+        attempt, judgement = move.attempt, move.judgement
+        call = attempt.call
+        self._came_back(attempt)
+        if call.state is not CallState.RUNNING:
+            return
+        if judgement is not None:
+            call.verdict = move.trouble
+            call.final = call.final or judgement.next is Next.NEVER
+            if not judgement.rate and attempt.lane.closed is None:
+                call.tries += 1
+        if call.out:
+            return
+        if self._ends(call, move):
+            return
+        self._shed(call)
+        if not self._wanted(call):
+            self._end(call, CallInput.NOBODY, NOBODY)
+        elif (
+            judgement is None
+            or judgement.rate
+            or judgement.next in (Next.LANE, Next.ADAPT)
+            or (judgement.next is Next.NOW and call.tries <= 1)
+        ):
+            self._queue(call, CallInput.AGAIN)
+        else:
+            self._back_off(call, move.wait)
+
+    def _ends(self, call: Call, move: Judged) -> bool:
+        """End a call that may not be tried again; True if so."""
+        judgement = move.judgement
+        trouble = call.verdict or NOBODY
+        if self.desk.closed is not None and not self.dispatch.may_send(call):
+            doubtful = judgement is not None and judgement.next is Next.AMBIGUOUS
+            self._end(call, CallInput.CLOSED, doubt(trouble) if doubtful else CLOSED)
+            return True
+        if judgement is None:
+            return False
+        if call.delivered:
+            self._end(call, CallInput.FAIL, Trouble("broken_stream", trouble.message, trouble.status, trouble.code))
+            return True
+        if call.final or call.tries >= self.desk.config.retry.attempts:
+            ambiguous = judgement.next is Next.AMBIGUOUS
+            self._end(call, CallInput.FAIL, doubt(trouble) if ambiguous else trouble)
+            return True
+        if judgement.next is Next.AMBIGUOUS and not self._allowed(call):
+            self._end(call, CallInput.FAIL, doubt(trouble))
+            return True
+        if judgement.next is Next.ADAPT:
+            call.barred = (*call.barred, move.attempt.lane)
+        return False
+
+    def _allowed(self, call: Call) -> bool:
+        """Whether what may have been billed is tried again, by the wish of its payer; it then draws on the allowance."""
+        ask = payer(call.flights[0].asks) if call.flights else None
+        mode = (ask.job.work.on_ambiguous if ask is not None else None) or self.desk.config.ambiguity.mode
+        if not call.live() or not self.desk.allowance.allows(mode):
+            return False
+        self.desk.allowance.take()
+        self.desk.count("ambiguous_retries")
+        return True
+
+    def _back_off(self, call: Call, wait: float) -> None:
+        desk = self.desk
+        desk.call_life.go(call, CallInput.WAIT)
+        call.since = desk.now
+        call.timer = desk.timers.arm(desk.now + wait, Alarm.RETRY, call)
+        desk.count("retries")
+
+    def arrived(self, move: Arrived) -> None:
+        """An attempt brought something: the first one counts, the others are told to stop and their bytes let go."""
+        attempt, settling = move.attempt, move.settling
+        call = attempt.call
+        self._came_back(attempt)
+        if call.state is not CallState.RUNNING:
+            self.dispatch.discard([landing for landing in settling.landings if landing is not None])
+            return
+        if call.question is not None:
+            answer = settling.answer if settling.answer is not None else Fault("the reply had no answer")
+            self.desk.call_life.go(call, CallInput.SETTLED)
+            self.aborts.extend(call.out)
+            self.dispatch.ended(call)
+            if call.question.open:
+                self.desk.timers.cancel(call.question.timer)
+                call.question.open = False
+                self.desk.moves.append(Answered(call.question, answer))
+            return
+        self._share_out(call, attempt, settling)
+
+    def _share_out(self, call: Call, attempt: Attempt, settling: Settling) -> None:
+        missing: list[Flight] = []
+        for place, flight in enumerate(attempt.flights):
+            landing = settling.landings[place]
+            if landing is not None:
+                self.desk.moves.append(Landed(flight, landing, attempt.bill.payers[place]))
+            elif settling.lost[place]:
+                self.desk.moves.append(Broke((flight,), LOST, (attempt.bill.payers[place],)))
+            else:
+                missing.append(flight)
+        if not missing:
+            self.desk.call_life.go(call, CallInput.SETTLED)
+            self.aborts.extend(call.out)
+            self.dispatch.ended(call)
+            call.flights = []
+            return
+        call.flights = missing
+        call.tries += 1
+        call.verdict = MISSING
+        if call.out:
+            return
+        self._shed(call)
+        if not self._wanted(call):
+            self._end(call, CallInput.NOBODY, NOBODY)
+        elif not self.dispatch.may_send(call) and self.desk.closed is not None:
+            self._end(call, CallInput.CLOSED, CLOSED)
+        elif call.tries >= self.desk.config.retry.attempts:
+            self._end(call, CallInput.FAIL, MISSING)
+        else:
+            self._queue(call, CallInput.AGAIN)
+
+    def _came_back(self, attempt: Attempt) -> None:
+        attempt.call.out = tuple(other for other in attempt.call.out if other is not attempt)
+
+    # Ending
+
+    def _end(self, call: Call, how: CallInput, trouble: Trouble) -> None:
+        self._settle_timer(call)
+        self.desk.call_life.go(call, how)
+        self._tell(call, trouble)
+
+    def _tell(self, call: Call, trouble: Trouble) -> None:
+        self.dispatch.ended(call)
+        if call.question is not None:
+            if call.question.open:
+                self.desk.timers.cancel(call.question.timer)
+                call.question.open = False
+                self.desk.moves.append(Answered(call.question, Fault(trouble.message)))
+            return
+        flights, call.flights = tuple(call.flights), []
+        if flights:
+            self.desk.moves.append(Broke(flights, trouble, self._payers(call, flights)))
+
+    def _payers(self, call: Call, flights: tuple[Flight, ...]) -> tuple[Job | None, ...]:
+        """Who paid for the last attempt at these flights, or would have paid for the first."""
+        paid: dict[Flight, Job] = {}
+        if call.bill is not None:
+            paid = dict(zip(call.billed, call.bill.payers, strict=True))
+        payers: list[Job | None] = []
+        for flight in flights:
+            ask = payer(flight.asks)
+            payers.append(paid.get(flight, ask.job if ask is not None else None))
+        return tuple(payers)
+
+    def _settle_timer(self, call: Call) -> None:
+        self.desk.timers.cancel(call.timer)
+        call.timer = None
+        if call.state is CallState.GATHERING:
+            del self.gathering[call.gather]
+
+    def _waited(self, call: Call, reason: str) -> None:
+        for flight in call.flights:
+            for ask in flight.asks:
+                ask.job.waited(reason, self.desk.now - call.since)
+        call.since = self.desk.now
+
+
+def doubt(trouble: Trouble) -> Trouble:
+    """The same trouble, said to be ambiguous: it may have been executed and billed."""
+    return Trouble(
+        "ambiguous", f"it may have been executed and billed: {trouble.message}", trouble.status, trouble.code
+    )

@@ -1,0 +1,102 @@
+"""What all rooms of the engine share: the time, the commands of this step, moves to be routed, ids, books."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from penstock.commands import Halted, Notice, Notify
+from penstock.engine.tables import ATTEMPT, CALL, FLIGHT, JOB, AttemptState, CallState, FlightState, JobState, Life
+from penstock.engine.timers import Timers
+from penstock.judging.allowance import Allowance
+from penstock.money.ledger import Ledger
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from penstock.commands import Command
+    from penstock.config import Config
+    from penstock.engine.entities import Move
+    from penstock.events import Mode
+    from penstock.money.ledger import Balances
+
+REMEDIES = {
+    "journal": "make room or the folder writable, then resume",
+    "credential": "set a valid key, then resume",
+    "quota_exhausted": "add credit or raise the spending limit, then resume",
+    "model_not_found": "choose another model, then resume",
+    "no_lane": "configure a credential for this provider and model, then resume",
+}
+
+
+class Desk:
+    """The one mutable context of an engine. Rooms read `now`, append to `out` and `moves`, and use the books."""
+
+    __slots__ = (
+        "allowance",
+        "attempt_life",
+        "call_life",
+        "closed",
+        "config",
+        "counters",
+        "epoch",
+        "flight_life",
+        "halt",
+        "job_life",
+        "ledger",
+        "moves",
+        "now",
+        "out",
+        "refunded",
+        "rng",
+        "serial",
+        "timers",
+    )
+
+    def __init__(self, config: Config, rng: Random, epoch: float, opening: Balances) -> None:
+        self.config = config
+        self.rng = rng
+        self.epoch = epoch
+        self.now = float("-inf")
+        self.out: list[Command] = []
+        self.moves: deque[Move] = deque()
+        self.timers = Timers()
+        self.ledger = Ledger(config.budget, opening)
+        self.allowance = Allowance(config.ambiguity)
+        self.closed: Mode | None = None
+        self.halt: Halted | None = None
+        self.refunded = False
+        self.serial = 0
+        self.job_life = Life(JOB, JobState)
+        self.flight_life = Life(FLIGHT, FlightState)
+        self.call_life = Life(CALL, CallState)
+        self.attempt_life = Life(ATTEMPT, AttemptState)
+        self.counters: dict[str, int] = {}
+
+    def number(self) -> int:
+        """The next id of anything the engine names."""
+        self.serial += 1
+        return self.serial
+
+    def unix(self) -> float:
+        """Now, as Unix seconds."""
+        return self.epoch + self.now
+
+    def count(self, what: str, by: int = 1) -> None:
+        """Add to a figure of the snapshot."""
+        self.counters[what] = self.counters.get(what, 0) + by
+
+    def notify(self, notice: Notice) -> None:
+        """Tell whoever subscribed."""
+        if self.config.notify:
+            self.out.append(Notify(notice))
+
+    def halted(self, cause: str, message: str) -> None:
+        """Nothing can be sent any more; the first cause stands until it is lifted."""
+        if self.halt is None:
+            self.halt = Halted(cause, message, REMEDIES.get(cause, "mend the cause, then resume"))
+            self.notify(self.halt)
+
+    def sending(self) -> bool:
+        """Whether new paid calls may begin."""
+        return self.closed is None and self.halt is None

@@ -1,0 +1,414 @@
+"""Who may go: a queue per lane group, and lanes bound as late as possible.
+
+A freed slot is bound to one call in the same step; only the heads of queues are looked at. Quota and budget are reserved
+together or not at all. A head whose free lanes are barred to it steps aside for this round; a head that waits for quota
+keeps its place, so that a large demand is not starved by small ones.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heapify, heappop, heappush
+from math import inf
+from typing import TYPE_CHECKING
+
+from penstock.admission.quota import Quota
+from penstock.commands import LaneClosed, Release
+from penstock.engine.billing import bill
+from penstock.engine.entities import Bound, Never
+from penstock.engine.tables import CallInput, CallState, JobState
+from penstock.engine.timers import Alarm
+from penstock.entries import Lane as LaneName
+from penstock.events import Mode
+from penstock.judging.judgement import Closes
+from penstock.money.ledger import Fit
+from penstock.outcomes import Trouble
+
+if TYPE_CHECKING:
+    from penstock.config import Config, Credential
+    from penstock.engine.desk import Desk
+    from penstock.engine.entities import Bill, Call, Landing
+    from penstock.engine.timers import Timer
+    from penstock.judging.judgement import Judgement
+    from penstock.work import Target
+
+ASIDE = 16
+"""How many heads may step aside in one round: bounds a step."""
+
+Entry = tuple[int, int, "Call"]
+"""A place in a queue: priority, number in line, who."""
+
+
+class Lane:
+    """A credential and a model. `closed` says why it takes no more attempts (None: it does)."""
+
+    __slots__ = ("closed", "credential", "message", "name", "quota", "sharers")
+
+    def __init__(self, name: LaneName, credential: Credential, quota: Quota, sharers: list[Group]) -> None:
+        self.name = name
+        self.credential = credential
+        self.quota = quota
+        self.sharers = sharers
+        self.closed: str | None = None
+        self.message = ""
+
+
+class Group:
+    """The lanes that can serve a provider's model, and who waits for them."""
+
+    __slots__ = ("dirty", "heap", "lanes", "name", "pool", "stale", "target", "timer")
+
+    def __init__(self, name: str, target: Target) -> None:
+        self.name = name
+        self.target = target
+        self.pool = target.pool or target.model
+        self.lanes: list[Lane] = []
+        self.heap: list[Entry] = []
+        self.stale = 0
+        self.dirty = False
+        self.timer: Timer | None = None
+
+
+class Dispatch:
+    """Queues, lanes and quotas. `pump` says who goes and who never can."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.groups: dict[str, Group] = {}
+        self.quotas: dict[tuple[str, str], tuple[Quota, list[Group]]] = {}
+        self.parked: dict[tuple[str, ...], list[Entry]] = {}
+        self._dirty: deque[Group] = deque()
+        self._line = 0
+
+    # Lanes
+
+    def group(self, target: Target) -> Group:
+        """The lane group of a target, made when it is first wanted."""
+        name = target.group
+        group = self.groups.get(name)
+        if group is None:
+            group = self.groups[name] = Group(name, target)
+            for credential in self.desk.config.credentials:
+                self._lane(group, credential)
+        return group
+
+    def _lane(self, group: Group, credential: Credential) -> None:
+        target = group.target
+        if credential.provider != target.provider:
+            return
+        if credential.models is not None and target.model not in credential.models:
+            return
+        key = (credential.name, group.pool)
+        if key not in self.quotas:
+            self.quotas[key] = (Quota(credential.limits, self.desk.now), [])
+        quota, sharers = self.quotas[key]
+        if group not in sharers:
+            sharers.append(group)
+        group.lanes.append(Lane(LaneName(credential.name, target.model), credential, quota, sharers))
+
+    def close(self, lane: Lane, judgement: Judgement, message: str) -> None:
+        """Take a lane, or all lanes of its credential, out of service."""
+        if judgement.closes is Closes.NOTHING:
+            return
+        whole = judgement.closes is Closes.CREDENTIAL
+        for group in self.groups.values():
+            for other in group.lanes:
+                if other is lane or (whole and other.credential.name == lane.credential.name):
+                    if other.closed is None:
+                        other.closed = judgement.kind
+                        other.message = message
+                        self.desk.notify(LaneClosed(other.name, judgement.kind, message))
+                    self.touch(group)
+
+    def reconfigure(self, config: Config, *, resume: bool) -> None:
+        """Compare credentials by name: new ones join, gone ones drain, changed ones open again; resume opens all."""
+        old = {credential.name: credential for credential in self.desk.config.credentials}
+        new = {credential.name: credential for credential in config.credentials}
+        for (name, _), (quota, _) in self.quotas.items():
+            if name in new and new[name].limits != (old[name].limits if name in old else None):
+                quota.relimit(new[name].limits, self.desk.now)
+        self.desk.config = config
+        for group in self.groups.values():
+            known = {lane.credential.name: lane for lane in group.lanes}
+            for name, lane in known.items():
+                if name not in new:
+                    lane.closed, lane.message = "removed", "the credential was removed"
+                elif resume or lane.credential != new[name] or lane.closed == "removed":
+                    lane.closed, lane.credential = None, new[name]
+            for name, credential in new.items():
+                if name not in known:
+                    self._lane(group, credential)
+            self.touch(group)
+
+    def concurrency(self) -> int:
+        """How many exchanges at a time all credentials allow together."""
+        return sum(credential.limits.concurrency or 64 for credential in self.desk.config.credentials)
+
+    def largest(self, target: Target, samples: int) -> int:
+        """How many samples one call of this target may carry on some open lane; at least 1 (it then fails by itself)."""
+        most = 0
+        lanes = [lane for lane in self.group(target).lanes if lane.closed is None]
+        if not lanes:
+            return samples
+        for lane in lanes:
+            most = max(most, lane.quota.largest(target.demand, samples))
+            if most >= samples:
+                break
+        return most or 1
+
+    def never(self, call: Call) -> Trouble | None:
+        """Why no open lane could ever serve this call; None where one could, or where none is open."""
+        demand = call.demand()
+        refusal = None
+        for lane in call.group.lanes:
+            if lane.closed is None and lane not in call.barred:
+                refusal = lane.quota.never(demand)
+                if refusal is None:
+                    return None
+        if refusal is None:
+            return call.verdict if call.barred and any(lane.closed is None for lane in call.group.lanes) else None
+        return Trouble(
+            "too_large",
+            f"it needs {refusal.needed:g} {refusal.quantity} at once, and the limit is {refusal.limit:g}: "
+            "ask for less, or raise the limit",
+        )
+
+    # The line
+
+    def enqueue(self, call: Call) -> None:
+        """Into the line: behind its equals, or where it stood before."""
+        if not call.place:
+            self._line += 1
+            call.place = self._line
+        heappush(call.group.heap, (call.priority, call.place, call))
+        call.lined = True
+        self.touch(call.group)
+
+    def ended(self, call: Call) -> None:
+        """A call is over; when most of a line is over, it is swept."""
+        if not call.lined:
+            return
+        group = call.group
+        group.stale += 1
+        if group.stale > ASIDE and group.stale * 2 > len(group.heap):
+            group.heap = [entry for entry in group.heap if stands(entry)]
+            heapify(group.heap)
+            group.stale = 0
+
+    def discard(self, landings: list[Landing]) -> None:
+        """Bytes that nobody needs: the loser of a hedge, pictures that were not bought."""
+        if landings:
+            self.desk.out.append(Release(tuple(landing.ref for landing in landings)))
+
+    def touch(self, group: Group) -> None:
+        """Something changed for this group: look at its head in this step."""
+        if not group.dirty:
+            group.dirty = True
+            self._dirty.append(group)
+
+    def freed(self, lane: Lane) -> None:
+        """A permit came back: whoever shares its quota may go."""
+        for group in lane.sharers:
+            if group.heap and not group.dirty:
+                group.dirty = True
+                self._dirty.append(group)
+
+    def may_send(self, call: Call) -> bool:
+        """Whether a call may still be sent: after Closed(DRAIN) only screens of paid pictures, when halted nothing."""
+        if self.desk.closed is None:
+            return self.desk.halt is None
+        return self.desk.closed is Mode.DRAIN and self.desk.halt is None and screens_pictures(call)
+
+    def pump(self) -> list[Bound | Never]:
+        """Bind free lanes to heads of lines, as far as it goes now."""
+        found: list[Bound | Never] = []
+        if self.desk.refunded:
+            self.desk.refunded = False
+            self._unpark(found)
+        while self._dirty:
+            group = self._dirty.popleft()
+            group.dirty = False
+            if group.heap and (self.desk.halt is None or self.desk.closed is not None):
+                self._serve(group, found)
+        return found
+
+    def _serve(self, group: Group, found: list[Bound | Never]) -> None:
+        aside: list[Entry] = []
+        soonest = inf
+        heap = group.heap
+        while heap and len(aside) < ASIDE:
+            entry = heap[0]
+            call = entry[2]
+            if not stands(entry) or not self._serves(call, found):
+                self._pop(group)
+                continue
+            lane, ready, barred = self._choose(group, call)
+            if lane is None and ready is None:
+                if not self._stuck(group, call, found):
+                    break
+                self._pop(group)
+            elif lane is None and barred:
+                self._pop(group)
+                aside.append(entry)
+                soonest = min(soonest, ready if ready is not None else inf)
+            elif lane is None:
+                soonest = min(soonest, ready if ready is not None else inf)
+                break
+            else:
+                self._pop(group)
+                self._bind(call, lane, found)
+        for entry in aside:
+            heappush(heap, entry)
+            entry[2].lined = True
+        self._wake(group, soonest)
+
+    def _serves(self, call: Call, found: list[Bound | Never]) -> bool:
+        """After Closed the line is left to whoever closes it, but for screens of paid pictures."""
+        if self.desk.closed is None or self.may_send(call):
+            return True
+        if screens_pictures(call):
+            found.append(Never(call, Trouble("cancelled", "closed before it was sent")))
+        return False
+
+    def _pop(self, group: Group) -> None:
+        _, _, call = heappop(group.heap)
+        call.lined = False
+
+    def _choose(self, group: Group, call: Call) -> tuple[Lane | None, float | None, bool]:
+        """The lane with most room; else when one will be ready (None: never), and whether a free one is barred to it."""
+        demand = call.demand()
+        now = self.desk.now
+        best: Lane | None = None
+        soonest: float | None = None
+        barred = False
+        for lane in group.lanes:
+            quota = lane.quota
+            if lane.closed is not None:
+                continue
+            ready = quota.ready_at(demand, now)
+            if lane in call.barred or (group.lanes[1:] and quota.never(demand) is not None):
+                barred = barred or ready <= now
+            elif ready <= now:
+                if best is None or quota.in_flight < best.quota.in_flight:
+                    best = lane
+            elif soonest is None or ready < soonest:
+                soonest = ready
+        return best, soonest, barred
+
+    def _stuck(self, group: Group, call: Call, found: list[Bound | Never]) -> bool:
+        """No lane can ever serve the head: it ends (True), or the engine halts and it keeps its place (False)."""
+        trouble = self.never(call)
+        if trouble is not None:
+            found.append(Never(call, trouble, splits=True))
+            return True
+        closed = next((lane for lane in group.lanes if lane.closed is not None), None)
+        kind = closed.closed if closed is not None and closed.closed is not None else "no_lane"
+        message = closed.message if closed is not None else f"no credential serves {group.name}"
+        if self.desk.config.halts and self.desk.closed is None and not chain_goes_on(call):
+            self.desk.halted(kind, message)
+            return False
+        found.append(Never(call, Trouble(kind, message)))
+        return True
+
+    def _bind(self, call: Call, lane: Lane, found: list[Bound | Never]) -> None:
+        invoice = bill(call)
+        if invoice is None:
+            found.append(Never(call, Trouble("cancelled", "nobody asks for it any more")))
+            return
+        ledger = self.desk.ledger
+        fit = ledger.fits(invoice.shares)
+        if fit is Fit.NOW:
+            permit = lane.quota.reserve(call.demand(), self.desk.now)
+            self.desk.call_life.go(call, CallInput.BEGIN)
+            found.append(Bound(call, lane, permit, invoice, ledger.reserve(invoice.shares)))
+        elif fit is Fit.LATER and self.desk.config.budget.waits:
+            self.desk.call_life.go(call, CallInput.PARK)
+            call.since = self.desk.now
+            heappush(self.parked.setdefault(wallets(invoice), []), (call.priority, call.place, call))
+        else:
+            found.append(Never(call, broke(fit, invoice), splits=fit is not Fit.UNKNOWN))
+
+    def _unpark(self, found: list[Bound | Never]) -> None:
+        """Money came back: of each set of scopes the first in line go back to their queues, as far as they fit."""
+        for scopes, line in list(self.parked.items()):
+            room = ASIDE
+            while line and room:
+                call = line[0][2]
+                invoice = bill(call) if call.state is CallState.PARKED else None
+                if invoice is None:
+                    heappop(line)
+                    continue
+                fit = self.desk.ledger.fits(invoice.shares)
+                if fit is Fit.LATER:
+                    break
+                heappop(line)
+                room -= 1
+                if fit is Fit.NOW:
+                    self.desk.call_life.go(call, CallInput.QUEUE)
+                    self.enqueue(call)
+                else:
+                    found.append(Never(call, broke(fit, invoice), splits=fit is not Fit.UNKNOWN))
+            if not line:
+                del self.parked[scopes]
+            elif not room:
+                self.desk.refunded = True
+
+    def hedge(self, call: Call) -> Bound | None:
+        """A second lane for a call that is out, if one is free now and the budget has room; never waits."""
+        out = [attempt.lane for attempt in call.out]
+        spare = [lane for lane in call.group.lanes if lane.closed is None and lane not in call.barred]
+        spare.sort(key=lambda lane: (lane in out, lane.quota.in_flight))
+        invoice = bill(call)
+        if invoice is None or self.desk.ledger.fits(invoice.shares) is not Fit.NOW:
+            return None
+        demand = call.demand()
+        for lane in spare:
+            if lane.quota.never(demand) is None and lane.quota.ready_at(demand, self.desk.now) <= self.desk.now:
+                permit = lane.quota.reserve(demand, self.desk.now)
+                return Bound(call, lane, permit, invoice, self.desk.ledger.reserve(invoice.shares))
+        return None
+
+    def _wake(self, group: Group, at: float) -> None:
+        timer = group.timer
+        if timer is not None:
+            if timer.at == at and timer.owner is not None:
+                return
+            self.desk.timers.cancel(timer)
+            group.timer = None
+        if at < inf:
+            group.timer = self.desk.timers.arm(at, Alarm.WAKE, group)
+
+
+def stands(entry: Entry) -> bool:
+    """Whether a place in a queue still counts: its call is queued, at this priority."""
+    priority, _, call = entry
+    return call.state is CallState.QUEUED and call.priority == priority
+
+
+def screens_pictures(call: Call) -> bool:
+    """Whether a call screens pictures that are paid."""
+    owner = call.question.owner if call.question is not None else None
+    return owner is not None and owner.state is JobState.SCREENING
+
+
+def chain_goes_on(call: Call) -> bool:
+    """Whether whoever pays for this call has another target after it."""
+    return all(
+        any(ask.target + 1 < len(ask.job.work.targets) for ask in flight.asks) for flight in call.flights
+    ) and bool(call.flights)
+
+
+def wallets(invoice: Bill) -> tuple[str, ...]:
+    """The scopes of a bill, as the name of a line of parked calls."""
+    return tuple(dict.fromkeys(scope for share in invoice.shares for scope in share.scopes))
+
+
+def broke(fit: Fit, invoice: Bill) -> Trouble:
+    """Why the budget does not let it go."""
+    if fit is Fit.UNKNOWN:
+        return Trouble(
+            "unknown_price",
+            "its price is unknown and a budget is set: give a price for the model, or allow unknown prices",
+        )
+    bound = sum(share.amount or 0 for share in invoice.shares)
+    return Trouble("budget", f"the budget has no room for its bound of ${bound / 10**12:.6f}")

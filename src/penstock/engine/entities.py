@@ -1,0 +1,376 @@
+"""The things whose lives the tables tell, and the moves by which their rooms speak to each other.
+
+Plain mutable records without decisions. A waiting job of one sample is a Job, an Ask, a Flight and a Call, about a
+kilobyte together: whatever most jobs do not need is None until it is needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from penstock.engine.tables import AttemptState, CallState, FlightState, JobState
+from penstock.work import Purpose
+
+if TYPE_CHECKING:
+    from penstock.admission.quota import Permit
+    from penstock.commands import Near
+    from penstock.engine.dispatch import Group, Lane
+    from penstock.engine.timers import Timer
+    from penstock.ids import AttemptId, CallId, Handle, JobId, Key, ReadId, Ref
+    from penstock.judging.judgement import Judgement
+    from penstock.money.ledger import Reservation, Share
+    from penstock.outcomes import Meta, Source, Trouble
+    from penstock.readings import Answer, Fault, Usage, Vector, Verdict
+    from penstock.work import Demand, Target, Work
+
+RUN_SCOPES = ("run",)
+
+
+@define(eq=False)
+class Job:
+    """What a caller waits for. `unheard` counts samples that have neither a picture nor a final trouble yet."""
+
+    id: JobId
+    work: Work
+    since: float
+    state: JobState = JobState.NEW
+    asks: tuple[Ask, ...] = ()
+    unheard: int = 0
+    finished: bool = False
+    charge: int = 0
+    unpriced: bool = False
+    maybe: int = 0
+    attempts: int = 0
+    usage: Usage | None = None
+    waits: dict[str, float] | None = None
+    warnings: tuple[str, ...] = ()
+    trouble: Trouble | None = None
+    questions: list[Question] | None = None
+    timer: Timer | None = None
+    files: tuple[Ref, ...] | None = None
+    lost: int = 0
+    template: Ref | None = None
+
+    def scopes(self) -> tuple[str, ...]:
+        """The budget scopes of what this job pays: the run, its tenant, its tags."""
+        work = self.work
+        if not work.tenant and not work.tags:
+            return RUN_SCOPES
+        tenant = (f"tenant:{work.tenant}",) if work.tenant else ()
+        return (*RUN_SCOPES, *tenant, *(f"tag:{tag}" for tag in dict.fromkeys(work.tags)))
+
+    def waited(self, reason: str, seconds: float) -> None:
+        """Book time that was spent waiting."""
+        if seconds > 0:
+            if self.waits is None:
+                self.waits = {}
+            self.waits[reason] = self.waits.get(reason, 0.0) + seconds
+
+
+@define(eq=False)
+class Ask:
+    """One sample of one job: who wants it, which target of the chain is its turn, and what came of it."""
+
+    job: Job
+    index: int
+    target: int = 0
+    flight: Flight | None = None
+    landing: Landing | None = None
+    source: Source | None = None
+    trouble: Trouble | None = None
+
+    def aim(self) -> Target:
+        """The target whose turn it is."""
+        return self.job.work.targets[self.target]
+
+    def live(self) -> bool:
+        """Whether somebody still waits for it."""
+        return not self.job.finished
+
+
+@define(eq=False)
+class Landing:
+    """A picture that arrived. `holders` counts the jobs that still need its bytes."""
+
+    key: Key
+    ref: Ref
+    meta: Meta
+    holders: int = 0
+    score: float | None = None
+
+
+@define(eq=False)
+class Flight:
+    """One picture that somebody wants. Registered under its key where it may be shared."""
+
+    key: Key
+    state: FlightState = FlightState.NEW
+    asks: list[Ask] = field(factory=list)
+    shared: bool = False
+    stores: bool = False
+    call: Call | None = None
+    read: Read | None = None
+    claim: ReadId | None = None
+    timer: Timer | None = None
+    near: Near | None = None
+    question: Question | None = None
+    since: float = 0.0
+
+
+@define(eq=False)
+class Read:
+    """A question to the store for some flights. `late`: its patience is over, or nobody cares any more."""
+
+    id: ReadId
+    flights: tuple[Flight, ...]
+    near: bool = False
+    late: bool = False
+    timer: Timer | None = None
+
+
+@define(eq=False)
+class Question:
+    """A question to a hook, or a SCREEN or EMBED call. An answer counts only while it is `open`."""
+
+    owner: Job | Flight
+    policy: str = ""
+    passes_on_fault: bool = False
+    open: bool = True
+    call: Call | None = None
+    timer: Timer | None = None
+
+
+@define(eq=False)
+class Call:
+    """One unit of provider work, paid once. `flights` empty: it answers a `question` instead."""
+
+    id: CallId
+    group: Group
+    target: Target
+    flights: list[Flight]
+    since: float
+    priority: int = 1
+    place: int = 0
+    state: CallState = CallState.NEW
+    question: Question | None = None
+    purpose: Purpose = Purpose.GENERATE
+    tries: int = 0
+    out: tuple[Attempt, ...] = ()
+    timer: Timer | None = None
+    barred: tuple[Lane, ...] = ()
+    delivered: bool = False
+    final: bool = False
+    verdict: Trouble | None = None
+    gather: str = ""
+    lined: bool = False
+    billed: tuple[Flight, ...] = ()
+    bill: Bill | None = None
+
+    def demand(self) -> Demand:
+        """What one attempt of it takes from a quota."""
+        return self.target.demand if len(self.flights) < 2 else self.target.demand.times(len(self.flights))
+
+    def live(self) -> bool:
+        """Whether somebody still waits for what it buys."""
+        if self.question is not None:
+            owner = self.question.owner
+            return self.question.open and (not owner.finished if isinstance(owner, Job) else True)
+        return any(ask.live() for flight in self.flights for ask in flight.asks)
+
+
+@define(eq=False)
+class Bill:
+    """Who pays for what of a call, at one moment. `jobs`, `parts` and `shares` go together; `payers`: one a flight."""
+
+    jobs: tuple[Job, ...]
+    parts: tuple[tuple[JobId, tuple[int, ...]], ...]
+    shares: tuple[Share, ...]
+    payers: tuple[Job, ...]
+    handle: Handle
+    aim: int
+
+
+@define(eq=False)
+class Bound:
+    """dispatch -> attempts: lane, quota and budget are reserved together for this call."""
+
+    call: Call
+    lane: Lane
+    permit: Permit
+    bill: Bill
+    reservation: Reservation
+
+
+@define(eq=False)
+class Never:
+    """dispatch -> calls: this call can never go, and why; `splits`: smaller parts of it perhaps may."""
+
+    call: Call
+    trouble: Trouble
+    splits: bool = False
+
+
+@define(eq=False)
+class Attempt:
+    """One exchange of a call on a lane, with the bill as it was when its intent was made."""
+
+    id: AttemptId
+    call: Call
+    lane: Lane
+    permit: Permit
+    reservation: Reservation
+    bill: Bill
+    flights: tuple[Flight, ...]
+    since: float
+    state: AttemptState = AttemptState.NEW
+    heard: bool = False
+    aborted: bool = False
+    timed_out: bool = False
+    timer: Timer | None = None
+    hedge: Timer | None = None
+    settling: Settling | None = None
+    partials: list[Ref] | None = None
+
+
+@define(eq=False)
+class Settling:
+    """What a successful attempt brought, on its way to be durable. One entry a flight; None: not delivered."""
+
+    landings: list[Landing | None]
+    lost: list[bool]
+    charge: int | None
+    usage: Usage | None
+    answer: Verdict | Vector | None = None
+    fetches: dict[AttemptId, Fetch] | None = None
+
+
+@define(eq=False)
+class Fetch:
+    """A download of one picture of an attempt that was charged."""
+
+    id: AttemptId
+    attempt: Attempt
+    index: int
+    source: Ref
+    expires: float
+    tries: int = 1
+    out: bool = True
+    timer: Timer | None = None
+
+
+# Moves: what one room tells another. The engine routes them in the order they were made.
+
+
+@define(eq=False)
+class Wanted:
+    """flights -> calls: buy these, all of one target of one job."""
+
+    flights: list[Flight]
+    target: Target
+
+
+@define(eq=False)
+class Hire:
+    """jobs, flights -> calls: a SCREEN or EMBED call that answers a question."""
+
+    question: Question
+    target: Target
+    purpose: Purpose
+
+
+@define(eq=False)
+class Asked:
+    """jobs -> flights: these samples are wanted (again)."""
+
+    job: Job
+    asks: tuple[Ask, ...]
+
+
+@define(eq=False)
+class Heard:
+    """flights -> jobs: a sample landed or failed. `payer`: the ask paid for what failed."""
+
+    ask: Ask
+    payer: bool
+
+
+@define(eq=False)
+class Answered:
+    """questions, calls -> jobs or flights."""
+
+    question: Question
+    answer: Verdict | Vector | Answer | Fault
+
+
+@define(eq=False)
+class Left:
+    """jobs -> flights: nobody waits for this sample any more."""
+
+    ask: Ask
+    abort: bool
+
+
+@define(eq=False)
+class Dropped:
+    """flights, questions -> calls: somebody left; a call that waits sheds what nobody asks for."""
+
+    call: Call
+    abort: bool = False
+
+
+@define(eq=False)
+class Joined:
+    """flights -> calls: one more asks for what the call buys."""
+
+    call: Call
+    priority: int
+
+
+@define(eq=False)
+class Forgotten:
+    """calls -> flights: nobody asks for it and nothing is out for it."""
+
+    flight: Flight
+
+
+@define(eq=False)
+class Judged:
+    """attempts -> calls: an attempt ended without what was wanted. `judgement` None: it was never sent."""
+
+    attempt: Attempt
+    judgement: Judgement | None
+    trouble: Trouble | None
+    wait: float
+
+
+@define(eq=False)
+class Arrived:
+    """attempts -> calls: an attempt brought pictures (one entry a flight; None: not delivered), or an answer."""
+
+    attempt: Attempt
+    settling: Settling
+
+
+@define(eq=False)
+class Landed:
+    """calls -> flights."""
+
+    flight: Flight
+    landing: Landing
+    payer: Job | None
+
+
+@define(eq=False)
+class Broke:
+    """calls -> flights: what was to buy these failed. `payers` names who paid (or would have), one a flight."""
+
+    flights: tuple[Flight, ...]
+    trouble: Trouble
+    payers: tuple[Job | None, ...]
+
+
+Move = (
+    Wanted | Hire | Asked | Heard | Answered | Left | Dropped | Joined | Forgotten | Judged | Arrived | Landed | Broke
+)

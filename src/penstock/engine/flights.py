@@ -1,0 +1,290 @@
+"""Flights: one picture each. Who wants it, whether the store has it, who is told when it lands.
+
+A flight begins with the lookup; whoever asks for the same key later joins before any further lookup. It is over in the
+step in which it lands or fails: everybody who asks hears it, and the key is free again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.commands import Near, ReadCache, Release, Warned, WriteCache
+from penstock.engine.billing import payer
+from penstock.engine.entities import Ask, Dropped, Flight, Heard, Job, Joined, Landing, Read, Wanted
+from penstock.engine.tables import CallState, FlightInput, FlightState
+from penstock.engine.timers import Alarm
+from penstock.events import Busy, Hit, Miss
+from penstock.ids import ReadId
+from penstock.outcomes import Source, Trouble
+from penstock.readings import Vector
+from penstock.work import CachePolicy
+
+if TYPE_CHECKING:
+    from penstock.engine.desk import Desk
+    from penstock.engine.entities import Answered, Asked, Broke, Forgotten, Landed, Left
+    from penstock.engine.questions import Questions
+    from penstock.events import CacheRead, Found
+    from penstock.ids import Key
+
+KEEPS = (CachePolicy.USE, CachePolicy.REFRESH)
+CLOSED = Trouble("cancelled", "closed before it was sent")
+NOT_STORED = Trouble("not_stored", "it is not stored, and the cache policy `only` never buys")
+
+
+class Flights:
+    """`table` has the flights that may be joined, by key; `reads` what the store owes an answer to."""
+
+    def __init__(self, desk: Desk, questions: Questions) -> None:
+        self.desk = desk
+        self.questions = questions
+        self.table: dict[Key, Flight] = {}
+        self.reads: dict[ReadId, Read] = {}
+
+    # Asking
+
+    def asked(self, move: Asked) -> None:
+        """Join what is on its way, look up what may be stored, want the rest."""
+        config = self.desk.config
+        policy = move.job.work.cache
+        shares = config.store and policy is not CachePolicy.OFF
+        look: list[Flight] = []
+        want: list[Flight] = []
+        for ask in move.asks:
+            target = ask.aim()
+            key = target.keys[ask.index]
+            flight = self.table.get(key) if shares and not target.stream else None
+            if flight is not None and joinable(flight, policy):
+                self._join(flight, ask)
+                continue
+            flight = Flight(key)
+            flight.since = self.desk.now
+            flight.asks.append(ask)
+            ask.flight = flight
+            flight.stores = config.store and policy in KEEPS
+            if shares and key not in self.table:
+                self.table[key] = flight
+                flight.shared = True
+            if shares and policy is not CachePolicy.REFRESH:
+                self.desk.flight_life.go(flight, FlightInput.LOOK)
+                look.append(flight)
+            elif policy is CachePolicy.ONLY:
+                self._fail(flight, NOT_STORED, None)
+            else:
+                self.desk.flight_life.go(flight, FlightInput.WANT)
+                want.append(flight)
+        if look:
+            self._look(tuple(look))
+        if want:
+            self.desk.moves.append(Wanted(want, want[0].asks[0].aim()))
+
+    def _join(self, flight: Flight, ask: Ask) -> None:
+        flight.asks.append(ask)
+        ask.flight = flight
+        self.desk.count("joined")
+        if flight.call is not None:
+            self.desk.moves.append(Joined(flight.call, ask.job.work.priority))
+
+    # Looking
+
+    def _look(self, flights: tuple[Flight, ...], near: Near | None = None) -> None:
+        desk = self.desk
+        config = desk.config
+        read = Read(ReadId(desk.number()), flights, near is not None)
+        read.timer = desk.timers.arm(desk.now + config.read_patience, Alarm.READ, read)
+        self.reads[read.id] = read
+        for flight in flights:
+            flight.read = read
+        keys = tuple([flight.key for flight in flights])
+        desk.out.append(ReadCache(read.id, keys, near, config.claims and near is None, config.read_patience))
+
+    def read(self, event: CacheRead) -> None:
+        """The store answered. What nobody waits for any more gives its claim and its bytes back."""
+        read = self.reads.pop(event.read)
+        self.desk.timers.cancel(read.timer)
+        missed: list[Flight] = []
+        for flight, found in zip(read.flights, event.found, strict=True):
+            if isinstance(found, Miss) and found.fault is not None:
+                self.desk.count("store_faults")
+                self.desk.notify(Warned("store", found.fault))
+            if flight.read is not read:
+                self._give_back(flight.key, read.id, found)
+            elif self._found(flight, read, found, event.score):
+                missed.append(flight)
+        self._missed(missed)
+
+    def _found(self, flight: Flight, read: Read, found: Found, score: float | None) -> bool:
+        """Take one answer; True where the flight found nothing."""
+        flight.read = None
+        if isinstance(found, Hit):
+            life_input = FlightInput.NEAR_HIT if read.near else FlightInput.HIT
+            self.desk.flight_life.go(flight, life_input)
+            self.desk.count("near_hits" if read.near else "hits")
+            landing = Landing(flight.key, found.ref, found.meta, score=score if read.near else None)
+            self._spread(flight, landing, None, Source.SIMILAR if read.near else Source.STORED)
+            return False
+        if isinstance(found, Busy) and not read.near:
+            self.desk.flight_life.go(flight, FlightInput.BUSY)
+            flight.timer = self.desk.timers.arm(found.until, Alarm.CLAIM, flight)
+            return False
+        if isinstance(found, Miss) and found.claimed:
+            flight.claim = read.id
+        return True
+
+    def _give_back(self, key: Key, read: ReadId, found: Found) -> None:
+        if isinstance(found, Miss) and found.claimed:
+            self.desk.out.append(WriteCache(key, None, claim=read))
+        elif isinstance(found, Hit):
+            self.desk.out.append(Release((found.ref,)))
+
+    def read_expired(self, read: Read) -> None:
+        """The store's patience is over: as if it had nothing."""
+        self.desk.count("store_faults")
+        missed = [flight for flight in read.flights if flight.read is read]
+        for flight in missed:
+            flight.read = None
+        read.late = True
+        self._missed(missed)
+
+    def claim_over(self, flight: Flight) -> None:
+        """Another process should be done with it: look again."""
+        flight.timer = None
+        if flight.state is FlightState.LOOKING:
+            self._look((flight,))
+
+    def _missed(self, flights: list[Flight]) -> None:
+        """Nothing stored: near lookup, purchase, or (closed, or nobody may buy) the end. Bought together by target."""
+        self.desk.count("misses", len(flights))
+        wanted: list[Wanted] = []
+        for flight in flights:
+            self._shed_only(flight)
+            ask = payer(flight.asks)
+            if ask is None:
+                continue
+            near = self.desk.config.near is not None and ask.job.work.near
+            if self.desk.closed is not None:
+                self._fail(flight, CLOSED, None)
+            elif near and flight.state is FlightState.LOOKING:
+                self.desk.flight_life.go(flight, FlightInput.EMBED)
+                flight.timer = None
+                flight.question = self.questions.embed(flight, ask.job.work.handle)
+            else:
+                looking = flight.state is FlightState.LOOKING
+                self.desk.flight_life.go(flight, FlightInput.MISS if looking else FlightInput.NEAR_MISS)
+                target = ask.aim()
+                if not wanted or wanted[-1].target is not target:
+                    wanted.append(Wanted([], target))
+                wanted[-1].flights.append(flight)
+        self.desk.moves.extend(wanted)
+
+    def _shed_only(self, flight: Flight) -> None:
+        """Those who never buy hear that it is not stored; with nobody left the flight is gone."""
+        for ask in [ask for ask in flight.asks if ask.job.work.cache is CachePolicy.ONLY]:
+            flight.asks.remove(ask)
+            ask.flight = None
+            ask.trouble = NOT_STORED
+            self.desk.moves.append(Heard(ask, payer=True))
+        if payer(flight.asks) is None:
+            self._gone(flight, FlightInput.NOBODY)
+
+    def answered(self, move: Answered) -> None:
+        """The embedder's answer: look by meaning, or buy."""
+        flight = move.question.owner
+        if isinstance(flight, Job) or flight.state is not FlightState.EMBEDDING:
+            return
+        flight.question = None
+        near = self.desk.config.near
+        if isinstance(move.answer, Vector) and near is not None:
+            self.desk.flight_life.go(flight, FlightInput.VECTOR)
+            flight.near = Near(move.answer.ref, flight.asks[0].aim().scope, near.threshold)
+            self._look((flight,), flight.near)
+        else:
+            self._missed([flight])
+
+    # Landing
+
+    def landed(self, move: Landed) -> None:
+        """Bought: stored also where nobody waits any more."""
+        flight, landing = move.flight, move.landing
+        self.desk.flight_life.go(flight, FlightInput.SETTLED)
+        if flight.stores:
+            ttl = flight.asks[0].job.work.ttl if flight.asks else None
+            write = WriteCache(flight.key, landing.ref, landing.meta, ttl, flight.near, flight.claim)
+            self.desk.out.append(write)
+            flight.claim = None
+        self._spread(flight, landing, move.payer, Source.SHARED)
+
+    def _spread(self, flight: Flight, landing: Landing, paid: Job | None, source: Source) -> None:
+        for ask in flight.asks:
+            ask.landing = landing
+            ask.source = Source.BOUGHT if ask.job is paid else source
+            landing.holders += 1
+            self.desk.moves.append(Heard(ask, payer=False))
+        if landing.holders == 0:
+            self.desk.out.append(Release((landing.ref,)))
+        self._gone(flight, FlightInput.HEARD)
+
+    def broke(self, move: Broke) -> None:
+        """What was to buy these failed."""
+        for flight, paid in zip(move.flights, move.payers, strict=True):
+            self._fail(flight, move.trouble, paid)
+
+    def _fail(self, flight: Flight, trouble: Trouble, paid: Job | None) -> None:
+        self.desk.flight_life.go(flight, FlightInput.FAIL)
+        for ask in flight.asks:
+            ask.trouble = trouble
+            ask.flight = None
+            self.desk.moves.append(Heard(ask, payer=paid is None or ask.job is paid))
+        flight.asks.clear()
+        self._gone(flight, FlightInput.HEARD)
+
+    # Leaving
+
+    def left(self, move: Left) -> None:
+        """One asker less. What is not paid yet is given up with the last one; what is paid goes on."""
+        flight = move.ask.flight
+        if flight is None or move.ask not in flight.asks:
+            return
+        flight.asks.remove(move.ask)
+        move.ask.flight = None
+        if flight.state is FlightState.WANTED:
+            if flight.call is not None:
+                self.desk.moves.append(Dropped(flight.call, move.abort))
+        elif payer(flight.asks) is None:
+            self._gone(flight, FlightInput.NOBODY)
+
+    def forgotten(self, move: Forgotten) -> None:
+        """Its call sheds it: nobody asks and nothing is out for it. Who had left hears the end of it."""
+        flight = move.flight
+        if flight.state is not FlightState.WANTED:
+            return
+        for ask in flight.asks:
+            ask.trouble = CLOSED
+            ask.flight = None
+            self.desk.moves.append(Heard(ask, payer=False))
+        flight.asks.clear()
+        self._gone(flight, FlightInput.NOBODY)
+
+    def _gone(self, flight: Flight, how: FlightInput) -> None:
+        desk = self.desk
+        desk.flight_life.go(flight, how)
+        flight.read = None
+        flight.call = None
+        if flight.shared:
+            del self.table[flight.key]
+        if flight.timer is not None:
+            desk.timers.cancel(flight.timer)
+        if flight.claim is not None:
+            desk.out.append(WriteCache(flight.key, None, claim=flight.claim))
+        if flight.question is not None:
+            self.questions.close(flight.question)
+        if flight.near is not None:
+            desk.out.append(Release((flight.near.vector,)))
+
+
+def joinable(flight: Flight, policy: CachePolicy) -> bool:
+    """Whether an asker of this cache policy may share the flight as it stands."""
+    if policy is CachePolicy.REFRESH:
+        return flight.state is FlightState.WANTED
+    if policy is CachePolicy.ONLY:
+        return flight.state is FlightState.LOOKING
+    return flight.call is None or flight.call.state is not CallState.ENDED

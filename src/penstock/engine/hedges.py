@@ -1,0 +1,34 @@
+"""A second attempt beside a slow one, within the allowance that it shares with ambiguous retries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.engine.billing import payer
+from penstock.engine.tables import AttemptState, CallInput, CallState
+
+if TYPE_CHECKING:
+    from penstock.engine.desk import Desk
+    from penstock.engine.dispatch import Dispatch
+    from penstock.engine.entities import Attempt, Bound
+
+
+def hedge(desk: Desk, dispatch: Dispatch, attempt: Attempt) -> Bound | None:
+    """The hedge timer of `attempt` went off: a lane for a second one, or None (nobody waits, no room, no allowance)."""
+    call = attempt.call
+    attempt.hedge = None
+    alone = len(call.out) == 1 and attempt.state is AttemptState.OUT and not attempt.aborted
+    if call.state is not CallState.RUNNING or not alone or not dispatch.may_send(call) or not call.live():
+        return None
+    if any(payer(flight.asks) is None for flight in call.flights):
+        return None
+    ask = payer(call.flights[0].asks) if call.flights else None
+    mode = (ask.job.work.on_ambiguous if ask is not None else None) or desk.config.ambiguity.mode
+    if not desk.allowance.allows(mode):
+        return None
+    bound = dispatch.hedge(call)
+    if bound is not None:
+        desk.allowance.take()
+        desk.count("hedges")
+        desk.call_life.go(call, CallInput.HEDGE)
+    return bound

@@ -1,0 +1,104 @@
+"""Putting a job's outcome together from its samples and its books. Pure reading; changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.outcomes import Outcome, Picture, Source, Status
+
+if TYPE_CHECKING:
+    from penstock.engine.entities import Ask, Job
+
+TROUBLE_STATUS = {
+    "refused": Status.REFUSED,
+    "moderation": Status.REFUSED,
+    "moderation_output": Status.REFUSED,
+    "cancelled": Status.CANCELLED,
+    "unrecorded": Status.CANCELLED,
+    "expired": Status.EXPIRED,
+    "ambiguous": Status.AMBIGUOUS,
+}
+
+
+def status_of(job: Job) -> Status:
+    """What the samples of a job that was not cut short amount to."""
+    asks = job.asks
+    there = [ask for ask in asks if ask.landing is not None]
+    if job.trouble is not None:
+        return TROUBLE_STATUS.get(job.trouble.kind, Status.FAILED)
+    if not there:
+        return _worst(asks)
+    if len(there) < len(asks):
+        return Status.PARTIAL
+    if any(ask.source is Source.SIMILAR for ask in there):
+        return Status.SIMILAR
+    if all(ask.source is Source.STORED for ask in there):
+        return Status.CACHED
+    return Status.COMPLETED
+
+
+def _worst(asks: tuple[Ask, ...]) -> Status:
+    """Of several failed samples the ambiguous one decides, then the one that may be sent again."""
+    kinds = [TROUBLE_STATUS.get(ask.trouble.kind, Status.FAILED) for ask in asks if ask.trouble is not None]
+    for status in (Status.AMBIGUOUS, Status.CANCELLED, Status.FAILED, Status.EXPIRED):
+        if status in kinds:
+            return status
+    return kinds[0] if kinds else Status.FAILED
+
+
+def pending(job: Job) -> int:
+    """The bound of what is out for a job: reserved for attempts it pays that have not ended."""
+    attempts = {}
+    for ask in job.asks:
+        call = ask.flight.call if ask.flight is not None else None
+        for attempt in call.out if call is not None else ():
+            if attempt.settling is None:
+                attempts[attempt.id] = attempt
+    total = 0
+    for attempt in attempts.values():
+        for payer, share in zip(attempt.bill.jobs, attempt.bill.shares, strict=True):
+            if payer is job:
+                total += share.amount or 0
+    return total
+
+
+def outcome(job: Job, status: Status) -> Outcome:
+    """The outcome of `job`, ended as `status`."""
+    pictures: list[Picture] = []
+    saved = 0
+    score = None
+    strategy = 0
+    trouble = job.trouble
+    warnings = job.warnings
+    shown = status not in (Status.REFUSED, Status.CANCELLED, Status.EXPIRED, Status.AMBIGUOUS)
+    for ask in job.asks:
+        landing, source = ask.landing, ask.source
+        if landing is not None and source is not None:
+            if shown:
+                ref = job.files[len(pictures)] if job.files else landing.ref
+                pictures.append(Picture(ask.index, ref, source, landing.meta, landing.key))
+            if source is not Source.BOUGHT:
+                saved += landing.meta.cost or 0
+            score = landing.score if landing.score is not None else score
+        elif trouble is None:
+            trouble = ask.trouble
+        strategy = max(strategy, ask.target)
+    for target in job.work.targets[: strategy + 1]:
+        warnings += target.warnings
+    return Outcome(
+        status,
+        tuple(pictures),
+        job.usage,
+        None if job.unpriced else job.charge,
+        job.maybe,
+        saved,
+        0 if job.unheard == 0 else pending(job),
+        job.attempts,
+        strategy,
+        score,
+        job.lost,
+        () if job.waits is None else tuple(job.waits.items()),
+        warnings,
+        trouble,
+        job.template,
+    )

@@ -1,0 +1,84 @@
+"""Why a job waits: reason, on what, until when, and its place in line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from penstock.engine.dispatch import stands
+from penstock.engine.tables import CallState, FlightState, JobState
+
+if TYPE_CHECKING:
+    from penstock.engine.desk import Desk
+    from penstock.engine.entities import Call, Flight, Job
+
+
+@frozen
+class Waiting:
+    """`reason` is a word, `on` what it waits for, `until` absolute monotonic seconds where that is known.
+
+    `place` counts who stands before it in the line of its lane group (0: it is next), None where it is in no line.
+    """
+
+    reason: str
+    on: str = ""
+    until: float | None = None
+    place: int | None = None
+
+
+def explain(desk: Desk, job: Job | None) -> Waiting:
+    """What a job waits for now. O(length of the line) for one that stands in it."""
+    if job is None:
+        return Waiting("done")
+    if job.state is JobState.CHECKING or job.state is JobState.SCREENING:
+        names = ", ".join(question.policy for question in job.questions or ())
+        until = min((question.timer.at for question in job.questions or () if question.timer), default=None)
+        return Waiting("screen", names, until)
+    if job.state is not JobState.ASKING:
+        reason = "halted" if desk.halt is not None else "journal"
+        return Waiting(reason, desk.halt.message if desk.halt is not None else "its record")
+    flight = next((ask.flight for ask in job.asks if ask.flight is not None and ask.landing is None), None)
+    return Waiting("done") if flight is None else _flight(desk, flight)
+
+
+def _flight(desk: Desk, flight: Flight) -> Waiting:
+    if flight.state is FlightState.LOOKING:
+        if flight.timer is not None:
+            return Waiting("claimed", "another process makes it", flight.timer.at)
+        timer = flight.read.timer if flight.read is not None else None
+        return Waiting("store", "a lookup", timer.at if timer is not None else None)
+    if flight.state is FlightState.EMBEDDING:
+        return Waiting("near", "a lookup by meaning")
+    return Waiting("queue") if flight.call is None else _call(desk, flight.call)
+
+
+def _call(desk: Desk, call: Call) -> Waiting:
+    until = call.timer.at if call.timer is not None else None
+    if call.state is CallState.RUNNING:
+        timers = [attempt.timer.at for attempt in call.out if attempt.timer is not None]
+        lanes = ", ".join(attempt.lane.name.credential for attempt in call.out)
+        return Waiting("provider", f"{call.group.name} with {lanes}", min(timers, default=None))
+    if desk.halt is not None:
+        return Waiting("halted", desk.halt.message)
+    if call.state is CallState.GATHERING:
+        return Waiting("gathering", "others that want the same", until)
+    if call.state is CallState.BACKOFF:
+        return Waiting("retry", call.verdict.message if call.verdict is not None else "", until)
+    if call.state is CallState.PARKED:
+        return Waiting("budget", "refunds of what is reserved")
+    return _line(desk, call)
+
+
+def _line(desk: Desk, call: Call) -> Waiting:
+    mine = (call.priority, call.place)
+    place = sum(1 for entry in call.group.heap if entry[:2] < mine and stands(entry))
+    demand = call.demand()
+    open_lanes = [lane for lane in call.group.lanes if lane.closed is None]
+    if not open_lanes:
+        closed = ", ".join(f"{lane.name.credential}: {lane.closed}" for lane in call.group.lanes)
+        return Waiting("no_lane", closed or "no credential serves it", None, place)
+    best = min(open_lanes, key=lambda lane: lane.quota.ready_at(demand, desk.now))
+    at = best.quota.ready_at(demand, desk.now)
+    until = at if at != float("inf") else None
+    return Waiting("quota", f"{best.quota.why(demand, desk.now)} of {best.name.credential}", until, place)
