@@ -65,7 +65,10 @@ class Mark:
 
 @define(eq=False)
 class Gauge:
-    """A bucket. `limit` is per minute (None: unknown, no constraint). `level` is as of `at`, which may lie ahead."""
+    """A bucket. `limit` is per minute (None: unknown, no constraint). `level` is as of `at`, which may lie ahead.
+
+    `charges` says that a refusal seems to cost quota, too.
+    """
 
     at: float
     limit: float | None = None
@@ -78,6 +81,7 @@ class Gauge:
     hold: float = -inf
     newest: int = -1
     top: float = 0.0
+    charges: bool = False
 
     def configure(self, limit: float | None, burst: float, now: float) -> None:
         """Believe a configured limit a minute (None: none). What was spent of a bucket already known stays spent."""
@@ -98,8 +102,10 @@ class Gauge:
         """
         if not self.rate:
             return self.hold
-        wanted = need if need < self.capacity else self.capacity
-        time = self.at + (wanted - self.level) / self.rate - _TICK
+        missing = (need if need < self.capacity else self.capacity) - self.level
+        if missing <= 0.0:
+            return self.hold
+        time = self.at + missing / self.rate - _TICK
         return time if time > self.hold else self.hold
 
     def take(self, need: float, now: float) -> float:
@@ -185,11 +191,16 @@ class Gauge:
         high = min(self.capacity, remaining + 1.0 + self.rate * since - spent)
         return low, high
 
-    def refused(self, left: float, sent: float, now: float) -> None:
-        """At most `left` was there when a request sent at `sent` was refused."""
+    def refused(self, left: float, mark: Mark, now: float) -> None:
+        """About `left` was there when the marked request was refused.
+
+        Where refusals cost quota, this one and whatever was sent since are spent; where they do not, what was sent
+        since has most likely been refused like it.
+        """
         if self.rate:
             self.refill(now)
-            self.level = min(self.level, left + self.rate * (now - sent))
+            spent = self.spent - mark.spent if self.charges else 0.0
+            self.level = min(self.level, left - spent + self.rate * (now - mark.sent))
 
     def figures(self, now: float) -> GaugeFigures:
         """The bucket as of now."""

@@ -228,7 +228,7 @@ class Quota:
                 self._pace.block(until, widen=False)
         elif limit.quantity in QUANTITIES:
             index = QUANTITIES.index(limit.quantity)
-            self._learn(self._gauges[index], limit, wait, permit, now)
+            self._learn(index, limit, wait, permit, now)
             if not over:
                 self._gauges[index].hold = max(self._gauges[index].hold, until)
         else:
@@ -246,17 +246,19 @@ class Quota:
             until if until > now else None,
         )
 
-    def _learn(self, gauge: Gauge, limit: LimitHint, wait: float | None, permit: Permit, now: float) -> None:
+    def _learn(self, index: int, limit: LimitHint, wait: float | None, permit: Permit, now: float) -> None:
         """A bucket of a minute or less takes the limit named; of a longer window (a day) only the wait is obeyed."""
         if limit.window > 60.0 or limit.limit <= 0.0:
             return
+        gauge = self._gauges[index]
         gauge.learn(limit.limit * 60.0 / limit.window, now)
-        if limit.requested is not None and limit.requested > limit.limit:
+        need = float(_needs(permit.demand)[index]) if limit.requested is None else limit.requested
+        if need > limit.limit:
             return
-        if wait is not None and limit.requested is not None:
-            gauge.refused(limit.requested - gauge.rate * wait, permit.sent, now)
-        elif limit.used is not None:
-            gauge.refused(limit.limit - limit.used + 1.0, permit.sent, now)
+        # whoever came back at the very time named and was refused again has paid for being refused
+        gauge.charges = gauge.charges or wait is None or self._pace.barren > 1
+        left = (need - 1.0) / 2.0 if wait is None else need - gauge.rate * wait
+        gauge.refused(left, self._mark(permit, index, need), now)
 
     def _give(self, permit: Permit, demand: Demand, now: float) -> None:
         for index, need in enumerate(_needs(demand)):

@@ -1,0 +1,275 @@
+"""Single decisions of the quota, the pace after refusals, and the reading of rate headers."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.admission.headers import RateReport, Told, read
+from penstock.admission.quota import Never, Quota
+from penstock.config import Limits
+from penstock.errors import UsageError
+from penstock.readings import LimitHint
+from penstock.three import Three
+from penstock.work import Demand
+
+ONE = Demand(1, 1, 100)
+
+
+def test_a_demand_above_a_bucket_can_never_go() -> None:
+    """It is told which quantity, how much it holds and whether fewer samples would do."""
+    quota = Quota(Limits(rpm=500, tpm=1000, ipm=5), 0.0)
+    assert Never("images", 5.0, 10, splits=True) == quota.never(ONE.times(10))
+    assert Never("tokens", 1000.0, 1200, splits=True) == quota.never(Demand(1, 4, 1200))
+    assert Never("tokens", 1000.0, 2400, splits=False) == quota.never(Demand(1, 2, 2400))
+    assert Never("tokens", 1000.0, 2400, splits=False) == quota.never(Demand(1, 0, 2400))
+    assert quota.never(ONE.times(5)) is None
+    assert Quota(Limits(), 0.0).never(Demand(1, 99, 10**9)) is None
+
+
+def test_the_largest_request() -> None:
+    """As many samples as the tightest capacity allows, at most those asked for, 0 where not one fits."""
+    quota = Quota(Limits(tpm=1000, ipm=5), 0.0)
+    assert (5, 3, 2, 0) == (
+        quota.largest(ONE, 10),
+        quota.largest(ONE, 3),
+        quota.largest(Demand(1, 1, 500), 10),
+        quota.largest(Demand(1, 1, 1001), 10),
+    )
+    assert 10 == Quota(Limits(), 0.0).largest(Demand(1, 1, 10**9), 10)
+
+
+@given(st.integers(1, 50), st.integers(0, 4), st.integers(0, 3000), st.integers(1, 200), st.integers(1, 9000))
+def test_what_largest_says_can_go(samples: int, images: int, tokens: int, ipm: int, tpm: int) -> None:
+    """A request of that many samples fits every capacity, one of one more does not."""
+    quota = Quota(Limits(ipm=ipm, tpm=tpm), 0.0)
+    demand = Demand(1, images, tokens)
+    most = quota.largest(demand, samples)
+    assert 0 <= most <= samples
+    assert most == 0 or quota.never(demand.times(most)) is None
+    assert most == samples or quota.never(demand.times(most + 1)) is not None
+
+
+def test_all_quantities_are_taken_together_and_waited_for() -> None:
+    """The scarcest decides when, and is named as the reason."""
+    quota = Quota(Limits(rpm=600, tpm=60_000, ipm=60, burst=1 / 60), 0.0)
+    permit = quota.reserve(ONE, 0.0)
+    assert 0.03 + 1.0 == pytest.approx(quota.ready_at(ONE, 0.0))
+    assert "images" == quota.why(ONE, 0.0)
+    assert "tokens" == quota.why(Demand(1, 0, 1000), 0.0)
+    assert 0.0 == quota.ready_at(Demand(1, 0, 800), 0.0)
+    with pytest.raises(UsageError):
+        quota.reserve(ONE, 0.5)
+    quota.settle(permit, Three.NO, 0.0)
+    assert 0.0 == quota.ready_at(ONE, 0.0)
+
+
+def test_concurrency_comes_back_once() -> None:
+    """With all exchanges out only a release helps; every end frees one place, a second end raises."""
+    quota = Quota(Limits(concurrency=2), 0.0)
+    permits = [quota.reserve(ONE, 0.0) for _ in range(2)]
+    assert (inf, "concurrency", 2) == (quota.ready_at(ONE, 0.0), quota.why(ONE, 0.0), quota.in_flight)
+    quota.settle(permits[0], Three.MAYBE, 1.0)
+    assert (1.0, 1) == (quota.ready_at(ONE, 1.0), quota.in_flight)
+    with pytest.raises(UsageError):
+        quota.settle(permits[0], Three.NO, 1.0)
+    assert 1 == quota.in_flight
+
+
+@pytest.mark.parametrize(("taken", "left"), [(Three.NO, 300.0), (Three.MAYBE, 299.0), (Three.YES, 299.0)])
+def test_what_did_not_count_comes_back(taken: Three, left: float) -> None:
+    """NO gives the rates back, MAYBE and YES keep them."""
+    quota = Quota(Limits(rpm=300), 0.0)
+    quota.settle(quota.reserve(ONE, 0.0), taken, 0.0)
+    assert left == quota.figures(0.0).requests.level
+
+
+def test_real_tokens_replace_the_estimate() -> None:
+    """Fewer come back, more are taken besides."""
+    for real, left in ((40, 960.0), (100, 900.0), (250, 750.0)):
+        quota = Quota(Limits(tpm=1000), 0.0)
+        quota.settle(quota.reserve(ONE, 0.0), Three.YES, 0.0, tokens=real)
+        assert left == quota.figures(0.0).tokens.level
+
+
+def test_what_ran_over_the_brim_does_not_come_back() -> None:
+    """The server's bucket was full while this request was believed to be in it: giving it back must not count twice."""
+    quota = Quota(Limits(rpm=600, burst=1 / 60), 0.0)
+    unsent = quota.reserve(Demand(5, 0, 0), 0.0)
+    quota.reserve(Demand(9, 0, 0), 0.45)
+    quota.settle(unsent, Three.NO, 0.45)
+    # the server was full until 0.45: it has 1 left, not the 0.2 + 5 of plain addition
+    assert quota.figures(0.45).requests.level <= 1.0
+
+
+def test_a_refusal_that_names_images_leaves_other_work_alone() -> None:
+    """A limit of images per minute holds only what asks for images, sets its bucket right, and is obeyed to the second."""
+    quota = Quota(Limits(), 0.0)
+    permit = quota.reserve(ONE, 0.0)
+    quota.refused(permit, LimitHint("images", 5.0, 5.0, 1.0), 12.0, 0.1)
+    quota.settle(permit, Three.YES, 0.1)
+    figures = quota.figures(0.1).images
+    assert (5.0, 5.0, "told") == (figures.capacity, figures.per_minute, figures.source)
+    assert (pytest.approx(12.1), "blocked") == (quota.ready_at(ONE, 0.1), quota.why(ONE, 0.1))
+    assert 0.1 == quota.ready_at(Demand(1, 0, 100), 0.1)
+    assert pytest.approx(12.1) == quota.figures(0.1).blocked_until
+
+
+def test_more_than_the_limit_teaches_without_holding() -> None:
+    """Requested above Limit says what the bucket holds; a smaller request may go at once."""
+    quota = Quota(Limits(), 0.0)
+    permit = quota.reserve(ONE.times(10), 0.0)
+    quota.refused(permit, LimitHint("images", 5.0, None, 10.0), None, 0.1)
+    quota.settle(permit, Three.NO, 0.1)
+    assert Never("images", 5.0, 10, splits=True) == quota.never(ONE.times(10))
+    assert 0.1 == quota.ready_at(ONE, 0.1)
+
+
+def test_a_daily_limit_is_waited_for_and_not_taken_for_a_minute() -> None:
+    """A limit of a longer window changes no bucket."""
+    quota = Quota(Limits(rpm=300), 0.0)
+    quota.refused(quota.reserve(ONE, 0.0), LimitHint("requests", 10_000.0, window=86_400.0), 3600.0, 0.0)
+    assert (300.0, 3600.0) == (quota.figures(0.0).requests.per_minute, quota.ready_at(ONE, 0.0))
+
+
+def test_bare_refusals_back_off_and_come_back_one_by_one() -> None:
+    """Waits double up to a minute while nothing is admitted; then attempts go out a gap apart, which admissions close."""
+    quota, now, waits = Quota(Limits(), 0.0), 0.0, list[float]()
+    for _ in range(12):
+        permit = quota.reserve(ONE, now)
+        quota.refused(permit, None, None, now)
+        quota.settle(permit, Three.YES, now)
+        ready = quota.ready_at(ONE, now)
+        waits.append(ready - now)
+        now = ready
+    assert [0.2, 0.4, 0.8, 1.6] == pytest.approx(waits[:4])
+    assert 60.0 == pytest.approx(waits[-1])
+    gaps = list[float]()
+    for _ in range(200):
+        permit = quota.reserve(ONE, now)
+        quota.settle(permit, Three.YES, now)
+        gaps.append(quota.ready_at(ONE, now) - now)
+        now = quota.ready_at(ONE, now)
+    assert gaps[0] > 10.0
+    assert gaps == sorted(gaps, reverse=True)
+    assert gaps[-1] == 0.0
+
+
+def test_one_clump_of_refusals_is_one_event() -> None:
+    """Requests that were out together and are refused together do not add up to a minute's wait."""
+    quota = Quota(Limits(), 0.0)
+    for permit in [quota.reserve(ONE, 0.0) for _ in range(20)]:
+        quota.refused(permit, None, None, 0.1)
+        quota.settle(permit, Three.YES, 0.1)
+    assert pytest.approx(0.3) == quota.ready_at(ONE, 0.1)
+    assert "blocked" == quota.why(ONE, 0.1)
+
+
+def test_a_hint_is_obeyed_until_it_proves_worthless() -> None:
+    """The wait asked for counts whole; refused again and again at that very time, the doubled wait counts."""
+    quota, now, waits = Quota(Limits(), 0.0), 0.0, list[float]()
+    for _ in range(8):
+        permit = quota.reserve(ONE, now)
+        quota.refused(permit, None, 1.0, now)
+        quota.settle(permit, Three.YES, now)
+        waits.append(quota.ready_at(ONE, now) - now)
+        now = quota.ready_at(ONE, now)
+    assert [1.0, 1.0, 1.0, 1.6, 3.2] == pytest.approx(waits[:5])
+
+
+@pytest.mark.parametrize("told", ["body", "headers"])
+def test_a_limit_of_exchanges_is_learned_and_lifted(told: str) -> None:
+    """A refusal or a header that names concurrency caps what is out; a configured figure is never exceeded."""
+    quota = Quota(Limits(concurrency=6), 0.0)
+    permits = [quota.reserve(ONE, 0.0) for _ in range(6)]
+    if told == "body":
+        quota.refused(permits[0], LimitHint("concurrency", 4.0), None, 0.1)
+    else:
+        quota.heard(permits[0], RateReport(concurrency=4), 0.1)
+    for permit in permits[:2]:
+        quota.settle(permit, Three.YES, 0.1)
+    assert (4, inf) == (quota.figures(0.1).concurrency, quota.ready_at(ONE, 0.1))
+    quota.settle(permits[2], Three.YES, 0.1)
+    assert 0.1 == quota.ready_at(ONE, 0.1)
+    quota.heard(permits[3], RateReport(concurrency=100), 0.2)
+    assert 6 == quota.figures(0.2).concurrency
+    quota.relimit(Limits(concurrency=9), 0.2)
+    assert 9 == quota.figures(0.2).concurrency
+
+
+def test_headers_bring_an_unknown_bucket_to_life() -> None:
+    """With nothing configured the first reply sets rate, capacity and level; negatives and absence say nothing."""
+    quota = Quota(Limits(), 0.0)
+    first, second = quota.reserve(ONE, 0.0), quota.reserve(ONE, 1.0)
+    quota.heard(first, RateReport(images=Told(50.0, 30.0, 24.0)), 1.0)
+    figures = quota.figures(1.0).images
+    assert (50.0, 50.0, "told") == (figures.capacity, figures.per_minute, figures.source)
+    # what was sent since is gone, the refill since is there: 30 - 1 + (1 - 0.03) * 50 / 60
+    assert pytest.approx(29.0 + 0.97 * 50 / 60) == figures.level
+    quota.heard(second, RateReport(requests=Told(), images=Told(None, None, 1.0)), 1.0)
+    assert figures == quota.figures(1.0).images
+    assert None is quota.figures(1.0).requests.per_minute
+
+
+def test_another_configuration_keeps_what_was_learned_and_what_is_spent() -> None:
+    """Only figures that changed are believed anew; what was spent of a bucket stays spent."""
+    quota = Quota(Limits(rpm=300), 0.0)
+    permit = quota.reserve(Demand(100, 0, 0), 0.0)
+    quota.heard(permit, RateReport(images=Told(50.0, 30.0, 24.0)), 0.0)
+    quota.relimit(Limits(rpm=600), 0.0)
+    figures = quota.figures(0.0)
+    assert (600.0, 500.0, "limit") == (figures.requests.capacity, figures.requests.level, figures.requests.source)
+    assert "told" == figures.images.source
+    quota.relimit(Limits(), 0.0)
+    assert (None, "none") == (quota.figures(0.0).requests.per_minute, quota.figures(0.0).requests.source)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ((), None),
+        ((("content-type", "x"), ("x-request-id", "1")), None),
+        (
+            (
+                ("x-ratelimit-limit-requests", "500"),
+                ("x-ratelimit-remaining-requests", "499"),
+                ("x-ratelimit-reset-requests", "120ms"),
+            ),
+            RateReport(requests=Told(500.0, 499.0, 0.12)),
+        ),
+        (
+            (("x-ratelimit-remaining-tokens", "554"), ("x-ratelimit-reset-tokens", "58.891s")),
+            RateReport(tokens=Told(None, 554.0, 58.891)),
+        ),
+        ((("x-ratelimit-limit-input-images", "5"),), RateReport(images=Told(5.0))),
+        ((("x-ratelimit-limit-images", "5"),), RateReport(images=Told(5.0))),
+        ((("x-ratelimit-limit-project-tokens", "5"), ("x-ratelimit-limit-tokens_usage_based", "7")), None),
+        ((("x-ratelimit-limit-requests", "-1"), ("x-ratelimit-remaining-requests", "-1")), None),
+        ((("x-ratelimit-limit-requests", "many"),), None),
+        ((("x-concurrent-limit", "8"),), RateReport(concurrency=8)),
+        ((("x-concurrent-limit", "0"),), None),
+        ((("x-ratelimit-reset-tokens", "1784000060"),), RateReport(tokens=Told(None, None, 60.0))),
+    ],
+)
+def test_rate_headers(headers: tuple[tuple[str, str], ...], expected: RateReport | None) -> None:
+    """OpenAI's names are read; other buckets, negatives and nonsense are passed over."""
+    assert expected == read(headers, 1_784_000_000.0)
+
+
+@given(st.lists(st.tuples(st.sampled_from(("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens",
+       "x-ratelimit-reset-tokens", "x-concurrent-limit")), st.text(max_size=12) | st.integers().map(str)), max_size=5),
+       st.floats(0, 1e4))  # fmt: skip
+def test_any_headers_leave_a_sane_quota(headers: list[tuple[str, str]], now: float) -> None:
+    """Whatever a server writes there, nothing raises, no level is NaN, and the quota can go on one day."""
+    quota = Quota(Limits(tpm=1000), 0.0)
+    permit = quota.reserve(ONE, 0.0)
+    report = read(tuple(headers), 1_784_000_000.0)
+    if report is not None:
+        quota.heard(permit, report, now)
+    quota.settle(permit, Three.YES, now)
+    tokens = quota.figures(now).tokens
+    assert tokens.level <= tokens.capacity
+    assert quota.ready_at(ONE, now) < inf

@@ -1,0 +1,260 @@
+"""The judgement table as a product, the allowance and the waits."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import inf
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.config import Ambiguity, Retry
+from penstock.events import Failed, Responded
+from penstock.ids import AttemptId, Ref
+from penstock.judging.allowance import Allowance, AllowanceFigures
+from penstock.judging.backoff import retry_after, wait
+from penstock.judging.judge import STATUSES, TABLE, WORDS, judge
+from penstock.judging.judgement import Closes, Judgement, Next
+from penstock.readings import Kind, LimitHint, Malformed, Part, Problem, Reached, Reading, Success, Usage, Verdict
+from penstock.three import Three
+from penstock.work import OnAmbiguous
+
+NO, MAYBE, YES = Three.NO, Three.MAYBE, Three.YES
+DIALECTS = ("openai", "openrouter", "local", "somebody else's")
+HINT = LimitHint("images", 5.0, 5.0, 1.0)
+OVER = LimitHint("images", 5.0, None, 10.0)
+GATEWAYS = (408, 502, 504, 520, 522, 524, 527)
+UNIX = 1_784_000_000.0
+
+
+def replied(status: int, reading: Reading, *headers: tuple[str, str]) -> Responded:
+    """A reply as the driver reports it."""
+    return Responded(AttemptId(1), status, headers, reading)
+
+
+def axes(verdict: Judgement) -> tuple[Three, Three, Three, Next]:
+    """The four axes."""
+    return (verdict.executed, verdict.billed, verdict.quota, verdict.next)
+
+
+@pytest.mark.parametrize(
+    ("status", "problem", "kind", "expected", "closes"),
+    [
+        (429, Problem("rate_limit_exceeded", "requests"), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (429, Problem(limit=HINT), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (429, Problem(own=False), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (429, Problem("slow_down", "rate_limit_error"), "slow_down", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (503, Problem("slow_down"), "slow_down", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (500, Problem(None, "server_error"), "server_error", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (503, Problem("server_is_overloaded"), "overloaded", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (529, Problem(None, "overloaded_error"), "overloaded", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (409, Problem(), "conflict", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (401, Problem("invalid_api_key"), "credential", (NO, NO, NO, Next.LANE), Closes.CREDENTIAL),
+        (401, Problem(None, "invalid_request_error"), "credential", (NO, NO, NO, Next.LANE), Closes.CREDENTIAL),
+        (429, Problem("insufficient_quota"), "quota_exhausted", (NO, NO, NO, Next.LANE), Closes.LANE),
+        (400, Problem("billing_hard_limit_reached"), "quota_exhausted", (NO, NO, NO, Next.LANE), Closes.LANE),
+        (429, Problem("project_spend_limit_exceeded", "x"), "quota_exhausted", (NO, NO, NO, Next.LANE), Closes.LANE),
+        (402, Problem("402"), "quota_exhausted", (NO, NO, NO, Next.LANE), Closes.LANE),
+        (403, Problem("unsupported_country"), "forbidden", (NO, NO, NO, Next.LANE), Closes.LANE),
+        (404, Problem("model_not_found"), "model_not_found", (NO, NO, NO, Next.LANE), Closes.LANE),
+        (404, Problem(None, "invalid_request_error"), "invalid", (NO, NO, YES, Next.NEVER), Closes.NOTHING),
+        (400, Problem("unknown_parameter"), "invalid", (NO, NO, YES, Next.NEVER), Closes.NOTHING),
+        (413, Problem(own=False), "invalid", (NO, NO, YES, Next.NEVER), Closes.NOTHING),
+        (422, Problem(), "invalid", (NO, NO, YES, Next.NEVER), Closes.NOTHING),
+        (429, Problem("rate_limit_exceeded", limit=OVER), "over_limit", (NO, NO, YES, Next.ADAPT), Closes.NOTHING),
+        (400, Problem("moderation_blocked"), "moderation", (NO, NO, YES, Next.NEVER), Closes.NOTHING),
+        (502, Problem("moderation_blocked"), "moderation", (NO, NO, YES, Next.NEVER), Closes.NOTHING),
+        (500, Problem(own=False), "uncertain", (MAYBE, MAYBE, MAYBE, Next.AMBIGUOUS), Closes.NOTHING),
+        (503, Malformed("not JSON", "<html>"), "uncertain", (MAYBE, MAYBE, MAYBE, Next.AMBIGUOUS), Closes.NOTHING),
+        (200, Malformed("cut off"), "unreadable", (MAYBE, MAYBE, MAYBE, Next.AMBIGUOUS), Closes.NOTHING),
+        (200, Success(Usage()), "unreadable", (MAYBE, MAYBE, MAYBE, Next.AMBIGUOUS), Closes.NOTHING),
+        (200, Success(parts=(Part(0, Ref("r")),)), "ok", (YES, YES, YES, Next.NEVER), Closes.NOTHING),
+        (200, Success(answer=Verdict(passed=True)), "ok", (YES, YES, YES, Next.NEVER), Closes.NOTHING),
+        (200, Problem(None, "server_error"), "uncertain", (MAYBE, MAYBE, MAYBE, Next.AMBIGUOUS), Closes.NOTHING),
+        (200, Problem("rate_limit_exceeded"), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (200, Problem("429"), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (302, Problem(), "uncertain", (MAYBE, MAYBE, MAYBE, Next.AMBIGUOUS), Closes.NOTHING),
+    ],
+)
+def test_the_rows_of_the_contract(
+    status: int, problem: Reading, kind: str, expected: tuple[Three, Three, Three, Next], closes: Closes
+) -> None:
+    """Each kind of reply is judged as the contract's table says."""
+    verdict = judge(replied(status, problem), "openai")
+    assert (kind, expected, closes) == (verdict.kind, axes(verdict), verdict.closes)
+
+
+@pytest.mark.parametrize("status", GATEWAYS)
+@pytest.mark.parametrize(
+    "reading", [Problem("server_error"), Problem(), Problem(None, "overloaded_error"), Malformed("html")]
+)
+def test_a_gateway_proves_nothing(status: int, reading: Reading) -> None:
+    """At a gateway's status even the provider's own "server_error" leaves open whether it ran."""
+    assert (MAYBE, MAYBE, MAYBE, Next.AMBIGUOUS) == axes(judge(replied(status, reading), "openai"))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("reached", list(Reached))
+@pytest.mark.parametrize("kind", list(Kind))
+def test_failures_are_judged_by_how_far_they_got(kind: Kind, reached: Reached, dialect: str) -> None:
+    """Before the first byte: nothing happened, go again. After: abort and size end it, the rest is ambiguous."""
+    verdict = judge(Failed(AttemptId(1), kind, reached), dialect)
+    if reached in {Reached.NOTHING, Reached.CONNECTED}:
+        expected: tuple[object, ...] = ("unsent", NO, NO, Next.NOW)
+    elif kind is Kind.TOO_LARGE:
+        expected = ("too_large", YES, NO if dialect == "local" else YES, Next.NEVER)
+    else:
+        billed = NO if dialect in {"local", "openrouter"} else MAYBE
+        aborted = kind is Kind.ABORTED
+        expected = ("aborted" if aborted else "uncertain", MAYBE, billed, Next.NEVER if aborted else Next.AMBIGUOUS)
+    assert expected == (verdict.kind, verdict.executed, verdict.billed, verdict.next)
+
+
+STATUS = sorted({200, 302, 400, 404, 413, 422, 451, 501, 599, *STATUSES, *GATEWAYS})
+
+
+def test_the_whole_product_keeps_the_laws() -> None:
+    """Over all statuses, words, types, shapes and dialects: unbilled if unexecuted, no waiting where money is at stake."""
+    limits = (None, HINT, OVER)
+    words = (None, "some_new_code", *WORDS)
+    for status, code, kind, own, limit, stage, dialect, usage in product(
+        STATUS, words, words[:12], (True, False), limits, (None, "input", "output"), DIALECTS, (None, Usage(1))
+    ):
+        problem = Problem(code, kind, limit=limit, own=own, stage=stage, usage=usage)
+        verdict = judge(replied(status, problem), dialect)
+        case = (status, problem, dialect, verdict)
+        assert verdict.billed <= verdict.executed, case
+        assert (verdict.executed is MAYBE) == (verdict.next is Next.AMBIGUOUS), case
+        assert (verdict.closes is not Closes.NOTHING) == (verdict.next is Next.LANE), case
+        assert dialect != "local" or verdict.billed is NO, case
+        assert verdict.rate <= (verdict.next in {Next.WAIT, Next.ADAPT}), case
+        if own and code in WORDS:
+            assert judge(replied(status, Problem(code, limit=limit, stage=stage, usage=usage)), dialect) == verdict, case
+
+
+def test_every_class_is_in_every_dialect() -> None:
+    """No word or status names a class that a dialect's table lacks, and tables differ in billing alone."""
+    for table in TABLE.values():
+        assert set(WORDS.values()) | set(STATUSES.values()) <= set(table)
+        for kind, row in table.items():
+            told = TABLE["openai"][kind]
+            assert (told.executed, told.quota, told.next, told.closes) == (row.executed, row.quota, row.next, row.closes)
+
+
+@pytest.mark.parametrize(
+    ("problem", "dialect", "billed"),
+    [
+        (Problem("moderation_blocked", stage="output"), "openai", MAYBE),
+        (Problem("moderation_blocked", stage="output", usage=Usage(1)), "openai", YES),
+        (Problem("moderation_blocked", usage=Usage(1)), "openai", YES),
+        (Problem("moderation_blocked", stage="output", usage=Usage(1)), "openrouter", NO),
+    ],
+)
+def test_a_refused_picture_was_made(problem: Problem, dialect: str, billed: Three) -> None:
+    """A refusal of the output is executed; it is billed as its usage says, else maybe, and never tried again."""
+    verdict = judge(replied(400, problem), dialect)
+    assert ("moderation_output", YES, billed, Next.NEVER) == (
+        verdict.kind,
+        verdict.executed,
+        verdict.billed,
+        verdict.next,
+    )
+
+
+def test_should_retry_false_is_obeyed_and_true_is_not() -> None:
+    """`x-should-retry: false` ends the tries but still closes what must close; `true` overrides nothing."""
+    no, yes = ("x-should-retry", "false"), ("x-should-retry", "true")
+    assert Next.NEVER is judge(replied(500, Problem(), no), "openai").next
+    assert Next.NEVER is judge(replied(502, Problem(), no), "openai").next
+    assert MAYBE is judge(replied(502, Problem(), no), "openai").billed
+    assert Next.LANE is judge(replied(401, Problem(), no), "openai").next
+    assert Next.NEVER is judge(replied(400, Problem(), yes), "openai").next
+    assert Next.AMBIGUOUS is judge(replied(502, Problem(), yes), "openai").next
+
+
+def test_the_allowance_under_auto() -> None:
+    """The floor is free from the start; beyond it the share of all attempts counts. RETRY always goes, SKIP never."""
+    allowance = Allowance(Ambiguity(floor=3, share=0.02))
+    for _ in range(3):
+        assert allowance.allows(OnAmbiguous.AUTO)
+        allowance.take()
+    assert not allowance.allows(OnAmbiguous.AUTO)
+    assert (True, False) == (allowance.allows(OnAmbiguous.RETRY), allowance.allows(OnAmbiguous.SKIP))
+    for _ in range(199):
+        allowance.attempted()
+    assert not allowance.allows(OnAmbiguous.AUTO)
+    allowance.attempted()
+    assert allowance.allows(OnAmbiguous.AUTO)
+    assert AllowanceFigures(200, 3, 4) == allowance.figures()
+    allowance.reconfigure(Ambiguity(floor=1, share=0.0))
+    assert not allowance.allows(OnAmbiguous.AUTO)
+
+
+@given(st.lists(st.booleans(), max_size=300), st.integers(0, 5), st.floats(0, 0.5))
+def test_the_allowance_is_never_exceeded(steps: list[bool], floor: int, share: float) -> None:
+    """Whatever is asked when, no more is taken than max(floor, share of attempts)."""
+    allowance = Allowance(Ambiguity(floor=floor, share=share))
+    attempts = taken = 0
+    for attempted in steps:
+        if attempted:
+            allowance.attempted()
+            attempts += 1
+        elif allowance.allows(OnAmbiguous.AUTO):
+            allowance.take()
+            taken += 1
+        assert taken <= max(floor, share * attempts)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ((), None),
+        ((("retry-after", "12"),), 12.0),
+        ((("retry-after", " 1.5 "),), 1.5),
+        ((("retry-after", "61"),), 61.0),
+        ((("retry-after", "86400"),), 86400.0),
+        ((("retry-after-ms", "534"), ("retry-after", "1")), 0.534),
+        ((("retry-after", "1"), ("retry-after-ms", "534")), 0.534),
+        ((("retry-after-ms", "soon"), ("retry-after", "1")), 1.0),
+        ((("retry-after", "0"),), 0.0),
+        ((("retry-after", "-1"),), None),
+        ((("retry-after", "nan"),), None),
+        ((("retry-after", "inf"),), None),
+        ((("retry-after", "9" * 400),), None),
+        ((("retry-after", "1e3"),), None),
+        ((("retry-after", ""),), None),
+        ((("retry-after", "Tue, 14 Jul 2026 03:33:30 GMT"),), 10.0),
+        ((("retry-after", "Tue, 14 Jul 2020 03:33:30 GMT"),), 0.0),
+        ((("retry-after", "Tue, 99 Jul 2026 03:33:30 GMT"),), None),
+    ],
+)
+def test_retry_after_in_all_its_forms(headers: tuple[tuple[str, str], ...], expected: float | None) -> None:
+    """Milliseconds before seconds before dates; whole figures are kept, nonsense is passed over."""
+    assert expected == retry_after(headers, UNIX)
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_retry_after_takes_any_text(millis: str, seconds: str) -> None:
+    """Whatever a server writes there, the answer is None or a finite wait that is not negative."""
+    told = retry_after((("retry-after-ms", millis), ("retry-after", seconds)), UNIX)
+    assert told is None or 0.0 <= told < inf
+
+
+@given(st.integers(0, 2000), st.integers(0, 2**32))
+def test_backoff_is_full_jitter_within_the_cap(tries: int, seed: int) -> None:
+    """With nothing said the wait lies within [0, min(cap, base * 2**(tries - 1))]."""
+    retry = Retry(base=0.5, cap=60.0)
+    most = min(60.0, 0.5 * 2.0 ** min(max(tries - 1, 0), 50))
+    assert 0.0 <= wait((), None, tries, retry, Random(seed), UNIX) <= most
+
+
+def test_what_is_asked_for_goes_before_backoff_and_is_honoured_whole() -> None:
+    """Retry-After, then the message's hint, then chance; neither is capped, and a hint of nonsense is passed over."""
+    retry, header = Retry(base=0.5, cap=1.0), (("retry-after", "90"),)
+    assert 90.0 == wait(header, Problem(hint=12.0), 1, retry, Random(1), UNIX)
+    assert 12.0 == wait((), Problem(hint=12.0), 1, retry, Random(1), UNIX)
+    for nonsense in (inf, float("nan"), -1.0):
+        assert 0.0 <= wait((), Problem(hint=nonsense), 9, retry, Random(1), UNIX) <= 1.0
+    assert 0.5 < max(wait((), Malformed("x"), 9, retry, Random(seed), UNIX) for seed in range(20))
