@@ -1,0 +1,301 @@
+"""The one seam to the HTTP library: httpx2 or httpx, whichever client object was passed; httpx2 first where none was.
+
+An `Exchange` sends an `Order`, hands the reply's bytes to a `Receiver` as they arrive, and returns the event that ends
+the attempt: `run` in a thread, `arun` under asyncio and trio. How far it got is told by the transport's trace events,
+which both libraries name alike; a transport without them (a mock) is believed to have sent as soon as it was asked to.
+
+Each exchange of the thread driver has a connection of its own ("connection: close"): only then is its socket known,
+which is what an Abort from another thread has to shut down, and no stale connection is ever met. Under asyncio and trio
+cancellation does that, and connections are kept alive for 4 seconds: shorter than any server known to close idle ones.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from attrs import field, frozen
+
+from penstock.events import Event
+from penstock.http import HttpCall
+from penstock.readings import Kind, Reached
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
+
+    SyncHttp: TypeAlias = httpx.Client | httpx2.Client
+    AsyncHttp: TypeAlias = httpx.AsyncClient | httpx2.AsyncClient
+
+KEEPALIVE = 4.0
+"""Seconds after which an idle connection is not used again for a paid request."""
+
+
+class Aborted(Exception):
+    """Raised inside an exchange of the thread driver that was broken off before its request began to leave."""
+
+
+class Receiver(Protocol):
+    """What becomes of a reply."""
+
+    def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
+        """The head arrived: an event to report at once, or None."""
+        ...
+
+    def feed(self, data: bytes) -> bool:
+        """More of the body. False: enough, break it off and ask `closed`."""
+        ...
+
+    def closed(self) -> Event:
+        """The body is complete (or was enough): the event that ends the attempt."""
+        ...
+
+    def failed(self, kind: Kind, reached: Reached) -> Event:
+        """No reply, or not all of it: the event that ends the attempt."""
+        ...
+
+
+@frozen
+class Order:
+    """One exchange to make: an absolute URL, headers with the credential (never shown), seconds to connect."""
+
+    url: str
+    call: HttpCall
+    secret: str = field(default="", repr=False)
+    connect: float = 10.0
+    alone: bool = False
+
+    def headers(self) -> list[tuple[str, str]]:
+        """All headers of the request, the credential among them."""
+        headers = [*self.call.headers, ("accept-encoding", "identity")]
+        if self.secret:
+            headers.append(("authorization", f"Bearer {self.secret}"))
+        if self.alone:
+            headers.append(("connection", "close"))
+        return headers
+
+
+class Progress:
+    """How far one exchange got, from the trace events of the transport; another thread may break it off.
+
+    `traced` is shared by the exchanges of a client: once any event was heard, silence means that nothing was begun.
+    """
+
+    def __init__(self, traced: list[bool]) -> None:
+        self.reached = Reached.NOTHING
+        self.begun = False
+        self.aborted = False
+        self._traced = traced
+        self._heard = False
+        self._stage = ""
+        self._tunnel = False
+        self._stream: object = None
+        self._lock = Lock()
+
+    def begin(self) -> None:
+        """The transport is asked to send. Raises `Aborted` where it is too late."""
+        with self._lock:
+            if self.aborted:
+                raise Aborted
+            self.begun = True
+
+    def hear(self, name: str, info: Mapping[str, object]) -> None:
+        """One trace event, e.g. "http11.send_request_headers.started". Raises `Aborted` before the first byte."""
+        with self._lock:
+            if self.aborted and self.reached in _UNSENT:
+                raise Aborted
+            self._heard = self._traced[0] = True
+            stage, _, phase = name.partition(".")[2].rpartition(".")
+            self._stage = stage if phase != "complete" else ""
+            if stage == "send_request_headers" and phase == "started":
+                self._tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
+            if stage in {"connect_tcp", "connect_unix_socket", "start_tls"}:
+                if phase == "complete":
+                    self.reached, self._stream = Reached.CONNECTED, info.get("return_value")
+            elif not self._tunnel:
+                self._advance(stage, phase, info)
+
+    async def ahear(self, name: str, info: Mapping[str, object]) -> None:
+        """The same for an asynchronous transport."""
+        self.hear(name, info)
+
+    def _advance(self, stage: str, phase: str, info: Mapping[str, object]) -> None:
+        match stage, phase:
+            case "send_request_headers", "started":
+                self.reached = Reached.SENDING
+            case "send_request_headers", "failed" if "LocalProtocolError" in _names(info.get("exception")):
+                self.reached = Reached.CONNECTED  # the request was not fit to be written: no byte of it left
+            case "send_request_body", "complete":
+                self.reached = Reached.SENT
+            case "receive_response_headers", "complete":
+                self.reached = Reached.READING
+            case _:
+                pass
+
+    def so_far(self) -> Reached:
+        """What an exchange that is cancelled now has reached."""
+        if self.begun and not self._heard and not self._traced[0]:
+            return Reached.SENDING
+        return self.reached
+
+    def fault(self, error: Exception) -> tuple[Kind, Reached]:
+        """What the exception says that ended it."""
+        names = _names(error)
+        unsent = not self.begun or not names.isdisjoint(_BEFORE_SENDING)
+        reached = self.reached if unsent else self.so_far()
+        if self.aborted:
+            return Kind.ABORTED, reached
+        if "TimeoutException" in names:
+            return Kind.TIMEOUT, reached
+        if reached not in _UNSENT:
+            return Kind.BROKEN, reached
+        causes = _causes(error)
+        if any(isinstance(cause, socket.gaierror) for cause in causes):
+            return Kind.DNS, reached
+        if self._stage.startswith("start_tls") or any(isinstance(cause, ssl.SSLError) for cause in causes):
+            return Kind.TLS, reached
+        return Kind.CONNECT, reached
+
+    def stop(self) -> bool:
+        """Break an exchange in another thread off. True: nothing has left nor will, it may be answered at once."""
+        with self._lock:
+            self.aborted = True
+            if not self.begun or (self.reached in _UNSENT and self._traced[0]):
+                return True
+            look = getattr(self._stream, "get_extra_info", None)
+        connection: object = look("socket") if callable(look) else None
+        if isinstance(connection, socket.socket):
+            # not SSLSocket.shutdown, which takes the TLS state away from under the reading thread; where the exchange
+            # is just ending by itself the socket is closed already
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        return False
+
+
+_UNSENT = frozenset({Reached.NOTHING, Reached.CONNECTED})
+_BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
+
+
+def _names(error: object) -> set[str]:
+    """The names of an exception's classes: the two libraries' hierarchies are alike, but share no class."""
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The exception, what it came from, and what that came from: a chain of at most 20."""
+    found = [error]
+    for cause in found:  # it grows as it is walked
+        if len(found) < 20:
+            found.extend(other for other in (cause.__cause__, cause.__context__) if other is not None)
+    return found
+
+
+class Exchange:
+    """One attempt on its way: what to send, who reads the reply, how far it got, and the event that ended it."""
+
+    def __init__(self, order: Order, receiver: Receiver, progress: Progress) -> None:
+        self.order, self.receiver, self.progress = order, receiver, progress
+        self.ended: Event | None = None
+
+    def answer(self) -> Event:
+        """The event that ended it; where nothing did (cancelled, or never started) it is ABORTED now."""
+        if self.ended is None:
+            self.ended = self.receiver.failed(Kind.ABORTED, self.progress.so_far())
+        return self.ended
+
+    def failed(self, error: Exception) -> Event:
+        """End it with what the exception says."""
+        self.ended = self.receiver.failed(*self.progress.fault(error))
+        return self.ended
+
+    def _opened(self, status: int, headers: list[tuple[str, str]], report: Callable[[Event], None]) -> None:
+        event = self.receiver.opened(status, headers)
+        if event is not None:
+            report(event)
+
+    def run(self, client: SyncHttp, report: Callable[[Event], None]) -> Event:
+        """Make it in this thread. `report` gets Opened; the event that ends the attempt is returned."""
+        order = self.order
+        try:
+            request = client.build_request(
+                order.call.method,
+                order.url,
+                content=order.call.body,
+                headers=order.headers(),
+                extensions={"trace": self.progress.hear, "timeout": {"connect": order.connect}},
+            )
+            self.progress.begin()
+            response = client.send(request, stream=True, auth=None, follow_redirects=False)  # type: ignore[arg-type]
+            try:
+                self._opened(response.status_code, response.headers.multi_items(), report)
+                for chunk in response.iter_bytes():
+                    if not self.receiver.feed(chunk):
+                        break
+                ended = self.ended = self.receiver.closed()
+            finally:
+                response.close()
+        except Exception as error:  # noqa: BLE001 - the libraries share no class, and a user's transport has its own
+            return self.ended or self.failed(error)
+        return ended
+
+    async def arun(self, client: AsyncHttp, report: Callable[[Event], None]) -> Event:
+        """Make it under asyncio or trio; whoever cancels it asks `answer` what came of it."""
+        order = self.order
+        try:
+            request = client.build_request(
+                order.call.method,
+                order.url,
+                content=order.call.body,
+                headers=order.headers(),
+                extensions={"trace": self.progress.ahear, "timeout": {"connect": order.connect}},
+            )
+            self.progress.begin()
+            response = await client.send(request, stream=True, auth=None, follow_redirects=False)  # type: ignore[arg-type]
+            try:
+                self._opened(response.status_code, response.headers.multi_items(), report)
+                async for chunk in response.aiter_bytes():
+                    if not self.receiver.feed(chunk):
+                        break
+                ended = self.ended = self.receiver.closed()
+            finally:
+                await response.aclose()
+        except Exception as error:  # noqa: BLE001 - as in `run`
+            return self.ended or self.failed(error)
+        return ended
+
+
+def open_client(base_url: str) -> SyncHttp:
+    """A client of the installed library for the thread driver: no limit of its own, no time-out, no redirects."""
+    try:
+        import httpx2  # noqa: PLC0415 - only one of the two may be installed, and both load slowly
+    except ImportError:
+        import httpx  # noqa: PLC0415 - as above
+
+        old = httpx.Limits(keepalive_expiry=KEEPALIVE)
+        return httpx.Client(limits=old, timeout=None, verify=_trust(base_url))  # noqa: S113 - the engine's business
+    limits = httpx2.Limits(keepalive_expiry=KEEPALIVE)
+    return httpx2.Client(limits=limits, timeout=None, verify=_trust(base_url))
+
+
+def open_async_client(base_url: str) -> AsyncHttp:
+    """The same for asyncio and trio."""
+    try:
+        import httpx2  # noqa: PLC0415 - as above
+    except ImportError:
+        import httpx  # noqa: PLC0415 - as above
+
+        old = httpx.Limits(keepalive_expiry=KEEPALIVE)
+        return httpx.AsyncClient(limits=old, timeout=None, verify=_trust(base_url))  # noqa: S113 - as above
+    limits = httpx2.Limits(keepalive_expiry=KEEPALIVE)
+    return httpx2.AsyncClient(limits=limits, timeout=None, verify=_trust(base_url))
+
+
+def _trust(base_url: str) -> ssl.SSLContext | bool:
+    """The usual trust for https. Plain http needs none: a context that trusts nobody spares half a second of work."""
+    if base_url.lower().startswith("http://"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return True
