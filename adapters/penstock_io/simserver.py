@@ -16,7 +16,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -138,7 +138,7 @@ class SimServer:
 @contextmanager
 def serving(
     settings: ServerSettings | None = None, port: int = 0, *, seed: int = 0, time_scale: float = 1.0
-) -> Iterator[SimServer]:
+) -> Generator[SimServer, None, None]:
     """Serve from a thread of its own, until the block is left.
 
     >>> with serving() as sim:

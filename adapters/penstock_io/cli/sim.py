@@ -14,7 +14,10 @@ from penstock_io.simserver import SimServer
 EXIT_OK, EXIT_USAGE = 0, 2
 
 
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+Subparsers = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage]  argparse has no public name for it
+
+
+def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     """Add `sim` to a command line; `args.run(args)` then runs it."""
     parser = subparsers.add_parser(
         "sim",

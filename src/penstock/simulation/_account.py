@@ -111,7 +111,7 @@ class Account:
 
     limits: ServerLimits
     at: float
-    buckets: list[Bucket] = field(factory=list)
+    buckets: list[Bucket] = field(factory=list[Bucket])
     in_flight: int = 0
     peak: int = 0
     executed: int = 0

@@ -40,11 +40,11 @@ class Books:
     executed: int = 0
     pictures: int = 0
     billed: int = 0
-    rejected: dict[str, int] = field(factory=dict)
-    faults: dict[str, int] = field(factory=dict)
+    rejected: dict[str, int] = field(factory=dict[str, int])
+    faults: dict[str, int] = field(factory=dict[str, int])
     in_flight: int = 0
     peak: int = 0
-    lines: dict[tuple[str, str], Line] = field(factory=dict, repr=False)
+    lines: dict[tuple[str, str], Line] = field(factory=dict[tuple[str, str], Line], repr=False)
 
     def line(self, identity: str, call: str) -> Line:
         """The line of a request, begun if it is new; counts one arrival."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import evolve, frozen
 
 
 @frozen
@@ -109,7 +109,7 @@ class ServerSettings:
 
     limits: ServerLimits = ServerLimits()
     latency: Latency = Latency()
-    faults: tuple[tuple[str, float], ...] = field(default=())
+    faults: tuple[tuple[str, float], ...] = ()
     charged_refusals: bool = False
     refusal_delay: float = 0.01
     headers: bool = True
@@ -119,11 +119,8 @@ class ServerSettings:
     epoch: float = 0.0
     flagged: str = "forbidden"
 
-    @faults.validator
-    def _known(
-        self, _attribute: Attribute[tuple[tuple[str, float], ...]], value: tuple[tuple[str, float], ...]
-    ) -> None:
-        check_faults(value)
+    def __attrs_post_init__(self) -> None:
+        check_faults(self.faults)
 
     def faster(self, scale: float) -> ServerSettings:
         """The same provider as a client sees it whose clock runs `scale` times slower than the provider's.

@@ -22,6 +22,8 @@ LARGEST = 4096
 """Pixels of a side."""
 
 SCENES = 12
+Colour = tuple[float, float, float]
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _SKY, _SUN, _RIDGE, _WATER = 0, 128, 144, 192
@@ -70,11 +72,11 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return b"".join((pack(">I", len(data)), kind, data, pack(">I", crc32(data, crc32(kind)))))
 
 
-def _blend(low: tuple[float, float, float], high: tuple[float, float, float], steps: int) -> bytes:
-    out = bytearray()
-    for step in range(steps):
-        share = step / (steps - 1)
-        out += bytes(int(255 * (a + (b - a) * share)) for a, b in zip(low, high, strict=True))
+def _blend(low: Colour, high: Colour, steps: int) -> bytes:
+    out = bytearray(3 * steps)
+    for channel in range(3):
+        first, span, last = int(255 * low[channel]), int(255 * (high[channel] - low[channel])), steps - 1
+        out[channel::3] = bytes([first + span * step // last for step in range(steps)])
     return bytes(out)
 
 
@@ -90,10 +92,12 @@ def _palette(dice: bytes) -> bytes:
     near = colorsys.hsv_to_rgb(land, 0.60, 0.16)
     sky = _blend(zenith, horizon, _SUN - _SKY)
     above = sky + _blend(sun[0], sun[1], _RIDGE - _SUN) + _blend(far, near, _WATER - _RIDGE)
-    water = bytearray()
-    for index in range(64):
-        colour = above[min(191, index * 4) * 3 :][:3]
-        water += bytes(int(part * 0.72 + tint * 40) for part, tint in zip(colour, zenith, strict=True))
+    water = bytearray(3 * 64)
+    for channel in range(3):
+        tint = int(zenith[channel] * 40)
+        # Every fourth colour from above, darker; the last stands for what lies below the water's edge.
+        mirrored = bytes([colour * 18 // 25 + tint for colour in above[channel::12]])
+        water[channel::3] = mirrored.ljust(64, mirrored[-1:])
     return above + bytes(water)
 
 
