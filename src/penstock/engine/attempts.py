@@ -2,8 +2,8 @@
 
     reserve -> Record(Intent) -> Recorded -> Send -> Responded | Failed -> Record(Settled | Failed | Maybe | Void)
 
-An attempt holds its lane until its exchange is answered, also after an Abort. Bytes by URL are fetched afterwards, without
-credential and lane; what is charged and cannot be fetched is *lost*, and not bought again.
+An attempt holds its lane until its exchange is answered, also after an Abort. Bytes by URL are fetched afterwards,
+without credential and lane; what is charged and cannot be fetched is *lost*, and not bought again.
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ class Calls:
         return False
 
     def _allowed(self, call: Call) -> bool:
-        """Whether what may have been billed is tried again, by the wish of its payer; it then draws on the allowance."""
+        """Whether what may have been billed is tried again, as its payer wishes; it then draws on the allowance."""
         ask = payer(call.flights[0].asks) if call.flights else None
         mode = (ask.job.work.on_ambiguous if ask is not None else None) or self.desk.config.ambiguity.mode
         if not call.live() or not self.desk.allowance.allows(mode):

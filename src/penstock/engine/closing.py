@@ -1,6 +1,6 @@
 """Closing: no new work, endings in bounded steps.
 
-DRAIN: jobs that only wait are ended, what is out runs on. ABORT: everything is broken off and every job ended. Both work
+DRAIN: jobs that only wait are ended, what is out runs on. ABORT: everything is broken off, every job ended. Both work
 through what there was in portions of `PORTION` a step, so that closing 100,000 jobs never holds a loop for long.
 """
 

@@ -1,6 +1,6 @@
 """Who may go: a queue per lane group, and lanes bound as late as possible.
 
-A freed slot is bound to one call in the same step; only the heads of queues are looked at. Quota and budget are reserved
+A freed slot is bound to one call in the same step; only heads of queues are looked at. Quota and budget are reserved
 together or not at all. A head whose free lanes are barred to it steps aside for this round; a head that waits for quota
 keeps its place, so that a large demand is not starved by small ones.
 """
@@ -145,7 +145,7 @@ class Dispatch:
         return sum(credential.limits.concurrency or 64 for credential in self.desk.config.credentials)
 
     def largest(self, target: Target, samples: int) -> int:
-        """How many samples one call of this target may carry on some open lane; at least 1 (it then fails by itself)."""
+        """How many samples one call of this target may carry on some open lane; at least 1, which then fails."""
         most = 0
         lanes = [lane for lane in self.group(target).lanes if lane.closed is None]
         if not lanes:
@@ -275,7 +275,7 @@ class Dispatch:
         call.lined = False
 
     def _choose(self, group: Group, call: Call) -> tuple[Lane | None, float | None, bool]:
-        """The lane with most room; else when one will be ready (None: never), and whether a free one is barred to it."""
+        """The lane with most room; else when one will be ready (None: never), and whether a free one is barred."""
         demand = call.demand()
         now = self.desk.now
         best: Lane | None = None

@@ -11,14 +11,7 @@ from penstock.engine.tables import CallState, FlightState, JobState
 if TYPE_CHECKING:
     from penstock.admission.quota import QuotaFigures
     from penstock.commands import Halted
-    from penstock.engine.attempts import Attempts
-    from penstock.engine.desk import Desk
-    from penstock.engine.dispatch import Dispatch
-    from penstock.engine.fetches import Fetches
-    from penstock.engine.flights import Flights
-    from penstock.engine.jobs import Jobs
-    from penstock.engine.questions import Questions
-    from penstock.engine.records import Records
+    from penstock.engine.rooms import Rooms
     from penstock.money.ledger import Balances
 
 
@@ -61,17 +54,10 @@ class Snapshot:
     at_rest: bool
 
 
-def snapshot(
-    desk: Desk,
-    jobs: Jobs,
-    flights: Flights,
-    dispatch: Dispatch,
-    attempts: Attempts,
-    fetches: Fetches,
-    questions: Questions,
-    records: Records,
-) -> Snapshot:
+def snapshot(rooms: Rooms) -> Snapshot:
     """All figures of an engine, now. O(lanes + attempts out)."""
+    desk, jobs, flights, dispatch = rooms.desk, rooms.jobs, rooms.flights, rooms.dispatch
+    attempts, fetches, records = rooms.attempts, rooms.fetches, rooms.records
     out: dict[str, int] = {}
     for attempt in attempts.table.values():
         out[attempt.state.name.lower()] = out.get(attempt.state.name.lower(), 0) + 1
@@ -103,7 +89,7 @@ def snapshot(
         out,
         jobs.unfinished,
         len(flights.reads),
-        len(questions.table),
+        len(rooms.questions.table),
         len(records.out),
         len(records.backlog),
         len(fetches.table),
