@@ -6,8 +6,12 @@ import re
 from collections.abc import Sequence
 
 MARK = "***"
-_KEY = re.compile(r"\b(?:sk|pk|rk|key|xai|gsk)[-_][A-Za-z0-9*._-]{3,}|\bAIza[A-Za-z0-9_-]{10,}")
-_BEARER = re.compile(r"\b(bearer|api[-_ ]?key|authorization)(\s*[:=]\s*|\s+)(?!\*)[^\s,;\"'<>]+", re.IGNORECASE)
+# No word boundary before "sk-": in raw JSON the end of an escape may stand there. "ri***" for a risk is a small price.
+_KEY = re.compile(r"(?:sk-|gsk_|xai-)[A-Za-z0-9*._-]{5,}[A-Za-z0-9*_-]|\bAIza[A-Za-z0-9_-]{10,}")
+_BEARER = re.compile(r"(bearer\s+)[^\s,;\"'<>]+", re.IGNORECASE)
+_FIELD = re.compile(
+    r"((?:authorization|api[-_ ]?key)[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic)\s+)?[^\s,;\"'<>]+", re.IGNORECASE
+)
 _WINDOW = 4096
 
 
@@ -21,6 +25,6 @@ def clean(text: str, secrets: Sequence[str], longest: int) -> str:
     # Longest first: a secret within another would leave the rest of it standing.
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         line = line.replace(secret, MARK)
-    line = _BEARER.sub(rf"\1\2{MARK}", _KEY.sub(MARK, line))
+    line = _BEARER.sub(rf"\1{MARK}", _FIELD.sub(rf"\1{MARK}", _KEY.sub(MARK, line)))
     whole = line[: len(line) - tail] if len(text) > _WINDOW + tail else line
     return whole[:longest]
