@@ -115,6 +115,12 @@ class Quota:
 
     def never(self, demand: Demand) -> Never | None:
         """Why this demand can never go, None if it can: it is larger than a bucket can ever hold, as believed."""
+        if (
+            demand.images <= self._images.capacity
+            and demand.tokens <= self._tokens.capacity
+            and demand.requests <= self._requests.capacity
+        ):
+            return None
         for quantity, gauge, need in zip(QUANTITIES, self._gauges, _needs(demand), strict=True):
             if need > gauge.capacity + 1e-9:
                 return Never(quantity, gauge.capacity, need, splits=self._splits(demand))
@@ -255,10 +261,11 @@ class Quota:
         need = float(_needs(permit.demand)[index]) if limit.requested is None else limit.requested
         if need > limit.limit:
             return
-        # whoever came back at the very time named and was refused again has paid for being refused
-        gauge.charges = gauge.charges or wait is None or self._pace.barren > 1
+        # whoever came back when told to and was refused again has paid for being refused
+        gauge.charges = gauge.charges or self._pace.barren > 1
         left = (need - 1.0) / 2.0 if wait is None else need - gauge.rate * wait
-        gauge.refused(left, self._mark(permit, index, need), now)
+        # without a wait to come back after, the dearer case is assumed
+        gauge.refused(left, self._mark(permit, index, need), now, charges=gauge.charges or wait is None)
 
     def _give(self, permit: Permit, demand: Demand, now: float) -> None:
         for index, need in enumerate(_needs(demand)):

@@ -285,7 +285,7 @@ class Attempts:
         cost = charged(usage, attempt.call.target.rates, len(reading.parts), quote(attempt))
         settling = Settling([None] * count, [False] * count, cost, usage, reading.answer)
         attempt.settling = settling
-        desk.counters["images"] = desk.counters.get("images", 0) + len(parts)
+        desk.counters["images"] += len(parts)
         self._share_cost(attempt, parts, cost, usage)
         if surplus:
             desk.out.append(Release(tuple(part.ref for part in surplus)))

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from penstock.commands import Halted, Notice, Notify
-from penstock.engine.tables import ATTEMPT, CALL, FLIGHT, JOB, AttemptState, CallState, FlightState, JobState, Life
+from penstock.engine.tables import (
+    ATTEMPT,
+    CALL,
+    FLIGHT,
+    JOB,
+    AttemptInput,
+    AttemptState,
+    CallInput,
+    CallState,
+    FlightInput,
+    FlightState,
+    JobInput,
+    JobState,
+    Life,
+)
 from penstock.engine.timers import Timers
 from penstock.judging.allowance import Allowance
 from penstock.money.ledger import Ledger
@@ -67,11 +81,11 @@ class Desk:
         self.halt: Halted | None = None
         self.refunded = False
         self.serial = 0
-        self.job_life = Life(JOB, JobState)
-        self.flight_life = Life(FLIGHT, FlightState)
-        self.call_life = Life(CALL, CallState)
-        self.attempt_life = Life(ATTEMPT, AttemptState)
-        self.counters: dict[str, int] = {}
+        self.job_life = Life(JOB, JobState, JobInput)
+        self.flight_life = Life(FLIGHT, FlightState, FlightInput)
+        self.call_life = Life(CALL, CallState, CallInput)
+        self.attempt_life = Life(ATTEMPT, AttemptState, AttemptInput)
+        self.counters: defaultdict[str, int] = defaultdict(int)
 
     def number(self) -> int:
         """The next id of anything the engine names."""
@@ -84,7 +98,7 @@ class Desk:
 
     def count(self, what: str, by: int = 1) -> None:
         """Add to a figure of the snapshot."""
-        self.counters[what] = self.counters.get(what, 0) + by
+        self.counters[what] += by
 
     def notify(self, notice: Notice) -> None:
         """Tell whoever subscribed."""

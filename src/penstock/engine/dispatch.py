@@ -56,7 +56,7 @@ class Lane:
 class Group:
     """The lanes that can serve a provider's model, and who waits for them."""
 
-    __slots__ = ("dirty", "heap", "lanes", "name", "pool", "stale", "target", "timer")
+    __slots__ = ("aside", "dirty", "heap", "lanes", "name", "pool", "stale", "target", "timer")
 
     def __init__(self, name: str, target: Target) -> None:
         self.name = name
@@ -66,6 +66,7 @@ class Group:
         self.heap: list[Entry] = []
         self.stale = 0
         self.dirty = False
+        self.aside = False
         self.timer: Timer | None = None
 
 
@@ -180,9 +181,12 @@ class Dispatch:
         if not call.place:
             self._line += 1
             call.place = self._line
-        heappush(call.group.heap, (call.priority, call.place, call))
+        group = call.group
+        heappush(group.heap, (call.priority, call.place, call))
         call.lined = True
-        self.touch(call.group)
+        # behind a head that is known to wait nobody goes, unless a head stepped aside
+        if not group.dirty and (group.aside or group.heap[0][2] is call):
+            self.touch(group)
 
     def ended(self, call: Call) -> None:
         """A call is over; when most of a line is over, it is swept."""
@@ -190,6 +194,8 @@ class Dispatch:
             return
         group = call.group
         group.stale += 1
+        if group.heap[0][2] is call:
+            self.touch(group)
         if group.stale > ASIDE and group.stale * 2 > len(group.heap):
             group.heap = [entry for entry in group.heap if stands(entry)]
             heapify(group.heap)
@@ -257,6 +263,7 @@ class Dispatch:
             else:
                 self._pop(group)
                 self._bind(call, lane, found)
+        group.aside = bool(aside)
         for entry in aside:
             heappush(heap, entry)
             entry[2].lined = True
@@ -279,20 +286,21 @@ class Dispatch:
         demand = call.demand()
         now = self.desk.now
         best: Lane | None = None
+        least = inf
         soonest: float | None = None
         barred = False
         for lane in group.lanes:
-            quota = lane.quota
             if lane.closed is not None:
                 continue
+            quota = lane.quota
             ready = quota.ready_at(demand, now)
-            if lane in call.barred or (group.lanes[1:] and quota.never(demand) is not None):
-                barred = barred or ready <= now
-            elif ready <= now:
-                if best is None or quota.in_flight < best.quota.in_flight:
-                    best = lane
-            elif soonest is None or ready < soonest:
-                soonest = ready
+            if ready > now:
+                if lane not in call.barred and quota.never(demand) is None and (soonest is None or ready < soonest):
+                    soonest = ready
+            elif lane in call.barred or quota.never(demand) is not None:
+                barred = True
+            elif quota.in_flight < least:
+                best, least = lane, quota.in_flight
         return best, soonest, barred
 
     def _stuck(self, group: Group, call: Call, found: list[Bound | Never]) -> bool:

@@ -278,19 +278,20 @@ class HasState(Protocol[S]):
 class Life(Generic[S, E]):
     """One table at work: moves things and counts how many are in each state."""
 
-    __slots__ = ("counts", "table")
+    __slots__ = ("counts", "rows")
 
-    def __init__(self, table: Mapping[tuple[S, E], S], states: type[S]) -> None:
-        self.table = dict(table)
+    def __init__(self, table: Mapping[tuple[S, E], S], states: type[S], inputs: type[E]) -> None:
+        self.rows: list[list[S | None]] = [[table.get((state, event)) for event in inputs] for state in states]
         self.counts = [0] * len(states)
 
     def go(self, thing: HasState[S], event: E) -> None:
         """Move `thing` along the row of its state and `event`; raise `Impossible` where there is none."""
         state = thing.state
-        after = self.table.get((state, event))
+        after = self.rows[state][event]
         if after is None:
             raise Impossible(f"{type(thing).__name__} {state.name}: {event.name}")
         if after is not state:
-            self.counts[state] -= 1
-            self.counts[after] += 1
+            counts = self.counts
+            counts[state] -= 1
+            counts[after] += 1
             thing.state = after
