@@ -4,8 +4,8 @@
     for command in engine.handle(Submitted(job, work), now):
         ...                                     # perform it, and report facts as events
 
-Facts go in as events, orders come out as commands in the order in which they are to be performed. Every Send, ReadCache,
-Record and Consult is answered exactly once; `next_deadline()` says when to come back with a Ticked. `handle` never
+Facts go in as events, orders come out as commands, in the order in which they are to be performed. Every Send,
+ReadCache, Record and Consult is answered exactly once; `next_deadline()` says when to come back with a Ticked. `handle` never
 raises for anything that a server, a store or a user's data did; a driver's misuse raises `UsageError` before anything
 changed.
 

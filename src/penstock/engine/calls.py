@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.engine.billing import payer
-from penstock.engine.entities import Answered, Broke, Call, Forgotten, Job, Landed
+from penstock.engine.entities import Answered, Broke, Call, Forgotten, Job, Landed, Stop
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.ids import CallId
@@ -37,7 +37,6 @@ class Calls:
         self.desk = desk
         self.dispatch = dispatch
         self.gathering: dict[str, Call] = {}
-        self.aborts: list[Attempt] = []
 
     # Opening
 
@@ -175,7 +174,7 @@ class Calls:
         elif call.state is CallState.RUNNING and not call.live():
             self.desk.call_life.go(call, CallInput.SALVAGE)
             if move.abort:
-                self.aborts.extend(call.out)
+                self._stop(call)
 
     def close(self, call: Call, trouble: Trouble = CLOSED) -> None:
         """Closed: what waits is not sent any more."""
@@ -278,7 +277,7 @@ class Calls:
         if call.question is not None:
             answer = settling.answer if settling.answer is not None else Fault("the reply had no answer")
             self.desk.call_life.go(call, CallInput.SETTLED)
-            self.aborts.extend(call.out)
+            self._stop(call)
             self.dispatch.ended(call)
             if call.question.open:
                 self.desk.timers.cancel(call.question.timer)
@@ -299,7 +298,7 @@ class Calls:
                 missing.append(flight)
         if not missing:
             self.desk.call_life.go(call, CallInput.SETTLED)
-            self.aborts.extend(call.out)
+            self._stop(call)
             self.dispatch.ended(call)
             call.flights = []
             return
@@ -317,6 +316,10 @@ class Calls:
             self._end(call, CallInput.FAIL, MISSING)
         else:
             self._queue(call, CallInput.AGAIN)
+
+    def _stop(self, call: Call) -> None:
+        for attempt in call.out:
+            self.desk.moves.append(Stop(attempt))
 
     def _came_back(self, attempt: Attempt) -> None:
         attempt.call.out = tuple(other for other in attempt.call.out if other is not attempt)

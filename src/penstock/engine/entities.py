@@ -336,6 +336,21 @@ class Forgotten:
 
 
 @define(eq=False)
+class Stop:
+    """calls -> attempts: break this one off, if it is out."""
+
+    attempt: Attempt
+
+
+@define(eq=False)
+class AllHere:
+    """fetches -> attempts: all bytes of an attempt are here or lost; `abandoned`: closed before they were."""
+
+    attempt: Attempt
+    abandoned: bool
+
+
+@define(eq=False)
 class Judged:
     """attempts -> calls: an attempt ended without what was wanted. `judgement` None: it was never sent."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.commands import Abort, Release, Send
-from penstock.engine.entities import Attempt, Fetch
+from penstock.engine.entities import AllHere, Attempt, Fetch
 from penstock.engine.tables import AttemptInput
 from penstock.engine.timers import Alarm
 from penstock.entries import Lane, Owed
@@ -23,14 +23,12 @@ NO_LANE = Lane("", "")
 
 
 class Fetches:
-    """`table` has the downloads that are out or wait for another try. `done` has attempts whose bytes are all here."""
+    """`table` has the downloads that are out or wait for another try."""
 
     def __init__(self, desk: Desk, records: Records) -> None:
         self.desk = desk
         self.records = records
         self.table: dict[AttemptId, Fetch] = {}
-        self.done: list[Attempt] = []
-        self.abandoned: list[Attempt] = []
 
     def begin(self, attempt: Attempt, parts: list[Part]) -> None:
         """An attempt was charged and its pictures are URLs: say what is owed, and fetch."""
@@ -113,7 +111,7 @@ class Fetches:
             return
         settling.fetches.pop(fetch.id, None)
         if not settling.fetches:
-            (self.abandoned if self.desk.closed is Mode.ABORT else self.done).append(fetch.attempt)
+            self.desk.moves.append(AllHere(fetch.attempt, self.desk.closed is Mode.ABORT))
 
     def again(self, fetch: Fetch) -> None:
         """Its back-off is over. A new exchange has a new name."""

@@ -10,6 +10,7 @@ from penstock.engine.closing import Closing
 from penstock.engine.desk import Desk
 from penstock.engine.dispatch import Dispatch, Group
 from penstock.engine.entities import (
+    AllHere,
     Answered,
     Arrived,
     Asked,
@@ -30,6 +31,7 @@ from penstock.engine.entities import (
     Left,
     Question,
     Read,
+    Stop,
     Wanted,
 )
 from penstock.engine.fetches import Fetches
@@ -178,15 +180,8 @@ class Rooms:
     def route(self) -> None:
         """Carry moves from room to room until nobody has anything to say."""
         moves = self.desk.moves
-        while moves or self.calls.aborts or self.fetches.done or self.fetches.abandoned:
-            if moves:
-                self._carry(moves.popleft())
-            elif self.calls.aborts:
-                self.attempts.abort(self.calls.aborts.pop(0))
-            elif self.fetches.done:
-                self.attempts.settle(self.fetches.done.pop(0))
-            else:
-                self.attempts.give_up(self.fetches.abandoned.pop(0))
+        while moves:
+            self._carry(moves.popleft())
 
     def _carry(self, move: Move) -> None:  # noqa: C901, PLR0912 - one exhaustive dispatch
         match move:
@@ -212,6 +207,12 @@ class Rooms:
                 self.calls.joined(move)
             case Forgotten():
                 self.flights.forgotten(move)
+            case Stop():
+                self.attempts.abort(move.attempt)
+            case AllHere() if move.abandoned:
+                self.attempts.give_up(move.attempt)
+            case AllHere():
+                self.attempts.settle(move.attempt)
             case Hire():
                 self.calls.hired(move)
             case Answered():
