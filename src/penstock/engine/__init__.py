@@ -5,9 +5,9 @@
         ...                                     # perform it, and report facts as events
 
 Facts go in as events, orders come out as commands, in the order in which they are to be performed. Every Send,
-ReadCache, Record and Consult is answered exactly once; `next_deadline()` says when to come back with a Ticked. `handle` never
-raises for anything that a server, a store or a user's data did; a driver's misuse raises `UsageError` before anything
-changed.
+ReadCache, Record and Consult is answered exactly once; `next_deadline()` says when to come back with a Ticked.
+`handle` never raises for anything that a server, a store or a user's data did; a driver's misuse raises `UsageError`
+before anything changed.
 
 Inside, each event goes to one of four rooms (jobs, flights, calls, attempts). Rooms append commands, and moves for each
 other, which are carried by `rooms`, so that no room knows another; then the dispatcher binds free lanes. Not

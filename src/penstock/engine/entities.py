@@ -387,5 +387,19 @@ class Broke:
 
 
 Move = (
-    Wanted | Hire | Asked | Heard | Answered | Left | Dropped | Joined | Forgotten | Judged | Arrived | Landed | Broke
+    Wanted
+    | Hire
+    | Asked
+    | Heard
+    | Answered
+    | Left
+    | Dropped
+    | Joined
+    | Forgotten
+    | Stop
+    | AllHere
+    | Judged
+    | Arrived
+    | Landed
+    | Broke
 )
