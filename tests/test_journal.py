@@ -82,6 +82,8 @@ def test_several_askers_share_one_held_file(tmp_path: Path) -> None:
         assert [Written((Ref("f:images/1-1-0.jpg"),)), Written((Ref(""), Ref("f:images/1-2-1.jpg")))] == journal.append(
             [published(1, "a", [held]), published(2, "za", [Ref(""), held])]
         )
+        assert [OK.fault] == [one.fault for one in journal.append([published(1, "a", [held])])]
+        assert (["1-1-0.jpg", "1-2-1.jpg"], {}) == (names(tmp_path, "images"), journal._files._moved)
         assert (tmp_path / "images/1-1-0.jpg").stat().st_ino == (tmp_path / "images/1-2-1.jpg").stat().st_ino
 
 

@@ -125,6 +125,8 @@ class Journal:
 
     def append(self, entries: Sequence[Entry]) -> list[Written]:
         """Make entries durable as one group, in order: all of them or, with the same fault for each, none."""
+        if not entries:
+            return []
         with self._disk_turn:
             try:
                 held, shown = self._make_durable(entries)
