@@ -170,12 +170,29 @@ def test_larger_than_the_limit_never_goes() -> None:
         assert LimitHint("images", 5, 0, 10) == refused.problem.limit
 
 
+def test_most_that_one_request_may_take_is_named() -> None:
+    """Where a bucket holds less than a minute's worth, a request above it is told what would have gone."""
+    server = served(ServerLimits(ipm=60, burst=1 / 12))
+    problem = ask(server, 0.0, Demand(images=6)).problem
+    assert problem is not None
+    assert LimitHint("images", 5, 0, 6) == problem.limit
+    assert ask(server, 0.0, Demand(images=5)).admitted
+
+
+def test_longest_wait_is_named() -> None:
+    """Where several quantities refuse, the one that takes longest is named with its wait."""
+    server = served(ServerLimits(rpm=60, tpm=1000, ipm=30))
+    assert ask(server, 0.0, Demand(60, 30, 1000)).admitted
+    refused = ask(server, 0.0, Demand(1, 1, 500))
+    assert ("tokens", 30.0) == (refused.verdict, refused.hint)
+
+
 def test_concurrency_counts_what_executes() -> None:
     """At most so many calls execute at a time, whoever still waits for them; each end frees one."""
     server = served(ServerLimits(concurrency=2))
     verdicts = [ask(server, now, name=str(now)).verdict for now in (0.0, 0.5, 1.0, 2.0, 2.1, 2.5)]
     assert ["admitted", "admitted", "concurrency", "admitted", "concurrency", "admitted"] == verdicts
-    assert 2 == server.books.peak
+    assert [2, 2] == [server.books.peak, *(each["peak"] for each in server.stats()["credentials"].values())]
     server.settle(10.0)
     assert 0 == server.books.in_flight
 
@@ -227,6 +244,15 @@ def test_time_that_runs_backwards_is_clamped() -> None:
     assert ask(server, 160.0).admitted
 
 
+def test_work_never_ends_before_it_began() -> None:
+    """What arrives by an early clock executes from the latest moment known."""
+    server = served(ServerLimits(concurrency=1))
+    server.settle(102.0)
+    assert ask(server, 50.0).admitted
+    assert not ask(server, 103.0).admitted
+    assert ask(server, 104.0).admitted
+
+
 # Standing
 
 
@@ -234,7 +260,7 @@ def test_standing_of_a_credential() -> None:
     """No key and a revoked key are told 401, a spent one 429 insufficient_quota; none of them is executed."""
     server = served()
     assert 401 == server.admit("", PICTURE, 0.0, identity="a", call="a").status
-    server.set_credit("key", 10)
+    server.set_credit("key", 14)
     codes = []
     for name in "abc":
         problem = ask(server, name=name, cost=7).problem
@@ -269,6 +295,16 @@ def test_each_fault_does_what_its_row_says(name: str) -> None:
     assert "" == ask(server, name="b").fault
 
 
+def test_moderation_knows_the_word() -> None:
+    """A prompt with the flagged word is refused, takes quota, and is not billed."""
+    server = served(ServerLimits(ipm=5))
+    planned = server.reply(post(body_of(ImageRequest(prompt="Forbidden fruit", model="gpt-image-2"))), 0.0)
+    problem = read(planned)
+    assert isinstance(problem, Problem)
+    assert ("moderation_blocked", "input") == (problem.code, problem.stage)
+    assert ({"moderation": 1}, 0, (4.0,)) == (server.books.rejected, server.books.billed, server.levels("key", 0.0))
+
+
 def test_bad_gateway_is_ambiguous() -> None:
     """Some 502s hide a picture that was made and billed, some do not, and the reply is the same."""
     server = Server(ServerSettings(latency=STEADY, faults=(("502", 1.0),)), rng=Random(3))
@@ -300,6 +336,16 @@ def test_faults_that_cannot_be(text: str) -> None:
     with pytest.raises(ValueError, match=r"fault|probabilit"):
         parse_faults(text)
     assert () == parse_faults("")
+
+
+def test_qualities_take_their_time() -> None:
+    """A quality with a median of its own takes that long."""
+    server = served(latency=Latency(1.0, 0.0, (("high", 9.0),)))
+    delays = [
+        server.admit("key", PICTURE, 0.0, identity="a", call="a", asked=Asked(quality=quality)).delay
+        for quality in ("low", "high")
+    ]
+    assert [1.0, 9.0] == delays
 
 
 def test_latency_is_lognormal() -> None:

@@ -14,10 +14,9 @@ from penstock_io.simserver import SimServer
 EXIT_OK, EXIT_USAGE = 0, 2
 
 
-Subparsers = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage]  argparse has no public name for it
-
-
-def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+def add_parser(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],  # pyright: ignore[reportPrivateUsage]  has no other
+) -> None:
     """Add `sim` to a command line; `args.run(args)` then runs it."""
     parser = subparsers.add_parser(
         "sim",
