@@ -87,14 +87,21 @@ def serving(script: Script) -> Iterator[Server]:
         thread.join()
 
 
+def more(connection: socket.socket) -> bytes:
+    data = connection.recv(1 << 20)
+    if not data:
+        raise ConnectionError("the client went away")
+    return data
+
+
 def read_request(connection: socket.socket) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += more(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
     while len(body) < length:
-        body += connection.recv(1 << 20)
+        body += more(connection)
     return head + b"\r\n\r\n" + body
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    SyncHttp: TypeAlias = httpx.Client | httpx2.Client
-    AsyncHttp: TypeAlias = httpx.AsyncClient | httpx2.AsyncClient
+SyncHttp: TypeAlias = "httpx.Client | httpx2.Client"
+AsyncHttp: TypeAlias = "httpx.AsyncClient | httpx2.AsyncClient"
 
 KEEPALIVE = 4.0
 """Seconds after which an idle connection is not used again for a paid request."""

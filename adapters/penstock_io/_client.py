@@ -1,0 +1,444 @@
+"""What the three drivers share: construction, the step, who waits for which job, what an exchange sends and reads.
+
+A driver says how time is told, how an exchange is started and broken off, how a timer is set and how a thread tells it
+something. Everything that decides is in the engine; everything here is bookkeeping that waits for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
+from functools import partial
+from itertools import count
+from random import Random
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import evolve, field, frozen
+
+from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, Release, Send
+from penstock.config import Config, Credential, Limits
+from penstock.engine import Engine, Snapshot, Waiting
+from penstock.errors import InvalidRequest, UsageError
+from penstock.events import Closed, Consulted, Event, Fetched, Mode, Reconfigured, Submitted, Ticked
+from penstock.http import HttpCall
+from penstock.ids import AttemptId, Handle, JobId, Ref
+from penstock.money.balances import NOTHING
+from penstock.outcomes import Outcome, Picture, Status, Trouble
+from penstock.prepare import prepare
+from penstock.readings import Fault
+from penstock.requests import ImageRequest, Options, Prepared, Refusal
+from penstock.wire import encode
+from penstock.work import OnAmbiguous, Purpose
+from penstock_io._http import Exchange, Order, Progress
+from penstock_io._payloads import Payloads
+from penstock_io._perform import Hook, Performer, Worker
+from penstock_io._receive import Download, Reply
+from penstock_io._setup import PROVIDER, Setup, Trace, named
+from penstock_io._sink import FileSink, MemorySink
+from penstock_io.journal import Journal, JournalStore
+from penstock_io.resources import Image, Result, error_of
+from penstock_io.stores import Store
+
+Http = TypeVar("Http")
+Told = TypeVar("Told")
+
+CALL_HEADER = "x-penstock-call"
+"""Names the call that an exchange buys, so that a provider's log can be laid beside the journal."""
+
+DRIFT = 2.0
+"""Seconds by which the wall clock may run ahead of ours before the engine is told: the machine slept."""
+
+HOOKS = 8
+"""How many hooks run at a time."""
+
+Explained = tuple[tuple[ImageRequest, Waiting], ...]
+"""Unfinished requests and what they wait for."""
+
+Done = Callable[[Result | BaseException], object]
+"""Hears what became of a job, on the driver's own thread."""
+
+
+@frozen
+class Job:
+    """Somebody waits for this one."""
+
+    id: JobId
+    handle: Handle
+    request: ImageRequest = field(repr=False)
+    done: Done
+    index: int = 0
+
+
+class Base(ABC, Generic[Http]):
+    """A client without its way of waiting. One owner (a loop, or a thread) calls everything but `_post` and `_join`."""
+
+    alone = False
+
+    def __init__(  # noqa: PLR0913 - the API's own parameters, by name
+        self,
+        base_url: str,
+        api_keys: Sequence[str] | Mapping[str, str],
+        *,
+        http_client: Http | None = None,
+        store: Store | None = None,
+        journal: Journal | None = None,
+        limits: Limits | None = None,
+        config: Config | None = None,
+        hooks: Mapping[str, Hook] | None = None,
+        budget: Decimal | None = None,
+        on_ambiguous: OnAmbiguous | None = None,
+        record_trace: Trace | None = None,
+        notices: Callable[[Notice], object] | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        if store is None and journal is not None:
+            store = JournalStore(journal)
+        self._setup = Setup(
+            base_url.rstrip("/"), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
+            record_trace, notices, rng,
+        )  # fmt: skip
+        self._keys = named(api_keys)
+        self.config = self._setup.configured(tuple(self._keys))
+        self._payloads = journal.payloads if journal is not None else Payloads()
+        self._given = http_client
+        self._jobs: dict[JobId, Job] = {}
+        self._prepared: dict[Handle, Prepared] = {}
+        self._out: dict[AttemptId, Exchange] = {}
+        self._traced = [False]
+        self._numbers = count(1)
+        self._inbox: deque[Event] = deque()
+        self._stepping = False
+        self._bells: set[Callable[[], object]] = set()
+        self._engine: Engine | None = None
+        self._worker: Worker | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._fault: BaseException | None = None
+        self._closing = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.Client {self._setup.base_url} {', '.join(self._keys)}>"
+
+    # What a driver says
+
+    @abstractmethod
+    def _now(self) -> float:
+        """Absolute monotonic seconds."""
+
+    @abstractmethod
+    def _post(self, event: Event) -> None:
+        """Tell the owner from any thread; a no-op once it is gone."""
+
+    @abstractmethod
+    def _send(self, attempt: AttemptId, exchange: Exchange) -> None:
+        """Start an exchange; `_over` when it ends, whatever becomes of it."""
+
+    @abstractmethod
+    def _abort(self, attempt: AttemptId) -> None:
+        """Break an exchange off."""
+
+    @abstractmethod
+    def _wake_at(self, deadline: float | None) -> None:
+        """Call `_tick` then; None: not at all."""
+
+    @abstractmethod
+    def _leave(self) -> None:
+        """The engine is idle after Closed, or broke: let the client go."""
+
+    # The step
+
+    def _open(self) -> None:
+        """Begin: an engine, whoever performs, threads for hooks."""
+        if self._engine is not None:
+            raise UsageError("a client is entered once")
+        setup = self._setup
+        self._epoch = time.time() - self._now()
+        opening = NOTHING if setup.journal is None else setup.journal.balances()
+        rng = Random() if setup.rng is None else setup.rng  # noqa: S311 - jitter, not secrets
+        self._engine = Engine(self.config, rng=rng, epoch=self._epoch, opening=opening)
+        self._performer = Performer(
+            setup.store,
+            setup.journal,
+            setup.hooks,
+            self._payloads,
+            requests=self._request,
+            notices=setup.notices or _unheard,
+        )
+        if not self._performer.inline:
+            self._worker = Worker(self._performer)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine. Only the owner may ask it."""
+        if self._engine is None:
+            raise UsageError("use the client as a context manager")
+        return self._engine
+
+    def _step(self, event: Event) -> None:
+        """Tell the engine a fact and perform what it says, and what that leads to at once."""
+        self._inbox.append(event)
+        if self._stepping or self._fault is not None:
+            return
+        self._stepping = True
+        try:
+            while self._inbox:
+                told, now = self._inbox.popleft(), self._now()
+                if self._setup.record_trace is not None:
+                    self._setup.record_trace(told, now)
+                self._perform(self.engine.handle(told, now))
+        except BaseException as fault:
+            self._break(fault)
+            raise
+        finally:
+            self._stepping = False
+        self._wake_at(self.engine.next_deadline())
+        if self._closing and self.engine.idle():
+            self._leave()
+
+    def _perform(self, commands: list[Command]) -> None:
+        rest: list[Command] = []
+        for command in commands:
+            match command:
+                case Send():
+                    self._start(command)
+                case Abort():
+                    self._abort(command.attempt)
+                case Finish():
+                    self._finish(command)
+                case Consult():
+                    self._ask_hook(command)
+                case Deliver():
+                    pass  # nobody can ask for a stream here yet
+                case _:
+                    if isinstance(command, Release) and command.handle is not None:
+                        self._prepared.pop(command.handle, None)
+                    rest.append(command)
+        if not rest:
+            return
+        if self._worker is not None:
+            self._worker.submit(rest, self._post_all)
+        else:
+            self._inbox.extend(self._performer.perform(rest))
+
+    def _post_all(self, events: list[Event]) -> None:
+        for event in events:
+            self._post(event)
+
+    def _tick(self) -> None:
+        """The deadline came. A wall clock far ahead of ours means that the machine slept."""
+        wall = time.time()
+        ahead = wall - self._epoch - self._now()
+        if ahead > DRIFT:
+            self._epoch += ahead
+        self._step(Ticked(wall if ahead > DRIFT else None))
+
+    def _break(self, fault: BaseException) -> None:
+        """The engine or a store broke its word: whoever waits hears it."""
+        self._fault = fault
+        for job in list(self._jobs.values()):
+            job.done(fault)
+        self._jobs.clear()
+        for attempt in list(self._out):
+            self._abort(attempt)
+        self._leave()
+
+    # Exchanges
+
+    def _start(self, send: Send) -> None:
+        receiver: Reply | Download
+        if send.purpose is Purpose.FETCH:
+            url = self._payloads.url(send.source or Ref(""))
+            if _origin(url) != _origin(self._setup.base_url):
+                self._inbox.append(Fetched(send.attempt, fault="the picture's URL is not of the provider's own origin"))
+                return
+            order = Order(url, HttpCall("GET", ""), connect=send.timeouts.connect, alone=self.alone)
+            receiver = Download(send.attempt, self._payloads)
+        else:
+            prepared = self._prepared[send.handle]
+            call = encode(prepared, send.target, send.samples)
+            call = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
+            secret = self._keys[send.lane.credential]
+            url = self._setup.base_url + call.path
+            order = Order(url, call, secret, connect=send.timeouts.connect, alone=self.alone)
+            sink = MemorySink(self._payloads) if self._setup.journal is None else FileSink(self._payloads)
+            receiver = Reply(send.attempt, send.operation, sink, self._secrets(prepared.request))
+        exchange = self._out[send.attempt] = Exchange(order, receiver, Progress(self._traced))
+        self._send(send.attempt, exchange)
+
+    def _secrets(self, request: ImageRequest) -> tuple[str, ...]:
+        """What must not be told of a reply: keys, and the prompt as it is and as JSON writes it."""
+        prompt = request.prompt
+        if len(prompt) < 4:
+            return tuple(self._keys.values())
+        said = {prompt, json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
+        return (*self._keys.values(), *sorted(said))
+
+    def _heard(self, attempt: AttemptId, event: Event) -> None:
+        """An exchange reports something before its end."""
+        if attempt in self._out:
+            self._step(event)
+
+    def _over(self, attempt: AttemptId) -> None:
+        """An exchange ended; a second time does nothing."""
+        exchange = self._out.pop(attempt, None)
+        if exchange is not None:
+            self._step(exchange.answer())
+
+    # Hooks
+
+    def _ask_hook(self, command: Consult) -> None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(HOOKS, thread_name_prefix="penstock-hook")
+        future = self._pool.submit(self._performer.consult, command)
+        future.add_done_callback(partial(self._answered, command))
+
+    def _answered(self, command: Consult, future: Future[Consulted]) -> None:
+        failed = future.cancelled() or future.exception() is not None
+        self._post(Consulted(command.question, Fault("given up")) if failed else future.result())
+
+    def _request(self, handle: Handle) -> ImageRequest | None:
+        prepared = self._prepared.get(handle)
+        return None if prepared is None else prepared.request
+
+    # Jobs
+
+    def _join(self, request: ImageRequest, options: Options, done: Done, index: int = 0) -> Submitted:
+        """Make a job ready to be submitted. From any thread. Raises `InvalidRequest`."""
+        if self._fault is not None:
+            raise UsageError("the client is broken") from self._fault
+        number = next(self._numbers)
+        handle = Handle(number)
+        prepared = prepare(
+            request,
+            options,
+            self.config,
+            handle=handle,
+            unix=self._epoch + self._now(),
+            provider=PROVIDER,
+            dialect=self._setup.dialect,
+        )
+        if isinstance(prepared, Refusal):
+            raise InvalidRequest(prepared.message, field=prepared.field)
+        job = Job(JobId(number), handle, request, done, index)
+        self._prepared[handle] = prepared
+        self._jobs[job.id] = job
+        return Submitted(job.id, prepared.work)
+
+    def _finish(self, command: Finish) -> None:
+        job = self._jobs.pop(command.job, None)
+        if job is None:
+            return
+        if not command.detached:
+            self._prepared.pop(job.handle, None)
+        outcome = command.outcome
+        images = tuple(self._image(picture) for picture in outcome.pictures)
+        job.done(Result(job.request, outcome, images, error_of(outcome), job.index))
+        for bell in list(self._bells):
+            bell()
+
+    def _image(self, picture: Picture) -> Image:
+        path = self._payloads.path(picture.ref)
+        content = self._payloads.read(picture.ref) if path is None else path
+        return Image(picture, content, self._payloads.note(picture.ref))
+
+    # What a user may ask
+
+    def _explained(self, most: int) -> Explained:
+        return tuple((job.request, self.engine.explain(job.id)) for job in list(self._jobs.values())[:most])
+
+    def _reconfigured(
+        self, config: Config | None, api_keys: Sequence[str] | Mapping[str, str], *, resume: bool
+    ) -> Reconfigured:
+        """The event that brings a new configuration in, with keys added."""
+        added = named(api_keys)
+        self._keys.update(added)
+        whole = self.config if config is None else config
+        limits = Limits() if self._setup.limits is None else self._setup.limits
+        known = {credential.name for credential in whole.credentials}
+        more = tuple(Credential(name, PROVIDER, limits) for name in added if name not in known)
+        self.config = evolve(
+            whole,
+            credentials=(*whole.credentials, *more),
+            store=self._setup.store is not None,
+            journal=self._setup.journal is not None,
+        )
+        return Reconfigured(self.config, resume)
+
+    # The end
+
+    def _close(self, mode: Mode) -> None:
+        self._closing = True
+        self._step(Closed(mode))
+
+    def _shut(self) -> None:
+        """End the threads; may wait for the disk. Raises what the journal could not write."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._worker is not None:
+            self._worker.close()
+        if self._engine is not None:
+            self._performer.close()
+
+
+class AsyncBase(Base[Http]):
+    """What the two asynchronous clients let a user ask."""
+
+    def _appetite(self) -> int:
+        return self.engine.appetite()
+
+    async def snapshot(self) -> Snapshot:
+        """The engine's figures."""
+        return self.engine.snapshot()
+
+    async def explain(self, most: int = 100) -> Explained:
+        """What the first `most` unfinished requests wait for."""
+        return self._explained(most)
+
+    async def reconfigure(
+        self, config: Config | None = None, *, api_keys: Sequence[str] | Mapping[str, str] = (), resume: bool = False
+    ) -> None:
+        """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so."""
+        self._step(self._reconfigured(config, api_keys, resume=resume))
+
+
+class SyncBase(Base[Http]):
+    """What the client for threads lets a user ask, from any thread."""
+
+    @abstractmethod
+    def _ask(self, question: Callable[[], Told]) -> Told:
+        """What the owner answers."""
+
+    def snapshot(self) -> Snapshot:
+        """The engine's figures."""
+        return self._ask(self.engine.snapshot)
+
+    def explain(self, most: int = 100) -> Explained:
+        """What the first `most` unfinished requests wait for."""
+        return self._ask(lambda: self._explained(most))
+
+    def reconfigure(
+        self, config: Config | None = None, *, api_keys: Sequence[str] | Mapping[str, str] = (), resume: bool = False
+    ) -> None:
+        """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so."""
+        self._ask(lambda: self._step(self._reconfigured(config, api_keys, resume=resume)))
+
+
+def refused(request: ImageRequest, error: InvalidRequest, index: int) -> Result:
+    """The result of a request that could not be sent."""
+    trouble = Trouble("invalid", str(error), None, error.field)
+    return Result(request, Outcome(Status.FAILED, error=trouble), (), error, index)
+
+
+def _unheard(notice: Notice) -> None:
+    del notice
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme)

@@ -1,0 +1,257 @@
+"""Many requests at a time: input drawn as far as the engine has an appetite, results as they come, memory bounded.
+
+At most `UNREAD` results wait to be read before no more input is drawn; one request is always out, so that a line filled
+by others does not stop this one for good. The iterator that a user holds is apart from what the client holds, so that
+dropping it (leaving a `for` loop early) is noticed and gives up what is left.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from queue import SimpleQueue
+from typing import Protocol, Self
+
+from attrs import frozen
+
+from penstock.errors import InvalidRequest
+from penstock.events import Cancelled, Event, Submitted
+from penstock.ids import JobId
+from penstock.requests import ImageRequest, Options
+from penstock_io._client import Done, refused
+from penstock_io.resources import Result
+
+UNREAD = 64
+"""How many results may wait to be read before no more input is drawn."""
+
+
+class Bell(Protocol):
+    """An event of either library."""
+
+    def set(self) -> object: ...
+
+    async def wait(self) -> object: ...
+
+
+Feed = Callable[[], Coroutine[object, object, None]]
+"""A task to be run beside its caller's."""
+
+
+@frozen
+class Port:
+    """What a `map` needs of a client: to make a job ready, to tell of it from any thread, how many more are wanted."""
+
+    join: Callable[[ImageRequest, Options, Done, int], Submitted]
+    post: Callable[[Event], None]
+    appetite: Callable[[], int]
+
+
+@frozen
+class AsyncPort:
+    """The same on a loop, where `step` tells at once. `spawn` starts a task and returns what cancels it.
+
+    `bells` are rung whenever a job has ended, `event` makes an event, `breathe` lets others run.
+    """
+
+    join: Callable[[ImageRequest, Options, Done, int], Submitted]
+    step: Callable[[Event], None]
+    post: Callable[[Event], None]
+    appetite: Callable[[], int]
+    bells: set[Callable[[], object]]
+    event: Callable[[], Bell]
+    spawn: Callable[[Feed], Callable[[], object]]
+    breathe: Callable[[], Awaitable[object]]
+
+
+class _Line:
+    """The feeder's side of an asynchronous `map`."""
+
+    def __init__(
+        self, port: AsyncPort, requests: Iterable[ImageRequest] | AsyncIterable[ImageRequest], options: Options
+    ) -> None:
+        self.port, self.options = port, options
+        self.source: Iterator[ImageRequest] | AsyncIterator[ImageRequest]
+        self.source = aiter(requests) if isinstance(requests, AsyncIterable) else iter(requests)
+        self.ready: deque[Result | BaseException] = deque()
+        self.open: set[JobId] = set()
+        self.bell = port.event()
+        self.index = 0
+        self.fed = False
+        self.fault: Exception | None = None
+        self.stop: Callable[[], object] | None = None
+
+    def ring(self) -> None:
+        bell, self.bell = self.bell, self.port.event()
+        bell.set()
+
+    def begin(self) -> None:
+        self.port.bells.add(self.ring)
+        self.stop = self.port.spawn(self.feed)
+
+    async def feed(self) -> None:
+        try:
+            while True:
+                while len(self.ready) >= UNREAD or (self.open and self.port.appetite() <= 0):
+                    await self.bell.wait()
+                request = await self.draw()
+                if request is None:
+                    return
+                self.submit(request)
+                await self.port.breathe()
+        except Exception as fault:  # noqa: BLE001 - a user's input may raise anything: it is raised where it is read
+            self.fault = fault
+        finally:
+            self.fed = True
+            self.port.bells.discard(self.ring)
+            self.ring()
+
+    async def draw(self) -> ImageRequest | None:
+        if isinstance(self.source, AsyncIterator):
+            return await anext(self.source, None)
+        return next(self.source, None)
+
+    def submit(self, request: ImageRequest) -> None:
+        index, self.index = self.index, self.index + 1
+        job: list[JobId] = []
+
+        def done(result: Result | BaseException) -> None:
+            self.open.discard(job[0])
+            self.ready.append(result)
+            self.ring()
+
+        try:
+            submitted = self.port.join(request, self.options, done, index)
+        except InvalidRequest as error:
+            self.ready.append(refused(request, error, index))
+            self.ring()
+            return
+        job.append(submitted.job)
+        self.open.add(submitted.job)
+        self.port.step(submitted)
+
+    def leave(self) -> None:
+        if self.stop is not None:
+            self.stop()
+        for job in list(self.open):
+            self.port.post(Cancelled(job))
+        self.port.bells.discard(self.ring)
+        self.open.clear()
+        self.ready.clear()
+
+
+class AsyncResults:
+    """`async for result in client.images.map(requests)`. Dropping it, or `aclose`, gives up what is left."""
+
+    def __init__(
+        self,
+        port: AsyncPort,
+        requests: Iterable[ImageRequest] | AsyncIterable[ImageRequest],
+        options: Options,
+    ) -> None:
+        self._line = _Line(port, requests, options)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Result:
+        line = self._line
+        if line.stop is None:
+            line.begin()
+        while not line.ready:
+            if line.fed and not line.open:
+                if line.fault is not None:
+                    raise line.fault
+                raise StopAsyncIteration
+            await line.bell.wait()
+        result = line.ready.popleft()
+        line.ring()
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    async def aclose(self) -> None:
+        """Give up what is left; paid pictures still arrive in the store."""
+        self._line.leave()
+        self._line.fed = True
+
+    def __del__(self) -> None:
+        self._line.leave()
+
+
+class _Heap:
+    """What the client holds of a synchronous `map`."""
+
+    def __init__(self) -> None:
+        self.ready: SimpleQueue[Result | BaseException] = SimpleQueue()
+        self.open: set[JobId] = set()
+
+
+class Results:
+    """`for result in client.images.map(requests)`. Dropping it, or `close`, gives up what is left. Of one thread."""
+
+    def __init__(self, port: Port, requests: Iterable[ImageRequest], options: Options) -> None:
+        self._port, self._options = port, options
+        self._source: Iterator[ImageRequest] = iter(requests)
+        self._heap = _Heap()
+        self._index = 0
+        self._fed = False
+        self._fault: Exception | None = None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Result:
+        heap = self._heap
+        self._feed()
+        if not heap.open and heap.ready.empty():
+            if self._fault is not None:
+                raise self._fault
+            raise StopIteration
+        result = heap.ready.get()
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _feed(self) -> None:
+        heap = self._heap
+        while not self._fed and heap.ready.qsize() < UNREAD and (not heap.open or self._hungry()):
+            try:
+                request = next(self._source, None)
+            except Exception as fault:  # noqa: BLE001 - a user's input may raise anything: it is raised last
+                self._fault, self._fed = fault, True
+                return
+            if request is None:
+                self._fed = True
+                return
+            self._submit(request)
+
+    def _hungry(self) -> bool:
+        return self._port.appetite() > 0
+
+    def _submit(self, request: ImageRequest) -> None:
+        heap = self._heap
+        index, self._index = self._index, self._index + 1
+        job: list[JobId] = []
+
+        def done(result: Result | BaseException) -> None:
+            heap.ready.put(result)
+            heap.open.discard(job[0])
+
+        try:
+            submitted = self._port.join(request, self._options, done, index)
+        except InvalidRequest as error:
+            heap.ready.put(refused(request, error, index))
+            return
+        job.append(submitted.job)
+        heap.open.add(submitted.job)
+        self._port.post(submitted)
+
+    def close(self) -> None:
+        """Give up what is left; paid pictures still arrive in the store."""
+        for job in list(self._heap.open):
+            self._port.post(Cancelled(job))
+        self._heap = _Heap()
+        self._fed = True
+
+    def __del__(self) -> None:
+        self.close()

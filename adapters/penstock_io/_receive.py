@@ -1,0 +1,84 @@
+"""What becomes of a reply: a reading of the provider's answer, or the bytes of a picture behind a URL."""
+
+from __future__ import annotations
+
+from penstock.events import Event, Failed, Fetched, Opened, Responded
+from penstock.ids import AttemptId
+from penstock.readings import Kind, Reached
+from penstock.wire import Reader, Sink, allowed, reader
+from penstock_io._payloads import Payloads
+
+REPLY_CAP = 512 << 20
+"""Bytes of the largest reply that is read: ten 4K pictures in base64 are some 200 MB."""
+
+FETCH_CAP = 64 << 20
+"""Bytes of the largest picture that is downloaded."""
+
+
+class Reply:
+    """Reads a provider's answer with `penstock.wire.reader`; ends with Responded or Failed."""
+
+    def __init__(self, attempt: AttemptId, operation: str, sink: Sink, redact: tuple[str, ...]) -> None:
+        self._attempt, self._operation, self._sink, self._redact = attempt, operation, sink, redact
+        self._status = 0
+        self._headers: tuple[tuple[str, str], ...] = ()
+        self._reader: Reader = reader(operation, sink, status=0, redact=redact, cap=REPLY_CAP)
+
+    def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
+        """Start a reader for this status and type."""
+        self._status, self._headers = status, allowed(headers)
+        kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+        self._reader = reader(
+            self._operation, self._sink, status=status, content_type=kind, redact=self._redact, cap=REPLY_CAP
+        )
+        return Opened(self._attempt, status, self._headers)
+
+    def feed(self, data: bytes) -> bool:
+        """Cut the pictures out of what arrived."""
+        self._reader.feed(data)
+        return not self._reader.too_large
+
+    def closed(self) -> Event:
+        """The reading, or TOO_LARGE."""
+        if self._reader.too_large:
+            return self.failed(Kind.TOO_LARGE, Reached.READING)
+        return Responded(self._attempt, self._status, self._headers, self._reader.close())
+
+    def failed(self, kind: Kind, reached: Reached) -> Event:
+        """Forget what was read so far."""
+        self._sink.discard()
+        return Failed(self._attempt, kind, reached)
+
+
+class Download:
+    """Takes the bytes of a picture that a reply named by URL; ends with Fetched."""
+
+    def __init__(self, attempt: AttemptId, payloads: Payloads, cap: int = FETCH_CAP) -> None:
+        self._attempt, self._payloads, self._cap = attempt, payloads, cap
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._status = 0
+
+    def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
+        """Nothing is told before the end."""
+        del headers
+        self._status = status
+        return None
+
+    def feed(self, data: bytes) -> bool:
+        """Gather, up to the cap; the page behind an error is of no interest."""
+        self._chunks.append(data)
+        self._size += len(data)
+        return self._size <= self._cap and self._status == 200
+
+    def closed(self) -> Event:
+        """A reference to the bytes, or why there is none."""
+        if self._status != 200:
+            return Fetched(self._attempt, fault=f"the picture's URL answered {self._status}")
+        if not 0 < self._size <= self._cap:
+            return Fetched(self._attempt, fault=f"a picture of {self._size} bytes (at most {self._cap} are taken)")
+        return Fetched(self._attempt, (self._payloads.keep(b"".join(self._chunks)),))
+
+    def failed(self, kind: Kind, reached: Reached) -> Event:
+        """Nothing was paid for this: any failure is a fault."""
+        return Fetched(self._attempt, fault=f"{kind.value} ({reached.value})")

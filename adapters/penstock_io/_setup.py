@@ -1,0 +1,88 @@
+"""How a client is made: keys under names that may be shown, and the engine's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from hashlib import sha256
+from random import Random
+
+from attrs import evolve, field, frozen
+
+from penstock.commands import Notice
+from penstock.config import Config, Credential, Limits
+from penstock.errors import UsageError
+from penstock.events import Event
+from penstock.work import OnAmbiguous
+from penstock_io._perform import Hook
+from penstock_io.journal import Journal
+from penstock_io.resources import picodollars
+from penstock_io.stores import Store
+
+PROVIDER = "default"
+"""The provider that a client's base URL and keys belong to."""
+
+Trace = Callable[[Event, float], object]
+"""Hears each event that the engine is told, and when."""
+
+
+def fingerprint(key: str, label: str = "") -> str:
+    """How an API key is named: 12 hex digits of its SHA-256, and its label where it has one."""
+    digits = sha256(key.encode()).hexdigest()[:12]
+    return f"{digits}:{label}" if label else digits
+
+
+def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """API keys by name; a mapping has labels for them. One key given twice is one credential. Raises `UsageError`."""
+    pairs = [("", key) for key in keys] if not isinstance(keys, Mapping) else list(keys.items())
+    names: dict[str, str] = {}
+    for label, key in pairs:
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise UsageError(f"API key {label or fingerprint(key)} is empty, or holds what no header can carry")
+        if key not in names.values():
+            names[fingerprint(key, label)] = key
+    return names
+
+
+@frozen
+class Setup:
+    """How a client is made. `base_url` ends where the endpoint's path begins ("https://api.openai.com/v1").
+
+    `api_keys` are keys, or keys by label. `limits` are believed of each of them. `store` None: nothing is cached (with
+    a journal: the journal is the store). `budget` is dollars for everything. `config`, where given, is the engine's own
+    and what `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name that screens ask.
+    `record_trace` hears every event with its time, `notices` what the engine wants to be known, `rng` is where chance
+    comes from.
+    """
+
+    base_url: str
+    api_keys: Sequence[str] | Mapping[str, str] = field(repr=False)
+    store: Store | None = None
+    journal: Journal | None = None
+    limits: Limits | None = None
+    config: Config | None = None
+    hooks: Mapping[str, Hook] | None = None
+    budget: Decimal | None = None
+    on_ambiguous: OnAmbiguous | None = None
+    record_trace: Trace | None = None
+    notices: Callable[[Notice], object] | None = None
+    rng: Random | None = None
+    dialect: str = "openai"
+
+    def configured(self, names: Sequence[str]) -> Config:
+        """The engine's configuration for these credentials."""
+        config = Config() if self.config is None else self.config
+        limits = Limits() if self.limits is None else self.limits
+        known = {credential.name for credential in config.credentials}
+        added = tuple(Credential(name, PROVIDER, limits) for name in names if name not in known)
+        if self.budget is not None:
+            caps = tuple(cap for cap in config.budget.caps if cap[0] != "run")
+            config = evolve(config, budget=evolve(config.budget, caps=(("run", picodollars(self.budget)), *caps)))
+        if self.on_ambiguous is not None:
+            config = evolve(config, ambiguity=evolve(config.ambiguity, mode=self.on_ambiguous))
+        return evolve(
+            config,
+            credentials=(*config.credentials, *added),
+            store=self.store is not None or self.journal is not None,
+            journal=self.journal is not None,
+        )

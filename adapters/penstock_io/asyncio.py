@@ -1,0 +1,135 @@
+"""The asyncio driver: one loop, a task an exchange, one timer.
+
+What an exchange came to is told by its task's done callback: a task cancelled before its first step runs no code at
+all, not even `finally`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from penstock.events import Cancelled, Event, Mode
+from penstock.ids import AttemptId
+from penstock.requests import ImageRequest, Options
+from penstock_io._client import AsyncBase
+from penstock_io._http import AsyncHttp, Exchange, open_async_client
+from penstock_io._map import AsyncPort, AsyncResults, Feed
+from penstock_io.resources import Images, Result
+
+Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
+
+
+class Client(AsyncBase[AsyncHttp]):
+    """A client under asyncio: `async with Client(base_url=..., api_keys=[...]) as client`.
+
+    Leaving normally waits for what is out, leaving with an exception breaks it off. Used from the loop that entered it.
+    """
+
+    images: Images[Coroutine[object, object, Result], Requests, AsyncResults]
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._idle = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: dict[AttemptId, asyncio.Task[Event]] = {}
+        self._feeders: set[asyncio.Task[None]] = set()
+        self._open()
+        self._http = self._given if self._given is not None else open_async_client(self._setup.base_url)
+        self.images = Images(self._run, partial(AsyncResults, self._port()))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._fault is None:
+            self._close(Mode.DRAIN if error is None else Mode.ABORT)
+        try:
+            await self._idle.wait()
+        except asyncio.CancelledError:
+            self._close(Mode.ABORT)
+            await self._idle.wait()
+            raise
+        finally:
+            self._wake_at(None)
+            for task in (*self._feeders, *self._tasks.values()):
+                task.cancel()
+            await asyncio.to_thread(self._shut)
+            if self._given is None:
+                await self._http.aclose()
+
+    async def _run(self, request: ImageRequest, options: Options) -> Result:
+        waiter: asyncio.Future[Result] = self._loop.create_future()
+        submitted = self._join(request, options, partial(_settle, waiter))
+        self._step(submitted)
+        try:
+            result = await waiter
+        except asyncio.CancelledError:
+            self._step(Cancelled(submitted.job))
+            raise
+        return result.checked()
+
+    # The driver
+
+    def _now(self) -> float:
+        return self._loop.time()
+
+    def _post(self, event: Event) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
+            self._loop.call_soon_threadsafe(self._step, event)
+
+    def _send(self, attempt: AttemptId, exchange: Exchange) -> None:
+        task = self._loop.create_task(exchange.arun(self._http, partial(self._heard, attempt)))
+        self._tasks[attempt] = task
+        task.add_done_callback(partial(self._ended, attempt))
+
+    def _ended(self, attempt: AttemptId, task: asyncio.Task[Event]) -> None:
+        del task, self._tasks[attempt]
+        self._over(attempt)
+
+    def _abort(self, attempt: AttemptId) -> None:
+        if attempt in self._tasks:
+            self._tasks[attempt].cancel()
+
+    def _wake_at(self, deadline: float | None) -> None:
+        if self._timer is not None:
+            if self._timer.when() == deadline and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._rung)
+
+    def _rung(self) -> None:
+        self._timer = None
+        self._tick()
+
+    def _leave(self) -> None:
+        self._idle.set()
+
+    # For `map`
+
+    def _port(self) -> AsyncPort:
+        nap = partial(asyncio.sleep, 0)
+        return AsyncPort(
+            self._join, self._step, self._post, self._appetite, self._bells, asyncio.Event, self._spawn, nap
+        )
+
+    def _spawn(self, feed: Feed) -> Callable[[], object]:
+        task = self._loop.create_task(feed())
+        self._feeders.add(task)
+        task.add_done_callback(self._feeders.discard)
+        return task.cancel
+
+
+def _settle(waiter: asyncio.Future[Result], result: Result | BaseException) -> None:
+    if waiter.done():
+        return  # whoever waited has left
+    if isinstance(result, BaseException):
+        waiter.set_exception(result)
+    else:
+        waiter.set_result(result)

@@ -1,0 +1,222 @@
+"""What a user sees of a client: `client.images`, results and pictures.
+
+Shared by the three clients, which differ only in who waits: `generate` returns what the client's own way of waiting
+makes of a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+
+from penstock.errors import (
+    Ambiguous,
+    BudgetExceeded,
+    Cancelled,
+    ContentRefused,
+    CredentialRejected,
+    DeadlineExceeded,
+    JobError,
+    PenstockError,
+    ProviderError,
+)
+from penstock.outcomes import Outcome, Picture, Source, Status
+from penstock.readings import Usage
+from penstock.requests import ImageRequest, Options, Scalar
+
+Returned = TypeVar("Returned")
+Requests = TypeVar("Requests")
+Results = TypeVar("Results")
+
+PICODOLLARS = Decimal(10) ** 12
+"""How many of the engine's integer units make a dollar."""
+
+DEFAULT = Options()
+"""Nothing special: no deadline, no tags, the store is used."""
+
+
+def dollars(picodollars: int | None) -> Decimal | None:
+    """An amount as exact dollars; None is unknown and stays so."""
+    return None if picodollars is None else Decimal(picodollars) / PICODOLLARS
+
+
+def picodollars(dollars: Decimal) -> int:
+    """Dollars as the engine counts them; a fraction of a picodollar is dropped."""
+    return int(dollars * PICODOLLARS)
+
+
+@frozen
+class Image:
+    """One picture. `index` is its place among the samples asked for; its bytes are in memory or in a file."""
+
+    picture: Picture
+    content: bytes | Path = field(repr=False)
+    revised_prompt: str | None = field(default=None, repr=False)
+
+    @property
+    def index(self) -> int:
+        """Its place among the samples of the request."""
+        return self.picture.index
+
+    @property
+    def source(self) -> Source:
+        """Bought, shared, stored or similar."""
+        return self.picture.source
+
+    @property
+    def format(self) -> str:
+        """What its first bytes say: "png", "jpeg", "webp"."""
+        return self.picture.meta.format
+
+    @property
+    def size(self) -> str:
+        """What the provider said of its size, e.g. "1024x1024"."""
+        return self.picture.meta.size
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes. Reads the file where it is in one; raises `OSError` then."""
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+
+    def save(self, path: str | Path) -> Path:
+        """Write it to `path`. Raises `OSError`."""
+        target = Path(path)
+        target.write_bytes(self.data)
+        return target
+
+
+@frozen
+class Result:
+    """What became of one request. `error` is None where all pictures are there.
+
+    A partial result has some of its pictures in `images` and says in `error` why the others are missing. `index` is the
+    request's place in the input of `map` (0 for `generate`).
+    """
+
+    request: ImageRequest = field(repr=False)
+    outcome: Outcome
+    images: tuple[Image, ...] = ()
+    error: PenstockError | None = None
+    index: int = 0
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What this request was charged, in exact dollars; None where a price is unknown."""
+        return dollars(self.outcome.charge)
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens, as the provider counted them."""
+        return self.outcome.usage
+
+    @property
+    def attempts(self) -> int:
+        """Exchanges of the calls that it paid or waited for."""
+        return self.outcome.attempts
+
+    @property
+    def cached(self) -> bool:
+        """Whether all of it came from the store."""
+        return self.outcome.status is Status.CACHED
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was changed or is doubtful about the request."""
+        return self.outcome.warnings
+
+    def checked(self) -> Result:
+        """Itself, or its error raised where there is no picture at all."""
+        if self.error is not None and self.outcome.status is not Status.PARTIAL:
+            raise self.error
+        return self
+
+
+_BY_STATUS: dict[Status, type[JobError]] = {
+    Status.REFUSED: ContentRefused,
+    Status.EXPIRED: DeadlineExceeded,
+    Status.AMBIGUOUS: Ambiguous,
+    Status.CANCELLED: Cancelled,
+    Status.DEFERRED: JobError,
+    Status.FAILED: ProviderError,
+    Status.PARTIAL: ProviderError,
+}
+_BY_KIND: dict[str, type[JobError]] = {
+    "budget": BudgetExceeded,
+    "unknown_price": BudgetExceeded,
+    "credential": CredentialRejected,
+}
+
+
+def error_of(outcome: Outcome) -> JobError | None:
+    """The named error of an outcome; None where everything asked for is there."""
+    kind = _BY_STATUS.get(outcome.status)
+    if kind is None:
+        return None
+    trouble = outcome.error
+    if trouble is None:
+        return kind(outcome.status.value, outcome)
+    if outcome.status in {Status.FAILED, Status.PARTIAL}:
+        kind = _BY_KIND.get(trouble.kind, kind)
+    said = " ".join(str(part) for part in (trouble.status, trouble.code) if part is not None)
+    return kind(f"{trouble.kind}: {trouble.message}" + (f" ({said})" if said else ""), outcome)
+
+
+class Images(Generic[Returned, Requests, Results]):
+    """`client.images`."""
+
+    def __init__(
+        self, run: Callable[[ImageRequest, Options], Returned], spread: Callable[[Requests, Options], Results]
+    ) -> None:
+        self._run = run
+        self._spread = spread
+
+    def generate(  # noqa: PLR0913 - the API's own parameters, all by name
+        self,
+        *,
+        prompt: str,
+        model: str,
+        size: str | None = None,
+        quality: str | None = None,
+        n: int = 1,
+        background: str | None = None,
+        moderation: str | None = None,
+        output_format: str | None = None,
+        output_compression: int | None = None,
+        user: str | None = None,
+        seed: int | None = None,
+        extra: Mapping[str, Scalar] | None = None,
+        options: Options = DEFAULT,
+    ) -> Returned:
+        """Make `n` pictures of a prompt and wait for them: a `Result`.
+
+        Raises `InvalidRequest` for what no server would take, or a `JobError` that carries its `outcome`: one of
+        `ContentRefused`, `BudgetExceeded`, `CredentialRejected`, `DeadlineExceeded`, `Ambiguous`, `Cancelled` and
+        `ProviderError`. Giving up waiting lets a picture that is being paid for arrive in the store.
+        """
+        request = ImageRequest(
+            prompt=prompt,
+            model=model,
+            size=size,
+            quality=quality,
+            n=n,
+            background=background,
+            moderation=moderation,
+            output_format=output_format,
+            output_compression=output_compression,
+            user=user,
+            seed=seed,
+            extra=tuple((extra or {}).items()),
+        )
+        return self._run(request, options)
+
+    def map(self, requests: Requests, options: Options = DEFAULT) -> Results:
+        """Results of many requests as they come, each with its `index` and `request`; the input is drawn lazily.
+
+        Raises for none of them: each says its `error`. Leaving early gives up what is left. What the input itself
+        raises is raised once all that was drawn before is there.
+        """
+        return self._spread(requests, options)

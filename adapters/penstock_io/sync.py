@@ -1,0 +1,153 @@
+"""The driver for plain threads: one owner thread whose queue is timer, wake-up and exclusion at once.
+
+Callers wait on futures; the owner alone touches the engine. Each exchange has a thread of a pool and a connection of
+its own, so that an Abort can shut its socket down from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic
+from types import TracebackType
+from typing import Self, TypeVar
+
+from penstock.events import Cancelled, Event, Mode
+from penstock.ids import AttemptId
+from penstock.requests import ImageRequest, Options
+from penstock_io._client import SyncBase
+from penstock_io._http import Exchange, SyncHttp, open_client
+from penstock_io._map import Port, Results
+from penstock_io.resources import Images, Result
+
+T = TypeVar("T")
+
+LONGEST = 3600.0
+"""Seconds after which the owner looks up even if nothing is due: a queue cannot wait for ever."""
+
+THREADS = 1024
+"""How many exchanges can be out at a time; what the engine sends beyond that waits for a thread."""
+
+
+class Client(SyncBase[SyncHttp]):
+    """A client for plain threads: `with Client(base_url=..., api_keys=[...]) as client`. Any thread may use it.
+
+    Leaving normally waits for what is out, leaving with an exception breaks it off.
+    """
+
+    alone = True
+    images: Images[Result, Iterable[ImageRequest], Results]
+
+    def __enter__(self) -> Self:
+        self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._due: float | None = None
+        self._gone = False
+        self._futures: dict[AttemptId, Future[Event]] = {}
+        self._open()
+        self._http = self._given if self._given is not None else open_client(self._setup.base_url)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="penstock-exchange")
+        self.images = Images(self._run, partial(Results, Port(self._join, self._post, self._appetite)))
+        self._owner = Thread(target=self._own, name="penstock", daemon=True)
+        self._owner.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._queue.put(partial(self._close, Mode.DRAIN if error is None else Mode.ABORT))
+        try:
+            self._owner.join()
+        except BaseException:  # an interrupt while draining
+            self._queue.put(partial(self._close, Mode.ABORT))
+            self._owner.join()
+            raise
+        finally:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._shut()
+            if self._given is None:
+                self._http.close()
+
+    def _run(self, request: ImageRequest, options: Options) -> Result:
+        waiter: Future[Result] = Future()
+        submitted = self._join(request, options, partial(_settle, waiter))
+        self._post(submitted)
+        try:
+            result = waiter.result()
+        except KeyboardInterrupt:
+            self._post(Cancelled(submitted.job))
+            raise
+        return result.checked()
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """What the owner answers."""
+        answer: Future[T] = Future()
+        self._queue.put(partial(_answer, answer, question))
+        while self._owner.is_alive():
+            try:
+                return answer.result(timeout=1.0)
+            except TimeoutError:
+                continue  # the owner may have left before it came to this question
+        return question()
+
+    def _appetite(self) -> int:
+        return self._ask(self.engine.appetite)
+
+    # The driver
+
+    def _own(self) -> None:
+        while not self._gone:
+            wait = LONGEST if self._due is None else min(LONGEST, max(0.0, self._due - monotonic()))
+            try:
+                told = self._queue.get(timeout=wait)
+            except Empty:
+                told = self._tick
+            told()
+
+    def _now(self) -> float:
+        return monotonic()
+
+    def _post(self, event: Event) -> None:
+        self._queue.put(partial(self._step, event))
+
+    def _send(self, attempt: AttemptId, exchange: Exchange) -> None:
+        heard = partial(partial, self._heard, attempt)
+        future = self._threads.submit(exchange.run, self._http, lambda event: self._queue.put(heard(event)))
+        self._futures[attempt] = future
+        future.add_done_callback(lambda _: self._queue.put(partial(self._ended, attempt)))
+
+    def _ended(self, attempt: AttemptId) -> None:
+        self._futures.pop(attempt, None)
+        self._over(attempt)
+
+    def _abort(self, attempt: AttemptId) -> None:
+        exchange = self._out.get(attempt)
+        if exchange is None or self._futures[attempt].cancel():
+            return  # never begun: its done callback says so
+        if exchange.progress.stop():
+            self._queue.put(partial(self._over, attempt))
+
+    def _wake_at(self, deadline: float | None) -> None:
+        self._due = deadline
+
+    def _leave(self) -> None:
+        self._gone = True
+
+
+def _settle(waiter: Future[T], result: T | BaseException) -> None:
+    if not waiter.set_running_or_notify_cancel():
+        return  # whoever waited has left
+    if isinstance(result, BaseException):
+        waiter.set_exception(result)
+    else:
+        waiter.set_result(result)
+
+
+def _answer(answer: Future[T], question: Callable[[], T]) -> None:
+    try:
+        _settle(answer, question())
+    except BaseException as error:
+        _settle(answer, error)
+        raise

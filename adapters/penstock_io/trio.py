@@ -1,0 +1,136 @@
+"""The trio driver: one nursery, a task an exchange, one nap whose deadline is moved."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from contextlib import suppress
+from functools import partial
+from math import inf
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from penstock.events import Cancelled, Event, Mode
+from penstock.ids import AttemptId
+from penstock.requests import ImageRequest, Options
+from penstock_io._client import AsyncBase
+from penstock_io._http import AsyncHttp, Exchange, open_async_client
+from penstock_io._map import AsyncPort, AsyncResults, Feed
+from penstock_io.resources import Images, Result
+
+Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
+
+
+class Client(AsyncBase[AsyncHttp]):
+    """A client under trio: `async with Client(base_url=..., api_keys=[...]) as client`.
+
+    Leaving normally waits for what is out, leaving with an exception breaks it off.
+    """
+
+    images: Images[Coroutine[object, object, Result], Requests, AsyncResults]
+
+    async def __aenter__(self) -> Self:
+        self._token = trio.lowlevel.current_trio_token()
+        self._idle = trio.Event()
+        self._nap, self._deadline = trio.CancelScope(), inf
+        self._scopes: dict[AttemptId, trio.CancelScope] = {}
+        self._open()
+        self._http = self._given if self._given is not None else open_async_client(self._setup.base_url)
+        self.images = Images(self._run, partial(AsyncResults, self._port()))
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        self._nursery.start_soon(self._watch)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if self._fault is None:
+            self._close(Mode.DRAIN if error is None else Mode.ABORT)
+        try:
+            await self._idle.wait()
+        finally:
+            with trio.CancelScope(shield=True):
+                if not self._idle.is_set():
+                    self._close(Mode.ABORT)
+                    await self._idle.wait()
+                self._nursery.cancel_scope.cancel()
+                await trio.to_thread.run_sync(self._shut)
+                if self._given is None:
+                    await self._http.aclose()
+            # the nursery is left as if nothing had happened, so that the caller's exception is not wrapped in a group
+            await self._manager.__aexit__(None, None, None)
+        return False
+
+    async def _run(self, request: ImageRequest, options: Options) -> Result:
+        there, results = trio.Event(), list[Result | BaseException]()
+
+        def done(result: Result | BaseException) -> None:
+            results.append(result)
+            there.set()
+
+        submitted = self._join(request, options, done)
+        self._step(submitted)
+        try:
+            await there.wait()
+        except trio.Cancelled:
+            self._step(Cancelled(submitted.job))
+            raise
+        if isinstance(results[0], BaseException):
+            raise results[0]
+        return results[0].checked()
+
+    # The driver
+
+    async def _watch(self) -> None:
+        while True:
+            with trio.CancelScope(deadline=self._deadline) as self._nap:
+                await trio.sleep_forever()
+            self._deadline = inf
+            self._tick()
+
+    def _now(self) -> float:
+        return trio.current_time()
+
+    def _post(self, event: Event) -> None:
+        with suppress(trio.RunFinishedError):  # nobody is there to be told
+            self._token.run_sync_soon(self._step, event)
+
+    def _send(self, attempt: AttemptId, exchange: Exchange) -> None:
+        self._scopes[attempt] = trio.CancelScope()
+        self._nursery.start_soon(self._fly, attempt, exchange)
+
+    async def _fly(self, attempt: AttemptId, exchange: Exchange) -> None:
+        try:
+            with self._scopes[attempt]:
+                await exchange.arun(self._http, partial(self._heard, attempt))
+        finally:
+            del self._scopes[attempt]
+            self._over(attempt)
+
+    def _abort(self, attempt: AttemptId) -> None:
+        if attempt in self._scopes:
+            self._scopes[attempt].cancel()
+
+    def _wake_at(self, deadline: float | None) -> None:
+        self._nap.deadline = self._deadline = inf if deadline is None else deadline
+
+    def _leave(self) -> None:
+        self._idle.set()
+
+    # For `map`
+
+    def _port(self) -> AsyncPort:
+        nap = trio.lowlevel.checkpoint
+        return AsyncPort(self._join, self._step, self._post, self._appetite, self._bells, trio.Event, self._spawn, nap)
+
+    def _spawn(self, feed: Feed) -> Callable[[], object]:
+        scope = trio.CancelScope()
+
+        async def fed() -> None:
+            with scope:
+                await feed()
+
+        self._nursery.start_soon(fed)
+        return scope.cancel
