@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from penstock.admission.headers import read as read_headers
 from penstock.commands import Abort, Deliver, Excess, Release, Send
 from penstock.engine.billing import book
-from penstock.engine.entities import Arrived, Attempt, Job, Judged, Landing, Settling
+from penstock.engine.entities import Attempt, Job, Landing, Settling
+from penstock.engine.moves import Arrived, Judged
+from penstock.engine.sums import nth, quote, sort_parts, spread, tokens_of, trouble_of
 from penstock.engine.tables import AttemptInput, AttemptState
 from penstock.engine.timers import Alarm
 from penstock.entries import Failed as FailedEntry
@@ -23,17 +25,18 @@ from penstock.ids import AttemptId, Ref
 from penstock.judging.backoff import retry_after, wait
 from penstock.judging.judge import judge
 from penstock.money.charge import charge as charged
-from penstock.outcomes import Meta, Trouble
-from penstock.readings import Kind, Malformed, Problem, Success
+from penstock.outcomes import Meta
+from penstock.readings import Kind, Problem, Success
 from penstock.three import Three
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.dispatch import Dispatch
-    from penstock.engine.entities import Bound
     from penstock.engine.fetches import Fetches
+    from penstock.engine.moves import Bound
     from penstock.engine.records import Records
     from penstock.events import Headers, Opened, Recorded, Streamed
+    from penstock.ids import Key
     from penstock.judging.judgement import Judgement
     from penstock.readings import Part, Usage
 
@@ -335,7 +338,8 @@ class Attempts:
         self.desk.attempt_life.go(attempt, AttemptInput.BYTES)
         self._release_timers(attempt)
         self.dispatch.freed(attempt.lane)
-        keys, refs = [], []
+        keys: list[Key] = []
+        refs: list[Ref] = []
         for flight, landing, lost in zip(attempt.flights, settling.landings, settling.lost, strict=True):
             if landing is not None or lost:
                 keys.append(flight.key)
@@ -377,59 +381,3 @@ class Attempts:
         self.dispatch.freed(attempt.lane)
         if attempt.partials:
             self.desk.out.append(Release(tuple(attempt.partials)))
-
-
-def quote(attempt: Attempt) -> int | None:
-    """The bound of what an attempt costs, in picodollars; None is unknown."""
-    bound = attempt.call.target.quote
-    return None if bound is None else bound * max(1, len(attempt.flights))
-
-
-def tokens_of(usage: Usage) -> int:
-    """All tokens of a usage: what it takes from a token bucket."""
-    return (
-        usage.input_text
-        + usage.input_cached_text
-        + usage.input_image
-        + usage.input_cached_image
-        + usage.output_image
-        + usage.output_text
-    )
-
-
-def sort_parts(parts: tuple[Part, ...], count: int) -> tuple[list[Part], list[Part]]:
-    """Pictures of a reply in order, each place once, and what is more than was bought."""
-    if len(parts) == 1 and parts[0].index == 0:
-        return list(parts), []
-    kept: dict[int, Part] = {}
-    surplus: list[Part] = []
-    for part in parts:
-        if 0 <= part.index < count and part.index not in kept:
-            kept[part.index] = part
-        else:
-            surplus.append(part)
-    return [kept[index] for index in sorted(kept)], surplus
-
-
-def nth(total: int | None, count: int, place: int) -> int | None:
-    """The share of picture `place` of `count` in a sum: integers, the remainder on the first."""
-    if total is None or count == 0:
-        return None
-    return total // count + (total % count if place == 0 else 0)
-
-
-def spread(total: int | None, count: int) -> tuple[int | None, ...]:
-    """A sum over `count` shares: integers, the remainder on the first."""
-    return tuple(nth(total, count, place) for place in range(count))
-
-
-def trouble_of(judgement: Judgement, fact: Responded | Failed) -> Trouble:
-    """An attempt's failure in words, with the provider's own codes."""
-    if isinstance(fact, Failed):
-        return Trouble(judgement.kind, f"{fact.kind.value} ({fact.reached.value})")
-    reading = fact.reading
-    if isinstance(reading, Problem):
-        return Trouble(judgement.kind, reading.message, fact.status, reading.code or reading.type)
-    if isinstance(reading, Malformed):
-        return Trouble(judgement.kind, f"the reply could not be read: {reading.reason}", fact.status)
-    return Trouble(judgement.kind, "the reply had no picture", fact.status)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.engine.billing import payer
-from penstock.engine.entities import Answered, Broke, Call, Forgotten, Job, Landed, Stop
+from penstock.engine.entities import Call, Job
+from penstock.engine.moves import Answered, Broke, Forgotten, Landed, Stop
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.ids import CallId
@@ -20,7 +21,8 @@ from penstock.readings import Fault
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.dispatch import Dispatch
-    from penstock.engine.entities import Arrived, Attempt, Dropped, Flight, Hire, Joined, Judged, Never, Settling
+    from penstock.engine.entities import Attempt, Flight, Settling
+    from penstock.engine.moves import Arrived, Dropped, Hire, Joined, Judged, Never
     from penstock.work import Target
 
 WAITING = (CallState.GATHERING, CallState.QUEUED, CallState.PARKED, CallState.BACKOFF)
@@ -182,7 +184,7 @@ class Calls:
             self._end(call, CallInput.CLOSED, trouble)
 
     def _shed(self, call: Call) -> None:
-        kept = []
+        kept: list[Flight] = []
         for flight in call.flights:
             if payer(flight.asks) is None:
                 self.desk.moves.append(Forgotten(flight))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from penstock.commands import Command
     from penstock.config import Config
-    from penstock.engine.entities import Move
+    from penstock.engine.moves import Move
     from penstock.events import Mode
     from penstock.money.ledger import Balances
 

@@ -1,4 +1,4 @@
-"""The things whose lives the tables tell, and the moves by which their rooms speak to each other.
+"""The things whose lives the tables tell.
 
 Plain mutable records without decisions. A waiting job of one sample is a Job, an Ask, a Flight and a Call, about a
 kilobyte together: whatever most jobs do not need is None until it is needed.
@@ -16,13 +16,12 @@ from penstock.work import Purpose
 if TYPE_CHECKING:
     from penstock.admission.quota import Permit
     from penstock.commands import Near
-    from penstock.engine.dispatch import Group, Lane
+    from penstock.engine.lanes import Group, Lane
     from penstock.engine.timers import Timer
     from penstock.ids import AttemptId, CallId, Handle, JobId, Key, ReadId, Ref
-    from penstock.judging.judgement import Judgement
     from penstock.money.ledger import Reservation, Share
     from penstock.outcomes import Meta, Source, Trouble
-    from penstock.readings import Answer, Fault, Usage, Vector, Verdict
+    from penstock.readings import Usage, Vector, Verdict
     from penstock.work import Demand, Target, Work
 
 RUN_SCOPES = ("run",)
@@ -107,7 +106,7 @@ class Flight:
 
     key: Key
     state: FlightState = FlightState.NEW
-    asks: list[Ask] = field(factory=list)
+    asks: list[Ask] = field(factory=list[Ask])
     shared: bool = False
     stores: bool = False
     call: Call | None = None
@@ -193,26 +192,6 @@ class Bill:
 
 
 @define(eq=False)
-class Bound:
-    """dispatch -> attempts: lane, quota and budget are reserved together for this call."""
-
-    call: Call
-    lane: Lane
-    permit: Permit
-    bill: Bill
-    reservation: Reservation
-
-
-@define(eq=False)
-class Never:
-    """dispatch -> calls: this call can never go, and why; `splits`: smaller parts of it perhaps may."""
-
-    call: Call
-    trouble: Trouble
-    splits: bool = False
-
-
-@define(eq=False)
 class Attempt:
     """One exchange of a call on a lane, with the bill as it was when its intent was made."""
 
@@ -258,148 +237,3 @@ class Fetch:
     tries: int = 1
     out: bool = True
     timer: Timer | None = None
-
-
-# Moves: what one room tells another. The engine routes them in the order they were made.
-
-
-@define(eq=False)
-class Wanted:
-    """flights -> calls: buy these, all of one target of one job."""
-
-    flights: list[Flight]
-    target: Target
-
-
-@define(eq=False)
-class Hire:
-    """jobs, flights -> calls: a SCREEN or EMBED call that answers a question."""
-
-    question: Question
-    target: Target
-    purpose: Purpose
-
-
-@define(eq=False)
-class Asked:
-    """jobs -> flights: these samples are wanted (again)."""
-
-    job: Job
-    asks: tuple[Ask, ...]
-
-
-@define(eq=False)
-class Heard:
-    """flights -> jobs: a sample landed or failed. `payer`: the ask paid for what failed."""
-
-    ask: Ask
-    payer: bool
-
-
-@define(eq=False)
-class Answered:
-    """questions, calls -> jobs or flights."""
-
-    question: Question
-    answer: Verdict | Vector | Answer | Fault
-
-
-@define(eq=False)
-class Left:
-    """jobs -> flights: nobody waits for this sample any more."""
-
-    ask: Ask
-    abort: bool
-
-
-@define(eq=False)
-class Dropped:
-    """flights, questions -> calls: somebody left; a call that waits sheds what nobody asks for."""
-
-    call: Call
-    abort: bool = False
-
-
-@define(eq=False)
-class Joined:
-    """flights -> calls: one more asks for what the call buys."""
-
-    call: Call
-    priority: int
-
-
-@define(eq=False)
-class Forgotten:
-    """calls -> flights: nobody asks for it and nothing is out for it."""
-
-    flight: Flight
-
-
-@define(eq=False)
-class Stop:
-    """calls -> attempts: break this one off, if it is out."""
-
-    attempt: Attempt
-
-
-@define(eq=False)
-class AllHere:
-    """fetches -> attempts: all bytes of an attempt are here or lost; `abandoned`: closed before they were."""
-
-    attempt: Attempt
-    abandoned: bool
-
-
-@define(eq=False)
-class Judged:
-    """attempts -> calls: an attempt ended without what was wanted. `judgement` None: it was never sent."""
-
-    attempt: Attempt
-    judgement: Judgement | None
-    trouble: Trouble | None
-    wait: float
-
-
-@define(eq=False)
-class Arrived:
-    """attempts -> calls: an attempt brought pictures (one entry a flight; None: not delivered), or an answer."""
-
-    attempt: Attempt
-    settling: Settling
-
-
-@define(eq=False)
-class Landed:
-    """calls -> flights."""
-
-    flight: Flight
-    landing: Landing
-    payer: Job | None
-
-
-@define(eq=False)
-class Broke:
-    """calls -> flights: what was to buy these failed. `payers` names who paid (or would have), one a flight."""
-
-    flights: tuple[Flight, ...]
-    trouble: Trouble
-    payers: tuple[Job | None, ...]
-
-
-Move = (
-    Wanted
-    | Hire
-    | Asked
-    | Heard
-    | Answered
-    | Left
-    | Dropped
-    | Joined
-    | Forgotten
-    | Stop
-    | AllHere
-    | Judged
-    | Arrived
-    | Landed
-    | Broke
-)

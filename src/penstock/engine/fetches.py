@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.commands import Abort, Release, Send
-from penstock.engine.entities import AllHere, Attempt, Fetch
+from penstock.engine.entities import Attempt, Fetch
+from penstock.engine.moves import AllHere
 from penstock.engine.tables import AttemptInput
 from penstock.engine.timers import Alarm
 from penstock.entries import Lane, Owed

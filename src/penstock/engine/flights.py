@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from penstock.commands import Near, ReadCache, Release, Warned, WriteCache
 from penstock.engine.billing import payer
-from penstock.engine.entities import Ask, Dropped, Flight, Heard, Job, Joined, Landing, Read, Wanted
+from penstock.engine.entities import Ask, Flight, Job, Landing, Read
+from penstock.engine.moves import Dropped, Heard, Joined, Wanted
 from penstock.engine.tables import CallState, FlightInput, FlightState
 from penstock.engine.timers import Alarm
 from penstock.events import Busy, Hit, Miss
@@ -21,7 +22,7 @@ from penstock.work import CachePolicy
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
-    from penstock.engine.entities import Answered, Asked, Broke, Forgotten, Landed, Left
+    from penstock.engine.moves import Answered, Asked, Broke, Forgotten, Landed, Left
     from penstock.engine.questions import Questions
     from penstock.events import CacheRead, Found
     from penstock.ids import Key

@@ -10,7 +10,8 @@ from penstock.engine.tables import AttemptState, CallInput, CallState
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.dispatch import Dispatch
-    from penstock.engine.entities import Attempt, Bound
+    from penstock.engine.entities import Attempt
+    from penstock.engine.moves import Bound
 
 
 def hedge(desk: Desk, dispatch: Dispatch, attempt: Attempt) -> Bound | None:

@@ -14,7 +14,8 @@ from attrs import evolve
 
 from penstock.commands import Finish, Release, WriteCache
 from penstock.engine.billing import pays_now
-from penstock.engine.entities import Ask, Asked, Flight, Job, Left, Question
+from penstock.engine.entities import Ask, Flight, Job, Question
+from penstock.engine.moves import Asked, Left
 from penstock.engine.outcome import TROUBLE_STATUS, outcome, status_of
 from penstock.engine.tables import JobInput, JobState
 from penstock.engine.timers import Alarm
@@ -26,7 +27,7 @@ from penstock.work import CachePolicy
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
-    from penstock.engine.entities import Answered, Heard
+    from penstock.engine.moves import Answered, Heard
     from penstock.engine.questions import Questions
     from penstock.engine.records import Records
     from penstock.entries import Entry
@@ -330,7 +331,7 @@ class Jobs:
         if not detached:
             self._finish(job, status)
         self.desk.timers.cancel(job.timer)
-        refs = []
+        refs: list[Ref] = []
         for ask in job.asks:
             landing = ask.landing
             if landing is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from penstock.outcomes import Outcome, Picture, Source, Status
 
 if TYPE_CHECKING:
-    from penstock.engine.entities import Ask, Job
+    from penstock.engine.entities import Ask, Attempt, Job
+    from penstock.ids import AttemptId
 
 TROUBLE_STATUS = {
     "refused": Status.REFUSED,
@@ -48,7 +49,7 @@ def _worst(asks: tuple[Ask, ...]) -> Status:
 
 def pending(job: Job) -> int:
     """The bound of what is out for a job: reserved for attempts it pays that have not ended."""
-    attempts = {}
+    attempts: dict[AttemptId, Attempt] = {}
     for ask in job.asks:
         call = ask.flight.call if ask.flight is not None else None
         for attempt in call.out if call is not None else ():

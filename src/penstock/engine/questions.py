@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.commands import Consult, Subject, Warned
-from penstock.engine.entities import Answered, Dropped, Flight, Hire, Job, Question
+from penstock.engine.entities import Flight, Job, Question
+from penstock.engine.moves import Answered, Dropped, Hire
 from penstock.engine.timers import Alarm
 from penstock.ids import QuestionId
 from penstock.readings import Fault

@@ -8,36 +8,31 @@ from penstock.engine.attempts import Attempts
 from penstock.engine.calls import Calls
 from penstock.engine.closing import Closing
 from penstock.engine.desk import Desk
-from penstock.engine.dispatch import Dispatch, Group
-from penstock.engine.entities import (
-    AllHere,
-    Answered,
-    Arrived,
-    Asked,
-    Attempt,
-    Bound,
-    Broke,
-    Call,
-    Dropped,
-    Fetch,
-    Flight,
-    Forgotten,
-    Heard,
-    Hire,
-    Job,
-    Joined,
-    Judged,
-    Landed,
-    Left,
-    Question,
-    Read,
-    Stop,
-    Wanted,
-)
+from penstock.engine.dispatch import Dispatch
+from penstock.engine.entities import Attempt, Call, Fetch, Flight, Job, Question, Read
 from penstock.engine.fetches import Fetches
 from penstock.engine.flights import Flights
 from penstock.engine.hedges import hedge
 from penstock.engine.jobs import Jobs
+from penstock.engine.lanes import Group
+from penstock.engine.moves import (
+    AllHere,
+    Answered,
+    Arrived,
+    Asked,
+    Bound,
+    Broke,
+    Dropped,
+    Forgotten,
+    Heard,
+    Hire,
+    Joined,
+    Judged,
+    Landed,
+    Left,
+    Stop,
+    Wanted,
+)
 from penstock.engine.questions import Questions
 from penstock.engine.records import Records
 from penstock.engine.timers import Alarm
@@ -61,7 +56,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from penstock.config import Config
-    from penstock.engine.entities import Move
+    from penstock.engine.moves import Move
     from penstock.events import Event
     from penstock.money.ledger import Balances
 

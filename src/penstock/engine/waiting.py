@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from penstock.engine.dispatch import stands
+from penstock.engine.lanes import stands
 from penstock.engine.tables import CallState, FlightState, JobState
 
 if TYPE_CHECKING:
