@@ -236,7 +236,7 @@ def balances(db: sqlite3.Connection, run: int) -> Balances:
         maybe = ending is None or ending == "maybe"
         amount = (quote if ending is None else bound) if maybe else charge
         samples = [len(taken) for _, taken in _parts(parts)]
-        for share, names in zip(shares(amount, samples), _scopes(scopes), strict=True):
+        for share, names in zip(by_payer(amount, samples), _scopes(scopes), strict=True):
             for name in names:
                 _book(books.setdefault(name, _Sums()), share, maybe=maybe)
     return Balances(
@@ -264,7 +264,8 @@ def spread(amount: int | None, parts: int) -> Sequence[int | None]:
     return [share + rest, *([share] * (parts - 1))]
 
 
-def shares(amount: int | None, samples: list[int]) -> Sequence[int | None]:
+def by_payer(amount: int | None, samples: list[int]) -> Sequence[int | None]:
+    """What each payer's samples cost of an amount that is spread over all of them."""
     pictures = spread(amount, sum(samples))
     if not pictures:
         return spread(amount, len(samples))

@@ -28,6 +28,7 @@ from penstock.money.balances import Balances
 from penstock.outcomes import Meta
 from penstock_io._payloads import Payloads
 from penstock_io.journal import _books
+from penstock_io.journal._account import Account, read_account
 from penstock_io.journal._books import Orphan
 from penstock_io.journal._disk import Disk
 from penstock_io.journal._files import HELD, File, Files, Shown, Wanted, check_stem, held_stem, key_digest
@@ -220,6 +221,11 @@ class Journal:
         """
         with self._disk_turn:
             return _books.balances(self._db, self.run)
+
+    def account(self) -> Account:
+        """What each job of every run paid and published. Raises `sqlite3.Error`."""
+        with self._disk_turn:
+            return read_account(self._db)
 
     def _make_durable(self, entries: Sequence[Entry]) -> tuple[list[list[File | None]], list[list[Shown | None]]]:
         paid = [

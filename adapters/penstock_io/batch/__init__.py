@@ -1,0 +1,1 @@
+"""A batch: rows of a file to pictures in a folder, through a journal that survives whatever ends the process."""

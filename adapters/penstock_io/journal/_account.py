@@ -1,0 +1,145 @@
+"""What the books of a folder say of each job and each picture: read from the tables, over all runs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+
+from attrs import define, evolve, field, frozen
+
+from penstock.ids import AttemptId, JobId, Key
+from penstock.readings import Usage
+from penstock_io.journal._books import by_payer
+
+JobName = tuple[int, JobId]
+"""A job of any run: the run's number and the job's number in it."""
+
+
+@frozen
+class Tally:
+    """What a job paid: attempts that were sent, picodollars charged and perhaps billed, tokens.
+
+    `unpriced` says that the charge or the bound of one of them is unknown.
+    """
+
+    attempts: int = 0
+    charged: int = 0
+    maybe: int = 0
+    unpriced: bool = False
+    usage: Usage | None = None
+
+
+@frozen
+class Lost:
+    """An orphan that was resolved: sent by a run that was killed. `bound` is picodollars (None: unknown)."""
+
+    run: int
+    attempt: AttemptId
+    keys: tuple[Key, ...]
+    bound: int | None
+
+
+@frozen
+class Account:
+    """The books at one moment.
+
+    `tallies` and `shown` are by job: what it paid, and the files it published by key. `payers` says which jobs paid for
+    a picture, `prices` what it cost (None: unknown); a key without a price has no picture. `doubts` are the keys whose
+    last attempt may have been executed and billed and brought nothing, with the bound of that attempt a picture.
+    `attempts` counts what was sent.
+    """
+
+    tallies: Mapping[JobName, Tally] = field(factory=dict)
+    shown: Mapping[JobName, Mapping[Key, str]] = field(factory=dict)
+    payers: Mapping[Key, frozenset[JobName]] = field(factory=dict)
+    prices: Mapping[Key, int | None] = field(factory=dict)
+    doubts: Mapping[Key, int | None] = field(factory=dict)
+    orphans: tuple[Lost, ...] = ()
+    attempts: int = 0
+
+
+def read_account(db: sqlite3.Connection) -> Account:
+    """Read all of it. Raises `sqlite3.Error`."""
+    prices: dict[Key, int | None] = {Key(key): charge for key, charge in db.execute("SELECT key, charge FROM pictures")}
+    shown: dict[JobName, dict[Key, str]] = {}
+    for run, job, key, file in db.execute("SELECT run, job, key, file FROM published ORDER BY run, job, place"):
+        shown.setdefault((run, JobId(job)), {})[Key(key)] = file
+    reader = _Reader()
+    for row in db.execute(_ATTEMPTS):
+        reader.take(_Line(*row))
+    doubts = {key: bound for key, bound in reader.doubts.items() if key not in prices}
+    payers = {key: frozenset(jobs) for key, jobs in reader.payers.items()}
+    return Account(reader.tallies, shown, payers, prices, doubts, tuple(reader.orphans), reader.attempts)
+
+
+_ATTEMPTS = """
+SELECT run, attempt, keys, parts, quote, ending, kind, charge, bound, usage FROM attempts
+WHERE ending IS NOT 'void' ORDER BY run, attempt
+"""
+
+
+@frozen
+class _Line:
+    run: int
+    attempt: int
+    keys: str
+    parts: str
+    quote: int | None
+    ending: str | None
+    kind: str | None
+    charge: int | None
+    bound: int | None
+    usage: str | None
+
+    @property
+    def doubtful(self) -> bool:
+        """Nobody knows whether it was billed: it ended so, or did not end."""
+        return self.ending is None or self.ending == "maybe"
+
+
+@define
+class _Reader:
+    tallies: dict[JobName, Tally] = field(factory=dict)
+    payers: dict[Key, set[JobName]] = field(factory=dict)
+    doubts: dict[Key, int | None] = field(factory=dict)
+    orphans: list[Lost] = field(factory=list)
+    attempts: int = 0
+
+    def take(self, line: _Line) -> None:
+        """One attempt that was sent."""
+        self.attempts += 1
+        keys = tuple(map(Key, json.loads(line.keys)))
+        parts = [((line.run, JobId(job)), len(samples)) for job, samples in json.loads(line.parts)]
+        amount = (line.quote if line.ending is None else line.bound) if line.doubtful else line.charge
+        self._book(line, parts, amount)
+        for key in keys:
+            self.doubts.pop(key, None)
+            if line.doubtful:
+                self.doubts[key] = None if amount is None else amount // max(1, len(keys))
+            elif line.ending in {"settled", "owed"}:
+                self.payers.setdefault(key, set()).update(job for job, _ in parts)
+        if line.doubtful and line.kind == "orphan":
+            self.orphans.append(Lost(line.run, AttemptId(line.attempt), keys, amount))
+            for key in keys:  # if its picture was found on the disk, this attempt is what paid for it
+                self.payers.setdefault(key, set()).update(job for job, _ in parts)
+
+    def _book(self, line: _Line, parts: list[tuple[JobName, int]], amount: int | None) -> None:
+        counts = [count for _, count in parts]
+        usage = None if line.usage is None else Usage(**json.loads(line.usage))
+        usages = () if usage is None or not sum(counts) else usage.split(sum(counts))
+        at = 0
+        for (job, count), share in zip(parts, by_payer(amount, counts), strict=True):
+            tally = self.tallies.get(job, Tally())
+            used = tally.usage
+            for mine in usages[at : at + count]:
+                used = mine if used is None else used + mine
+            at += count
+            self.tallies[job] = evolve(
+                tally,
+                attempts=tally.attempts + 1,
+                charged=tally.charged + (0 if line.doubtful else share or 0),
+                maybe=tally.maybe + ((share or 0) if line.doubtful else 0),
+                unpriced=tally.unpriced or share is None,
+                usage=used,
+            )
