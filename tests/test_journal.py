@@ -108,6 +108,7 @@ class NoLinks(Disk):
 
     def link(self, old: Path, new: Path) -> None:
         """Refuse."""
+        del old
         raise PermissionError(1, "Operation not permitted", str(new))
 
 
@@ -197,7 +198,7 @@ def test_a_charge_is_spread_over_jobs_by_their_samples(tmp_path: Path) -> None:
     """Two jobs in one call: each pays its samples, the first picture carries the remainder."""
     with Journal.open(tmp_path) as journal:
         joint = Intent(
-            AttemptId(1), CallId(1), Purpose.GENERATE, "images.generate", Lane("k", "m"), (Key("a"), Key("b"), Key("c")),
+            AttemptId(1), CallId(1), Purpose.GENERATE, "op", Lane("k", "m"), (Key("a"), Key("b"), Key("c")),
             ((JobId(1), (0,)), (JobId(2), (0, 1))), (("run", "tag:x"), ("run", "tag:y")), 100, 1.0,
         )  # fmt: skip
         screen = Intent(
@@ -336,7 +337,10 @@ def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
         with pytest.raises(FolderInUse) as refused:
             Journal.open(tmp_path)
         assert refused.value.holder.startswith(f"process {os.getpid()} on ")
-        code = "import sys; from pathlib import Path; from penstock_io.journal import Journal; Journal.open(Path(sys.argv[1]))"
+        code = (
+            "import sys; from pathlib import Path; from penstock_io.journal import Journal\n"
+            "Journal.open(Path(sys.argv[1]))"
+        )
         other = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
         assert (1, True) == (other.returncode, f"in use by process {os.getpid()} on " in other.stderr)
     with Journal.open(tmp_path) as journal:

@@ -50,7 +50,7 @@ for begin in count(1, 4):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as Unix does")
 def test_nothing_that_was_answered_is_lost_by_a_kill(tmp_path: Path) -> None:
-    """Five kills at random moments: what was answered is there, every intent has an end or is told, the books add up."""
+    """Five kills at random moments: what was answered is there, each intent has an end or is told, the books add up."""
     chance = Random(7)
     said: dict[str, set[tuple[int, int]]] = {"intent": set(), "settled": set(), "published": set()}
     for life in range(1, 6):

@@ -31,7 +31,7 @@ class Statements(sqlite3.Connection):
 
     disk: FailingDisk
 
-    def execute(self, sql: str, parameters: object = (), /) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, sql: str, parameters: object = (), /) -> sqlite3.Cursor:
         """Count what a disk would feel."""
         if sql.startswith(("BEGIN", "COMMIT")):
             self.disk.tick(sqlite3.OperationalError("disk I/O error"))
@@ -175,10 +175,8 @@ class JournalMachine(RuleBasedStateMachine):
             )
             group.append((entry, b""))
         mine = [attempt for run, attempt in self.model.open if run == self.journal.run]
-        for attempt in data.draw(
-            st.lists(st.sampled_from(mine), unique=True, max_size=4) if mine else st.just([]), "ends"
-        ):
-            group.append(self.draw_end(data, attempt))
+        ends = data.draw(st.lists(st.sampled_from(mine), unique=True, max_size=4) if mine else st.just([]), "ends")
+        group.extend(self.draw_end(data, attempt) for attempt in ends)
         known = sorted(self.refs)
         for key in data.draw(st.lists(st.sampled_from(known), max_size=2) if known else st.just([]), "shown"):
             job = JobId(self.number())
@@ -311,11 +309,10 @@ class JournalMachine(RuleBasedStateMachine):
                 query, name = "SELECT count(*) FROM published WHERE run = ? AND job = ?", int(entry.job)
             elif isinstance(entry, Intent):
                 query, name = "SELECT count(*) FROM attempts WHERE run = ? AND attempt = ?", int(entry.attempt)
-            elif isinstance(entry, Settled | Void | Failed | Maybe):
+            else:
+                assert isinstance(entry, Settled | Void | Failed | Maybe)
                 query = "SELECT count(*) FROM attempts WHERE run = ? AND attempt = ? AND ending IS NOT NULL"
                 name = int(entry.attempt)
-            else:
-                raise AssertionError
             return bool(db.execute(query, (run, name)).fetchone()[0])
         finally:
             db.close()

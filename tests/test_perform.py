@@ -31,7 +31,7 @@ from penstock.outcomes import Meta
 from penstock.readings import Answer, Fault, Vector, Verdict
 from penstock.work import Purpose
 from penstock_io._payloads import Payloads
-from penstock_io._perform import Performer, Question, Worker
+from penstock_io._perform import Hook, Performer, Question, Worker
 from penstock_io.journal import Disk, Journal, JournalStore
 from penstock_io.stores.memory import MemoryStore
 
@@ -85,14 +85,17 @@ class BrokenStore:
 
     def write(self, key: Key, meta: Meta, data: bytes, ttl: float | None = None) -> None:
         """Fail."""
+        del key, meta, data, ttl
         raise ConnectionError(111, "Connection refused")
 
     def place(self, key: Key, scope: str, vector: tuple[float, ...]) -> None:
         """Fail."""
+        del key, scope, vector
         raise RuntimeError
 
     def near(self, scope: str, vector: tuple[float, ...], threshold: float) -> tuple[Meta, bytes, float] | None:
         """Fail."""
+        del scope, vector, threshold
         raise RuntimeError
 
 
@@ -168,7 +171,7 @@ def test_a_lookup_sees_what_was_settled_before_it_in_the_batch(tmp_path: Path) -
         assert recorded.files == (hit.ref,)
         verdict = Meta("8x8", policy="p@1")
         shown = record(3, Published(JobId(1), (A,), recorded.files, 2.0))
-        batch = [shown, WriteCache(A, hit.ref, verdict), Release((hit.ref,)), read(3, A)]
+        batch: list[Command] = [shown, WriteCache(A, hit.ref, verdict), Release((hit.ref,)), read(3, A)]
         published, last = performer.perform(batch)
         assert isinstance(last, CacheRead)
         (hit,) = last.found
@@ -191,13 +194,14 @@ def test_a_journals_fault_is_told_to_each_record(tmp_path: Path) -> None:
 
 
 def test_a_stores_fault_is_a_miss_and_a_notice() -> None:
-    """Reading, writing and placing may raise anything: a miss with a word that holds nothing of theirs, and a notice."""
+    """Reading and writing may raise anything: a miss with a word that holds nothing of theirs, and a notice."""
     heard: list[Notice] = []
     payloads = Payloads()
     performer = Performer(BrokenStore(), None, None, payloads, notices=heard.append)
     vector = payloads.keep_vector((1.0,))
     near = Near(vector, "scope", 0.9)
-    batch = [WriteCache(A, payloads.keep(PNG), Meta()), read(1, A), ReadCache(ReadId(2), (A,), near)]
+    write = WriteCache(A, payloads.keep(PNG), Meta())
+    batch: list[Command] = [write, read(1, A), ReadCache(ReadId(2), (A,), near)]
     assert [
         CacheRead(ReadId(1), (Miss(fault="store: RuntimeError"),)),
         CacheRead(ReadId(2), (Miss(fault="store: RuntimeError"),)),
@@ -221,7 +225,7 @@ def test_near_lookups() -> None:
 
 
 def test_hooks_pass_refuse_embed_and_fault() -> None:
-    """A hook sees the pictures and answers in its kind; what it raises, or its absence, is a fault without its words."""
+    """A hook sees the pictures and answers in its kind; what it raises, or its absence, is a fault, without words."""
     payloads = Payloads()
     asked: list[Question] = []
 
@@ -232,7 +236,7 @@ def test_hooks_pass_refuse_embed_and_fault() -> None:
     def breaks(question: Question) -> Verdict:
         raise ValueError(f"secret {question.hook}")
 
-    hooks = {
+    hooks: dict[str, Hook] = {
         "passes": passes,
         "breaks": breaks,
         "refuses": lambda _: Verdict(passed=False),

@@ -7,6 +7,7 @@ import sys
 from base64 import b64encode
 from binascii import Error, a2b_base64
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +27,7 @@ def feed(sink: Sink, index: int, text: bytes, cuts: Sequence[int]) -> None:
     """Begin a picture and write its text cut at these places."""
     sink.begin(index)
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         sink.write(memoryview(text)[start:stop])
 
 
@@ -86,8 +87,8 @@ def test_a_bad_picture_leaves_nothing_and_the_next_one_is_fine(tmp_path: Path) -
 def test_nothing_and_loose_ends_are_refused(text: bytes) -> None:
     """An empty picture, missing padding and too much of it are no pictures."""
     sink = MemorySink(Payloads())
+    feed(sink, 0, text, ())
     with pytest.raises(BadPayload):
-        feed(sink, 0, text, ())
         sink.end()
 
 
