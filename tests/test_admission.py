@@ -71,7 +71,7 @@ class Server:
                 continue
             reset = (self.capacity(limit) - level) / (limit / 60.0)
             told.append(Told(limit, float(max(0, floor(level + 1e-9))), floor(reset * 1000.0) / 1000.0))
-        return RateReport(*told)
+        return RateReport(told[0], told[1], told[2])
 
 
 @define
@@ -185,8 +185,10 @@ def test_exact_limits_are_never_overrun(
     headers: bool,
     lost: float,
 ) -> None:
-    """With exact limits no request is ever refused, whatever the delays, the order of replies and what is given back;
-    and at rest nothing leaks: nothing is in flight and all levels return to their capacity."""
+    """With exact limits no request is ever refused, whatever the delays, the order of replies and what comes back.
+
+    At rest nothing leaks: nothing is in flight and all levels return to their capacity.
+    """
     rng = Random(seed)
     quota = Quota(Limits(rpm, tpm, ipm, concurrency, burst), 0.0)
     images = 4 if ipm is None or ipm * burst >= 4 else 1

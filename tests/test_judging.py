@@ -43,6 +43,7 @@ def axes(verdict: Judgement) -> tuple[Three, Three, Three, Next]:
     ("status", "problem", "kind", "expected", "closes"),
     [
         (429, Problem("rate_limit_exceeded", "requests"), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (429, Problem(None, "server_error"), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
         (429, Problem(limit=HINT), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
         (429, Problem(own=False), "rate_limited", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
         (429, Problem("slow_down", "rate_limit_error"), "slow_down", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
@@ -116,11 +117,12 @@ STATUS = sorted({200, 302, 400, 404, 413, 422, 451, 501, 599, *STATUSES, *GATEWA
 
 
 def test_the_whole_product_keeps_the_laws() -> None:
-    """Over all statuses, words, types, shapes and dialects: unbilled if unexecuted, no waiting where money is at stake."""
-    limits = (None, HINT, OVER)
+    """Over statuses, words, types, shapes and dialects: unbilled if unexecuted, no free retry where money is at stake."""
     words = (None, "some_new_code", *WORDS)
-    for status, code, kind, own, limit, stage, dialect, usage in product(
-        STATUS, words, words[:12], (True, False), limits, (None, "input", "output"), DIALECTS, (None, Usage(1))
+    types = (None, "insufficient_quota", "server_error", "rate_limit_error", "invalid_request_error")
+    stages = ((None, None), (None, Usage(1)), ("output", None))
+    for status, code, kind, own, limit, (stage, usage), dialect in product(
+        STATUS, words, types, (True, False), (None, OVER), stages, DIALECTS[:3]
     ):
         problem = Problem(code, kind, limit=limit, own=own, stage=stage, usage=usage)
         verdict = judge(replied(status, problem), dialect)
@@ -131,7 +133,9 @@ def test_the_whole_product_keeps_the_laws() -> None:
         assert dialect != "local" or verdict.billed is NO, case
         assert verdict.rate <= (verdict.next in {Next.WAIT, Next.ADAPT}), case
         if own and code in WORDS:
-            assert judge(replied(status, Problem(code, limit=limit, stage=stage, usage=usage)), dialect) == verdict, case
+            assert judge(replied(status, Problem(code, limit=limit, stage=stage, usage=usage)), dialect) == verdict, (
+                case
+            )
 
 
 def test_every_class_is_in_every_dialect() -> None:
@@ -140,7 +144,12 @@ def test_every_class_is_in_every_dialect() -> None:
         assert set(WORDS.values()) | set(STATUSES.values()) <= set(table)
         for kind, row in table.items():
             told = TABLE["openai"][kind]
-            assert (told.executed, told.quota, told.next, told.closes) == (row.executed, row.quota, row.next, row.closes)
+            assert (told.executed, told.quota, told.next, told.closes) == (
+                row.executed,
+                row.quota,
+                row.next,
+                row.closes,
+            )
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,8 @@ def test_an_excess_is_booked_and_told() -> None:
     assert 30 == books.settle(books.reserve(shares(60)), (90,))
     assert Balance(charged=90) == books.balances().total
     assert Fit.NEVER is books.fits(shares(11))
+    assert 50 == books.settle(books.reserve(shares(10)), (60,))
+    assert (Fit.NEVER, Fit.NOW) == (books.fits(shares(1)), books.fits(shares(0)))
 
 
 def test_failed_spreads_its_charge() -> None:
@@ -114,7 +116,7 @@ def test_failed_spreads_its_charge() -> None:
 
 
 def test_a_reservation_ends_once() -> None:
-    """A second end of any kind raises and changes nothing; so do reserving without room and charges that do not match."""
+    """A second end of any kind raises and changes nothing; so do reserving without room and unmatched charges."""
     books = ledger(("run", 10))
     kept = books.reserve(shares(10))
     with pytest.raises(UsageError):
@@ -176,7 +178,9 @@ class Books(RuleBasedStateMachine):
                 self.quoted[scope] = self.quoted.get(scope, 0) + (share.amount or 0)
         return self.ledger.reserve(wanted)
 
-    @rule(kept=consumes(held), part=st.floats(0, 1), how=st.sampled_from(("settle", "void", "failed", "maybe", "unknown")))
+    @rule(
+        kept=consumes(held), part=st.floats(0, 1), how=st.sampled_from(("settle", "void", "failed", "maybe", "unknown"))
+    )
     def end(self, kept: Reservation | None, part: float, how: str) -> None:
         """End it in one of the ways, within its bounds."""
         if kept is None:
@@ -195,7 +199,7 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def caps_hold_and_sums_add_up(self) -> None:
-        """reserved + charged + maybe <= cap, and all that was ever quoted is in exactly one of the four."""
+        """What is reserved, charged and maybe is within the cap, and all that was ever quoted is in exactly one of the four."""
         balances = self.ledger.balances()
         for scope, cap in CAPS:
             balance = balances.of(scope)

@@ -191,15 +191,15 @@ class Gauge:
         high = min(self.capacity, remaining + 1.0 + self.rate * since - spent)
         return low, high
 
-    def refused(self, left: float, mark: Mark, now: float) -> None:
+    def refused(self, left: float, mark: Mark, now: float, *, charges: bool) -> None:
         """About `left` was there when the marked request was refused.
 
-        Where refusals cost quota, this one and whatever was sent since are spent; where they do not, what was sent
-        since has most likely been refused like it.
+        Where refusals cost quota (`charges`), this one and whatever was sent since are spent, as far as a bucket goes;
+        where they do not, what was sent since has most likely been refused like it.
         """
         if self.rate:
             self.refill(now)
-            spent = self.spent - mark.spent if self.charges else 0.0
+            spent = min(self.spent - mark.spent, self.capacity) if charges else 0.0
             self.level = min(self.level, left - spent + self.rate * (now - mark.sent))
 
     def figures(self, now: float) -> GaugeFigures:
