@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from base64 import b64encode
-from binascii import Error, a2b_base64
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from penstock.wire.sink import BadPayload, Sink
 from penstock_io._payloads import Payloads
 from penstock_io._sink import BLOCK, Decoder, FileSink, MemorySink
 
+STRICT = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 PICTURE = bytes(range(256)) * 5
 
 
@@ -29,6 +30,12 @@ def feed(sink: Sink, index: int, text: bytes, cuts: Sequence[int]) -> None:
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     for start, stop in pairwise(edges):
         sink.write(memoryview(text)[start:stop])
+
+
+def take(sink: Sink, text: bytes) -> None:
+    """One picture in one piece."""
+    feed(sink, 0, text, ())
+    sink.end()
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=300), st.lists(st.integers(0, 400), max_size=12)), max_size=4))
@@ -44,18 +51,16 @@ def test_both_sinks_give_the_bytes_whatever_the_split(pictures: list[tuple[bytes
 
 
 @example(b"QQ==QUJD", [])
+@example(b"QUJD=", [])
 @example(b"QUI=QUJD", [])
 @given(
     st.binary(max_size=60).map(b64encode), st.lists(st.tuples(st.integers(0, 80), st.binary(max_size=2)), max_size=3)
 )
-def test_both_decoders_refuse_what_the_strict_standard_refuses(text: bytes, edits: list[tuple[int, bytes]]) -> None:
-    """With and without pybase64, in any pieces: the bytes or the refusal of a strict decoding in one go."""
+def test_both_decoders_refuse_what_the_standard_refuses(text: bytes, edits: list[tuple[int, bytes]]) -> None:
+    """With and without pybase64, in any pieces: the bytes, or a refusal, as the standard says."""
     for at, inserted in edits:
         text = text[:at] + inserted + text[at + 1 :]
-    try:
-        expected: bytes | None = a2b_base64(text, strict_mode=True)
-    except Error:
-        expected = None
+    expected = b64decode(text) if STRICT.fullmatch(text) else None
     for fast in (True, False):
         for step in (1, 3, 4, 7, 100):
             decoder = Decoder(fast=fast)
@@ -87,9 +92,8 @@ def test_a_bad_picture_leaves_nothing_and_the_next_one_is_fine(tmp_path: Path) -
 def test_nothing_and_loose_ends_are_refused(text: bytes) -> None:
     """An empty picture, missing padding and too much of it are no pictures."""
     sink = MemorySink(Payloads())
-    feed(sink, 0, text, ())
     with pytest.raises(BadPayload):
-        sink.end()
+        take(sink, text)
 
 
 def test_discard_forgets_files_pictures_and_urls(tmp_path: Path) -> None:
