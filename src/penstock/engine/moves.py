@@ -1,4 +1,4 @@
-"""Moves: what one room of the engine tells another. They are carried by `rooms`, in the order in which they were made."""
+"""Moves: what one room of the engine tells another. `rooms` carries them, in the order in which they were made."""
 
 from __future__ import annotations
 
