@@ -117,7 +117,7 @@ STATUS = sorted({200, 302, 400, 404, 413, 422, 451, 501, 599, *STATUSES, *GATEWA
 
 
 def test_the_whole_product_keeps_the_laws() -> None:
-    """Over statuses, words, types, shapes and dialects: unbilled if unexecuted, no free retry where money is at stake."""
+    """Over all of them: what is not executed is not billed, and where money is at stake no retry is free."""
     words = (None, "some_new_code", *WORDS)
     types = (None, "insufficient_quota", "server_error", "rate_limit_error", "invalid_request_error")
     stages = ((None, None), (None, Usage(1)), ("output", None))

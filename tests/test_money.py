@@ -199,7 +199,7 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def caps_hold_and_sums_add_up(self) -> None:
-        """What is reserved, charged and maybe is within the cap, and all that was ever quoted is in exactly one of the four."""
+        """What is out is within the cap, and all that was ever quoted is in exactly one of the four sums."""
         balances = self.ledger.balances()
         for scope, cap in CAPS:
             balance = balances.of(scope)
