@@ -405,6 +405,13 @@ class AsyncBase(Base[Http]):
         """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so."""
         self._step(self._reconfigured(config, api_keys, resume=resume))
 
+    def end(self, mode: Mode = Mode.DRAIN) -> None:
+        """Take no more work, as leaving the client does: DRAIN waits for what is out, ABORT breaks it off.
+
+        Results of what was begun still come. To be called on the loop.
+        """
+        self._close(mode)
+
 
 class SyncBase(Base[Http]):
     """What the client for threads lets a user ask, from any thread."""
