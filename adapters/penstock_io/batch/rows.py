@@ -90,9 +90,13 @@ class Row:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The names of its pictures without extension: the id, with a number from 1 where there are several."""
-        n = self.request.n
-        return (self.id,) if n == 1 else tuple(f"{self.id}-{k}" for k in range(1, n + 1))
+        """The names of its pictures without extension."""
+        return stems(self.id, self.request.n)
+
+
+def stems(name: str, n: int) -> tuple[str, ...]:
+    """The names of a row's `n` pictures: its own, with a number from 1 where there are several."""
+    return (name,) if n == 1 else tuple(f"{name}-{k}" for k in range(1, n + 1))
 
 
 def read_rows(path: Path, defaults: Defaults) -> list[Row]:

@@ -50,11 +50,11 @@ class Account:
     `attempts` counts what was sent.
     """
 
-    tallies: Mapping[JobName, Tally] = field(factory=dict)
-    shown: Mapping[JobName, Mapping[Key, str]] = field(factory=dict)
-    payers: Mapping[Key, frozenset[JobName]] = field(factory=dict)
-    prices: Mapping[Key, int | None] = field(factory=dict)
-    doubts: Mapping[Key, int | None] = field(factory=dict)
+    tallies: Mapping[JobName, Tally] = field(factory=dict[JobName, Tally])
+    shown: Mapping[JobName, Mapping[Key, str]] = field(factory=dict[JobName, Mapping[Key, str]])
+    payers: Mapping[Key, frozenset[JobName]] = field(factory=dict[Key, frozenset[JobName]])
+    prices: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
+    doubts: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     orphans: tuple[Lost, ...] = ()
     attempts: int = 0
 
@@ -100,10 +100,10 @@ class _Line:
 
 @define
 class _Reader:
-    tallies: dict[JobName, Tally] = field(factory=dict)
-    payers: dict[Key, set[JobName]] = field(factory=dict)
-    doubts: dict[Key, int | None] = field(factory=dict)
-    orphans: list[Lost] = field(factory=list)
+    tallies: dict[JobName, Tally] = field(factory=dict[JobName, Tally])
+    payers: dict[Key, set[JobName]] = field(factory=dict[Key, set[JobName]])
+    doubts: dict[Key, int | None] = field(factory=dict[Key, int | None])
+    orphans: list[Lost] = field(factory=list[Lost])
     attempts: int = 0
 
     def take(self, line: _Line) -> None:
