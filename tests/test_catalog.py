@@ -92,6 +92,23 @@ def test_sizes_agree_with_another_formulation(sides: tuple[int, int], off: int, 
     assert (None if fits(width, height) else "size") == asked(model, size=f"{width}x{height}")
 
 
+@pytest.mark.parametrize(
+    ("size", "taken"),
+    [
+        ("3072x1024", True),
+        ("3088x1024", False),
+        ("1024x640", True),
+        ("1008x640", False),
+        ("3840x2160", True),
+        ("3840x2176", False),
+        ("3856x1600", False),
+    ],
+)
+def test_the_edges_of_the_grid_belong_to_it(size: str, taken: bool) -> None:
+    """The last size that fits is taken, the next one is not."""
+    assert (None if taken else "size") == asked("gpt-image-2", size=size)
+
+
 @given(st.sampled_from(["low", "medium", "high"]), st.integers(1, 240), st.integers(1, 240))
 def test_auto_is_the_worst_case(quality: str, across: int, down: int) -> None:
     """No size that fits takes more tokens than "auto" is quoted with."""

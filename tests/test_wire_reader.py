@@ -17,6 +17,7 @@ from penstock.readings import LimitHint, Malformed, Part, Problem, Reading, Succ
 from penstock.requests import ImageRequest
 from penstock.wire import BadPayload, Decoder, MemorySink, problem, reader, reply
 from penstock.wire.reader import ENVELOPE
+from penstock.wire.redact import clean
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 JPEG = b"\xff\xd8\xff\xe0" + bytes(100)
@@ -266,6 +267,14 @@ def test_a_secret_across_a_border_is_not_half_told() -> None:
     assert "hunter" not in reading.message
 
 
+def test_secrets_within_secrets_and_at_the_end_of_the_window() -> None:
+    """The longer one goes first; where the text is no longer looked at, no beginning of one is left."""
+    assert clean("x abcdef", ("abc", "abcdef"), 100) == "x ***"
+    long = "s3cret" * 10
+    for offset in range(60):
+        assert "s3cret" not in clean("x" * offset + long * 1000, (long,), 300)
+
+
 def test_above_the_cap_it_is_too_large() -> None:
     """Too large for the cap, or too large beside the pictures; the sink is emptied, the rest ignored."""
     body = reply([bytes(3000)], None, ASKED, 1).body
@@ -276,6 +285,7 @@ def test_above_the_cap_it_is_too_large() -> None:
         before = made.too_large
         made.feed(body[cut:])
         assert (False, True) == (before, made.too_large)
+        assert {} == sink.pictures
         assert isinstance(made.close(), Malformed)
         assert {} == sink.pictures
     sink = MemorySink()
