@@ -201,7 +201,7 @@ class Quota:
         if taken is Three.NO:
             self._give(permit, demand, now)
             return
-        if tokens is not None and tokens != demand.tokens:
+        if tokens is not None and tokens != demand.tokens and self._tokens.limit is not None:
             self._give(permit, Demand(0, 0, demand.tokens - tokens), now)
         if taken is Three.YES and not permit.refused and (self._pace.barren or self._pace.gap):
             self._pace.admitted(permit.sent)

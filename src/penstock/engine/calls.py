@@ -63,6 +63,9 @@ class Calls:
         call = self._open([], move.target)
         call.question = move.question
         call.purpose = move.purpose
+        owner = move.question.owner
+        jobs = [owner] if isinstance(owner, Job) else [ask.job for ask in owner.asks]
+        call.priority = min(job.work.priority for job in jobs)
         move.question.call = call
         self._queue(call, CallInput.QUEUE)
 
@@ -74,7 +77,8 @@ class Calls:
         for flight in flights:
             flight.call = call
             for ask in flight.asks:
-                call.priority = min(call.priority, ask.job.work.priority)
+                priority = ask.job.work.priority
+                call.priority = min(priority, call.priority)
         return call
 
     def _gather(self, flight: Flight, target: Target) -> None:

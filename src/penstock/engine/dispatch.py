@@ -46,6 +46,8 @@ class Dispatch:
         self.parked: dict[tuple[str, ...], list[Entry]] = {}
         self._dirty: deque[Group] = deque()
         self._line = 0
+        self._counted: Config | None = None
+        self._room = 0
 
     # Lanes
 
@@ -109,7 +111,10 @@ class Dispatch:
 
     def concurrency(self) -> int:
         """How many exchanges at a time all credentials allow together."""
-        return sum(credential.limits.concurrency or 64 for credential in self.desk.config.credentials)
+        if self._counted is not self.desk.config:
+            self._counted = self.desk.config
+            self._room = sum(credential.limits.concurrency or 64 for credential in self._counted.credentials)
+        return self._room
 
     def largest(self, target: Target, samples: int) -> int:
         """How many samples one call of this target may carry on some open lane; at least 1, which then fails."""

@@ -150,7 +150,7 @@ class Call:
     target: Target
     flights: list[Flight]
     since: float
-    priority: int = 1
+    priority: int = 2
     place: int = 0
     state: CallState = CallState.NEW
     question: Question | None = None

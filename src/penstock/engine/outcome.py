@@ -20,10 +20,14 @@ TROUBLE_STATUS = {
     "ambiguous": Status.AMBIGUOUS,
 }
 
+SOURCE_STATUS = {Source.STORED: Status.CACHED, Source.SIMILAR: Status.SIMILAR}
+
 
 def status_of(job: Job) -> Status:
     """What the samples of a job that was not cut short amount to."""
     asks = job.asks
+    if len(asks) == 1 and job.trouble is None and asks[0].landing is not None:
+        return SOURCE_STATUS.get(asks[0].source, Status.COMPLETED)
     there = [ask for ask in asks if ask.landing is not None]
     if job.trouble is not None:
         return TROUBLE_STATUS.get(job.trouble.kind, Status.FAILED)
@@ -85,7 +89,8 @@ def outcome(job: Job, status: Status) -> Outcome:
             trouble = ask.trouble
         strategy = max(strategy, ask.target)
     for target in job.work.targets[: strategy + 1]:
-        warnings += target.warnings
+        if target.warnings:
+            warnings += target.warnings
     return Outcome(
         status,
         tuple(pictures),
