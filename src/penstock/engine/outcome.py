@@ -20,7 +20,7 @@ TROUBLE_STATUS = {
     "ambiguous": Status.AMBIGUOUS,
 }
 
-SOURCE_STATUS = {Source.STORED: Status.CACHED, Source.SIMILAR: Status.SIMILAR}
+SOURCE_STATUS: dict[Source | None, Status] = {Source.STORED: Status.CACHED, Source.SIMILAR: Status.SIMILAR}
 
 
 def status_of(job: Job) -> Status:
