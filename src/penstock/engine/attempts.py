@@ -20,7 +20,7 @@ from penstock.engine.tables import AttemptInput, AttemptState
 from penstock.engine.timers import Alarm
 from penstock.entries import Failed as FailedEntry
 from penstock.entries import Intent, Maybe, Settled, Void
-from penstock.events import Failed, Responded
+from penstock.events import Failed, Mode, Responded
 from penstock.ids import AttemptId, Ref
 from penstock.judging.backoff import retry_after, wait
 from penstock.judging.judge import judge
@@ -200,7 +200,7 @@ class Attempts:
         if attempt.state is AttemptState.OUT and not attempt.aborted:
             attempt.aborted = True
             self.desk.out.append(Abort(attempt.id))
-        elif attempt.state is AttemptState.FETCHING:
+        elif attempt.state is AttemptState.FETCHING and self.desk.closed is Mode.ABORT:
             self.fetches.abort(attempt)
 
     # Ending
@@ -365,7 +365,9 @@ class Attempts:
 
     def give_up(self, attempt: Attempt) -> None:
         """Closed(ABORT) while bytes are still owed: the Owed entry stands, and the next run fetches them."""
-        self.desk.attempt_life.go(attempt, AttemptInput.UNRECORDED)
+        self.desk.attempt_life.go(attempt, AttemptInput.ABANDONED)
+        if attempt.settling is not None:
+            self.dispatch.discard([landing for landing in attempt.settling.landings if landing is not None])
         self._over(attempt)
         self.desk.moves.append(Judged(attempt, None, None, 0.0))
 

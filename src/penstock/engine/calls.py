@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from penstock.engine.billing import payer
 from penstock.engine.entities import Call, Job
 from penstock.engine.moves import Answered, Broke, Forgotten, Landed, Stop
+from penstock.engine.questions import let_go
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.ids import CallId
@@ -279,6 +280,7 @@ class Calls:
         self._came_back(attempt)
         if call.state is not CallState.RUNNING:
             self.dispatch.discard([landing for landing in settling.landings if landing is not None])
+            let_go(self.desk, settling.answer)
             return
         if call.question is not None:
             answer = settling.answer if settling.answer is not None else Fault("the reply had no answer")
@@ -289,7 +291,10 @@ class Calls:
                 self.desk.timers.cancel(call.question.timer)
                 call.question.open = False
                 self.desk.moves.append(Answered(call.question, answer))
+            else:
+                let_go(self.desk, answer)
             return
+        let_go(self.desk, settling.answer)
         self._share_out(call, attempt, settling)
 
     def _share_out(self, call: Call, attempt: Attempt, settling: Settling) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define
 
 from penstock.engine.tables import AttemptState, CallState, FlightState, JobState
 from penstock.work import Purpose
@@ -44,12 +44,10 @@ class Job:
     attempts: int = 0
     usage: Usage | None = None
     waits: dict[str, float] | None = None
-    warnings: tuple[str, ...] = ()
     trouble: Trouble | None = None
     questions: list[Question] | None = None
     timer: Timer | None = None
     files: tuple[Ref, ...] | None = None
-    lost: int = 0
     template: Ref | None = None
 
     def scopes(self) -> tuple[str, ...]:
@@ -59,6 +57,10 @@ class Job:
             return RUN_SCOPES
         tenant = (f"tenant:{work.tenant}",) if work.tenant else ()
         return (*RUN_SCOPES, *tenant, *(f"tag:{tag}" for tag in dict.fromkeys(work.tags)))
+
+    def lost(self) -> int:
+        """How many samples are paid but could not be downloaded."""
+        return sum(1 for ask in self.asks if ask.trouble is not None and ask.trouble.kind == "lost")
 
     def waited(self, reason: str, seconds: float) -> None:
         """Book time that was spent waiting."""
@@ -105,8 +107,8 @@ class Flight:
     """One picture that somebody wants. Registered under its key where it may be shared."""
 
     key: Key
+    asks: list[Ask]
     state: FlightState = FlightState.NEW
-    asks: list[Ask] = field(factory=list[Ask])
     shared: bool = False
     stores: bool = False
     call: Call | None = None
@@ -115,7 +117,6 @@ class Flight:
     timer: Timer | None = None
     near: Near | None = None
     question: Question | None = None
-    since: float = 0.0
 
 
 @define(eq=False)
@@ -236,4 +237,5 @@ class Fetch:
     expires: float
     tries: int = 1
     out: bool = True
+    aborted: bool = False
     timer: Timer | None = None

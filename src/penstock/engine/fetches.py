@@ -44,6 +44,9 @@ class Fetches:
             owed = Owed(attempt.id, keys, refs, settling.usage, settling.charge, until, desk.unix())
             self.records.issue(owed)
         settling.fetches = {}
+        if desk.closed is Mode.ABORT:
+            desk.moves.append(AllHere(attempt, abandoned=True))
+            return
         for part in parts:
             fetch = Fetch(AttemptId(desk.number()), attempt, part.index, part.ref, expires)
             settling.fetches[fetch.id] = fetch
@@ -134,7 +137,9 @@ class Fetches:
             return
         for fetch in list(settling.fetches.values()):
             if fetch.out:
-                self.desk.out.append(Abort(fetch.id))
+                if not fetch.aborted:
+                    fetch.aborted = True
+                    self.desk.out.append(Abort(fetch.id))
             else:
                 self.desk.timers.cancel(fetch.timer)
                 self.table.pop(fetch.id, None)

@@ -17,6 +17,7 @@ from penstock.engine.billing import pays_now
 from penstock.engine.entities import Ask, Flight, Job, Question
 from penstock.engine.moves import Asked, Left
 from penstock.engine.outcome import TROUBLE_STATUS, outcome, status_of
+from penstock.engine.questions import let_go
 from penstock.engine.tables import JobInput, JobState
 from penstock.engine.timers import Alarm
 from penstock.entries import Deferred, Held, Published
@@ -96,6 +97,7 @@ class Jobs:
     def answered(self, move: Answered) -> None:
         """A screen's verdict. One refusal decides; silence and faults count as the screen says."""
         job, question, answer = move.question.owner, move.question, move.answer
+        let_go(self.desk, answer)
         if isinstance(job, Flight) or job.questions is None or question not in job.questions:
             return
         if isinstance(answer, Verdict):
@@ -160,8 +162,6 @@ class Jobs:
         if ask.trouble is not None and self._goes_on(ask, move.payer):
             return
         self.desk.job_life.go(job, JobInput.HEARD)
-        if ask.trouble is not None and ask.trouble.kind == "lost":
-            job.lost += 1
         job.unheard -= 1
         if job.unheard == 0:
             self._complete(job)
@@ -226,7 +226,7 @@ class Jobs:
             return
         self.desk.job_life.go(job, JobInput.TO_JOURNAL)
         keys, refs = self._keys_refs(job)
-        self.records.issue(Published(job.id, keys, refs, self.desk.unix(), job.lost), job)
+        self.records.issue(Published(job.id, keys, refs, self.desk.unix(), job.lost()), job)
 
     def _hold(self, job: Job, otherwise: JobInput, policy: str, reason: str) -> None:
         if not self.desk.config.journal:

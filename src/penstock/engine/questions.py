@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.commands import Consult, Subject, Warned
+from penstock.commands import Consult, Release, Subject, Warned
 from penstock.engine.entities import Flight, Job, Question
 from penstock.engine.moves import Answered, Dropped, Hire
 from penstock.engine.timers import Alarm
 from penstock.ids import QuestionId
-from penstock.readings import Fault
+from penstock.readings import Fault, Vector
 from penstock.work import Purpose
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.events import Consulted
     from penstock.ids import Handle, Ref
-    from penstock.readings import Answer, Vector, Verdict
+    from penstock.readings import Answer, Verdict
     from penstock.work import Screen, Target
 
 
@@ -78,6 +78,7 @@ class Questions:
             self.desk.moves.append(Answered(question, answer))
         else:
             self.desk.count("late_answers")
+            let_go(self.desk, answer)
 
     def expired(self, question: Question) -> None:
         """The patience is over: silence is a fault."""
@@ -97,3 +98,9 @@ class Questions:
     def _drop(self, question: Question) -> None:
         if question.call is not None:
             self.desk.moves.append(Dropped(question.call))
+
+
+def let_go(desk: Desk, answer: Verdict | Vector | Answer | Fault | None) -> None:
+    """Nobody uses this answer: a vector's numbers need not be kept."""
+    if isinstance(answer, Vector):
+        desk.out.append(Release((answer.ref,)))

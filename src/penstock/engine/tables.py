@@ -74,6 +74,7 @@ JOB: Mapping[tuple[JobState, JobInput], JobState] = {
     (_J.SCREENING, _I.REFUSED): _J.DONE,
     (_J.SCREENING, _I.TO_JOURNAL): _J.PUBLISHING,
     (_J.SCREENING, _I.DETACHED): _J.SCREENING,
+    (_J.SCREENING, _I.LEFT): _J.DONE,
     (_J.SCREENING, _I.ABORTED): _J.DONE,
     (_J.PUBLISHING, _I.RECORDED): _J.DONE,
     (_J.PUBLISHING, _I.RECORD_FAULT): _J.PUBLISHING,
@@ -236,6 +237,7 @@ class AttemptInput(IntEnum):
     RECORDED = 11
     RECORD_FAULT = 12
     UNRECORDED = 13
+    ABANDONED = 14
 
 
 _A, _T = AttemptState, AttemptInput
@@ -255,6 +257,7 @@ ATTEMPT: Mapping[tuple[AttemptState, AttemptInput], AttemptState] = {
     (_A.FETCHING, _T.FETCHED): _A.FETCHING,
     (_A.FETCHING, _T.BYTES): _A.SETTLING,
     (_A.FETCHING, _T.SETTLED): _A.ENDED,
+    (_A.FETCHING, _T.ABANDONED): _A.ENDED,
     (_A.SETTLING, _T.RECORDED): _A.ENDED,
     (_A.SETTLING, _T.RECORD_FAULT): _A.SETTLING,
     (_A.SETTLING, _T.UNRECORDED): _A.ENDED,
