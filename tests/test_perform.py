@@ -181,6 +181,25 @@ def test_a_lookup_sees_what_was_settled_before_it_in_the_batch(tmp_path: Path) -
         performer.close()
 
 
+def test_a_verdict_and_a_release_come_after_the_settlement_of_the_same_batch(tmp_path: Path) -> None:
+    """What is marked is the picture that was settled before it, and a release does not take a waiting record's bytes."""
+    with Journal.open(tmp_path) as journal:
+        performer = Performer(JournalStore(journal), journal, None, journal.payloads)
+        ref = journal.payloads.keep(PNG)
+        settled = record(1, Settled(AttemptId(1), (A,), (ref,), None, 1, 1.0))
+        (recorded,) = performer.perform([settled, WriteCache(A, ref, Meta("8x8", policy="p@1")), Release((ref,))])
+        assert isinstance(recorded, Recorded)
+        assert recorded.fault is None
+        found = journal.look_up(A)
+        assert found is not None
+        assert "p@1" == found[0].policy
+        late = journal.payloads.keep(PNG)
+        settled = record(2, Settled(AttemptId(2), (B,), (late,), None, 1, 1.0))
+        (recorded,) = performer.perform([settled, Release((late,))])
+        assert isinstance(recorded, Recorded)
+        assert recorded.fault is None
+
+
 def test_a_journals_fault_is_told_to_each_record(tmp_path: Path) -> None:
     """A group that could not be written answers every record with the fault; without a journal, too."""
     with Journal.open(tmp_path) as journal:

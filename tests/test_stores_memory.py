@@ -45,6 +45,16 @@ def test_it_behaves_as_its_model(steps: list[tuple[str, Key, int, int | None]]) 
         assert (sum(len(kept[1]) for kept in model.values()), len(model)) == (store.nbytes, len(store))
 
 
+def test_what_was_read_last_goes_last() -> None:
+    """Reading keeps a picture; the one not read for longest makes room."""
+    store = MemoryStore(10)
+    for key in "ab":
+        store.write(Key(key), Meta(), bytes(4))
+    assert store.read(Key("a")) is not None
+    store.write(Key("c"), Meta(), bytes(4))
+    assert [True, False, True] == [store.read(Key(key)) is not None for key in "abc"]
+
+
 def test_bytes_are_kept_once() -> None:
     """What is read is the object that was written."""
     store = MemoryStore()
