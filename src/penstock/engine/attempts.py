@@ -316,6 +316,9 @@ class Attempts:
                 job.usage = usage if job.usage is None else job.usage + usage
             self._settle_money(attempt, (cost,))
             return
+        if not parts:
+            self._settle_money(attempt, spread(cost, len(bill.jobs)))
+            return
         charges: dict[Job, int | None] = dict.fromkeys(bill.jobs, 0)
         usages = usage.split(len(parts)) if usage is not None and parts else ()
         for place, part in enumerate(parts):

@@ -35,7 +35,7 @@ def tokens_of(usage: Usage) -> int:
 
 def sort_parts(parts: tuple[Part, ...], count: int) -> tuple[list[Part], list[Part]]:
     """Pictures of a reply in order, each place once, and what is more than was bought."""
-    if len(parts) == 1 and parts[0].index == 0:
+    if count and len(parts) == 1 and parts[0].index == 0:
         return list(parts), []
     kept: dict[int, Part] = {}
     surplus: list[Part] = []

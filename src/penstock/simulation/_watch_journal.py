@@ -38,6 +38,7 @@ class Course:
 
     intent: Intent
     durable: bool = False
+    faulted: bool = False
     sent: bool = False
     answered: bool = False
     end: End | None = None
@@ -102,7 +103,7 @@ class Journal:
         if isinstance(entry, Void):
             if course.sent:
                 raise Violation(10, f"attempt {entry.attempt} is void although it was sent")
-            self.recording -= 1
+            self.recording -= not course.faulted
         elif not course.answered:
             raise Violation(10, f"{entry!r} of an attempt that is not answered")
         course.end = entry
@@ -130,6 +131,9 @@ class Journal:
                 place -= 1
             self._faulted.insert(place, line)
             self.stopped = True
+            if isinstance(line.entry, Intent) and not self.courses[line.entry.attempt].faulted:
+                self.courses[line.entry.attempt].faulted = True
+                self.recording -= 1
         else:
             line.over = True
             if isinstance(line.entry, Intent):

@@ -96,7 +96,7 @@ class Payloads:
 
     def _filed(self, event: Recorded) -> None:
         refs = self._settled.pop(event.record, ())
-        if event.fault is not None or not event.files:
+        if event.fault is not None or not event.files or not refs:
             return
         for ref, file in zip(refs, event.files, strict=True):
             if ref and file:
@@ -160,7 +160,7 @@ class Payloads:
     def aborted(self, command: Abort, send: Send, event: Event, elapsed: float, *, closed: bool) -> None:
         """An Abort must have a reason: the caller asked for it, a time-out, ABORT, or another attempt has won."""
         asked = isinstance(event, Cancelled) and event.abort
-        over = send.purpose is not Purpose.FETCH and elapsed >= send.timeouts.total
+        over = send.purpose is not Purpose.FETCH and elapsed > send.timeouts.total - 1e-6
         won = isinstance(event, Responded | Recorded | Fetched) and (
             send.call in self._won or send.purpose is not Purpose.GENERATE
         )

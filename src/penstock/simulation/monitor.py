@@ -377,7 +377,7 @@ class Monitor:
             raise Violation(5, f"nothing will ever happen to {len(self._unfinished)} jobs")
         if self._closed is not None and self._engine.idle() and (self._sent or self._records or self._unfinished):
             raise Violation(6, "idle with work at hand")
-        if self._unfinished or self.outstanding() or self._journal.faulted():
+        if deadline is not None or self._unfinished or self.outstanding() or self._journal.faulted():
             self._resting = False
         elif not self._resting:
             self._at_rest()
