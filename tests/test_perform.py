@@ -182,7 +182,7 @@ def test_a_lookup_sees_what_was_settled_before_it_in_the_batch(tmp_path: Path) -
 
 
 def test_a_verdict_and_a_release_come_after_the_settlement_of_the_same_batch(tmp_path: Path) -> None:
-    """What is marked is the picture that was settled before it, and a release does not take a waiting record's bytes."""
+    """What is marked is the picture that was settled before it, and a release leaves a waiting record its bytes."""
     with Journal.open(tmp_path) as journal:
         performer = Performer(JournalStore(journal), journal, None, journal.payloads)
         ref = journal.payloads.keep(PNG)
