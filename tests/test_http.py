@@ -57,8 +57,8 @@ class Server:
                 return
             self.connections += 1
             thread = threading.Thread(target=self._serve, args=(connection,))
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:
@@ -71,6 +71,8 @@ class Server:
         self.over.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def join(self) -> None:
         for thread in self._threads:
             thread.join()
 
@@ -85,6 +87,7 @@ def serving(script: Script) -> Iterator[Server]:
     finally:
         server.close()
         thread.join()
+        server.join()
 
 
 def more(connection: socket.socket) -> bytes:
@@ -343,14 +346,17 @@ def test_a_handshake_that_takes_too_long(way: str, library: str) -> None:
 
 @LEFT_OVER
 def test_a_reset_in_the_middle_of_the_request(way: str, library: str) -> None:
-    """What was cut off while sending is BROKEN at SENDING: the server may have it."""
+    """What was cut off while sending is BROKEN at SENDING, or at SENT where a library hands all of it to its loop first:
+    in any case the server may have it."""
 
     def script(connection: socket.socket, over: threading.Event) -> None:
         connection.recv(1000)
         reset(connection)
 
     with serving(script) as server:
-        assert (Kind.BROKEN, Reached.SENDING) == fail(way, library, make_order(way, server.port, BIG))
+        kind, reached = fail(way, library, make_order(way, server.port, BIG))
+    assert kind is Kind.BROKEN
+    assert reached in {Reached.SENDING, Reached.SENT}
 
 
 @pytest.mark.parametrize("gently", [True, False])

@@ -106,7 +106,7 @@ class Progress:
     def hear(self, name: str, info: Mapping[str, object]) -> None:
         """One trace event, e.g. "http11.send_request_headers.started". Raises `Aborted` before the first byte."""
         with self._lock:
-            if self.aborted and self.reached in _UNSENT:
+            if self.aborted and self.reached in _UNSENT and name.endswith(_DOORS):
                 raise Aborted
             self._heard = self._traced[0] = True
             stage, _, phase = name.partition(".")[2].rpartition(".")
@@ -175,6 +175,9 @@ class Progress:
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
         return False
 
+
+_DOORS = ("connect_tcp.started", "send_request_headers.started")
+"""Where an exchange can be stopped: elsewhere nobody would own the connection yet, and close it."""
 
 _UNSENT = frozenset({Reached.NOTHING, Reached.CONNECTED})
 _BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
@@ -258,9 +261,10 @@ class Exchange:
             try:
                 self._opened(response.status_code, response.headers.multi_items(), report)
                 async for chunk in response.aiter_bytes():
-                    if not self.receiver.feed(chunk):
-                        break
-                ended = self.ended = self.receiver.closed()
+                    if not self.receiver.feed(chunk) and self.ended is None:
+                        self.ended = self.receiver.closed()
+                        await response.aclose()  # not `break`: the next read fails, which unwinds their generators
+                ended = self.ended = self.ended or self.receiver.closed()
             finally:
                 await response.aclose()
         except Exception as error:  # noqa: BLE001 - as in `run`
