@@ -192,6 +192,4 @@ class Notify:
     notice: Notice
 
 
-Command = (
-    Send | Abort | ReadCache | WriteCache | Record | Consult | Deliver | Finish | Release | Notify
-)
+Command = Send | Abort | ReadCache | WriteCache | Record | Consult | Deliver | Finish | Release | Notify

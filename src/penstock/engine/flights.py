@@ -57,9 +57,7 @@ class Flights:
             if flight is not None and joinable(flight, policy):
                 self._join(flight, ask)
                 continue
-            flight = Flight(key)
-            flight.since = self.desk.now
-            flight.asks.append(ask)
+            flight = Flight(key, [ask])
             ask.flight = flight
             flight.stores = config.store and policy in KEEPS
             if shares and key not in self.table:
@@ -243,7 +241,7 @@ class Flights:
     def left(self, move: Left) -> None:
         """One asker less. What is not paid yet is given up with the last one; what is paid goes on."""
         flight = move.ask.flight
-        if flight is None or move.ask not in flight.asks:
+        if flight is None or flight.state is FlightState.GONE or move.ask not in flight.asks:
             return
         flight.asks.remove(move.ask)
         move.ask.flight = None

@@ -33,12 +33,12 @@ def check(rooms: Rooms, event: Event, now: float) -> None:  # noqa: C901, PLR091
     if not isfinite(now):
         raise UsageError(f"now must be a finite number of seconds, not {now!r}")
     match event:
+        case Submitted():
+            _check_job(rooms, event)
         case Responded() | Opened() | Streamed() | Failed():
             attempt = rooms.attempts.table.get(event.attempt)
             if attempt is None or attempt.state is not AttemptState.OUT:
                 raise UsageError(f"attempt {event.attempt} is not out")
-        case Submitted():
-            _check_job(rooms, event)
         case Fetched():
             fetch = rooms.fetches.table.get(event.attempt)
             if fetch is None or not fetch.out:

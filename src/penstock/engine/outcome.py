@@ -74,7 +74,7 @@ def outcome(job: Job, status: Status) -> Outcome:
     score = None
     strategy = 0
     trouble = job.trouble
-    warnings = job.warnings
+    warnings: tuple[str, ...] = ()
     shown = status not in (Status.REFUSED, Status.CANCELLED, Status.EXPIRED, Status.AMBIGUOUS)
     for ask in job.asks:
         landing, source = ask.landing, ask.source
@@ -102,7 +102,7 @@ def outcome(job: Job, status: Status) -> Outcome:
         job.attempts,
         strategy,
         score,
-        job.lost,
+        job.lost(),
         () if job.waits is None else tuple(job.waits.items()),
         warnings,
         trouble,

@@ -38,7 +38,7 @@ class Course:
 
     intent: Intent
     durable: bool = False
-    faulted: bool = False
+    recorded: bool = False
     sent: bool = False
     answered: bool = False
     end: End | None = None
@@ -103,7 +103,6 @@ class Journal:
         if isinstance(entry, Void):
             if course.sent:
                 raise Violation(10, f"attempt {entry.attempt} is void although it was sent")
-            self.recording -= not course.faulted
         elif not course.answered:
             raise Violation(10, f"{entry!r} of an attempt that is not answered")
         course.end = entry
@@ -124,6 +123,10 @@ class Journal:
     def recorded(self, event: Recorded) -> None:
         """The journal answered."""
         line = self._out.pop(event.record)
+        if isinstance(line.entry, Intent):
+            course = self.courses[line.entry.attempt]
+            self.recording -= not course.recorded
+            course.recorded = True
         if event.fault is not None:
             line.faulted = True
             place = len(self._faulted)
@@ -131,9 +134,6 @@ class Journal:
                 place -= 1
             self._faulted.insert(place, line)
             self.stopped = True
-            if isinstance(line.entry, Intent) and not self.courses[line.entry.attempt].faulted:
-                self.courses[line.entry.attempt].faulted = True
-                self.recording -= 1
         else:
             line.over = True
             if isinstance(line.entry, Intent):
@@ -161,7 +161,6 @@ class Journal:
         if (intent.parts, intent.lane, intent.call) != (send.parts, send.lane, send.call):
             raise Violation(10, f"attempt {send.attempt} is not what its intent says")
         course.sent = True
-        self.recording -= 1
 
     def answered(self, attempt: AttemptId) -> None:
         """Its exchange is over."""

@@ -1,12 +1,12 @@
 """Traces: every event of a run, so that the same engine can be asked again what it would order.
 
-A trace is lines of JSON. The first says how the engine was made (configuration, seed, epoch, opening books), each
-other one is `[now, event, digest]`, where the digest is of the commands that were returned. Events carry no payload,
-prompt or secret, so a trace holds them whole and may be handed on.
+A trace is lines of JSON. The first says how the engine was made (configuration, random state, epoch, opening books),
+each other one is `[now, event, digest]`, where the digest is of the commands that were returned. Events carry no
+payload, prompt or secret, so a trace holds them whole and may be handed on.
 
-    recorder = Recorder(config, seed=7, epoch=epoch, write=lines.append)     # an engine that writes its trace
+    recorder = Recorder(config, rng=Random(7), epoch=epoch, write=lines.append)   # an engine that writes its trace
     ...
-    replay(lines)                                                           # raises Diverged at the first difference
+    replay(lines, Random())                                               # raises Diverged at the first difference
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from hashlib import sha256
-from random import Random
 from types import ModuleType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
@@ -30,6 +29,9 @@ from penstock.events import Event
 from penstock.ids import JobId
 from penstock.money import balances
 from penstock.money.ledger import NOTHING, Balances
+
+if TYPE_CHECKING:
+    from random import Random
 
 VERSION = 1
 
@@ -104,14 +106,15 @@ class Recorder:
         self,
         config: Config,
         *,
-        seed: int,
+        rng: Random,
         epoch: float,
         write: Callable[[str], None],
         opening: Balances = NOTHING,
     ) -> None:
-        self.engine = Engine(config, rng=Random(seed), epoch=epoch, opening=opening)
+        state = rng.getstate()
+        self.engine = Engine(config, rng=rng, epoch=epoch, opening=opening)
         self._write = write
-        head = {"version": VERSION, "seed": seed, "epoch": epoch, "config": pack(config), "opening": pack(opening)}
+        head = {"version": VERSION, "rng": state, "epoch": epoch, "config": pack(config), "opening": pack(opening)}
         write(json.dumps(head, separators=(",", ":")))
 
     def handle(self, event: Event, now: float) -> list[Command]:
@@ -156,8 +159,11 @@ def load(lines: Iterable[str]) -> Iterator[tuple[float, Event, str]]:
         yield float(now), event, str(expected)
 
 
-def engine_of(head: str) -> Engine:
-    """The engine that the first line of a trace describes, as it was in the beginning. Raises TraceError."""
+def engine_of(head: str, rng: Random) -> Engine:
+    """The engine that the first line of a trace describes, as it was in the beginning. Raises TraceError.
+
+    `rng` is put into the state that was recorded.
+    """
     try:
         made = json.loads(head)
         if made["version"] != VERSION:
@@ -165,18 +171,20 @@ def engine_of(head: str) -> Engine:
         settings, opening = unpack(made["config"]), unpack(made["opening"])
         if not isinstance(settings, Config) or not isinstance(opening, Balances):
             raise TraceError("line 1 has no configuration")
-        return Engine(settings, rng=Random(made["seed"]), epoch=float(made["epoch"]), opening=opening)
+        version, words, spare = made["rng"]
+        rng.setstate((version, tuple(words), spare))
+        return Engine(settings, rng=rng, epoch=float(made["epoch"]), opening=opening)
     except (ValueError, KeyError, TypeError) as error:
         raise TraceError(f"line 1 is no head of a trace: {error}") from error
 
 
-def replay(lines: Iterable[str]) -> int:
+def replay(lines: Iterable[str], rng: Random) -> int:
     """Ask a fresh engine everything again; the number of steps. Raises Diverged where it orders something else."""
     steps = iter(lines)
     head = next(steps, None)
     if head is None:
         raise TraceError("an empty trace")
-    engine = engine_of(head)
+    engine = engine_of(head, rng)
     count = 0
     for now, event, expected in load(["", *steps]):
         count += 1

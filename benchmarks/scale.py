@@ -1,0 +1,148 @@
+"""A million jobs in virtual time through the real tables, beside a bare loop of events; bytes a waiting job.
+
+The bare loop does what any simulation must: a heap of (time, number, event) with as many events in flight, two frozen
+events a job, one table of open jobs, a latency drawn for each. The engine's run decides everything besides: admission,
+money, four lives, commands. Both run in this process, one after the other, with the garbage collector off (`--gc`
+leaves it on), and the ratio of their CPU seconds is what counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
+from random import Random
+
+from attrs import frozen
+
+from penstock.config import Config, Credential, Limits
+from penstock.ids import Handle, JobId, Key
+from penstock.outcomes import Outcome, Status
+from penstock.simulation.server import Server
+from penstock.simulation.world import World
+from penstock.work import Demand, Target, Work
+
+IN_FLIGHT = 128
+WAITING = 100_000
+
+
+@frozen
+class Asked:
+    """An event of the bare loop: a job begins."""
+
+    job: int
+    at: float
+
+
+@frozen
+class Answered:
+    """An event of the bare loop: a job ends."""
+
+    job: int
+    at: float
+
+
+def bare(jobs: int) -> float:
+    """CPU seconds of the bare loop."""
+    rng = Random(1)
+    heap: list[tuple[float, int, Asked | Answered]] = []
+    table: dict[int, Asked] = {}
+    done = number = begun = 0
+    now = 0.0
+    start = time.process_time()
+    while done < jobs:
+        while begun < jobs and len(table) + len(heap) < IN_FLIGHT:
+            begun += 1
+            number += 1
+            heappush(heap, (now, number, Asked(begun, now)))
+        now, _, event = heappop(heap)
+        if isinstance(event, Asked):
+            table[event.job] = event
+            number += 1
+            at = now + rng.lognormvariate(0.0, 0.3)
+            heappush(heap, (at, number, Answered(event.job, at)))
+        else:
+            del table[event.job]
+            done += 1
+    return time.process_time() - start
+
+
+def works(jobs: int) -> Iterator[Work]:
+    """Requests of one picture each, all different."""
+    demand = Demand(1, 1, 1200)
+    for number in range(jobs):
+        yield Work((Target("default", "model", (Key(f"key-{number}"),), demand, 1000, 900),), Handle(number))
+
+
+class Tally:
+    """Counts outcomes without keeping them."""
+
+    def __init__(self, world: World) -> None:
+        self.completed = 0
+        self._world = world
+
+    def __call__(self, job: JobId, outcome: Outcome) -> None:
+        """Take one outcome, and let go of what the world keeps for it."""
+        self.completed += outcome.status is Status.COMPLETED
+        del self._world.outcomes[job]
+
+
+def engine(jobs: int, *, journal: bool) -> tuple[float, World, int]:
+    """CPU seconds of the engine with the numeric provider, the world, and how many jobs were completed."""
+    credentials = tuple(Credential(name, limits=Limits(concurrency=IN_FLIGHT // 2)) for name in ("a", "b"))
+    config = Config(credentials, journal=journal, store=journal, notify=False)
+    world = World(config, Server(rng=Random(1)), rng=Random(2))
+    tally = world.on_finish = Tally(world)
+    start = time.process_time()
+    world.run(works(jobs))
+    return time.process_time() - start, world, tally.completed
+
+
+def waiting(jobs: int) -> float:
+    """Bytes of the engine for each job that waits in line, beyond its request."""
+    config = Config((Credential("a", limits=Limits(concurrency=1)),), notify=False)
+    world = World(config, Server(rng=Random(1)), rng=Random(2))
+    requests = list(works(jobs))
+    world.works = {work.handle: work for work in requests}
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for work in requests:
+        world.submit(work)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return (after - before) / jobs
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run it and print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks scale", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1_000_000)
+    parser.add_argument("--gc", action="store_true", help="leave the garbage collector on")
+    options = parser.parse_args(arguments)
+    if not options.gc:
+        gc.disable()
+    loop = bare(options.jobs)
+    print(f"bare loop            {loop:8.2f} s CPU   {loop / options.jobs * 1e6:7.2f} us a job")
+    failed = False
+    for name, journal in (("engine", False), ("with journal, store", True)):
+        seconds, world, completed = engine(options.jobs, journal=journal)
+        rest = world.engine.snapshot().at_rest
+        failed = failed or completed != options.jobs or not rest
+        print(
+            f"{name:20} {seconds:8.2f} s CPU   {seconds / options.jobs * 1e6:7.2f} us a job   "
+            f"ratio {seconds / loop:5.1f}   {completed} completed, {world.steps} steps, at rest: {rest}"
+        )
+        del world
+        gc.collect()
+    print(f"a waiting job        {waiting(min(options.jobs, WAITING)):8.0f} bytes beyond its request")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
