@@ -156,6 +156,7 @@ class Attempts:
         desk.count("voids")
         attempt.lane.quota.settle(attempt.permit, Three.NO, desk.now)
         desk.ledger.void(attempt.reservation)
+        desk.refunded = True
         self.records.issue(Void(attempt.id, reason, desk.unix()))
         self._over(attempt)
         desk.moves.append(Judged(attempt, None, None, 0.0))
