@@ -79,6 +79,7 @@ class Flights:
     def _join(self, flight: Flight, ask: Ask) -> None:
         flight.asks.append(ask)
         ask.flight = flight
+        flight.stores = flight.stores or ask.job.work.cache in KEEPS
         self.desk.count("joined")
         if flight.call is not None:
             self.desk.moves.append(Joined(flight.call, ask.job.work.priority))
