@@ -34,6 +34,7 @@ class Payloads:
         self._unstored: dict[Key, AttemptId] = {}
         self._settled: dict[RecordId, tuple[Ref, ...]] = {}
         self._won: set[CallId] = set()
+        self._stored: set[Key] = set()
         self._urls: dict[Ref, Key | None] = {}
         self._fetches: dict[AttemptId, Send] = {}
 
@@ -108,7 +109,7 @@ class Payloads:
         send = self._fetches.pop(event.attempt)
         if send.source is not None and event.files:
             key = self._urls.get(send.source)
-            if key is not None:
+            if key is not None and key not in self._stored:
                 self._unstored[key] = send.attempt
             if self._config.journal:
                 self._owed[event.files[0]] = send.attempt
@@ -121,6 +122,7 @@ class Payloads:
             if command.source is not None:
                 self._owed.pop(command.source, None)
                 self._unstored.pop(command.key, None)
+                self._stored.add(command.key)
                 self._alive(command.source)
         elif isinstance(command, Finish):
             for picture in command.outcome.pictures:
@@ -174,6 +176,7 @@ class Payloads:
                 if left:
                     raise Violation(11, f"never {what}: {', '.join(map(str, left))}")
         self._won.clear()
+        self._stored.clear()
         self._urls.clear()
 
 
