@@ -1,0 +1,111 @@
+"""`penstock demo`: 24 pictures from a simulated provider on loopback, through the same code as `penstock batch`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.simulation.server import ServerSettings
+    from penstock_io.simserver import SimServer
+
+Subparsers = argparse._SubParsersAction  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  it has no public name
+
+USAGE = 2
+FOLDER = Path("penstock-demo")
+MODEL, QUALITY, SIZE = "gpt-image-2", "low", "1024x1024"
+KEYS = {"DEMO_KEY_1": "demo-key-1", "DEMO_KEY_2": "demo-key-2"}
+
+FAULTS = ("", "", "500", "", "", "", "reset", "", "503", "", "", "500")
+"""What goes wrong with the first calls: three refusals, and one picture that is made and billed but never arrives."""
+
+PROMPTS = (
+    "A lighthouse at dusk, its beam sweeping over slate-grey waves, gouache",
+    "A cutaway drawing of a penstock feeding a water turbine, fine ink lines on cream paper",
+    "A red enamel kettle on a white table, soft window light from the left, product photograph",
+    "A night train crossing a stone viaduct under the Milky Way, long exposure",
+    "An old botanist's desk: pressed ferns, brass loupe, ink bottle, seen from above",
+    "A paper-cut fox in a birch wood, layered card, gentle shadows",
+    "Isometric view of a tiny bakery at dawn, bread on the sill, warm light inside",
+    "A whale shark beneath a small wooden boat, seen from below, shafts of sunlight",
+    "Macro photograph of frost ferns on a blue windowpane",
+    "A linocut poster of a mountain reservoir, three colours, no lettering",
+    "A clockmaker's workshop in heavy rain, lamplight, reflections on the cobbles outside",
+    "A bowl of lemons in the manner of a Dutch still life, dark background",
+    "A weather balloon rising over salt flats, wide angle, very small figure below",
+    "A children's book illustration of a hedgehog delivering letters in the snow",
+    "A terraced tea garden in morning mist, ink wash, mostly empty paper",
+    "An astronaut repairing a greenhouse on the Moon, tomatoes in the foreground",
+    "A vintage seed packet for sunflowers, worn edges, no text",
+    "A cello leaning against a garden wall overgrown with ivy, late summer",
+    "A harbour crane lifting a crescent moon, screen print, two inks",
+    "Close-up of a hummingbird drinking, iridescent throat, blurred garden behind",
+    "A library inside a hollow oak, spiral stairs, lanterns, watercolour",
+    "Aerial view of braided river channels in autumn colours",
+    "A glass marble on wet sand holding the whole upside-down sunset",
+    "A low-poly polar bear reading a map on an ice floe, pastel colours",
+)
+
+
+def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    """Add `demo` to a command line; `args.run(args)` then runs it."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="buy 24 pictures from a simulated provider, offline",
+        description="Start a simulated provider on loopback and buy 24 pictures from it with two keys, through limits "
+        "that are not told beforehand, server errors, and a connection that breaks after its picture was billed.",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=FOLDER, metavar="DIR", help=f"where the pictures go (default: {FOLDER})"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demo; returns the exit code of its batch."""
+    from decimal import Decimal  # noqa: PLC0415 - as what follows
+
+    from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io.batch.plan import check_rows  # noqa: PLC0415 - as above
+    from penstock_io.batch.rows import Defaults, read_rows  # noqa: PLC0415 - as above
+    from penstock_io.batch.run import Settings  # noqa: PLC0415 - as above
+    from penstock_io.cli.batch import finish, tell  # noqa: PLC0415 - as above
+    from penstock_io.journal import Journal  # noqa: PLC0415 - as above
+    from penstock_io.simserver import serving  # noqa: PLC0415 - as above
+
+    folder: Path = args.out
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        prompts = folder / "prompts.jsonl"
+        prompts.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in PROMPTS), encoding="utf-8")
+        rows = check_rows(read_rows(prompts, Defaults(MODEL, SIZE, QUALITY)), str(prompts), budget=True)
+        journal = Journal.open(folder)
+    except (PenstockError, OSError) as error:
+        tell(f"penstock demo: {error}")
+        return USAGE
+    with serving(_provider(), seed=7) as sim:
+        sim.call(lambda server: server.inject(*FAULTS))
+        tell(f"A simulated provider listens on {sim.base_url}; {len(PROMPTS)} rows go to it with {len(KEYS)} keys:")
+        code = finish(Settings(folder, sim.base_url, KEYS, budget=Decimal(1), tell=tell), rows, journal)
+        _report(sim, folder)
+    return code
+
+
+def _provider() -> ServerSettings:
+    """Limits a key that 12 pictures run into: 5 images at once, then 1.5 a second, and 6 requests at a time."""
+    from penstock.simulation.server import Latency, ServerLimits, ServerSettings  # noqa: PLC0415 - as above
+
+    return ServerSettings(limits=ServerLimits(ipm=90, concurrency=6, burst=5 / 90), latency=Latency(0.6, 0.3))
+
+
+def _report(sim: SimServer, folder: Path) -> None:
+    """What the provider saw, and where things are."""
+    stats = sim.stats()
+    refused = ", ".join(f"{count} for {name}" for name, count in sorted(stats["rejected"].items())) or "none"
+    faults = ", ".join(f"{count} x {name}" for name, count in sorted(stats["faults"].items())) or "none"
+    print(f"The provider received {stats['received']} requests and made {stats['executed']} pictures.")
+    print(f"  refusals: {refused}; faults: {faults}")
+    print(f"  its bill: ${stats['billed'] / 10**12:.6f}; the batch has charged plus maybe billed of at least that")
+    print(f"  pictures: {folder / 'images'}; rows: {folder / 'results.jsonl'}; sums: {folder / 'summary.json'}")
