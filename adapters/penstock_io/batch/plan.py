@@ -75,9 +75,11 @@ def load_states(journal: Journal) -> dict[str, RowState]:
     return {name: load_state(text) for name, text in journal.rows().items() if not name.startswith("/")}
 
 
-def take_orphans(journal: Journal) -> tuple[Orphan, ...]:
+def take_orphans(journal: Journal, tell: Callable[[Sequence[Orphan]], object]) -> tuple[Orphan, ...]:
     """Book the orphans of killed runs as maybe billed; what of them was durable is kept. Raises what the disk says."""
     found = tuple(journal.orphans())
+    if found:
+        tell(found)  # before they are booked: a second crash here has them told twice rather than never
     for orphan in found:
         journal.resolve(orphan.run, orphan.attempt)
     return found
@@ -171,11 +173,15 @@ def prepare_run(
     tell: Callable[[str], object],
 ) -> Plan:
     """Take stock of the folder. Raises `OSError`, `sqlite3.Error`."""
-    orphans = take_orphans(journal)
-    if orphans:
-        tell(told_orphans(orphans, rows, states))
+    orphans = take_orphans(journal, lambda found: tell(told_orphans(found, rows, states)))
     published = publish_held(journal, rows, states)
+    if published:
+        tell(f"{published} rows had been paid before: their pictures are published now")
     send, retried = choose(rows, states, journal.account(), mode)
+    if retried:
+        tell(f"{retried} pictures that may have been paid are tried again")
+    if len(send) < len(rows):
+        tell(f"{len(rows) - len(send)} of {len(rows)} rows are settled; {len(send)} are to be sent")
     return Plan(send, retried, published, orphans)
 
 
