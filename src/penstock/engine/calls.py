@@ -30,6 +30,7 @@ WAITING = (CallState.GATHERING, CallState.QUEUED, CallState.PARKED, CallState.BA
 NOBODY = Trouble("cancelled", "nobody asks for it any more")
 CLOSED = Trouble("cancelled", "closed before it was sent")
 MISSING = Trouble("missing", "the reply had fewer pictures than were paid for")
+BROKEN = Trouble("broken_stream", MISSING.message)
 LOST = Trouble("lost", "the picture is paid but could not be downloaded")
 
 
@@ -323,6 +324,8 @@ class Calls:
             self._end(call, CallInput.NOBODY, NOBODY)
         elif not self.dispatch.may_send(call) and self.desk.closed is not None:
             self._end(call, CallInput.CLOSED, CLOSED)
+        elif call.delivered:
+            self._end(call, CallInput.FAIL, BROKEN)
         elif call.tries >= self.desk.config.retry.attempts:
             self._end(call, CallInput.FAIL, MISSING)
         else:

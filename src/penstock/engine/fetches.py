@@ -44,13 +44,14 @@ class Fetches:
             owed = Owed(attempt.id, keys, refs, settling.usage, settling.charge, until, desk.unix())
             self.records.issue(owed)
         settling.fetches = {}
-        if desk.closed is Mode.ABORT:
-            desk.moves.append(AllHere(attempt, abandoned=True))
-            return
         for part in parts:
             fetch = Fetch(AttemptId(desk.number()), attempt, part.index, part.ref, expires)
             settling.fetches[fetch.id] = fetch
-            self._send(fetch)
+        for fetch in list(settling.fetches.values()):
+            if desk.closed is Mode.ABORT:
+                self._lost(fetch)
+            else:
+                self._send(fetch)
 
     def _send(self, fetch: Fetch) -> None:
         attempt = fetch.attempt
@@ -81,9 +82,7 @@ class Fetches:
         self.desk.attempt_life.go(fetch.attempt, AttemptInput.FETCHED)
         if event.files:
             self._found(fetch, event)
-        elif self.desk.closed is Mode.ABORT:
-            self._finished(fetch)
-        elif fetch.tries < self.desk.config.downloads and self.desk.now < fetch.expires:
+        elif self._again_allowed(fetch):
             self.desk.count("download_retries")
             most = self.desk.config.retry.base * 2.0**fetch.tries
             at = self.desk.now + self.desk.rng.random() * min(most, self.desk.config.retry.cap)
@@ -91,6 +90,11 @@ class Fetches:
             fetch.timer = self.desk.timers.arm(at, Alarm.REFETCH, fetch)
         else:
             self._lost(fetch)
+
+    def _again_allowed(self, fetch: Fetch) -> bool:
+        desk = self.desk
+        open_ = desk.closed is not Mode.ABORT
+        return open_ and fetch.tries < desk.config.downloads and desk.now < fetch.expires
 
     def _found(self, fetch: Fetch, event: Fetched) -> None:
         settling = fetch.attempt.settling
@@ -115,7 +119,8 @@ class Fetches:
             return
         settling.fetches.pop(fetch.id, None)
         if not settling.fetches:
-            self.desk.moves.append(AllHere(fetch.attempt, self.desk.closed is Mode.ABORT))
+            owed = self.desk.closed is Mode.ABORT and self.desk.config.journal
+            self.desk.moves.append(AllHere(fetch.attempt, abandoned=owed and any(settling.lost)))
 
     def again(self, fetch: Fetch) -> None:
         """Its back-off is over. A new exchange has a new name."""
@@ -143,4 +148,4 @@ class Fetches:
             else:
                 self.desk.timers.cancel(fetch.timer)
                 self.table.pop(fetch.id, None)
-                self._finished(fetch)
+                self._lost(fetch)

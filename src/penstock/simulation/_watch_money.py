@@ -24,11 +24,17 @@ class Books:
         self._sums: dict[str, list[int]] = {}
         self._unknown = False
         self._loose = False
+        self._unpriced = False
         self._used: dict[str, int] = {}
 
     def rebudget(self, budget: Budget) -> None:
         """Other caps from now on."""
         self._caps = dict(budget.caps)
+
+    def submitted(self, work: Work) -> None:
+        """Where a price is unknown no cap can be promised."""
+        if any(target.quote is None for target in work.targets):
+            self._unpriced = True
 
     def exceeded(self) -> None:
         """A charge was above its bound: a cap may be passed once."""
@@ -57,7 +63,7 @@ class Books:
         for scope, cap in self._caps.items():
             balance = money.of(scope)
             used = balance.reserved + balance.charged + balance.maybe
-            if used > max(cap, self._used.get(scope, 0)) and not self._loose:
+            if used > max(cap, self._used.get(scope, 0)) and not (self._loose or self._unpriced):
                 raise Violation(10, f"{scope} stands at {used}, above its cap of {cap}")
         self._used = {scope: balance.reserved + balance.charged + balance.maybe for scope, balance in money.scopes}
         self._loose = False

@@ -24,10 +24,14 @@ KEEPS = (CachePolicy.USE, CachePolicy.REFRESH)
 
 
 class Payloads:
-    """Follows every reference that the driver hands in until it is released, every paid picture until it is kept."""
+    """Follows every reference that the driver hands in until it is released, every paid picture until it is kept.
+
+    `aborted`: closed with an ABORT, after which what is owed stands in the journal, and nothing else is promised.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self.aborted = False
         self._live: dict[Ref, int] = {}
         self._owed: dict[Ref, AttemptId] = {}
         self._spare: set[Ref] = set()
@@ -144,7 +148,7 @@ class Payloads:
             self._alive(ref)
             self._drop(ref)
             attempt = self._owed.pop(ref, None)
-            if attempt is not None and ref not in self._spare:
+            if attempt is not None and ref not in self._spare and not self.aborted:
                 raise Violation(11, f"the picture {ref} of attempt {attempt} is paid and let go")
             self._spare.discard(ref)
 
@@ -159,19 +163,19 @@ class Payloads:
         else:
             del self._live[ref]
 
-    def aborted(self, command: Abort, send: Send, event: Event, elapsed: float, *, closed: bool) -> None:
+    def aborts(self, command: Abort, send: Send, event: Event, elapsed: float) -> None:
         """An Abort must have a reason: the caller asked for it, a time-out, ABORT, or another attempt has won."""
         asked = isinstance(event, Cancelled) and event.abort
         over = send.purpose is not Purpose.FETCH and elapsed > send.timeouts.total - 1e-6
         won = isinstance(event, Responded | Recorded | Fetched) and (
             send.call in self._won or send.purpose is not Purpose.GENERATE
         )
-        if not (asked or over or won or closed):
+        if not (asked or over or won or self.aborted):
             raise Violation(11, f"attempt {command.attempt} is broken off though nobody asked for it")
 
-    def at_rest(self, *, aborted: bool) -> None:
+    def at_rest(self) -> None:
         """Nothing is out: every paid picture was kept, every reference let go (after an ABORT some may stand)."""
-        if not aborted:
+        if not self.aborted:
             for what, left in (("kept", self._owed), ("stored", self._unstored), ("released", self._live)):
                 if left:
                     raise Violation(11, f"never {what}: {', '.join(map(str, left))}")

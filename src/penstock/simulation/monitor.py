@@ -228,11 +228,13 @@ class Monitor:
         """What somebody wants, not what somebody answers."""
         if isinstance(event, Submitted):
             self._works[event.job] = self._unfinished[event.job] = event.work
+            self._books.submitted(event.work)
             for target in event.work.targets:
                 for key in target.keys:
                     self._asked[key] = self._asked.get(key, 0) + 1
         elif isinstance(event, Closed):
             self._closed = Mode.ABORT if self._closed is Mode.ABORT else event.mode
+            self._payloads.aborted = self._closed is Mode.ABORT
         elif isinstance(event, Reconfigured):
             self._config = event.config
             self._books.rebudget(event.config.budget)
@@ -344,8 +346,7 @@ class Monitor:
             raise Violation(2, f"attempt {command.attempt} is broken off, and is not out or was broken off before")
         self._aborted.add(command.attempt)
         send, since = self._sent[command.attempt]
-        closed = self._closed is Mode.ABORT
-        self._payloads.aborted(command, send, event, self._now - since, closed=closed)
+        self._payloads.aborts(command, send, event, self._now - since)
 
     def _gives_back(self, key: Key, read: ReadId) -> None:
         if (key, read) not in self._claims:
@@ -407,7 +408,7 @@ class Monitor:
             raise Violation(7, f"claims are not given back: {sorted(self._claims)}")
         if self._closed is not None and not self._engine.idle():
             raise Violation(6, "closed and at rest, and not idle")
-        self._payloads.at_rest(aborted=aborted)
+        self._payloads.at_rest()
         if self._config.journal:
             self._journal.at_rest(aborted=aborted)
             self._books.entries(snapshot.money, self._journal.charged, self._journal.maybe)
