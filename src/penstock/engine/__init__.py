@@ -55,7 +55,8 @@ class Engine:
         out = desk.out = []
         rooms.take(event)
         rooms.route()
-        rooms.ring()
+        if desk.timers.early(desk.now):
+            rooms.ring()
         if rooms.closing.busy():
             rooms.closing.sweep()
             rooms.route()

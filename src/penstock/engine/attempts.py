@@ -167,10 +167,11 @@ class Attempts:
         """The head of a reply: its headers teach early."""
         attempt = self.table[event.attempt]
         self.desk.attempt_life.go(attempt, AttemptInput.OPENED)
-        self._hear(attempt, event.headers)
+        if event.headers:
+            self._hear(attempt, event.headers)
 
     def _hear(self, attempt: Attempt, headers: Headers) -> None:
-        if headers and not attempt.heard:
+        if not attempt.heard:
             attempt.heard = True
             report = read_headers(headers, self.desk.unix())
             if report is not None:
@@ -209,7 +210,8 @@ class Attempts:
     def responded(self, event: Responded) -> None:
         """A whole reply: pictures, an answer, or the provider's refusal."""
         attempt = self.table[event.attempt]
-        self._hear(attempt, event.headers)
+        if event.headers:
+            self._hear(attempt, event.headers)
         reading = event.reading
         if isinstance(reading, Success) and (reading.parts or reading.answer is not None):
             self._succeed(attempt, reading)

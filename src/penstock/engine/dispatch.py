@@ -216,7 +216,7 @@ class Dispatch:
         while heap and len(aside) < ASIDE:
             entry = heap[0]
             call = entry[2]
-            if not stands(entry) or not self._serves(call, found):
+            if not stands(entry) or (self.desk.closed is not None and not self._serves(call, found)):
                 self._pop(group)
                 continue
             lane, ready, barred = self._choose(group, call)
@@ -242,7 +242,7 @@ class Dispatch:
 
     def _serves(self, call: Call, found: list[Bound | Never]) -> bool:
         """After Closed the line is left to whoever closes it, but for screens of paid pictures."""
-        if self.desk.closed is None or self.may_send(call):
+        if self.may_send(call):
             return True
         if screens_pictures(call):
             found.append(Never(call, Trouble("cancelled", "closed before it was sent")))

@@ -72,7 +72,7 @@ def outcome(job: Job, status: Status) -> Outcome:
     pictures: list[Picture] = []
     saved = 0
     score = None
-    strategy = 0
+    strategy = lost = 0
     trouble = job.trouble
     warnings: tuple[str, ...] = ()
     shown = status not in (Status.REFUSED, Status.CANCELLED, Status.EXPIRED, Status.AMBIGUOUS)
@@ -85,9 +85,11 @@ def outcome(job: Job, status: Status) -> Outcome:
             if source is not Source.BOUGHT:
                 saved += landing.meta.cost or 0
             score = landing.score if landing.score is not None else score
-        elif trouble is None:
-            trouble = ask.trouble
-        strategy = max(strategy, ask.target)
+        elif ask.trouble is not None:
+            trouble = trouble or ask.trouble
+            lost += ask.trouble.kind == "lost"
+        if ask.target > strategy:
+            strategy = ask.target
     for target in job.work.targets[: strategy + 1]:
         if target.warnings:
             warnings += target.warnings
@@ -102,7 +104,7 @@ def outcome(job: Job, status: Status) -> Outcome:
         job.attempts,
         strategy,
         score,
-        job.lost(),
+        lost,
         () if job.waits is None else tuple(job.waits.items()),
         warnings,
         trouble,

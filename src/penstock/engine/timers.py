@@ -60,6 +60,11 @@ class Timers:
             self._heap = [entry for entry in self._heap if entry[2].owner is not None]
             heapify(self._heap)
 
+    def early(self, now: float) -> bool:
+        """Whether a look at what is due may be worth it."""
+        heap = self._heap
+        return bool(heap) and heap[0][0] <= now
+
     def due(self, now: float) -> tuple[Alarm, object] | None:
         """Take the earliest timer that is not later than `now`."""
         heap = self._heap
