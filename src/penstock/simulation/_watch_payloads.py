@@ -91,7 +91,7 @@ class Payloads:
         return works[sent.parts[0][0]].cache in KEEPS
 
     def _pay(self, ref: Ref, sent: Send, key: Key | None, works: Mapping[JobId, Work]) -> None:
-        kept = any(works[job].cache in KEEPS for job, _ in sent.parts)
+        kept = all(works[job].cache in KEEPS for job, _ in sent.parts)
         if sent.call in self._won and not self._config.journal:
             self._spare.add(ref)
         elif self._config.journal or (self._config.store and kept):
