@@ -1,1 +1,81 @@
-"""penstock: requests in, pictures out, within the limits and the budget, paid once."""
+"""penstock: requests in, pictures out, within the limits and the budget, paid once.
+
+The names below are loaded when they are first used, so that `import penstock` costs nothing but attrs. The function
+`penstock.prepare.prepare` and the values of `penstock.events` and `penstock.commands` are taken from their own modules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.config import Ambiguity, Budget, Config, Credential, Limits, Retry
+    from penstock.engine import Engine, Snapshot
+    from penstock.errors import (
+        Ambiguous,
+        BudgetExceeded,
+        Cancelled,
+        ContentRefused,
+        CredentialRejected,
+        DeadlineExceeded,
+        InvalidRequest,
+        JobError,
+        PenstockError,
+        ProviderError,
+        UsageError,
+    )
+    from penstock.outcomes import Outcome, Source, Status
+    from penstock.readings import Verdict
+    from penstock.requests import ImageRequest, Options
+    from penstock.work import CachePolicy, OnAmbiguous, Priority, Screen, Timeouts
+
+__all__ = [
+    "Ambiguity",
+    "Ambiguous",
+    "Budget",
+    "BudgetExceeded",
+    "CachePolicy",
+    "Cancelled",
+    "Config",
+    "ContentRefused",
+    "Credential",
+    "CredentialRejected",
+    "DeadlineExceeded",
+    "Engine",
+    "ImageRequest",
+    "InvalidRequest",
+    "JobError",
+    "Limits",
+    "OnAmbiguous",
+    "Options",
+    "Outcome",
+    "PenstockError",
+    "Priority",
+    "ProviderError",
+    "Retry",
+    "Screen",
+    "Snapshot",
+    "Source",
+    "Status",
+    "Timeouts",
+    "UsageError",
+    "Verdict",
+    "__version__",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    from penstock import config, engine, errors, outcomes, readings, requests, work  # noqa: PLC0415 - on first use
+
+    rooms = (config, engine, errors, outcomes, readings, requests, work)
+    found: object = next(getattr(room, name) for room in rooms if hasattr(room, name))
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
