@@ -212,7 +212,8 @@ class Calls:
         if call.state is not CallState.RUNNING:
             return
         if judgement is not None:
-            call.verdict = move.trouble
+            if call.verdict is not LOST:
+                call.verdict = move.trouble
             call.final = call.final or judgement.next is Next.NEVER
             if not judgement.rate and attempt.lane.closed is None:
                 call.tries += 1
@@ -247,7 +248,7 @@ class Calls:
             self._end(call, CallInput.FAIL, Trouble("broken_stream", trouble.message, trouble.status, trouble.code))
             return True
         if call.final or call.tries >= self.desk.config.retry.attempts:
-            ambiguous = judgement.next is Next.AMBIGUOUS
+            ambiguous = judgement.next is Next.AMBIGUOUS and trouble is not LOST
             self._end(call, CallInput.FAIL, doubt(trouble) if ambiguous else trouble)
             return True
         if judgement.next is Next.AMBIGUOUS and not self._allowed(call):
@@ -302,8 +303,15 @@ class Calls:
         missing: list[Flight] = []
         for place, flight in enumerate(attempt.flights):
             landing = settling.landings[place]
-            if landing is not None:
+            if flight not in call.flights:
+                # another attempt brought this one before
+                self.dispatch.discard([landing] if landing is not None else [])
+            elif landing is not None:
                 self.desk.moves.append(Landed(flight, landing, attempt.bill.payers[place]))
+            elif settling.lost[place] and call.out:
+                # the other attempt of a hedge may still bring it; if not, it is lost, and not bought again
+                call.verdict, call.final = LOST, True
+                missing.append(flight)
             elif settling.lost[place]:
                 self.desk.moves.append(Broke((flight,), LOST, (attempt.bill.payers[place],)))
             else:
@@ -316,7 +324,8 @@ class Calls:
             return
         call.flights = missing
         call.tries += 1
-        call.verdict = MISSING
+        if call.verdict is not LOST:
+            call.verdict = MISSING
         if call.out:
             return
         self._shed(call)
@@ -324,6 +333,8 @@ class Calls:
             self._end(call, CallInput.NOBODY, NOBODY)
         elif not self.dispatch.may_send(call) and self.desk.closed is not None:
             self._end(call, CallInput.CLOSED, CLOSED)
+        elif call.verdict is LOST:
+            self._end(call, CallInput.FAIL, LOST)
         elif call.delivered:
             self._end(call, CallInput.FAIL, BROKEN)
         elif call.tries >= self.desk.config.retry.attempts:
