@@ -191,9 +191,7 @@ def _run_thread(library: str, exchange: Exchange, abort: threading.Event | None,
         return future.result(5)
 
 
-async def _run_asyncio(
-    library: str, exchange: Exchange, abort: threading.Event | None, reports: list[Event]
-) -> Event:
+async def _run_asyncio(library: str, exchange: Exchange, abort: threading.Event | None, reports: list[Event]) -> Event:
     async with make_client("asyncio", library) as client:
         task = asyncio.create_task(exchange.arun(client, reports.append))
         if abort is not None:

@@ -21,11 +21,22 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
-from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, Release, Send
+from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, ReadCache, Record, Release, Send
 from penstock.config import Config, Credential, Limits
 from penstock.engine import Engine, Snapshot, Waiting
 from penstock.errors import InvalidRequest, UsageError
-from penstock.events import Closed, Consulted, Event, Fetched, Mode, Reconfigured, Submitted, Ticked
+from penstock.events import (
+    CacheRead,
+    Closed,
+    Consulted,
+    Event,
+    Fetched,
+    Mode,
+    Reconfigured,
+    Recorded,
+    Submitted,
+    Ticked,
+)
 from penstock.http import HttpCall
 from penstock.ids import AttemptId, Handle, JobId, Ref
 from penstock.money.balances import NOTHING
@@ -39,7 +50,7 @@ from penstock_io._http import Exchange, Order, Progress
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker
 from penstock_io._receive import Download, Reply
-from penstock_io._setup import PROVIDER, Setup, Trace, named
+from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, named
 from penstock_io._sink import FileSink, MemorySink
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.resources import Image, Result, error_of
@@ -95,13 +106,14 @@ class Base(ABC, Generic[Http]):
         on_ambiguous: OnAmbiguous | None = None,
         record_trace: Trace | None = None,
         notices: Callable[[Notice], object] | None = None,
+        on_submit: OnSubmit | None = None,
         rng: Random | None = None,
     ) -> None:
         if store is None and journal is not None:
             store = JournalStore(journal)
         self._setup = Setup(
             base_url.rstrip("/"), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
-            record_trace, notices, rng,
+            record_trace, notices, on_submit, rng,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -120,6 +132,7 @@ class Base(ABC, Generic[Http]):
         self._pool: ThreadPoolExecutor | None = None
         self._fault: BaseException | None = None
         self._closing = False
+        self._owed = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Client {self._setup.base_url} {', '.join(self._keys)}>"
@@ -188,6 +201,8 @@ class Base(ABC, Generic[Http]):
         try:
             while self._inbox:
                 told, now = self._inbox.popleft(), self._now()
+                if isinstance(told, CacheRead | Recorded):
+                    self._owed -= 1
                 if self._setup.record_trace is not None:
                     self._setup.record_trace(told, now)
                 self._perform(self.engine.handle(told, now))
@@ -197,7 +212,7 @@ class Base(ABC, Generic[Http]):
         finally:
             self._stepping = False
         self._wake_at(self.engine.next_deadline())
-        if self._closing and self.engine.idle():
+        if self._closing and not self._owed and self.engine.idle():
             self._leave()
 
     def _perform(self, commands: list[Command]) -> None:
@@ -217,6 +232,7 @@ class Base(ABC, Generic[Http]):
                 case _:
                     if isinstance(command, Release) and command.handle is not None:
                         self._prepared.pop(command.handle, None)
+                    self._owed += isinstance(command, ReadCache | Record)
                     rest.append(command)
         if not rest:
             return
@@ -327,6 +343,8 @@ class Base(ABC, Generic[Http]):
         job = Job(JobId(number), handle, request, done, index)
         self._prepared[handle] = prepared
         self._jobs[job.id] = job
+        if self._setup.on_submit is not None:
+            self._setup.on_submit(job.id, index, prepared.work)
         return Submitted(job.id, prepared.work)
 
     def _finish(self, command: Finish) -> None:

@@ -13,7 +13,8 @@ from penstock.commands import Notice
 from penstock.config import Config, Credential, Limits
 from penstock.errors import UsageError
 from penstock.events import Event
-from penstock.work import OnAmbiguous
+from penstock.ids import JobId
+from penstock.work import OnAmbiguous, Work
 from penstock_io._perform import Hook
 from penstock_io.journal import Journal
 from penstock_io.resources import picodollars
@@ -44,6 +45,10 @@ def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     return names
 
 
+OnSubmit = Callable[[JobId, int, Work], object]
+"""Hears of a job before it is submitted: its id, its place in the input, its keys; on the thread that asks for it."""
+
+
 @frozen
 class Setup:
     """How a client is made. `base_url` ends where the endpoint's path begins ("https://api.openai.com/v1").
@@ -51,8 +56,8 @@ class Setup:
     `api_keys` are keys, or keys by label. `limits` are believed of each of them. `store` None: nothing is cached (with
     a journal: the journal is the store). `budget` is dollars for everything. `config`, where given, is the engine's own
     and what `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name that screens ask.
-    `record_trace` hears every event with its time, `notices` what the engine wants to be known, `rng` is where chance
-    comes from.
+    `record_trace` hears every event with its time, `notices` what the engine wants to be known, `on_submit` of each job
+    before it is submitted; `rng` is where chance comes from.
     """
 
     base_url: str
@@ -66,6 +71,7 @@ class Setup:
     on_ambiguous: OnAmbiguous | None = None
     record_trace: Trace | None = None
     notices: Callable[[Notice], object] | None = None
+    on_submit: OnSubmit | None = None
     rng: Random | None = None
     dialect: str = "openai"
 

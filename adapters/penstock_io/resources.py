@@ -148,7 +148,12 @@ _BY_KIND: dict[str, type[JobError]] = {
     "budget": BudgetExceeded,
     "unknown_price": BudgetExceeded,
     "credential": CredentialRejected,
+    "no_lane": JobError,
+    "not_stored": JobError,
+    "queue_full": JobError,
+    "screen_fault": JobError,
 }
+"""Failures that are not the provider's."""
 
 
 def error_of(outcome: Outcome) -> JobError | None:

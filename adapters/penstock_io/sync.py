@@ -25,11 +25,8 @@ from penstock_io.resources import Images, Result
 
 T = TypeVar("T")
 
-LONGEST = 3600.0
-"""Seconds after which the owner looks up even if nothing is due: a queue cannot wait for ever."""
-
-THREADS = 1024
-"""How many exchanges can be out at a time; what the engine sends beyond that waits for a thread."""
+LONGEST = 3600.0  # seconds after which the owner looks up even if nothing is due: a queue cannot wait for ever
+THREADS = 1024  # how many exchanges can be out at a time; what the engine sends beyond that waits for a thread
 
 
 class Client(SyncBase[SyncHttp]):
@@ -49,7 +46,7 @@ class Client(SyncBase[SyncHttp]):
         self._open()
         self._http = self._given if self._given is not None else open_client(self._setup.base_url)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="penstock-exchange")
-        self.images = Images(self._run, partial(Results, Port(self._join, self._post, self._appetite)))
+        self.images = Images(self._run, partial(Results, Port(self._join, self._post, lambda: self._ask(self.engine.appetite))))
         self._owner = Thread(target=self._own, name="penstock", daemon=True)
         self._owner.start()
         return self
@@ -92,9 +89,6 @@ class Client(SyncBase[SyncHttp]):
                 continue  # the owner may have left before it came to this question
         return question()
 
-    def _appetite(self) -> int:
-        return self._ask(self.engine.appetite)
-
     # The driver
 
     def _own(self) -> None:
@@ -113,9 +107,10 @@ class Client(SyncBase[SyncHttp]):
         self._queue.put(partial(self._step, event))
 
     def _send(self, attempt: AttemptId, exchange: Exchange) -> None:
-        heard = partial(partial, self._heard, attempt)
-        future = self._threads.submit(exchange.run, self._http, lambda event: self._queue.put(heard(event)))
-        self._futures[attempt] = future
+        def heard(event: Event) -> None:
+            self._queue.put(partial(self._heard, attempt, event))
+
+        future = self._futures[attempt] = self._threads.submit(exchange.run, self._http, heard)
         future.add_done_callback(lambda _: self._queue.put(partial(self._ended, attempt)))
 
     def _ended(self, attempt: AttemptId) -> None:

@@ -1,0 +1,80 @@
+"""What a client is before it is used: light to import, honest about how it is made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+
+import penstock_io.asyncio
+import penstock_io.sync
+import penstock_io.trio
+from penstock.config import Budget, Config, Credential, Limits
+from penstock.errors import UsageError
+from penstock.work import OnAmbiguous
+from penstock_io._setup import Setup, fingerprint, named
+from penstock_io.resources import dollars, picodollars
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("penstock_io.sync", ["asyncio", "trio", "httpx", "httpx2"]),
+        ("penstock_io.asyncio", ["trio", "httpx", "httpx2"]),
+        ("penstock_io.trio", ["asyncio", "httpx", "httpx2"]),
+    ],
+)
+def test_imports(module: str, absent: list[str]) -> None:
+    """A driver loads no other loop, and no HTTP library before a client is entered."""
+    code = f"import sys, {module}; print([name for name in {absent!r} if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == said.stdout.strip()
+
+
+def test_keys_go_by_their_fingerprint() -> None:
+    """Twelve hex digits of the SHA-256, and the label; the same key twice is one credential."""
+    assert "9834876dcfb0" == fingerprint("aaa")
+    names = named({"blue": "sk-1", "red": "sk-2", "again": "sk-1"})
+    assert [f"{fingerprint('sk-1')}:blue", f"{fingerprint('sk-2')}:red"] == list(names)
+    assert 12 == len(fingerprint("sk-1"))
+
+
+@pytest.mark.parametrize("key", ["", "sk-1\n", "sk 1", "sk-\u00fc"])
+def test_a_key_that_no_header_can_carry(key: str) -> None:
+    """It is refused when the client is made, by its fingerprint and not by its value."""
+    with pytest.raises(UsageError) as caught:
+        penstock_io.sync.Client("http://127.0.0.1:1/v1", [key])
+    assert not key or key not in str(caught.value)
+
+
+def test_money_is_exact() -> None:
+    """Dollars and picodollars without a rounding error; unknown stays unknown."""
+    assert Decimal("0.000000000001") == dollars(1)
+    assert 12_345_678_901_234 == picodollars(Decimal("12.345678901234"))
+    assert dollars(None) is None
+
+
+def test_what_is_said_beside_a_configuration() -> None:
+    """Limits, budget and mode are added to the engine's configuration; its own credentials and caps stay."""
+    own = Config(credentials=(Credential("mine"),), budget=Budget((("run", 1), ("tenant:a", 2))))
+    setup = Setup("http://127.0.0.1:1", ["sk-1"], limits=Limits(rpm=5), config=own, budget=Decimal(1))
+    config = setup.configured(("mine", "other"))
+    assert (Credential("mine"), Credential("other", limits=Limits(rpm=5))) == config.credentials
+    assert (("run", 10**12), ("tenant:a", 2)) == config.budget.caps
+    assert (False, False) == (config.store, config.journal)
+    skip = Setup("http://127.0.0.1:1", [], on_ambiguous=OnAmbiguous.SKIP).configured(())
+    assert OnAmbiguous.SKIP is skip.ambiguity.mode
+
+
+def test_a_client_has_to_be_entered() -> None:
+    """Before that it says so, and it is entered once."""
+    client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
+    with pytest.raises(UsageError, match="context manager"):
+        _ = client.engine
+    with client:
+        assert client.snapshot().at_rest
+    with pytest.raises(UsageError, match="once"):
+        client.__enter__()
+    assert "sk-1" not in repr(client)
