@@ -144,7 +144,9 @@ class History:
     def cancel(self, rng: Random) -> None:
         """Somebody leaves, perhaps one who is gone already."""
         if self.jobs:
-            self.tell(Cancelled(JobId(rng.randint(1, self.jobs)), rng.random() < 0.4))
+            there = [job for job in range(1, self.jobs + 1) if JobId(job) not in self.outcomes]
+            job = rng.choice(there) if there and rng.random() < 0.9 else rng.randint(1, self.jobs)
+            self.tell(Cancelled(JobId(job), rng.random() < 0.4))
 
     def close(self, rng: Random) -> None:
         """No more work; an ABORT may follow a DRAIN."""
@@ -345,7 +347,7 @@ class History:
         chance = rng.random()
         if self.jobs < self.knobs.jobs and chance < 0.3:
             self.submit(rng)
-        elif chance < 0.3 + self.knobs.leaves:
+        elif 0.3 < chance < 0.3 + self.knobs.leaves:
             self.cancel(rng)
         elif chance > 0.97:
             self.reconfigure(rng)
@@ -399,6 +401,10 @@ class History:
             if rng.random() < 0.7:
                 self.settle(rng)
             self.close(rng)
+        if self.knobs.faults and rng.random() < 0.4:
+            self.calm, self.journal_down = False, True
+            for _ in range(rng.randrange(12)):
+                rng.choice((self.answer, self.record, self.read, self.consulted))(rng)
         self.settle(rng)
         snapshot = self.engine.snapshot()
         assert self.engine.idle(), snapshot

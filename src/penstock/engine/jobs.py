@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from penstock.ids import JobId, Key, Ref
     from penstock.work import Screen, Work
 
-FINAL_TROUBLES = frozenset({"lost", "broken_stream", "cancelled"})
-"""Troubles of a sample after which its job's chain does not go on."""
+FINAL_TROUBLES = frozenset({"lost", "cancelled"})
+"""Troubles of a sample after which it is not asked for again; after a broken stream its payer does not, who saw it."""
 
 
 class Jobs:
@@ -170,6 +170,8 @@ class Jobs:
         """Whether a failed sample is asked for again: by its payer down the chain, by the others as it was."""
         job, trouble = ask.job, ask.trouble
         if job.finished or self.desk.closed is not None or trouble is None or trouble.kind in FINAL_TROUBLES:
+            return False
+        if payer and trouble.kind == "broken_stream":
             return False
         if payer and ask.target + 1 >= len(job.work.targets):
             return False
