@@ -64,9 +64,7 @@ class History:
         self.knobs = knobs
         self.config = knobs.config
         engine = Engine(knobs.config, rng=Random(seed), epoch=EPOCH)
-        self.engine = Monitor(
-            engine, config=knobs.config, closely=closely, secrets=(PROMPT, SECRET) if secrets else ()
-        )
+        self.engine = Monitor(engine, config=knobs.config, closely=closely, secrets=(PROMPT, SECRET) if secrets else ())
         self.now = 0.0
         self.works: dict[Handle, Work] = {}
         self.outcomes: dict[JobId, Outcome] = {}
@@ -201,7 +199,7 @@ class History:
         self.sure = self.sure and reply.sure
         self.blind = self.blind or target.quote is None
         if reply.brought and not urls and send.purpose is Purpose.GENERATE and len(send.parts) == 1:
-            job, samples = send.parts[0]
+            _, samples = send.parts[0]
             keys = self.works[send.handle].targets[send.target].keys
             for place in reply.brought:
                 key = keys[samples[place]]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from penstock.commands import Send
+    from penstock.readings import Reading
     from penstock.work import Target
 
 
@@ -63,7 +64,7 @@ class Exchange:
             ("x-ratelimit-reset-requests", f"{self.rng.randrange(1, 20)}s"),
         )
 
-    def responded(self, reading: Success | Problem | Malformed, status: int, headers: Headers | None = None) -> Responded:
+    def responded(self, reading: Reading, status: int, headers: Headers | None = None) -> Responded:
         """A reply with this reading."""
         return Responded(self.send.attempt, status, self.headers() if headers is None else headers, reading)
 
@@ -96,9 +97,7 @@ def _pictures(exchange: Exchange, places: list[int] | range) -> Reply:
         return _answer(exchange)
     url = exchange.urls and rng.random() < 0.8
     places = list(places) or [0]
-    parts = tuple(
-        [Part(place, exchange.ref("u" if url else "b"), "1024x1024", "png", 9, url) for place in places]
-    )
+    parts = tuple([Part(place, exchange.ref("u" if url else "b"), "1024x1024", "png", 9, url) for place in places])
     cost = exchange.cost(len(places))
     rates = exchange.target.rates
     exact = rng.random() < 0.9 or exchange.target.quote is None
