@@ -108,6 +108,7 @@ def publish_held(journal: Journal, rows: Sequence[Keyed], states: dict[str, RowS
         faults = [written.fault for written in journal.append(entries) if written.fault is not None]
         if faults:
             raise OSError(faults[0])
+        journal.release([ref for _, _, refs in waiting[start : start + GROUP] for ref in refs])
     return len(waiting)
 
 
@@ -181,7 +182,7 @@ def prepare_run(
     if retried:
         tell(f"{retried} pictures that may have been paid are tried again")
     if len(send) < len(rows):
-        tell(f"{len(rows) - len(send)} of {len(rows)} rows are settled; {len(send)} are to be sent")
+        tell(f"{len(rows) - len(send)} of {len(rows)} rows are done or left as they are; {len(send)} are to be sent")
     return Plan(send, retried, published, orphans)
 
 

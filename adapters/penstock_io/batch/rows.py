@@ -218,11 +218,9 @@ class _Reader:
         taken: dict[str, Row] = {}
         for row in rows:
             for stem in row.stems:
-                other = taken.setdefault(stem.casefold(), row)
-                if other is not row and other.id.casefold() != row.id.casefold():
-                    self._wrong(
-                        row.line, f"its picture {stem!r} would be that of line {other.line}, too: choose another"
-                    )
+                other = taken.setdefault(_folded(stem), row)
+                if other is not row and _folded(other.id) != _folded(row.id):
+                    self._wrong(row.line, f"its picture {stem!r} is that of line {other.line}, too: choose another")
 
     def _wrong(self, line: int, message: str) -> None:
         self._mistakes.append(Mistake(self._name, line, "id", message))
@@ -289,7 +287,10 @@ def _request(own: Mapping[str, Json], defaults: Defaults) -> ImageRequest:
             extra=_extra(filled.get("extra")),
         )
     except InvalidRequest as fault:
-        raise _Wrong(fault.field or "", _without(fault.field, str(fault))) from None
+        name = fault.field or ""
+        if name in FIELDS:
+            raise _Wrong(name, str(fault).removeprefix(f"{name} ")) from None
+        raise _Wrong("extra", str(fault)) from None
 
 
 def _text(name: str, value: Json) -> str | None:
@@ -316,7 +317,3 @@ def _extra(value: Json) -> tuple[tuple[str, Scalar], ...]:
         pairs.append((name, scalar))
     return tuple(pairs)
 
-
-def _without(name: str | None, message: str) -> str:
-    """A message whose first word is the field, which is told already."""
-    return message.removeprefix(f"{name} ") if name else message

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from penstock.commands import Halted, Notice
+from penstock.commands import Excess, Halted, LaneClosed, Notice, Warned
 from penstock.config import Ambiguity, Config, Limits
 from penstock.events import Event, Mode, Responded, Submitted
 from penstock.ids import Key
@@ -29,7 +29,7 @@ from penstock_io.asyncio import Client
 from penstock_io.batch.plan import FLOOR, SHARE, Keyed, Plan, load_states, make_lines, prepare_run
 from penstock_io.batch.progress import Progress
 from penstock_io.batch.results import NEW, Summary, summary_of, write_results
-from penstock_io.batch.states import RUNS, RowState, Runs, dump_runs, dump_state, load_runs
+from penstock_io.batch.states import PASSING, RUNS, RowState, Runs, dump_runs, dump_state, load_runs
 from penstock_io.journal import Account, Journal
 from penstock_io.resources import Result
 
@@ -118,6 +118,7 @@ class Batch:
         self._drawn: deque[Keyed] = deque()
         self._sent: dict[int, tuple[Keyed, float]] = {}
         self._stopping = False
+        self._told: set[str] = set()
 
     # At work
 
@@ -220,17 +221,29 @@ class Batch:
         row = keyed.row
         _, begun = self._sent.pop(row.index, (keyed, 0.0))
         now = asyncio.get_running_loop().time()
-        self._remember(row.id, self.states.get(row.id, NEW).ended(result.outcome, now - begun if begun else 0.0))
-        self.progress.done += 1
+        state = self.states.get(row.id, NEW).ended(result.outcome, now - begun if begun else 0.0)
+        self._remember(row.id, state)
+        self.progress.done += result.error is None or state.error is None or state.error.kind not in PASSING
         self.progress.images += len(result.images)
 
     def _noticed(self, notice: Notice) -> None:
         """On the worker's thread."""
-        if isinstance(notice, Halted) and self.halt is None:
+        if isinstance(notice, LaneClosed):
+            self._tell_once(f"{notice.lane.credential} is not used for {notice.lane.model} any more: {notice.message}")
+        elif isinstance(notice, Excess):
+            self._tell_once(f"{notice.model} was charged more than its published bound")
+        elif isinstance(notice, Warned):
+            self._tell_once(f"{notice.what}: {notice.message}")
+        elif isinstance(notice, Halted) and self.halt is None:
             self.halt = notice
             if self._loop is not None:
                 with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
                     self._loop.call_soon_threadsafe(self._halted, notice)
+
+    def _tell_once(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            self.settings.tell(message)
 
     def _halted(self, notice: Halted) -> None:
         client = self._client
