@@ -1,5 +1,7 @@
-"""The HTTP seam against raw sockets on loopback: every way to fail is really provoked, in three ways of waiting and over
-both libraries."""
+"""The HTTP seam against raw sockets on loopback.
+
+Every way to fail is really provoked, in three ways of waiting and over both libraries.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import httpx2
@@ -68,17 +71,20 @@ class Server:
                 return
 
     def close(self) -> None:
+        """End the scripts that wait, and take no more connections."""
         self.over.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def join(self) -> None:
+        """Wait for the scripts."""
         for thread in self._threads:
             thread.join()
 
 
 @contextmanager
 def serving(script: Script) -> Iterator[Server]:
+    """A server, until the end of the block."""
     server = Server(script)
     thread = threading.Thread(target=server.accept)
     thread.start()
@@ -91,6 +97,7 @@ def serving(script: Script) -> Iterator[Server]:
 
 
 def more(connection: socket.socket) -> bytes:
+    """More of a request."""
     data = connection.recv(1 << 20)
     if not data:
         raise ConnectionError("the client went away")
@@ -98,6 +105,7 @@ def more(connection: socket.socket) -> bytes:
 
 
 def read_request(connection: socket.socket) -> bytes:
+    """A whole request."""
     data = b""
     while b"\r\n\r\n" not in data:
         data += more(connection)
@@ -109,6 +117,7 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def reset(connection: socket.socket) -> None:
+    """End a connection with a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
@@ -123,20 +132,24 @@ class Notes:
         self._enough = enough
 
     def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
+        """Note the status."""
         assert all(isinstance(name, str) for name, _ in headers)
         self.opens.append(status)
         return Opened(ATTEMPT, status)
 
     def feed(self, data: bytes) -> bool:
+        """Note the bytes."""
         self.data += data
         return len(self.data) < self._enough
 
     def closed(self) -> Event:
+        """Say that all is there."""
         if len(self.data) >= self._enough:
             return self.failed(Kind.TOO_LARGE, Reached.READING)
         return Opened(ATTEMPT, 299)
 
     def failed(self, kind: Kind, reached: Reached) -> Event:
+        """Note the failure."""
         self.failures.append((kind, reached))
         return Failed(ATTEMPT, kind, reached)
 
@@ -153,20 +166,21 @@ class Watched(Progress):
         self.stage = stage
 
     def hear(self, name: str, info: Mapping[str, object]) -> None:
+        """Hear, and say when it is there."""
         super().hear(name, info)
         if self.reached is self.stage:
             self.there.set()
 
 
-def make_client(way: str, library: str, verify: ssl.SSLContext | bool = True):  # noqa: ANN201 - four classes
-    module = {"httpx2": httpx2, "httpx": httpx}[library]
-    if verify is True:
-        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def make_client(way: str, library: str) -> Any:
+    """A client that trusts nobody."""
+    module: Any = {"httpx2": httpx2, "httpx": httpx}[library]
     kind = module.Client if way == "threads" else module.AsyncClient
-    return kind(verify=verify, timeout=None, trust_env=False)
+    return kind(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout=None, trust_env=False)
 
 
 def make_order(way: str, port: int, call: HttpCall = REQUEST, *, scheme: str = "http", connect: float = 5.0) -> Order:
+    """An order for a server of this test."""
     url = f"{scheme}://127.0.0.1:{port}/v1{call.path}"
     return Order(url, call, SECRET, connect=connect, alone=way == "threads")
 
@@ -211,6 +225,7 @@ async def _run_trio(library: str, exchange: Exchange, abort: threading.Event | N
 
 
 def fail(way: str, library: str, order: Order, progress: Progress | None = None) -> tuple[Kind, Reached]:
+    """How an exchange fails."""
     notes = Notes()
     run(way, library, Exchange(order, notes, progress or Progress([False])))
     (failure,) = notes.failures
@@ -219,15 +234,19 @@ def fail(way: str, library: str, order: Order, progress: Progress | None = None)
 
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest) -> str:
+    """How it is waited."""
     return str(request.param)
 
 
 @pytest.fixture(params=LIBRARIES)
 def library(request: pytest.FixtureRequest) -> str:
+    """Over which library."""
     return str(request.param)
 
 
 def answer(connection: socket.socket, over: threading.Event) -> None:
+    """Answer as one should."""
+    del over
     read_request(connection)
     connection.sendall(HEAD + b"0123456789")
 
@@ -247,7 +266,7 @@ def test_what_is_sent(way: str, library: str) -> None:
     """The credential is a bearer token, the body is the call's, and only the thread driver closes its connection."""
     heard: list[bytes] = []
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         heard.append(read_request(connection))
         connection.sendall(HEAD + b"0123456789")
 
@@ -322,7 +341,7 @@ def test_a_connection_that_takes_too_long(way: str, library: str) -> None:
 def test_a_server_that_does_not_speak_tls(way: str, library: str) -> None:
     """A failed handshake is TLS; the connection stood, no byte of the request had left."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         connection.recv(100)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -334,7 +353,7 @@ def test_a_server_that_does_not_speak_tls(way: str, library: str) -> None:
 def test_a_handshake_that_takes_too_long(way: str, library: str) -> None:
     """The time-out to connect covers the handshake, too."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(_: socket.socket, over: threading.Event) -> None:
         over.wait()
 
     with serving(script) as server:
@@ -344,10 +363,9 @@ def test_a_handshake_that_takes_too_long(way: str, library: str) -> None:
 
 @LEFT_OVER
 def test_a_reset_in_the_middle_of_the_request(way: str, library: str) -> None:
-    """What was cut off while sending is BROKEN at SENDING, or at SENT where a library hands all of it to its loop first:
-    in any case the server may have it."""
+    """What was cut off while sending is BROKEN at SENDING, or at SENT where all of it was handed to the loop first."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         connection.recv(1000)
         reset(connection)
 
@@ -361,7 +379,7 @@ def test_a_reset_in_the_middle_of_the_request(way: str, library: str) -> None:
 def test_a_server_that_goes_away_instead_of_answering(way: str, library: str, *, gently: bool) -> None:
     """A connection closed or reset after the whole request is BROKEN at SENT."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         read_request(connection)
         if not gently:
             reset(connection)
@@ -374,7 +392,7 @@ def test_a_server_that_goes_away_instead_of_answering(way: str, library: str, *,
 def test_a_reply_that_is_cut_off(way: str, library: str, *, gently: bool) -> None:
     """A body that ends before its length, or with a reset, is BROKEN at READING."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         read_request(connection)
         connection.sendall(HEAD + b"0123")
         if not gently:
@@ -389,7 +407,7 @@ def test_a_reply_that_is_cut_off(way: str, library: str, *, gently: bool) -> Non
 def test_a_server_that_does_not_speak_http(way: str, library: str) -> None:
     """Garbage instead of a head is BROKEN at SENT: whoever answered may have executed."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         read_request(connection)
         connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
 
@@ -400,7 +418,7 @@ def test_a_server_that_does_not_speak_http(way: str, library: str) -> None:
 def test_a_reply_that_is_too_large(way: str, library: str) -> None:
     """When the receiver has enough, the exchange is broken off and the receiver says with what."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n")
         while True:
@@ -424,7 +442,7 @@ def test_a_header_that_cannot_be_sent(way: str, library: str) -> None:
 def test_a_redirect_is_an_answer(way: str, library: str) -> None:
     """A redirect is not followed: the credential goes nowhere else, and nothing is paid twice."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 307 Go\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")
 
@@ -436,15 +454,19 @@ def test_a_redirect_is_an_answer(way: str, library: str) -> None:
 
 
 def hush(connection: socket.socket, over: threading.Event) -> None:
+    """Say and read nothing."""
+    del connection
     over.wait()
 
 
 def hush_after_reading(connection: socket.socket, over: threading.Event) -> None:
+    """Take the request and say nothing."""
     read_request(connection)
     over.wait()
 
 
 def hush_in_the_body(connection: socket.socket, over: threading.Event) -> None:
+    """Begin to answer and stop."""
     read_request(connection)
     connection.sendall(HEAD + b"0123")
     over.wait()
@@ -462,8 +484,10 @@ def hush_in_the_body(connection: socket.socket, over: threading.Event) -> None:
     ids=lambda value: value.value if isinstance(value, Reached) else None,
 )
 def test_breaking_off(way: str, library: str, stage: Reached, script: Script, call: HttpCall, scheme: str) -> None:
-    """An exchange that stalls is broken off promptly at every stage, and says how far it got; the server still holds
-    its end, so only our side can have ended it."""
+    """An exchange that stalls is broken off promptly at every stage and says how far it got.
+
+    The server still holds its end, so only our side can have ended it.
+    """
     progress, notes = Watched(stage), Notes()
     with serving(script) as server:
         order = make_order(way, server.port, call, scheme=scheme, connect=1.0)
@@ -494,7 +518,7 @@ def test_a_thread_that_was_stopped_while_it_connected_sends_nothing() -> None:
                 connecting.set()
                 assert go.wait(5)
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
+    def script(connection: socket.socket, _: threading.Event) -> None:
         heard.append(connection.recv(1000))
 
     exchange_progress = Slow([False])
@@ -521,7 +545,7 @@ def test_a_transport_that_tells_nothing_may_have_sent(library: str) -> None:
     """Without trace events nobody knows whether the request left: what fails then is never taken for unsent."""
     module = {"httpx2": httpx2, "httpx": httpx}[library]
 
-    def broken(request: object) -> object:
+    def broken(_: object) -> object:
         raise module.ReadError("gone")
 
     client = module.Client(transport=module.MockTransport(broken))
@@ -538,18 +562,18 @@ def test_idle_connections_are_not_used_again(library: str, monkeypatch: pytest.M
         monkeypatch.setitem(__import__("sys").modules, "httpx2", None)
     with open_client("http://127.0.0.1:1/v1") as client:
         assert library == type(client).__module__.partition(".")[0]
-        pool = client._transport._pool  # noqa: SLF001 - there is no public way to ask
-        assert KEEPALIVE == pool._keepalive_expiry  # noqa: SLF001 - as above
+        transport: Any = client._transport  # there is no public way to ask
+        assert KEEPALIVE == transport._pool._keepalive_expiry
         assert client.timeout.read is None
         assert not client.follow_redirects
     assert library == type(open_async_client("http://127.0.0.1:1/v1")).__module__.partition(".")[0]
 
 
 def test_a_connection_is_used_again(library: str) -> None:
-    """Under asyncio the second exchange takes the connection of the first, and how far it gets is known all the same."""
+    """Under asyncio the second exchange takes the connection of the first; how far it gets is known all the same."""
 
-    def script(connection: socket.socket, over: threading.Event) -> None:
-        answer(connection, over)
+    def script(connection: socket.socket, _: threading.Event) -> None:
+        answer(connection, _)
         read_request(connection)
         reset(connection)
 

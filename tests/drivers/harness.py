@@ -1,7 +1,7 @@
 """Three drivers behind one face: the same small operations, called from an ordinary thread.
 
-Each asynchronous driver runs in a loop of its own thread; operations are handed over and waited for. Nothing here decides
-anything: it is what a user of that driver would write.
+Each asynchronous driver runs in a loop of its own thread; operations are handed over and waited for. Nothing here
+decides anything: it is what a user of that driver would write.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Pending(ABC):
 class Side(ABC):
     """A client of one driver."""
 
-    client: penstock_io.sync.Client | penstock_io.asyncio.Client | penstock_io.trio.Client
+    client: Any
 
     @abstractmethod
     def enter(self, arguments: Mapping[str, Any]) -> None:
@@ -103,35 +103,44 @@ class Side(ABC):
     @property
     def engine(self) -> Engine:
         """The engine, for a look once everything is over."""
-        return self.client.engine
+        engine: Engine = self.client.engine
+        return engine
 
 
 class ThreadPending(Pending):
+    """A `generate` in a thread of its own."""
+
     def __init__(self, side: ThreadSide) -> None:
         super().__init__()
         self.side = side
 
     def cancel(self) -> None:
+        """As above."""
         # what an interrupt of the waiting thread does; no thread can be interrupted from outside
         self.side.client._post(Cancelled(JobId(1)))
 
 
 class ThreadSide(Side):
-    client: penstock_io.sync.Client
+    """The driver for threads."""
 
     def enter(self, arguments: Mapping[str, Any]) -> None:
+        """As above."""
         self.http = arguments["http_client"]
         self.client = penstock_io.sync.Client(**arguments).__enter__()
 
     def leave(self, *, abort: bool = False) -> None:
+        """As above."""
         error = LeaveError() if abort else None
         self.client.__exit__(type(error) if error else None, error, None)
         self.http.close()
 
     def pending(self) -> Pending:
+        """As above."""
         return ThreadPending(self)
 
     def begin(self, pending: Pending, arguments: Mapping[str, Any]) -> None:
+        """As above."""
+
         def run() -> None:
             try:
                 pending.future.set_result(self.client.images.generate(**arguments))
@@ -146,6 +155,7 @@ class ThreadSide(Side):
         most: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> list[Result]:
+        """As above."""
         found: list[Result] = []
         for result in self.client.images.map(requests, options):
             found.append(result)
@@ -154,24 +164,34 @@ class ThreadSide(Side):
         return found
 
     def on_owner(self, what: Callable[[], None]) -> None:
+        """As above."""
         self.client._ask(what)
 
     def snapshot(self) -> Snapshot:
-        return self.client.snapshot()
+        """As above."""
+        snapshot: Snapshot = self.client.snapshot()
+        return snapshot
 
 
 class AsyncioPending(Pending):
+    """A task that awaits a `generate`."""
+
     task: asyncio.Task[Result] | None = None
 
     def cancel(self) -> None:
+        """As above."""
         if self.task is not None:
             self.task.cancel()
 
 
 class AsyncioSide(Side):
-    client: penstock_io.asyncio.Client
+    """The asyncio driver, in a loop of its own thread."""
+
+    loop: asyncio.AbstractEventLoop
+    over: asyncio.Event
 
     def enter(self, arguments: Mapping[str, Any]) -> None:
+        """As above."""
         ready: Future[None] = Future()
         self.abort = False
 
@@ -187,15 +207,18 @@ class AsyncioSide(Side):
         ready.result(WAIT)
 
     def leave(self, *, abort: bool = False) -> None:
+        """As above."""
         self.abort = abort
         self.loop.call_soon_threadsafe(self.over.set)
         left(self.ended, abort=abort)
         self.thread.join(WAIT)
 
     def pending(self) -> Pending:
+        """As above."""
         return AsyncioPending()
 
     def begin(self, pending: Pending, arguments: Mapping[str, Any]) -> None:
+        """As above."""
         assert isinstance(pending, AsyncioPending)
 
         def ended(task: asyncio.Task[Result]) -> None:
@@ -218,6 +241,8 @@ class AsyncioSide(Side):
         most: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> list[Result]:
+        """As above."""
+
         async def read() -> list[Result]:
             found: list[Result] = []
             async for result in self.client.images.map(requests, options):
@@ -229,28 +254,40 @@ class AsyncioSide(Side):
         return asyncio.run_coroutine_threadsafe(read(), self.loop).result(2 * WAIT)
 
     def on_owner(self, what: Callable[[], None]) -> None:
+        """As above."""
+
         async def do() -> None:
             what()
 
         asyncio.run_coroutine_threadsafe(do(), self.loop).result(WAIT)
 
     def snapshot(self) -> Snapshot:
-        return asyncio.run_coroutine_threadsafe(self.client.snapshot(), self.loop).result(WAIT)
+        """As above."""
+        snapshot: Snapshot = asyncio.run_coroutine_threadsafe(self.client.snapshot(), self.loop).result(WAIT)
+        return snapshot
 
 
 class TrioPending(Pending):
+    """A trio task that awaits a `generate`."""
+
     def __init__(self) -> None:
         super().__init__()
         self.scope = trio.CancelScope()
 
     def cancel(self) -> None:
+        """As above."""
         self.scope.cancel()
 
 
 class TrioSide(Side):
-    client: penstock_io.trio.Client
+    """The trio driver, in a run of its own thread."""
+
+    token: trio.lowlevel.TrioToken
+    over: trio.Event
+    nursery: trio.Nursery
 
     def enter(self, arguments: Mapping[str, Any]) -> None:
+        """As above."""
         ready: Future[None] = Future()
         self.abort = False
 
@@ -270,15 +307,18 @@ class TrioSide(Side):
         ready.result(WAIT)
 
     def leave(self, *, abort: bool = False) -> None:
+        """As above."""
         self.abort = abort
         trio.from_thread.run_sync(self.over.set, trio_token=self.token)
         left(self.ended, abort=abort)
         self.thread.join(WAIT)
 
     def pending(self) -> Pending:
+        """As above."""
         return TrioPending()
 
     def begin(self, pending: Pending, arguments: Mapping[str, Any]) -> None:
+        """As above."""
         assert isinstance(pending, TrioPending)
 
         async def run() -> None:
@@ -299,6 +339,8 @@ class TrioSide(Side):
         most: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> list[Result]:
+        """As above."""
+
         async def read() -> list[Result]:
             found: list[Result] = []
             with trio.fail_after(2 * WAIT):
@@ -311,10 +353,13 @@ class TrioSide(Side):
         return trio.from_thread.run(read, trio_token=self.token)
 
     def on_owner(self, what: Callable[[], None]) -> None:
+        """As above."""
         trio.from_thread.run_sync(what, trio_token=self.token)
 
     def snapshot(self) -> Snapshot:
-        return trio.from_thread.run(self.client.snapshot, trio_token=self.token)
+        """As above."""
+        snapshot: Snapshot = trio.from_thread.run(self.client.snapshot, trio_token=self.token)
+        return snapshot
 
 
 def in_thread(run: Callable[[], None]) -> tuple[threading.Thread, Future[None]]:
@@ -345,12 +390,12 @@ def left(ended: Future[None], *, abort: bool) -> None:
 SIDES: dict[str, Callable[[], Side]] = {"threads": ThreadSide, "asyncio": AsyncioSide, "trio": TrioSide}
 
 
-def http_client(driver: str, library: str) -> httpx.Client | httpx2.Client | httpx.AsyncClient | httpx2.AsyncClient:
+def http_client(driver: str, library: str) -> Any:
     """A client object as a user would pass it."""
-    module = {"httpx": httpx, "httpx2": httpx2}[library]
+    module: Any = {"httpx": httpx, "httpx2": httpx2}[library]
     limits = module.Limits(max_connections=None, keepalive_expiry=4.0)
     kind = module.Client if driver == "threads" else module.AsyncClient
-    return kind(verify=False, trust_env=False, limits=limits)  # noqa: S501 - loopback, without TLS
+    return kind(verify=False, trust_env=False, limits=limits)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from penstock.config import Config, Retry
 from penstock.engine import Snapshot
 from penstock.errors import Cancelled, JobError
 from penstock.events import Event
+from penstock.readings import Verdict
 from penstock.requests import Options
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import Screen
@@ -29,12 +31,14 @@ ENDS = (Cancelled, CancelledError, JobError)
 def history(
     driver: str, library: str, sim: SimServer, at: int, *, abort: bool = False, **arguments: Any
 ) -> tuple[int, Snapshot]:
-    """One job, cancelled on the driver's own thread after its event number `at`: how many events there were, and the
-    engine's figures once the client was left."""
+    """One job, cancelled on the driver's own thread after its event number `at`.
+
+    How many events there were, and the engine's figures once the client was left.
+    """
     told: list[Event] = []
     pending: list[Pending] = []
 
-    def trace(event: Event, now: float) -> None:
+    def trace(event: Event, _: float) -> None:
         told.append(event)
         if len(told) == at:
             pending[0].cancel()
@@ -46,10 +50,8 @@ def history(
     ) as side:  # fmt: skip
         pending.append(side.pending())
         side.begin(pending[0], {**ASKED, "options": options})
-        try:
+        with suppress(*ENDS):
             pending[0].result()
-        except ENDS:
-            pass
     return len(told), side.engine.snapshot()
 
 
@@ -85,8 +87,6 @@ def test_after_every_event(driver: str, library: str) -> None:
 def test_after_every_event_with_screens(driver: str) -> None:
     """With a screen before the prompt is sent and one before the pictures are shown."""
     screens = (Screen("words 1", hook="passes"), Screen("looks 1", picture=True, hook="passes"))
-    from penstock.readings import Verdict  # noqa: PLC0415
-
     hooks = {"passes": lambda _: Verdict(passed=True)}
     assert check_all(driver, "httpx2", (), options=Options(screens=screens), hooks=hooks) > 5
 

@@ -1,0 +1,122 @@
+"""The public API as its users see it: checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import httpx2
+
+import penstock_io.asyncio
+import penstock_io.sync
+import penstock_io.trio
+from penstock.commands import Notice
+from penstock.config import Limits
+from penstock.engine import Snapshot
+from penstock.errors import ContentRefused, JobError, PenstockError
+from penstock.events import Event
+from penstock.outcomes import Outcome
+from penstock.readings import Usage, Verdict
+from penstock.requests import ImageRequest, Options
+from penstock.work import OnAmbiguous, Screen
+from penstock_io._perform import Question
+from penstock_io.journal import Journal
+from penstock_io.resources import Image, Result
+from penstock_io.stores.memory import MemoryStore
+
+
+def use(*things: object) -> None:
+    """Whatever a program does with it."""
+
+
+def no_cats(question: Question) -> Verdict:
+    """A screen."""
+    return Verdict(passed=question.request is not None and "cat" not in question.request.prompt)
+
+
+def hear(event: Event, now: float) -> None:
+    """A trace."""
+    use(event, now)
+
+
+def told(notice: Notice) -> None:
+    """A subscriber."""
+    use(notice)
+
+
+def read(result: Result) -> None:
+    """All that a result says."""
+    images: tuple[Image, ...] = result.images
+    data: bytes = images[0].data
+    path: Path = images[0].save("a.png")
+    cost: Decimal | None = result.cost
+    usage: Usage | None = result.usage
+    outcome: Outcome = result.outcome
+    error: PenstockError | None = result.error
+    place: tuple[int, ImageRequest] = (result.index, result.request)
+    flags: tuple[bool, int, tuple[str, ...]] = (result.cached, result.attempts, result.warnings)
+    use(data, path, cost, usage, outcome, error, place, flags)
+
+
+def threads(folder: Path) -> None:
+    """The client for threads."""
+    request = ImageRequest(prompt="a cat", model="gpt-image-2")
+    with (
+        Journal.open(folder) as journal,
+        httpx.Client() as http,
+        penstock_io.sync.Client(
+            base_url="https://api.openai.com/v1",
+            api_keys={"mine": "sk-1"},
+            http_client=http,
+            journal=journal,
+            limits=Limits(rpm=5, ipm=5),
+            hooks={"no cats": no_cats},
+            budget=Decimal(200),
+            on_ambiguous=OnAmbiguous.SKIP,
+            record_trace=hear,
+            notices=told,
+        ) as client,
+    ):
+        try:
+            read(client.images.generate(prompt="a cat", model="gpt-image-2", size="1024x1024", quality="low", n=2))
+        except ContentRefused as refused:
+            use(refused.outcome)
+        except JobError as error:
+            use(error.outcome.error)
+        for result in client.images.map([request], Options(screens=(Screen("cats 1", hook="no cats"),))):
+            read(result)
+        snapshot: Snapshot = client.snapshot()
+        for asked, waiting in client.explain():
+            use(asked.prompt, waiting.reason, waiting.until)
+        client.reconfigure(api_keys=["sk-2"], resume=True)
+        use(snapshot.at_rest)
+
+
+async def source() -> AsyncIterator[ImageRequest]:
+    """An asynchronous input."""
+    yield ImageRequest(prompt="a cat", model="gpt-image-2")
+
+
+async def asyncio() -> None:
+    """The client for asyncio."""
+    async with (
+        httpx2.AsyncClient() as http,
+        penstock_io.asyncio.Client("https://api.openai.com/v1", ["sk-1"], http_client=http) as client,
+    ):
+        read(await client.images.generate(prompt="a cat", model="gpt-image-2"))
+        async for result in client.images.map(source()):
+            read(result)
+        results = client.images.map(iter([ImageRequest(prompt="a cat", model="gpt-image-2")]))
+        await results.aclose()
+        use((await client.snapshot()).money, await client.explain(10))
+        await client.reconfigure(client.config, resume=True)
+
+
+async def trio() -> None:
+    """The client for trio."""
+    async with penstock_io.trio.Client("https://api.openai.com/v1", ["sk-1"], store=MemoryStore()) as client:
+        read(await client.images.generate(prompt="a cat", model="gpt-image-2", options=Options(tenant="acme")))
+        async for result in client.images.map([ImageRequest(prompt="a cat", model="gpt-image-2")]):
+            read(result)
