@@ -269,12 +269,15 @@ class Attempts:
 
     def _settle_money(self, attempt: Attempt, charges: tuple[int | None, ...]) -> None:
         desk = self.desk
+        call = attempt.call
         excess = desk.ledger.settle(attempt.reservation, charges)
         desk.refunded = True
         bound = quote(attempt)
         if excess and bound is not None:
+            total = bound + excess
             desk.count("excess", excess)
-            desk.notify(Excess(attempt.call.target.model, bound, bound + excess))
+            desk.notify(Excess(call.target.model, bound, total))
+            call.group.exceeded(total, (call.target.quote or 0) * max(1, len(attempt.flights)))
         for job, cost in zip(attempt.bill.jobs, charges, strict=True):
             if cost != 0:
                 book(desk, job, cost)

@@ -27,7 +27,7 @@ def bill(call: Call) -> Bill | None:
 
     Every flight of the call must have a live ask (`Calls` sheds the others before the call is queued).
     """
-    quote = call.target.quote
+    quote = call.group.bound(call.target)
     if call.question is not None:
         owner = call.question.owner
         ask = None if isinstance(owner, Job) else payer(owner.asks)
@@ -47,7 +47,7 @@ def bill(call: Call) -> Bill | None:
 
 
 def _joint(call: Call) -> Bill | None:
-    quote = call.target.quote
+    quote = call.group.bound(call.target)
     samples: dict[Job, list[int]] = {}
     payers: list[Job] = []
     first: Ask | None = None

@@ -37,7 +37,7 @@ class Lane:
 class Group:
     """The lanes that can serve a provider's model, and who waits for them."""
 
-    __slots__ = ("aside", "dirty", "heap", "lanes", "name", "pool", "stale", "target", "timer")
+    __slots__ = ("aside", "dirty", "excess", "heap", "lanes", "name", "pool", "stale", "target", "timer")
 
     def __init__(self, name: str, target: Target) -> None:
         self.name = name
@@ -48,7 +48,20 @@ class Group:
         self.stale = 0
         self.dirty = False
         self.aside = False
+        self.excess = (1, 1)
         self.timer: Timer | None = None
+
+    def bound(self, target: Target) -> int | None:
+        """What one sample may cost at most, in picodollars: its quote, raised by the worst excess seen so far."""
+        if target.quote is None:
+            return None
+        charge, quote = self.excess
+        return -(-target.quote * charge // quote)
+
+    def exceeded(self, charge: int, quote: int) -> None:
+        """A charge above its quote: what follows is quoted higher in the same proportion."""
+        if quote and charge * self.excess[1] > self.excess[0] * quote:
+            self.excess = (charge, quote)
 
 
 def stands(entry: Entry) -> bool:

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 
 def quote(attempt: Attempt) -> int | None:
-    """The bound of what an attempt costs, in picodollars; None is unknown."""
-    bound = attempt.call.target.quote
-    return None if bound is None else bound * max(1, len(attempt.flights))
+    """The bound of what an attempt costs, as it was reserved, in picodollars; None is unknown."""
+    total = 0
+    for share in attempt.bill.shares:
+        if share.amount is None:
+            return None
+        total += share.amount
+    return total
 
 
 def tokens_of(usage: Usage) -> int:
