@@ -143,7 +143,6 @@ def with_asyncio(room: Room, n: int, steps: Steps) -> Result:
 
 def with_trio(room: Room, n: int, steps: Steps) -> Result:
     """One request under trio."""
-
     results: list[Result] = []
 
     async def run() -> None:
