@@ -95,7 +95,6 @@ class Folder:
             budget=budget,
             on_ambiguous=mode,
             tell=self.told.append,
-            signals=False,
         )
         journal = Journal.open(self.path, disk=disk)
         try:

@@ -316,4 +316,3 @@ def _extra(value: Json) -> tuple[tuple[str, Scalar], ...]:
             raise _Wrong("extra", f"{name} must be a text, a number, true, false or null")
         pairs.append((name, scalar))
     return tuple(pairs)
-

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
+from threading import current_thread, main_thread
 
 from attrs import field, frozen
 
@@ -59,7 +60,6 @@ class Settings:
     budget: Decimal | None = None
     on_ambiguous: OnAmbiguous = OnAmbiguous.AUTO
     tell: Callable[[str], object] = print
-    signals: bool = True
 
 
 @frozen
@@ -81,7 +81,7 @@ def run_batch(settings: Settings, rows: Sequence[Keyed], journal: Journal) -> En
         runs = load_runs(journal.rows())
         plan = prepare_run(journal, rows, states, settings.on_ambiguous, settings.tell)
         batch = Batch(settings, rows, plan, journal, states, runs)
-        with _signals(settings, batch):
+        with _signals(batch):
             asyncio.run(batch.work())
         return batch.finish()
     except (OSError, sqlite3.Error) as fault:
@@ -336,9 +336,9 @@ def _unpriced(account: Account) -> bool:
 
 
 @contextmanager
-def _signals(settings: Settings, batch: Batch) -> Generator[None]:
-    """Let Ctrl-C and a request to end interrupt the batch instead of the interpreter, where signals may be handled."""
-    if not settings.signals:
+def _signals(batch: Batch) -> Generator[None]:
+    """Let Ctrl-C and a request to end interrupt the batch, not the interpreter. Only the main thread hears of them."""
+    if current_thread() is not main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
