@@ -2,8 +2,8 @@
 
     python -m benchmarks histories [--count 100000] [--processes 4] [--first 0]
 
-Each seed is one history: any interleaving of answers, failures, cancellations, timers, reconfigurations and closing, held
-against the twelve lines of the contract and a provider's bill kept apart. Exit code 1 names the seeds that failed.
+Each seed is one history: any interleaving of answers, failures, cancellations, timers, reconfigurations and closing,
+held against the contract line by line and a bill kept apart. Exit code 1 names the seeds that failed.
 """
 
 from __future__ import annotations

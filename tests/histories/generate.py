@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from random import Random
 
 from tests.histories.driver import History
@@ -21,3 +22,15 @@ def run(one: History, rng: Random) -> None:
     for _ in range(one.knobs.steps):
         one.step(rng)
     one.end(rng)
+
+
+def digest(count: int) -> str:
+    """A digest of all events and commands of the first `count` histories."""
+    total = blake2b(digest_size=16)
+    for seed in range(count):
+        rng = Random(seed)
+        one = History(draw(rng), seed)
+        read = one.traced()
+        run(one, rng)
+        total.update(read().encode())
+    return total.hexdigest()
