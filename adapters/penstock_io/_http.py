@@ -63,7 +63,7 @@ class Receiver(Protocol):
 class Order:
     """One exchange to make: an absolute URL, headers with the credential (never shown), seconds to connect."""
 
-    url: str
+    url: str = field(repr=False)
     call: HttpCall
     secret: str = field(default="", repr=False)
     connect: float = 10.0

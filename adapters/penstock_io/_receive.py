@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from penstock.events import Event, Failed, Fetched, Opened, Responded
 from penstock.ids import AttemptId
 from penstock.readings import Kind, Reached
@@ -18,19 +20,20 @@ FETCH_CAP = 64 << 20
 class Reply:
     """Reads a provider's answer with `penstock.wire.reader`; ends with Responded or Failed."""
 
-    def __init__(self, attempt: AttemptId, operation: str, sink: Sink, redact: tuple[str, ...]) -> None:
-        self._attempt, self._operation, self._sink, self._redact = attempt, operation, sink, redact
+    def __init__(
+        self, attempt: AttemptId, operation: str, sink: Sink, redact: tuple[str, ...], cap: int = REPLY_CAP
+    ) -> None:
+        self._attempt, self._sink = attempt, sink
         self._status = 0
         self._headers: tuple[tuple[str, str], ...] = ()
-        self._reader: Reader = reader(operation, sink, status=0, redact=redact, cap=REPLY_CAP)
+        self._read = partial(reader, operation, sink, redact=redact, cap=cap)
+        self._reader: Reader = self._read(status=0)
 
     def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
         """Start a reader for this status and type."""
         self._status, self._headers = status, allowed(headers)
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
-        self._reader = reader(
-            self._operation, self._sink, status=status, content_type=kind, redact=self._redact, cap=REPLY_CAP
-        )
+        self._reader = self._read(status=status, content_type=kind)
         return Opened(self._attempt, status, self._headers)
 
     def feed(self, data: bytes) -> bool:

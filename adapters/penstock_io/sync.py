@@ -46,7 +46,9 @@ class Client(SyncBase[SyncHttp]):
         self._open()
         self._http = self._given if self._given is not None else open_client(self._setup.base_url)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="penstock-exchange")
-        self.images = Images(self._run, partial(Results, Port(self._join, self._post, lambda: self._ask(self.engine.appetite))))
+        self.images = Images(
+            self._run, partial(Results, Port(self._join, self._post, lambda: self._ask(self.engine.appetite)))
+        )
         self._owner = Thread(target=self._own, name="penstock", daemon=True)
         self._owner.start()
         return self

@@ -45,7 +45,7 @@ class Client(AsyncBase[AsyncHttp]):
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    ) -> None:
         if self._fault is None:
             self._close(Mode.DRAIN if error is None else Mode.ABORT)
         try:
@@ -61,7 +61,6 @@ class Client(AsyncBase[AsyncHttp]):
                     await self._http.aclose()
             # the nursery is left as if nothing had happened, so that the caller's exception is not wrapped in a group
             await self._manager.__aexit__(None, None, None)
-        return False
 
     async def _run(self, request: ImageRequest, options: Options) -> Result:
         there, results = trio.Event(), list[Result | BaseException]()
