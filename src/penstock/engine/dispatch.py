@@ -41,7 +41,7 @@ class Dispatch:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.groups: dict[str, Group] = {}
+        self.groups: dict[tuple[str, str], Group] = {}
         self.quotas: dict[tuple[str, str], tuple[Quota, list[Group]]] = {}
         self.parked: dict[tuple[str, ...], list[Entry]] = {}
         self._dirty: deque[Group] = deque()
@@ -53,10 +53,10 @@ class Dispatch:
 
     def group(self, target: Target) -> Group:
         """The lane group of a target, made when it is first wanted."""
-        name = target.group
+        name = (target.provider, target.model)
         group = self.groups.get(name)
         if group is None:
-            group = self.groups[name] = Group(name, target)
+            group = self.groups[name] = Group(target.group, target)
             for credential in self.desk.config.credentials:
                 self._lane(group, credential)
         return group

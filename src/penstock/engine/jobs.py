@@ -66,7 +66,7 @@ class Jobs:
             return
         if work.deadline is not None:
             job.timer = desk.timers.arm(work.deadline, Alarm.DEADLINE, job)
-        if any(not screen.picture for screen in work.screens):
+        if work.screens and any(not screen.picture for screen in work.screens):
             desk.job_life.go(job, JobInput.CHECK)
             self._screen(job, [screen for screen in work.screens if not screen.picture])
         else:

@@ -160,7 +160,6 @@ class World:
         self.on_finish: Callable[[JobId, Outcome], None] | None = None
         self._events: list[tuple[float, int, Event]] = []
         self._sequence = 0
-        self._out: dict[AttemptId, bool] = {}
         self._names = 0
         self._jobs = 0
 
@@ -270,16 +269,12 @@ class World:
         if send.purpose is Purpose.FETCH:
             fault = self.fetch_fault(send) if self.fetch_fault is not None else None
             files = () if fault is not None else (self.ref("b"),)
-            self._out[send.attempt] = True
             self.later(self.delays.download, Fetched(send.attempt, files, fault))
             return
         target = self.target(send)
         demand = target.demand.times(max(1, send.samples))
-        identity = ",".join(f"{job}:{samples}" for job, samples in send.parts) if send.samples != 1 else ""
-        identity = identity or f"{send.parts[0][0]}:{send.parts[0][1]}"
         cost = (target.expected if target.expected is not None else target.quote or 0) * max(1, send.samples)
-        admission = self.admit(send, demand, identity, cost)
-        self._out[send.attempt] = True
+        admission = self.admit(send, demand, str(send.parts), cost)
         if admission.delay == inf:
             return
         self.later(self.delays.up + admission.delay + self.delays.down, self.reported(send, admission, cost))
