@@ -308,12 +308,14 @@ def main(arguments: Sequence[str]) -> int:
     print(f"kills                {figures.kills} over {figures.rounds} folders of {args.rows} rows")
     print(f"least requests out   {figures.least_out}")
     print(f"orphan intents       {figures.orphans}, told {figures.told}")
-    print(f"settled at kills     {figures.settled} pictures, none executed again, none lost")
+    print(f"settled at kills     {figures.settled} pictures")
     print(f"executed             {figures.executed}, of them again after doubt: {figures.repeated} requests")
     print(f"provider's bill      ${figures.billed / dollars:.6f}")
     print(f"charged + maybe      ${figures.charged / dollars:.6f} + ${figures.maybe / dollars:.6f}")
     print(f"bound of the maybe   ${figures.bound / dollars:.6f}")
     print(f"seconds              {figures.seconds:.1f}")
+    if not figures.faults:
+        print("kept                 nothing settled executed again, nothing durable lost, every orphan told")
     for fault in figures.faults:
         print(f"BROKEN: {fault}")
     return 1 if figures.faults or figures.kills < args.kills else 0

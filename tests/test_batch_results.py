@@ -108,6 +108,8 @@ def test_a_doubt_makes_a_row_ambiguous_with_its_bound() -> None:
     assert line.error is not None
     assert "at most $0.0025" in line.error.message
     assert (400, "code") == (line.error.status, line.error.code)
+    part = shown("images/kettle-1.png")
+    assert "partial" == line_of(ROW, SENT, evolve(part, doubts={KEYS[1]: 5})).status
     never = line_of(ROW, NEW, account, (Key("now"),))
     assert ("ambiguous", True) == (never.status, "unknown amount" in (never.error.message if never.error else ""))
     assert "pending" == line_of(ROW, NEW, account, (Key("else"),)).status

@@ -304,6 +304,7 @@ def test_a_reset_is_ambiguous_unless_it_is_tried_again(folder: Folder) -> None:
     assert Exit.SOME == folder.run(rows, mode=OnAmbiguous.SKIP).code
     assert ["ambiguous"] == folder.statuses()
     assert Exit.ALL == folder.run(rows, mode=OnAmbiguous.RETRY).code
+    assert [2] == [line["attempts"] for line in folder.lines()]
     stats, summary = folder.sim.stats(), json.loads((folder.path / "summary.json").read_text())
     assert 2 == stats["executed"]
     assert stats["billed"] <= int((Decimal(summary["cost_usd"]) + Decimal(summary["maybe_billed_usd"])) * 10**12)
@@ -311,15 +312,16 @@ def test_a_reset_is_ambiguous_unless_it_is_tried_again(folder: Folder) -> None:
 
 def test_a_revoked_key_halts_and_the_same_command_goes_on(folder: Folder) -> None:
     """Rows not sent are pending, one message names cause and remedy, and a good key finishes them."""
-    rows = table(20)
+    rows = table(60)
     folder.sim.call(lambda server: server.revoke("key-a"))
-    ended = folder.run(rows)
+    ended = folder.run(rows, concurrency=2)
     assert Exit.HALTED == ended.code
     assert "Incorrect API key provided" in ended.message
     assert "To go on: set a valid key. The same command goes on from here." in ended.message
-    assert ["pending"] * 20 == folder.statuses()
+    assert ["pending"] * 60 == folder.statuses()
+    assert len(folder.sql("SELECT 0, 0, row FROM rows")) < 40  # the input is not drawn to its end for nothing
     assert Exit.ALL == folder.run(rows, keys={"B": "key-b"}).code
-    assert 20 == folder.sim.stats()["executed"]
+    assert 60 == folder.sim.stats()["executed"]
 
 
 def test_one_revoked_key_of_two_is_told_and_left_alone(folder: Folder) -> None:
