@@ -1,4 +1,4 @@
-"""What the three drivers share: construction, the step, who waits for which job, what an exchange sends and reads.
+"""What the three drivers share: construction, the step, who waits for which job.
 
 A driver says how time is told, how an exchange is started and broken off, how a timer is set and how a thread tells it
 something. Everything that decides is in the engine; everything here is bookkeeping that waits for nothing.
@@ -6,7 +6,6 @@ something. Everything that decides is in the engine; everything here is bookkeep
 
 from __future__ import annotations
 
-import json
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -17,13 +16,12 @@ from functools import partial
 from itertools import count
 from random import Random
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
 from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, ReadCache, Record, Release, Send
 from penstock.config import Config, Credential, Limits
-from penstock.engine import Engine, Snapshot, Waiting
+from penstock.engine import Engine, Waiting
 from penstock.errors import InvalidRequest, UsageError
 from penstock.events import (
     CacheRead,
@@ -37,30 +35,23 @@ from penstock.events import (
     Submitted,
     Ticked,
 )
-from penstock.http import HttpCall
-from penstock.ids import AttemptId, Handle, JobId, Ref
+from penstock.ids import AttemptId, Handle, JobId
 from penstock.money.balances import NOTHING
 from penstock.outcomes import Outcome, Picture, Status, Trouble
 from penstock.prepare import prepare
 from penstock.readings import Fault
 from penstock.requests import ImageRequest, Options, Prepared, Refusal
-from penstock.wire import encode
 from penstock.work import OnAmbiguous, Purpose
-from penstock_io._http import Exchange, Order, Progress
+from penstock_io._http import Exchange
+from penstock_io._orders import Orders
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker
-from penstock_io._receive import Download, Reply
 from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, named
-from penstock_io._sink import FileSink, MemorySink
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.resources import Image, Result, error_of
 from penstock_io.stores import Store
 
 Http = TypeVar("Http")
-Told = TypeVar("Told")
-
-CALL_HEADER = "x-penstock-call"
-"""Names the call that an exchange buys, so that a provider's log can be laid beside the journal."""
 
 DRIFT = 2.0
 """Seconds by which the wall clock may run ahead of ours before the engine is told: the machine slept."""
@@ -122,7 +113,7 @@ class Base(ABC, Generic[Http]):
         self._jobs: dict[JobId, Job] = {}
         self._prepared: dict[Handle, Prepared] = {}
         self._out: dict[AttemptId, Exchange] = {}
-        self._traced = [False]
+        self._orders = Orders(self._setup.base_url, self._keys, self._payloads, alone=self.alone)
         self._numbers = count(1)
         self._inbox: deque[Event] = deque()
         self._stepping = False
@@ -266,33 +257,13 @@ class Base(ABC, Generic[Http]):
     # Exchanges
 
     def _start(self, send: Send) -> None:
-        receiver: Reply | Download
-        if send.purpose is Purpose.FETCH:
-            url = self._payloads.url(send.source or Ref(""))
-            if _origin(url) != _origin(self._setup.base_url):
-                self._inbox.append(Fetched(send.attempt, fault="the picture's URL is not of the provider's own origin"))
-                return
-            order = Order(url, HttpCall("GET", ""), connect=send.timeouts.connect, alone=self.alone)
-            receiver = Download(send.attempt, self._payloads)
-        else:
-            prepared = self._prepared[send.handle]
-            call = encode(prepared, send.target, send.samples)
-            call = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
-            secret = self._keys[send.lane.credential]
-            url = self._setup.base_url + call.path
-            order = Order(url, call, secret, connect=send.timeouts.connect, alone=self.alone)
-            sink = MemorySink(self._payloads) if self._setup.journal is None else FileSink(self._payloads)
-            receiver = Reply(send.attempt, send.operation, sink, self._secrets(prepared.request))
-        exchange = self._out[send.attempt] = Exchange(order, receiver, Progress(self._traced))
-        self._send(send.attempt, exchange)
-
-    def _secrets(self, request: ImageRequest) -> tuple[str, ...]:
-        """What must not be told of a reply: keys, and the prompt as it is and as JSON writes it."""
-        prompt = request.prompt
-        if len(prompt) < 4:
-            return tuple(self._keys.values())
-        said = {prompt, json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
-        return (*self._keys.values(), *sorted(said))
+        fetches = send.purpose is Purpose.FETCH
+        made = self._orders.fetch(send) if fetches else self._orders.generate(send, self._prepared[send.handle])
+        if isinstance(made, Fetched):
+            self._inbox.append(made)
+            return
+        self._out[send.attempt] = made
+        self._send(send.attempt, made)
 
     def _heard(self, attempt: AttemptId, event: Event) -> None:
         """An exchange reports something before its end."""
@@ -403,56 +374,6 @@ class Base(ABC, Generic[Http]):
             self._performer.close()
 
 
-class AsyncBase(Base[Http]):
-    """What the two asynchronous clients let a user ask."""
-
-    def _appetite(self) -> int:
-        return self.engine.appetite()
-
-    async def snapshot(self) -> Snapshot:
-        """The engine's figures."""
-        return self.engine.snapshot()
-
-    async def explain(self, most: int = 100) -> Explained:
-        """What the first `most` unfinished requests wait for."""
-        return self._explained(most)
-
-    async def reconfigure(
-        self, config: Config | None = None, *, api_keys: Sequence[str] | Mapping[str, str] = (), resume: bool = False
-    ) -> None:
-        """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so."""
-        self._step(self._reconfigured(config, api_keys, resume=resume))
-
-    def end(self, mode: Mode = Mode.DRAIN) -> None:
-        """Take no more work, as leaving the client does: DRAIN waits for what is out, ABORT breaks it off.
-
-        Results of what was begun still come. To be called on the loop.
-        """
-        self._close(mode)
-
-
-class SyncBase(Base[Http]):
-    """What the client for threads lets a user ask, from any thread."""
-
-    @abstractmethod
-    def _ask(self, question: Callable[[], Told]) -> Told:
-        """What the owner answers."""
-
-    def snapshot(self) -> Snapshot:
-        """The engine's figures."""
-        return self._ask(self.engine.snapshot)
-
-    def explain(self, most: int = 100) -> Explained:
-        """What the first `most` unfinished requests wait for."""
-        return self._ask(lambda: self._explained(most))
-
-    def reconfigure(
-        self, config: Config | None = None, *, api_keys: Sequence[str] | Mapping[str, str] = (), resume: bool = False
-    ) -> None:
-        """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so."""
-        self._ask(lambda: self._step(self._reconfigured(config, api_keys, resume=resume)))
-
-
 def refused(request: ImageRequest, error: InvalidRequest, index: int) -> Result:
     """The result of a request that could not be sent."""
     trouble = Trouble("invalid", str(error), None, error.field)
@@ -461,9 +382,3 @@ def refused(request: ImageRequest, error: InvalidRequest, index: int) -> Result:
 
 def _unheard(notice: Notice) -> None:
     del notice
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme)

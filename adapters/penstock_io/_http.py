@@ -232,7 +232,7 @@ class Exchange:
                 extensions={"trace": self.progress.hear, "timeout": {"connect": order.connect}},
             )
             self.progress.begin()
-            response = client.send(request, stream=True, auth=None, follow_redirects=False)  # type: ignore[arg-type]
+            response = client.send(request, stream=True, auth=None, follow_redirects=False)  # type: ignore[arg-type]  # of its own library
             try:
                 self._opened(response.status_code, response.headers.multi_items(), report)
                 for chunk in response.iter_bytes():
@@ -257,7 +257,7 @@ class Exchange:
                 extensions={"trace": self.progress.ahear, "timeout": {"connect": order.connect}},
             )
             self.progress.begin()
-            response = await client.send(request, stream=True, auth=None, follow_redirects=False)  # type: ignore[arg-type]
+            response = await client.send(request, stream=True, auth=None, follow_redirects=False)  # type: ignore[arg-type]  # of its own library
             try:
                 self._opened(response.status_code, response.headers.multi_items(), report)
                 async for chunk in response.aiter_bytes():

@@ -16,7 +16,7 @@ from typing import Self
 from penstock.events import Cancelled, Event, Mode
 from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
-from penstock_io._client import AsyncBase
+from penstock_io._asking import AsyncBase
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._map import AsyncPort, AsyncResults, Feed
 from penstock_io.resources import Images, Result

@@ -18,7 +18,8 @@ from typing import Self, TypeVar
 from penstock.events import Cancelled, Event, Mode
 from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
-from penstock_io._client import SyncBase
+from penstock_io._asking import SyncBase
+from penstock_io._futures import answer, settle, wait
 from penstock_io._http import Exchange, SyncHttp, open_client
 from penstock_io._map import Port, Results
 from penstock_io.resources import Images, Result
@@ -59,7 +60,7 @@ class Client(SyncBase[SyncHttp]):
         self._queue.put(partial(self._close, Mode.DRAIN if error is None else Mode.ABORT))
         try:
             self._owner.join()
-        except BaseException:  # an interrupt while draining
+        except KeyboardInterrupt:  # while draining
             self._queue.put(partial(self._close, Mode.ABORT))
             self._owner.join()
             raise
@@ -71,36 +72,32 @@ class Client(SyncBase[SyncHttp]):
 
     def _run(self, request: ImageRequest, options: Options) -> Result:
         waiter: Future[Result] = Future()
-        submitted = self._join(request, options, partial(_settle, waiter))
+        submitted = self._join(request, options, partial(settle, waiter))
         self._post(submitted)
         try:
-            result = waiter.result()
+            result = wait(waiter, self._owner)
         except KeyboardInterrupt:
             self._post(Cancelled(submitted.job))
             raise
         return result.checked()
 
     def _ask(self, question: Callable[[], T]) -> T:
-        """What the owner answers."""
-        answer: Future[T] = Future()
-        self._queue.put(partial(_answer, answer, question))
-        while self._owner.is_alive():
-            try:
-                return answer.result(timeout=1.0)
-            except TimeoutError:
-                continue  # the owner may have left before it came to this question
-        return question()
+        waiter: Future[T] = Future()
+        self._queue.put(partial(answer, waiter, question))
+        return wait(waiter, self._owner)
 
     # The driver
 
     def _own(self) -> None:
         while not self._gone:
-            wait = LONGEST if self._due is None else min(LONGEST, max(0.0, self._due - monotonic()))
+            left = LONGEST if self._due is None else min(LONGEST, max(0.0, self._due - monotonic()))
             try:
-                told = self._queue.get(timeout=wait)
+                told = self._queue.get(timeout=left)
             except Empty:
                 told = self._tick
             told()
+        while not self._queue.empty():
+            self._queue.get()()
 
     def _now(self) -> float:
         return monotonic()
@@ -131,20 +128,3 @@ class Client(SyncBase[SyncHttp]):
 
     def _leave(self) -> None:
         self._gone = True
-
-
-def _settle(waiter: Future[T], result: T | BaseException) -> None:
-    if not waiter.set_running_or_notify_cancel():
-        return  # whoever waited has left
-    if isinstance(result, BaseException):
-        waiter.set_exception(result)
-    else:
-        waiter.set_result(result)
-
-
-def _answer(answer: Future[T], question: Callable[[], T]) -> None:
-    try:
-        _settle(answer, question())
-    except BaseException as error:
-        _settle(answer, error)
-        raise

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 import trio
 import trio.testing
+from attrs import evolve
 
 import penstock_io.asyncio
 import penstock_io.sync
@@ -226,6 +227,17 @@ def test_keys_are_used_side_by_side() -> None:
         assert 2 == len(sim.stats()["credentials"])
 
 
+def test_a_client_that_was_left() -> None:
+    """Whoever still asks hears it, and does not wait for ever."""
+    with serving(QUICK) as sim:
+        with penstock_io.sync.Client(sim.base_url, ["sk-1"]) as client:
+            pass
+        with pytest.raises(UsageError, match="left"):
+            client.images.generate(**ASKED)
+        with pytest.raises(UsageError, match="left"):
+            client.snapshot()
+
+
 # Downloads
 
 
@@ -242,9 +254,7 @@ def test_a_url_of_another_origin() -> None:
     answers: list[Event] = []
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
     for url in ("http://127.0.0.1:2/a.png", "https://127.0.0.1:1/a.png", "http://elsewhere:1/a.png"):
-        client._payloads = Payloads()
-        client._payloads.keep_url(url)
-        client._start(fetch(url))
+        client._start(evolve(fetch(url), source=client._payloads.keep_url(url)))
         answers.append(client._inbox.pop())
     assert 3 == sum(isinstance(event, Fetched) and "origin" in (event.fault or "") for event in answers)
 
@@ -260,7 +270,7 @@ def test_a_download_goes_without_a_credential() -> None:
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
     client._payloads.keep_url("http://127.0.0.1:1/files/a.png?sig=1")
     started: list[Exchange] = []
-    client._send = lambda attempt, exchange: started.append(exchange)  # type: ignore[method-assign]  # noqa: ARG005
+    client._send = lambda attempt, exchange: started.append(exchange)  # type: ignore[method-assign]  # noqa: ARG005 - seen, not sent
     client._start(fetch("http://127.0.0.1:1/files/a.png?sig=1"))
     (exchange,) = started
     event = exchange.run(httpx2.Client(transport=httpx2.MockTransport(give)), lambda _: None)
@@ -297,7 +307,7 @@ def test_an_order_is_not_shown() -> None:
     """Neither the credential nor a signed URL is in any repr."""
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
     started: list[Exchange] = []
-    client._send = lambda attempt, exchange: started.append(exchange)  # type: ignore[method-assign]  # noqa: ARG005
+    client._send = lambda attempt, exchange: started.append(exchange)  # type: ignore[method-assign]  # noqa: ARG005 - seen, not sent
     client._payloads.keep_url("http://127.0.0.1:1/a.png?sig=secret")
     client._start(fetch("http://127.0.0.1:1/a.png?sig=secret"))
     assert "secret" not in repr(started[0].order)

@@ -28,7 +28,7 @@ from penstock.readings import Kind, Verdict
 from penstock.requests import ImageRequest, Options
 from penstock.simulation.server import CALL_HEADER, Latency, ServerLimits, ServerSettings
 from penstock.work import OnAmbiguous, Screen, Timeouts
-from penstock_io._client import CALL_HEADER as OUR_HEADER
+from penstock_io._orders import CALL_HEADER as OUR_HEADER
 from penstock_io._perform import Question
 from penstock_io._setup import named
 from penstock_io.journal import Journal

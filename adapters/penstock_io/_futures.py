@@ -1,0 +1,43 @@
+"""Futures between the threads of callers and the thread that owns an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Thread
+from typing import TypeVar
+
+from penstock.errors import UsageError
+
+T = TypeVar("T")
+
+
+def settle(waiter: Future[T], result: T | BaseException) -> None:
+    """Tell whoever waits; a waiter who cancelled is left alone, because telling him would raise here."""
+    if not waiter.set_running_or_notify_cancel():
+        return
+    if isinstance(result, BaseException):
+        waiter.set_exception(result)
+    else:
+        waiter.set_result(result)
+
+
+def answer(waiter: Future[T], question: Callable[[], T]) -> None:
+    """Tell whoever waits what a question comes to; what it raises is raised here, too."""
+    try:
+        found = question()
+    except BaseException as error:
+        settle(waiter, error)
+        raise
+    settle(waiter, found)
+
+
+def wait(waiter: Future[T], owner: Thread) -> T:
+    """Wait for an answer of `owner`. Raises `UsageError` where it left without one."""
+    while owner.is_alive():  # what was asked while it was leaving may never be heard
+        with suppress(TimeoutError):
+            return waiter.result(timeout=1.0)
+    if waiter.done():
+        return waiter.result()
+    raise UsageError("the client was left")

@@ -1,0 +1,67 @@
+"""From a Send to an exchange: the URL, the request with its credential, and who reads the reply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from attrs import evolve
+
+from penstock.commands import Send
+from penstock.events import Fetched
+from penstock.http import HttpCall
+from penstock.ids import Ref
+from penstock.requests import ImageRequest, Prepared
+from penstock.wire import encode
+from penstock_io._http import Exchange, Order, Progress
+from penstock_io._payloads import Payloads
+from penstock_io._receive import Download, Reply
+from penstock_io._sink import FileSink, MemorySink
+
+CALL_HEADER = "x-penstock-call"
+"""Names the call that an exchange buys, so that a provider's log can be laid beside the journal."""
+
+SHORTEST = 4
+"""Characters below which a prompt is not taken out of what a reply says: there would be nothing left to read."""
+
+
+class Orders:
+    """Makes exchanges for one client. `keys` are credentials by name, `alone` gives each a connection of its own."""
+
+    def __init__(self, base_url: str, keys: Mapping[str, str], payloads: Payloads, *, alone: bool) -> None:
+        self._base_url, self._keys, self._payloads, self._alone = base_url, keys, payloads, alone
+        self._traced = [False]
+
+    def generate(self, send: Send, prepared: Prepared) -> Exchange:
+        """A paid request."""
+        call = encode(prepared, send.target, send.samples)
+        call = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
+        secret = self._keys[send.lane.credential]
+        url = self._base_url + call.path
+        order = Order(url, call, secret, connect=send.timeouts.connect, alone=self._alone)
+        sink = MemorySink(self._payloads) if self._payloads.root is None else FileSink(self._payloads)
+        receiver = Reply(send.attempt, send.operation, sink, self._secrets(prepared.request))
+        return Exchange(order, receiver, Progress(self._traced))
+
+    def fetch(self, send: Send) -> Exchange | Fetched:
+        """A download without a credential; refused at once where it would lead to somebody else."""
+        url = self._payloads.url(send.source or Ref(""))
+        if _origin(url) != _origin(self._base_url):
+            return Fetched(send.attempt, fault="the picture's URL is not of the provider's own origin")
+        order = Order(url, HttpCall("GET", ""), connect=send.timeouts.connect, alone=self._alone)
+        return Exchange(order, Download(send.attempt, self._payloads), Progress(self._traced))
+
+    def _secrets(self, request: ImageRequest) -> tuple[str, ...]:
+        """What must not be told of a reply: keys, and the prompt as it is and as JSON writes it."""
+        prompt = request.prompt
+        if len(prompt) < SHORTEST:
+            return tuple(self._keys.values())
+        said = {prompt, json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
+        return (*self._keys.values(), *sorted(said))
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    return scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme)
