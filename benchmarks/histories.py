@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from os import cpu_count
 
+from penstock.errors import UsageError
 from tests.histories.generate import history
 
 BATCH = 500
@@ -27,7 +28,7 @@ def batch(first: int, last: int) -> tuple[int, list[tuple[int, str]]]:
     for seed in range(first, last):
         try:
             steps += history(seed).steps
-        except AssertionError as error:
+        except (AssertionError, UsageError) as error:
             failed.append((seed, f"{type(error).__name__}: {error}"[:200]))
     return steps, failed
 

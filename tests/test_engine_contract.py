@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from penstock.commands import Abort, Finish, Notify, ReadCache, Record, Send
+from penstock.commands import Abort, Consult, Finish, Notify, ReadCache, Record, Send
 from penstock.config import Ambiguity, Budget, Credential, Gathering, Hedging, Limits
 from penstock.entries import Failed as FailedEntry
 from penstock.entries import Intent
@@ -34,8 +34,8 @@ from penstock.events import (
 )
 from penstock.ids import AttemptId, JobId, QuestionId, ReadId, RecordId, Ref
 from penstock.outcomes import Status
-from penstock.readings import Answer, Delta, Kind, LimitHint, Malformed, Reached
-from penstock.work import CachePolicy, Demand, OnAmbiguous, Priority, Timeouts, Work
+from penstock.readings import Answer, Delta, Kind, LimitHint, Malformed, Reached, Verdict
+from penstock.work import CachePolicy, Demand, OnAmbiguous, Priority, Screen, Timeouts, Work
 from tests.histories.bench import CONFIG, ONE, QUOTE, Bench, target, work
 
 JOB, NEXT = JobId(1), JobId(2)
@@ -86,7 +86,7 @@ def test_line_2_a_second_answer_is_refused() -> None:
 
 
 def test_line_3_a_job_that_can_never_go() -> None:
-    """Larger than every limit and indivisible, queue full, too late, of unknown price under a cap: at once, with a word."""
+    """Too large and indivisible, queue full, too late, of unknown price under a cap: at once, with a word."""
     tight = Credential("c1", "p", Limits(ipm=2.0, concurrency=None))
     capped = evolve(CONFIG, budget=Budget((("run", 1000),)))
     cases = (
@@ -106,6 +106,26 @@ def test_line_3_a_job_that_can_never_go() -> None:
         assert word == error.kind
         assert bench.none(Send)
         assert bench.rests()
+
+
+def test_line_3_a_caller_may_leave_at_any_step() -> None:
+    """Whatever a job waits for, Cancelled ends it at once, and so does its deadline."""
+    screens = (Screen("words.1", hook="words"), Screen("looks.1", picture=True, hook="looks"))
+    for leaves, status in ((True, Status.CANCELLED), (False, Status.EXPIRED)):
+        for steps in range(4):
+            bench = Bench(evolve(CONFIG, store=True))
+            bench.submit(evolve(work("k"), screens=screens, deadline=20.0))
+            if steps > 0:
+                bench.answers(bench.take(Consult), Verdict(passed=True))
+            if steps > 1:
+                bench.misses(bench.take(ReadCache))
+            if steps > 2:
+                bench.pays(bench.take(Send))
+            if leaves:
+                bench.tell(Cancelled(JOB))
+            else:
+                bench.at(20.0)
+            assert status is bench.take(Finish).outcome.status
 
 
 def test_line_4_time_runs_backwards() -> None:
@@ -174,15 +194,15 @@ def test_line_8_the_hash_seed_changes_nothing() -> None:
 
 
 def test_line_10_unsent_costs_no_quota_and_a_refusal_does() -> None:
-    """What never left gives the rates back and goes again at once; a rate refusal counts, and waits as it was told."""
-    thrifty = Credential("c1", "p", Limits(rpm=2.0, concurrency=1))
+    """What never left gives the rates back and goes again at once; an error reply counts, and waits."""
+    thrifty = Credential("c1", "p", Limits(rpm=1.0, concurrency=1))
     bench = Bench(evolve(CONFIG, credentials=(thrifty,)))
     bench.ask("k")
     bench.breaks(bench.take(Send), Kind.CONNECT, Reached.CONNECTED)
     second = bench.take(Send)
-    level = bench.engine.snapshot().lanes[0].quota.requests.level
+    assert 0.0 == bench.engine.snapshot().lanes[0].quota.requests.level
     bench.refuses(second, 500)
-    assert level == bench.engine.snapshot().lanes[0].quota.requests.level
+    assert 0.0 == bench.engine.snapshot().lanes[0].quota.requests.level
     assert "retry" == bench.engine.explain(JOB).reason
     assert bench.none(Send)
 
@@ -347,6 +367,14 @@ def test_a_raised_budget_lets_parked_calls_go() -> None:
     assert "budget" == bench.engine.explain(NEXT).reason
     bench.tell(Reconfigured(evolve(bench.config, budget=Budget((("run", 500),)))))
     assert ((NEXT, (0,)),) == bench.take(Send).parts
+
+
+def test_a_budget_that_does_not_wait() -> None:
+    """Where calls do not wait for refunds, what does not fit now fails now."""
+    bench = Bench(evolve(CONFIG, credentials=(WIDE,), budget=Budget((("run", 150),), waits=False)))
+    bench.ask("a")
+    bench.ask("b")
+    assert "budget" == getattr(bench.take(Finish).outcome.error, "kind", "")
 
 
 def test_a_void_lets_parked_calls_go() -> None:

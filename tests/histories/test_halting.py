@@ -101,7 +101,7 @@ def test_a_fault_halts_and_a_resume_goes_on(kind: type[Entry]) -> None:
 
 @pytest.mark.parametrize("kind", list(ENDS), ids=lambda kind: kind.__name__)
 def test_closing_tries_once_more_and_tells_what_is_unrecorded(kind: type[Entry]) -> None:
-    """After a fault, Closed issues the entry once more; a second fault is told, not waited for, and the driver leaves."""
+    """After a fault, Closed issues the entry once more; a second fault is told and not waited for."""
     story = Story(kind)
     faulted = story.go("no space left")
     assert faulted is not None
@@ -229,7 +229,7 @@ def test_another_key_takes_over() -> None:
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("journal", [False, True])
 def test_closing_many_goes_in_portions(mode: Mode, *, journal: bool) -> None:
-    """5,000 jobs end at most 1,000 a step, with `next_deadline() = now` until the last; the one that is out is waited for."""
+    """5,000 jobs end at most 1,000 a step, with `next_deadline() = now` until the last; what is out is waited for."""
     bench = Bench(evolve(CONFIG, journal=journal))
     for number in range(5000):
         bench.engine.handle(Submitted(JobId(number + 1), evolve(work(f"k{number}"), handle=Handle(number))), 0.0)
@@ -279,7 +279,7 @@ def test_a_drain_does_not_try_again() -> None:
 
 
 def test_an_abort_breaks_off_and_says_what_is_in_doubt() -> None:
-    """Everything out is broken off; a job whose call is out is ambiguous, and the rest cancelled; the answers are booked."""
+    """What is out is broken off, its job is ambiguous; the rest is cancelled; the answers are still booked."""
     bench = Bench()
     bench.ask("k")
     bench.ask("l")

@@ -1,4 +1,4 @@
-"""The stages of a job beside its purchase: screens, the near cache, streams, downloads; passing, refusing, faulting, late."""
+"""The stages of a job beside its purchase: screens, the near cache, streams, downloads, in every way they may go."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_claims() -> None:
         if how == "late":
             bench.at(5.0)
         bench.misses(read, claimed=True)
-        if how == "late" or how == "bought":
+        if how in {"late", "bought"}:
             bench.pays(bench.take(Send))
         else:
             bench.refuses(bench.take(Send), 400)

@@ -378,7 +378,8 @@ class Monitor:
             raise Violation(5, f"nothing will ever happen to {len(self._unfinished)} jobs")
         if self._closed is not None and self._engine.idle() and (self._sent or self._records or self._unfinished):
             raise Violation(6, "idle with work at hand")
-        if deadline is not None or self._unfinished or self.outstanding() or self._journal.faulted():
+        closing = deadline is not None and deadline <= self._now
+        if self._unfinished or self.outstanding() or self._journal.faulted() or closing:
             self._resting = False
         elif not self._resting:
             self._at_rest()
@@ -401,6 +402,8 @@ class Monitor:
     def _at_rest(self) -> None:
         """Nothing is asked for and nothing out: everything is zero and the books add up."""
         snapshot = self._engine.snapshot()
+        if snapshot.downloads:
+            return  # paid pictures that nobody waits for are fetched again later
         aborted = self._closed is Mode.ABORT
         if not snapshot.at_rest or snapshot.in_flight:
             raise Violation(7, f"not at rest: {snapshot!r}")

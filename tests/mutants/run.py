@@ -1,0 +1,77 @@
+"""Applies a seeded bug to a copy of the core and runs what must notice it: histories first, then the directed tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attrs import frozen
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+SOURCE = ROOT / "src" / "penstock"
+HISTORIES = 700
+SECONDS = 300
+DIRECTED = ("tests/test_engine_contract.py", "tests/histories")
+
+
+@frozen
+class Mutant:
+    """One seeded bug: `old` in `file` (below src/penstock) becomes `new`; `breaks` says what it attacks."""
+
+    name: str
+    breaks: str
+    file: str
+    old: str
+    new: str
+
+    def apply(self, source: Path) -> None:
+        """Patch a tree; raises LookupError where `old` does not stand exactly once."""
+        path = source / self.file
+        text = path.read_text(encoding="utf-8")
+        if text.count(self.old) != 1:
+            raise LookupError(f"{self.name}: its place stands {text.count(self.old)} times in {self.file}")
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+NONE = Mutant("none", "nothing", "engine/closing.py", "PORTION = 1000\n", "PORTION = 1000\n")
+"""No bug at all: what notices it is broken itself."""
+
+
+def load() -> list[Mutant]:
+    """All of them, in the order of the file."""
+    with (HERE / "mutants.toml").open("rb") as file:
+        return [Mutant(**entry) for entry in tomllib.load(file)["mutant"]]
+
+
+def trial(mutant: Mutant) -> str:
+    """What killed it: "history SEED" or "a directed test"; empty if it survived."""
+    with TemporaryDirectory() as folder:
+        source = Path(folder) / "penstock"
+        shutil.copytree(SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
+        mutant.apply(source)
+        histories = _python(folder, "-m", "tests.mutants.probe", str(source), str(HISTORIES))
+        if histories.returncode:
+            return histories.stdout.strip().rpartition("\n")[2] or "a crash"
+        directed = _python(folder, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *DIRECTED)
+        if directed.returncode not in (0, 1):
+            raise RuntimeError(f"the directed tests did not run: {directed.stdout[-2000:]}{directed.stderr[-2000:]}")
+        return "a directed test" if directed.returncode else ""
+
+
+def _python(folder: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([folder, str(ROOT)]), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
