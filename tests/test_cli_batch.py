@@ -138,11 +138,13 @@ def test_mistakes_end_with_2_before_anything_is_made(
     """A bad row, a missing key, a URL that is none: each is named, nothing is sent, no folder is made."""
     monkeypatch.setenv("TEST_KEY", "test-key")
     monkeypatch.delenv("OTHER_KEY", raising=False)
+    monkeypatch.setenv("BAD_KEY", "two words")
     base = ["batch", str(command.input), "--out", str(command.out), "--base-url", command.sim.base_url, *OPTIONS]
     command.input.write_text('{"prompt": "a"}\n{"prompt": "a", "sise": "8x8"}\n')
     for arguments, word in (
         (base, "in.jsonl:2: sise: no field of a row"),
         ([*base, "--api-key-env", "OTHER_KEY"], "environment variable OTHER_KEY"),
+        ([*base, "--api-key-env", "BAD_KEY"], "API key BAD_KEY is empty, or holds what no header can carry"),
         ([*base, "--base-url", "ftp://x"], "does not begin with http"),
         ([*base, "--quality", "ultra"], "in.jsonl:2: sise"),
         ([*base, "--budget", "much"], "not an amount of dollars"),

@@ -119,9 +119,10 @@ def _defaults(args: argparse.Namespace) -> Defaults:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    """The settings that options and environment say. Raises `ValueError` for a key that is not there."""
+    """The settings that options and environment say. Raises `ValueError`, `UsageError` for a key that is none."""
     from penstock.config import Limits  # noqa: PLC0415 - as above
     from penstock.work import OnAmbiguous  # noqa: PLC0415 - as above
+    from penstock_io._setup import named  # noqa: PLC0415 - as above
     from penstock_io.batch.run import Settings  # noqa: PLC0415 - as above
 
     if not args.base_url.startswith(("http://", "https://")):
@@ -131,6 +132,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     missing = [name for name, key in keys.items() if not key]
     if missing:
         raise ValueError(f"no API key in the environment variable {' and '.join(missing)}: set it, or --api-key-env")
+    named(keys)
     return Settings(
         folder=args.out,
         base_url=args.base_url,
