@@ -6,14 +6,14 @@ import pytest
 from attrs import evolve
 
 from penstock.commands import Abort, Consult, Finish, Halted, Notify, ReadCache, Record, Send, Unrecorded
-from penstock.config import Budget, Credential, Limits
+from penstock.config import Budget, Credential, Gathering, Limits, NearCache
 from penstock.entries import Deferred, Entry, Failed, Held, Intent, Maybe, Owed, Published, Settled, Void
 from penstock.events import Cancelled, Closed, Fetched, Mode, Reconfigured, Submitted
 from penstock.ids import Handle, JobId, Ref
 from penstock.outcomes import Status
-from penstock.readings import Kind, Reached, Verdict
-from penstock.work import OnAmbiguous, Purpose, Screen
-from tests.histories.bench import CONFIG, ONE, QUOTE, Bench, work
+from penstock.readings import Fault, Kind, Reached, Verdict
+from penstock.work import OnAmbiguous, Purpose, Screen, Target, Work
+from tests.histories.bench import CONFIG, ONE, QUOTE, Bench, target, work
 
 JOURNAL = evolve(CONFIG, journal=True)
 JOB, WAITS = JobId(1), JobId(2)
@@ -330,3 +330,85 @@ def test_an_intent_that_is_out_when_it_closes() -> None:
     assert bench.none(Send)
     assert Ref("") != bench.ref()
     assert 0 == bench.book().reserved
+
+
+def test_closing_with_everything_waiting() -> None:
+    """A drain ends what is gathering, in line, waiting for money or for a retry; each hears of it once."""
+    wide = (Credential("c2", "p", Limits(concurrency=8)),)
+    bench = Bench(evolve(CONFIG, credentials=wide, budget=Budget((("tag:x", 150),)), gathering=Gathering(3, 5.0)))
+    bench.submit(Work((evolve(target("gather"), gather="g"),)))
+    bench.ask("retry")
+    bench.refuses(bench.take(Send), 503)
+    bench.submit(evolve(work("paid"), tags=("x",)))
+    bench.submit(evolve(work("parked"), tags=("x",)))
+    assert ["gathering", "retry", "provider", "budget"] == [
+        bench.engine.explain(JobId(number)).reason for number in (1, 2, 3, 4)
+    ]
+    bench.tell(Closed(Mode.DRAIN))
+    ends = {command.job: command.outcome.status for command in bench.log if isinstance(command, Finish)}
+    assert dict.fromkeys((1, 2, 4), Status.CANCELLED) == ends
+    bench.pays(bench.take(Send))
+    assert bench.engine.idle()
+
+
+def test_a_drain_that_cannot_screen() -> None:
+    """A picture that is paid but whose screen cannot be asked any more (the journal is down) stays to be done."""
+    judge = Target("p", "judge", quote=7, operation="moderate", purpose=Purpose.SCREEN)
+    bench = Bench(evolve(JOURNAL, credentials=(Credential("c1", "p", Limits(concurrency=2)),)))
+    bench.submit(evolve(work("k"), screens=(Screen("judge.1", picture=True, target=judge),)))
+    bench.records(bench.take(Record))
+    bench.pays(bench.take(Send))
+    settled = bench.take(Record)
+    bench.tell(Closed(Mode.DRAIN))
+    bench.ask("late")
+    bench.records(settled, "no space left")
+    bench.records(bench.take(Record))
+    ends = {command.job: command.outcome.status for command in bench.log if isinstance(command, Finish)}
+    assert {1: Status.CANCELLED, 2: Status.CANCELLED} == ends
+    assert bench.engine.idle()
+    assert bench.rests()
+
+
+def test_an_abort_while_the_journal_is_down() -> None:
+    """Jobs whose last entry is not durable are ended by an ABORT; what could not be recorded is told."""
+    for defer in (False, True):
+        bench = Bench(JOURNAL)
+        bench.submit(evolve(work("k"), defer=defer))
+        bench.records(bench.take(Record))
+        if defer:
+            bench.refuses(bench.take(Send), 400)
+        else:
+            bench.pays(bench.take(Send))
+        bench.records(bench.take(Record))
+        last = bench.take(Record)
+        assert isinstance(last.entry, Deferred if defer else Published)
+        bench.records(last, "no space left")
+        bench.tell(Closed(Mode.ABORT))
+        assert Status.CANCELLED == bench.take(Finish).outcome.status
+        bench.records(bench.take(Record), "still no space")
+        assert bench.engine.idle()
+        assert bench.rests()
+
+
+def test_an_abort_while_a_picture_is_screened() -> None:
+    """The job ends at once, its bytes are let go, and the verdict that comes is nobody's."""
+    bench = Bench()
+    bench.submit(evolve(work("k"), screens=(REFUSING,)))
+    bench.pays(bench.take(Send))
+    question = bench.take(Consult)
+    bench.tell(Closed(Mode.ABORT))
+    assert Status.CANCELLED == bench.take(Finish).outcome.status
+    bench.answers(question, Verdict(passed=True))
+    assert bench.engine.idle()
+    assert bench.rests()
+
+
+def test_an_embedder_that_is_out_when_it_closes() -> None:
+    """A job that looks by meaning is ended when the embedder has failed; nothing is bought."""
+    bench = Bench(evolve(CONFIG, store=True, near=NearCache(hook="embed")))
+    bench.submit(evolve(work("k"), near=True))
+    bench.misses(bench.take(ReadCache))
+    bench.tell(Closed(Mode.DRAIN))
+    bench.answers(bench.take(Consult), Fault("it crashed"))
+    assert Status.CANCELLED == bench.take(Finish).outcome.status
+    assert bench.engine.idle()
