@@ -383,6 +383,13 @@ def test_the_budget_holds_over_runs(folder: Folder) -> None:
     assert Exit.ALL == folder.run(rows, budget=Decimal(1)).code
 
 
+def test_an_unknown_price_is_no_zero(folder: Folder) -> None:
+    """A model outside the catalog is passed on; what it cost is null in the row and in the sum."""
+    assert Exit.ALL == folder.run(table(2, Defaults("unheard-of"))).code
+    assert [None, None] == [line["cost_usd"] for line in folder.lines()]
+    assert json.loads((folder.path / "summary.json").read_text())["cost_usd"] is None
+
+
 def test_a_budget_needs_a_price() -> None:
     """A model without a published price is refused before anything is sent, by line and field."""
     with pytest.raises(InputError, match=r"in.jsonl:1: model: the price of unheard-of is not known"):

@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit code of its batch."""
     from decimal import Decimal  # noqa: PLC0415 - as what follows
 
+    from penstock.config import Limits  # noqa: PLC0415 - as what follows
     from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
     from penstock_io.batch.plan import check_rows  # noqa: PLC0415 - as above
     from penstock_io.batch.rows import Defaults, read_rows  # noqa: PLC0415 - as above
@@ -88,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     with serving(_provider(), seed=7) as sim:
         sim.call(lambda server: server.inject(*FAULTS))
         tell(f"A simulated provider listens on {sim.base_url}; {len(PROMPTS)} rows go to it with {len(KEYS)} keys:")
-        code = finish(Settings(folder, sim.base_url, KEYS, budget=Decimal(1), tell=tell), rows, journal)
+        settings = Settings(folder, sim.base_url, KEYS, limits=Limits(concurrency=8), budget=Decimal(1), tell=tell)
+        code = finish(settings, rows, journal)
         _report(sim, folder)
     return code
 
