@@ -369,6 +369,17 @@ def test_a_full_disk_halts_with_what_is_paid_on_the_books(folder: Folder) -> Non
     assert ["completed"] * 60 == folder.statuses()
 
 
+def test_results_that_cannot_be_written_halt(folder: Folder) -> None:
+    """The pictures and the journal are there all the same: with the obstacle gone the same command buys nothing."""
+    (folder.path / "results.jsonl").mkdir(parents=True)
+    ended = folder.run(table(3))
+    assert Exit.HALTED == ended.code
+    assert "The same command goes on from here" in ended.message
+    (folder.path / "results.jsonl").rmdir()
+    assert Exit.ALL == folder.run(table(3)).code
+    assert 3 == folder.sim.stats()["received"]
+
+
 def test_the_budget_holds_over_runs(folder: Folder) -> None:
     """Rows that do not fit stay pending, exit 3; the same budget again buys nothing; a higher one goes on."""
     rows = table(10, budget=True)
