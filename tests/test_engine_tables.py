@@ -44,7 +44,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 # without a journal PUBLISHING is skipped (COMPLETE and REFUSED lead to DONE); with one a stored picture goes through
 # it as well, because it gets its final name there; DEFERRING may be left like any state before PUBLISHING; closing
 # gives up what the journal will not take (UNRECORDED); a drain ends a job whose picture screen cannot be asked any
-# more (SCREENING, LEFT); a flight that never buys may fail at once (NEW, FAIL); an ABORT leaves FETCHING to the Owed entry.
+# more (SCREENING, LEFT); a flight that never buys may fail at once (NEW, FAIL); an ABORT leaves FETCHING to its Owed.
 
 JOB_ROWS = """
 NEW        REFUSED_AT_ENTRY  DONE
@@ -241,7 +241,7 @@ def test_no_row_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in halting.ENDS:
         halting.test_closing_tries_once_more_and_tells_what_is_unrecorded(kind)
     for mode in Mode:
-        halting.test_closing_many_goes_in_portions(mode, journal=True)
+        halting.test_closing_goes_in_portions(mode, journal=True)
     halting.test_closing_with_everything_waiting()
     halting.test_an_abort_while_the_journal_is_down()
     halting.test_a_drain_that_cannot_screen()

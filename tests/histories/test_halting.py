@@ -228,7 +228,7 @@ def test_another_key_takes_over() -> None:
 
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("journal", [False, True])
-def test_closing_many_goes_in_portions(mode: Mode, *, journal: bool) -> None:
+def test_closing_goes_in_portions(mode: Mode, *, journal: bool) -> None:
     """5,000 jobs end at most 1,000 a step, with `next_deadline() = now` until the last; what is out is waited for."""
     bench = Bench(evolve(CONFIG, journal=journal))
     for number in range(5000):

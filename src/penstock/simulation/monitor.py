@@ -402,8 +402,8 @@ class Monitor:
     def _at_rest(self) -> None:
         """Nothing is asked for and nothing out: everything is zero and the books add up."""
         snapshot = self._engine.snapshot()
-        if snapshot.downloads:
-            return  # paid pictures that nobody waits for are fetched again later
+        if self._engine.next_deadline() is not None and (snapshot.downloads or snapshot.jobs):
+            return  # what is paid and nobody waits for is still fetched, or screened
         aborted = self._closed is Mode.ABORT
         if not snapshot.at_rest or snapshot.in_flight:
             raise Violation(7, f"not at rest: {snapshot!r}")
