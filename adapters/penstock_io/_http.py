@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -160,6 +160,14 @@ class Progress:
             return Kind.TLS, reached
         return Kind.CONNECT, reached
 
+    async def drop(self) -> None:
+        """Close a connection whose handshake was cancelled: the libraries leave it to the garbage collector."""
+        close = getattr(self._stream, "aclose", None) if self._stage == "start_tls" else None
+        if callable(close):
+            closing: object = close()
+            if isinstance(closing, Awaitable):
+                await closing
+
     def stop(self) -> bool:
         """Break an exchange in another thread off. True: nothing has left nor will, it may be answered at once."""
         with self._lock:
@@ -269,6 +277,9 @@ class Exchange:
                 await response.aclose()
         except Exception as error:  # noqa: BLE001 - as in `run`
             return self.ended or self.failed(error)
+        except BaseException:
+            await self.progress.drop()
+            raise
         return ended
 
 
