@@ -28,6 +28,7 @@ from penstock.money.charge import charge as charged
 from penstock.outcomes import Meta
 from penstock.readings import Kind, Problem, Success
 from penstock.three import Three
+from penstock.work import Purpose
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
@@ -137,7 +138,10 @@ class Attempts:
     def recorded(self, attempt: Attempt, event: Recorded, *, given_up: bool) -> None:
         """The journal's word on an Intent or a Settled."""
         if attempt.state is AttemptState.RECORDING:
-            wanted = event.fault is None and attempt.call.live() and self.dispatch.may_send(attempt.call)
+            call = attempt.call
+            able = attempt.lane.closed is None and not call.final and self.dispatch.may_send(call)
+            kept = call.purpose is not Purpose.EMBED or not attempt.bill.jobs[0].finished
+            wanted = event.fault is None and call.live() and able and kept
             if wanted:
                 self._send(attempt)
             else:

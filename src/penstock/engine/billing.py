@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.commands import Charged
 from penstock.engine.entities import RUN_SCOPES, Bill, Job
-from penstock.engine.tables import CallState
+from penstock.engine.tables import AttemptState, CallState
 from penstock.money.ledger import Share
 
 if TYPE_CHECKING:
@@ -67,12 +67,13 @@ def _joint(call: Call) -> Bill | None:
     return Bill(tuple(samples), parts, shares, tuple(payers), first.job.work.handle, first.target)
 
 
-def pays_now(ask: Ask) -> bool:
-    """Whether an attempt is out (or about to be) that this sample's job pays."""
+def pays_now(ask: Ask, *, sent: bool = False) -> bool:
+    """Whether an attempt is out (or, unless it must be `sent`, about to be) that this sample's job pays."""
     call = ask.flight.call if ask.flight is not None else None
     if call is None or call.state is not CallState.RUNNING:
         return False
-    return any(payer is ask.job for attempt in call.out for payer in attempt.bill.jobs)
+    out = [attempt for attempt in call.out if not sent or attempt.state is not AttemptState.RECORDING]
+    return any(payer is ask.job for attempt in out for payer in attempt.bill.jobs)
 
 
 def book(desk: Desk, job: Job, charge: int | None, maybe: int = 0) -> None:

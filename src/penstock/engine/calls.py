@@ -161,6 +161,7 @@ class Calls:
             if call.state is CallState.PARKED:
                 self.desk.call_life.go(call, CallInput.QUEUE)
             self.desk.call_life.go(call, CallInput.SPLIT)
+            call.barred = ()
             self._split(call, len(call.flights) // 2)
             self.dispatch.enqueue(call)
             return
@@ -238,12 +239,15 @@ class Calls:
         """End a call that may not be tried again; True if so."""
         judgement = move.judgement
         trouble = call.verdict or NOBODY
-        if self.desk.closed is not None and not self.dispatch.may_send(call):
+        if self.desk.closed is not None and not self.dispatch.may_send(call) and not call.final:
             doubtful = judgement is not None and judgement.next is Next.AMBIGUOUS
             self._end(call, CallInput.CLOSED, doubt(trouble) if doubtful else CLOSED)
             return True
-        if judgement is None:
+        if judgement is None and not call.final:
             return False
+        if judgement is None:
+            self._end(call, CallInput.FAIL, trouble)
+            return True
         if call.delivered:
             self._end(call, CallInput.FAIL, Trouble("broken_stream", trouble.message, trouble.status, trouble.code))
             return True
@@ -331,10 +335,10 @@ class Calls:
         self._shed(call)
         if not self._wanted(call):
             self._end(call, CallInput.NOBODY, NOBODY)
-        elif not self.dispatch.may_send(call) and self.desk.closed is not None:
-            self._end(call, CallInput.CLOSED, CLOSED)
         elif call.verdict is LOST:
             self._end(call, CallInput.FAIL, LOST)
+        elif not self.dispatch.may_send(call) and self.desk.closed is not None:
+            self._end(call, CallInput.CLOSED, CLOSED)
         elif call.delivered:
             self._end(call, CallInput.FAIL, BROKEN)
         elif call.tries >= self.desk.config.retry.attempts:

@@ -73,5 +73,7 @@ class Closing:
         elif job.state is JobState.ASKING:
             for ask in job.asks:
                 call = ask.flight.call if ask.flight is not None else None
+                question = ask.flight.question if ask.flight is not None else None
+                call = question.call if call is None and question is not None else call
                 if call is not None:
                     self.calls.close(call)

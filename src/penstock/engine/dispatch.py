@@ -46,6 +46,7 @@ class Dispatch:
         self.parked: dict[tuple[str, ...], list[Entry]] = {}
         self._dirty: deque[Group] = deque()
         self._line = 0
+        self._dead: dict[str, tuple[Credential, str, str]] = {}
         self._counted: Config | None = None
         self._room = 0
 
@@ -62,10 +63,7 @@ class Dispatch:
         return group
 
     def _lane(self, group: Group, credential: Credential) -> None:
-        target = group.target
-        if credential.provider != target.provider:
-            return
-        if credential.models is not None and target.model not in credential.models:
+        if not serves(credential, group.target):
             return
         key = (credential.name, group.pool)
         if key not in self.quotas:
@@ -73,13 +71,19 @@ class Dispatch:
         quota, sharers = self.quotas[key]
         if group not in sharers:
             sharers.append(group)
-        group.lanes.append(Lane(LaneName(credential.name, target.model), credential, quota, sharers))
+        lane = Lane(LaneName(credential.name, group.target.model), credential, quota, sharers)
+        dead = self._dead.get(credential.name)
+        if dead is not None and dead[0] == credential:
+            _, lane.closed, lane.message = dead
+        group.lanes.append(lane)
 
     def close(self, lane: Lane, judgement: Judgement, message: str) -> None:
         """Take a lane, or all lanes of its credential, out of service."""
         if judgement.closes is Closes.NOTHING:
             return
         whole = judgement.closes is Closes.CREDENTIAL
+        if whole:
+            self._dead[lane.credential.name] = (lane.credential, judgement.kind, message)
         for group in self.groups.values():
             for other in group.lanes:
                 if other is lane or (whole and other.credential.name == lane.credential.name):
@@ -97,10 +101,12 @@ class Dispatch:
             if name in new and new[name].limits != (old[name].limits if name in old else None):
                 quota.relimit(new[name].limits, self.desk.now)
         self.desk.config = config
+        if resume:
+            self._dead.clear()
         for group in self.groups.values():
             known = {lane.credential.name: lane for lane in group.lanes}
             for name, lane in known.items():
-                if name not in new:
+                if name not in new or not serves(new[name], group.target):
                     lane.closed, lane.message = "removed", "the credential was removed"
                 elif resume or lane.credential != new[name] or lane.closed == "removed":
                     lane.closed, lane.credential = None, new[name]
@@ -356,3 +362,8 @@ class Dispatch:
             group.timer = None
         if at < inf:
             group.timer = self.desk.timers.arm(at, Alarm.WAKE, group)
+
+
+def serves(credential: Credential, target: Target) -> bool:
+    """Whether a credential is good for a target's provider and model."""
+    return credential.provider == target.provider and (credential.models is None or target.model in credential.models)

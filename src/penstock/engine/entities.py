@@ -175,8 +175,7 @@ class Call:
     def live(self) -> bool:
         """Whether somebody still waits for what it buys."""
         if self.question is not None:
-            owner = self.question.owner
-            return self.question.open and (not owner.finished if isinstance(owner, Job) else True)
+            return self.question.open
         return any(ask.live() for flight in self.flights for ask in flight.asks)
 
 

@@ -128,8 +128,11 @@ class Fetches:
         self.table.pop(fetch.id, None)
         if settling is None or settling.fetches is None:
             return
-        settling.fetches.pop(fetch.id, None)
         fetch.timer = None
+        if self.desk.now >= fetch.expires:
+            self._lost(fetch)
+            return
+        settling.fetches.pop(fetch.id, None)
         fetch.tries += 1
         fetch.id = AttemptId(self.desk.number())
         settling.fetches[fetch.id] = fetch

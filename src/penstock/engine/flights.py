@@ -12,6 +12,7 @@ from penstock.commands import Near, ReadCache, Release, Warned, WriteCache
 from penstock.engine.billing import payer
 from penstock.engine.entities import Ask, Flight, Job, Landing, Read
 from penstock.engine.moves import Dropped, Heard, Joined, Wanted
+from penstock.engine.questions import let_go
 from penstock.engine.tables import CallState, FlightInput, FlightState
 from penstock.engine.timers import Alarm
 from penstock.events import Busy, Hit, Miss
@@ -115,6 +116,8 @@ class Flights:
     def _found(self, flight: Flight, read: Read, found: Found, score: float | None) -> bool:
         """Take one answer; True where the flight found nothing."""
         flight.read = None
+        if isinstance(found, Hit) and read.near and self._near_landed(flight, found, score):
+            return True
         if isinstance(found, Hit):
             life_input = FlightInput.NEAR_HIT if read.near else FlightInput.HIT
             self.desk.flight_life.go(flight, life_input)
@@ -128,6 +131,23 @@ class Flights:
             return False
         if isinstance(found, Miss) and found.claimed:
             flight.claim = read.id
+        return True
+
+    def _near_landed(self, flight: Flight, found: Hit, score: float | None) -> bool:
+        """A near hit is only for those who asked for one; True where others are left, for whom it is a miss."""
+        others = [ask for ask in flight.asks if not ask.job.work.near]
+        if not others:
+            return False
+        self.desk.count("near_hits")
+        landing = Landing(flight.key, found.ref, found.meta, score=score)
+        for ask in flight.asks:
+            if ask.job.work.near:
+                ask.landing, ask.source, ask.flight = landing, Source.SIMILAR, None
+                landing.holders += 1
+                self.desk.moves.append(Heard(ask, payer=False))
+        flight.asks[:] = others
+        if not landing.holders:
+            self.desk.out.append(Release((landing.ref,)))
         return True
 
     def _give_back(self, key: Key, read: ReadId, found: Found) -> None:
@@ -198,6 +218,7 @@ class Flights:
             flight.near = Near(move.answer.ref, flight.asks[0].aim().scope, near.threshold)
             self._look((flight,), flight.near)
         else:
+            let_go(self.desk, move.answer)
             self._missed([flight])
 
     # Landing

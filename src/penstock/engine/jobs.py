@@ -22,7 +22,7 @@ from penstock.engine.tables import JobInput, JobState
 from penstock.engine.timers import Alarm
 from penstock.entries import Deferred, Held, Published
 from penstock.events import Mode
-from penstock.outcomes import Status, Trouble
+from penstock.outcomes import Source, Status, Trouble
 from penstock.readings import Fault, Verdict
 from penstock.work import CachePolicy
 
@@ -143,7 +143,8 @@ class Jobs:
             if landing is None:
                 continue
             landing.meta = evolve(landing.meta, policy=policy, passed=passed)
-            if self.desk.config.store and job.work.cache in (CachePolicy.USE, CachePolicy.REFRESH):
+            keeps = job.work.cache in (CachePolicy.USE, CachePolicy.REFRESH)
+            if self.desk.config.store and keeps and ask.source is not Source.SIMILAR:
                 self.desk.out.append(WriteCache(landing.key, landing.ref, landing.meta, job.work.ttl))
 
     def _drop_questions(self, job: Job) -> None:
@@ -175,16 +176,20 @@ class Jobs:
             return False
         if payer and ask.target + 1 >= len(job.work.targets):
             return False
-        if trouble.kind == "ambiguous":
+        target = ask.target + payer
+        last = self.desk.moves[-1] if self.desk.moves else None
+        together = isinstance(last, Asked) and last.job is job and last.asks[0].target == target
+        if trouble.kind == "ambiguous" and not together:
             mode = job.work.on_ambiguous or self.desk.config.ambiguity.mode
             if not self.desk.allowance.allows(mode):
                 return False
             self.desk.allowance.take()
         self.desk.job_life.go(job, JobInput.NEXT_TARGET)
-        if payer:
-            ask.target += 1
-        ask.trouble = None
-        self.desk.moves.append(Asked(job, (ask,)))
+        ask.target, ask.trouble = target, None
+        if isinstance(last, Asked) and together:
+            last.asks = (*last.asks, ask)
+        else:
+            self.desk.moves.append(Asked(job, (ask,)))
         return True
 
     def _complete(self, job: Job) -> None:
@@ -195,7 +200,10 @@ class Jobs:
             self._nothing(job)
             return
         policy = picture_policy(work)
-        if policy and self.desk.closed is not Mode.ABORT:
+        if policy and self.desk.closed is Mode.ABORT:
+            self.abort(job)
+            return
+        if policy:
             if any(landing.meta.policy != policy for landing in there):
                 self.desk.job_life.go(job, JobInput.TO_SCREENS)
                 self._screen(job, [screen for screen in work.screens if screen.picture])
@@ -258,7 +266,8 @@ class Jobs:
             deferred = isinstance(entry, Deferred)
             life.go(job, JobInput.RECORDED)
             if isinstance(entry, Published):
-                job.files = event.files or None
+                whole = len(event.files) == len(entry.refs)
+                job.files = event.files if whole else None
             self._end(job, Status.DEFERRED if deferred else status_of(job))
 
     # Leaving
@@ -294,7 +303,7 @@ class Jobs:
 
     def _leave_samples(self, job: Job, status: Status, trouble: Trouble, abort: bool) -> None:
         open_asks = [ask for ask in job.asks if ask.landing is None and ask.trouble is None]
-        leaving = [ask for ask in open_asks if abort or not pays_now(ask)]
+        leaving = [ask for ask in open_asks if not pays_now(ask) or (abort and not shared(ask))]
         if len(leaving) < len(open_asks):
             self.desk.job_life.go(job, JobInput.DETACHED)
             self._finish(job, status, detached=True)
@@ -308,7 +317,7 @@ class Jobs:
 
     def abort(self, job: Job) -> None:
         """Closed(ABORT): the job ends now; what it pays and is still out makes it ambiguous."""
-        out = any(pays_now(ask) and ask.landing is None for ask in job.asks)
+        out = any(pays_now(ask, sent=True) and ask.landing is None for ask in job.asks)
         self._drop_questions(job)
         if job.trouble is None:
             job.trouble = Trouble("ambiguous" if out else "cancelled", "closed")
@@ -343,6 +352,14 @@ class Jobs:
         if refs or detached:
             self.desk.out.append(Release(tuple(refs), job.work.handle if detached else None))
         del self.table[job.id]
+
+
+def shared(ask: Ask) -> bool:
+    """Whether somebody else waits for what a call buys that this sample waits for: it may still be sent as his job's."""
+    call = ask.flight.call if ask.flight is not None else None
+    return call is not None and any(
+        other.job is not ask.job and other.live() for flight in call.flights for other in flight.asks
+    )
 
 
 def picture_policy(work: Work) -> str:

@@ -20,6 +20,9 @@ TROUBLE_STATUS = {
     "ambiguous": Status.AMBIGUOUS,
 }
 
+SHOWN = (Status.COMPLETED, Status.CACHED, Status.SIMILAR, Status.PARTIAL)
+"""Only these ends come after all picture screens passed."""
+
 SOURCE_STATUS: dict[Source | None, Status] = {Source.STORED: Status.CACHED, Source.SIMILAR: Status.SIMILAR}
 
 
@@ -75,7 +78,7 @@ def outcome(job: Job, status: Status) -> Outcome:
     strategy = lost = 0
     trouble = job.trouble
     warnings: tuple[str, ...] = ()
-    shown = status not in (Status.REFUSED, Status.CANCELLED, Status.EXPIRED, Status.AMBIGUOUS)
+    shown = status in SHOWN
     for ask in job.asks:
         landing, source = ask.landing, ask.source
         if landing is not None and source is not None:

@@ -178,12 +178,12 @@ class Monitor:
         if self._secrets:
             self._discreet(event, commands)
         self._took(event)
-        finished = 0
+        if len(commands) > PORTION:
+            finished = sum(isinstance(command, Finish) for command in commands)
+            if finished > PORTION:
+                raise Violation(6, f"{finished} jobs ended in one step")
         for command in commands:
             self._ordered(command, event)
-            finished += isinstance(command, Finish)
-        if finished > PORTION:
-            raise Violation(6, f"{finished} jobs ended in one step")
         self._after(event, commands)
         return commands
 
@@ -381,7 +381,8 @@ class Monitor:
         closing = deadline is not None and deadline <= self._now
         if self._unfinished or self.outstanding() or self._journal.faulted() or closing:
             self._resting = False
-        elif not self._resting:
+        elif not self._resting and not (deadline is not None and self._engine.snapshot().jobs):
+            # a job that was told its end may still wait for a lane to have its pictures screened
             self._at_rest()
         if self._closely:
             self._compare(self._engine.snapshot())
