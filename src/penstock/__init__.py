@@ -66,15 +66,17 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module 'penstock' has no attribute {name!r}")
-    from penstock import config, engine, errors, outcomes, readings, requests, work  # noqa: PLC0415 - on first use
+if not TYPE_CHECKING:  # a type checker would believe any name of a module that has a __getattr__
 
-    rooms = (config, engine, errors, outcomes, readings, requests, work)
-    found: object = next(getattr(room, name) for room in rooms if hasattr(room, name))
-    globals()[name] = found
-    return found
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+        from penstock import config, engine, errors, outcomes, readings, requests, work  # noqa: PLC0415 - on first use
+
+        rooms = (config, engine, errors, outcomes, readings, requests, work)
+        found: object = next(getattr(room, name) for room in rooms if hasattr(room, name))
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:
