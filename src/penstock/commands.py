@@ -17,7 +17,8 @@ class Send:
 
     The request is target `target` of what the driver keeps under `handle` (for a SCREEN or EMBED call `operation` says
     which), buying `samples` pictures, for the (job, samples) of `parts`. A FETCH has no lane (credential ''): it
-    downloads `source` without a credential and is answered with Fetched.
+    downloads `source` without a credential and is answered with Fetched. A SCREEN call names its screen by `policy` and
+    the pictures that it is about by `refs` (none: the prompt).
     """
 
     attempt: AttemptId
@@ -33,6 +34,8 @@ class Send:
     stream: bool = False
     source: Ref | None = None
     provider: str = ""
+    refs: tuple[Ref, ...] = ()
+    policy: str = ""
 
 
 @frozen

@@ -1,7 +1,7 @@
 """What goes into the journal, in order. Every Intent ends in exactly one of Settled, Void, Failed, Maybe.
 
-Money is in picodollars (None: unknown), `at` in Unix seconds. Entries carry keys, digests and figures; never a prompt, a
-payload or a secret.
+Money is in picodollars (None: unknown), `at` in Unix seconds. Entries carry keys, digests and figures; never a prompt,
+a payload or a secret.
 """
 
 from __future__ import annotations

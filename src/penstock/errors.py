@@ -1,5 +1,8 @@
-"""Errors that penstock raises. What a server, a store or a user's data did is a value (an `Outcome`), never one of these,
-until a caller asks for the result of a job that has none: then it is a `JobError` carrying its outcome."""
+"""Errors that penstock raises.
+
+What a server, a store or a user's data did is a value (an `Outcome`), never one of these, until a caller asks for the
+result of a job that has none: then it is a `JobError` carrying its outcome.
+"""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ class Outcome:
 
     `charge` is what this job paid (None: the price of something it paid is unknown), `maybe` the bound of what may have
     been billed besides, `saved` what hits and sharing saved, `pending` the bound of what is still out for it.
-    `attempts` counts exchanges of calls that it paid or waited for, `strategy` is the place in its chain that served it,
-    `waits` the seconds it waited by reason. `lost` counts samples that are paid but could not be fetched.
+    `attempts` counts exchanges of calls that it paid or waited for, `strategy` is the place in its chain that served
+    it, `waits` the seconds it waited by reason. `lost` counts samples that are paid but could not be fetched.
     """
 
     status: Status

@@ -162,3 +162,10 @@ class Work:
     def samples(self) -> int:
         """How many pictures are asked for."""
         return len(self.targets[0].keys)
+
+    @property
+    def picture_policy(self) -> str:
+        """The policy of all picture screens together, as it is kept beside a stored verdict; "": there are none."""
+        if not self.screens:
+            return ""
+        return "+".join([screen.policy for screen in self.screens if screen.picture])

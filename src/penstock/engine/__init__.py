@@ -61,11 +61,11 @@ class Engine:
             rooms.closing.sweep()
             rooms.route()
         rooms.bind()
-        return out
+        return out if desk.halt is None and not rooms.records.kept else rooms.records.keep(out)
 
     def next_deadline(self) -> float | None:
         """When to come back with a Ticked; None: only an event can help."""
-        if self._rooms.closing.busy():
+        if self._rooms.closing.busy() or self._rooms.desk.refunds:
             return self._rooms.desk.now
         head = self._rooms.desk.timers.next()
         return head[0] if head is not None else None
@@ -86,6 +86,7 @@ class Engine:
             and not rooms.jobs.table
             and not rooms.attempts.table
             and not rooms.records.out
+            and not (rooms.desk.config.claims and rooms.flights.reads)
             and not rooms.closing.busy()
         )
 

@@ -8,18 +8,18 @@ without credential and lane; what is charged and cannot be fetched is *lost*, an
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from penstock.admission.headers import read as read_headers
-from penstock.commands import Abort, Deliver, Excess, Release, Send
-from penstock.engine.billing import book
-from penstock.engine.entities import Attempt, Job, Landing, Settling
+from penstock.commands import Abort, Deliver, Release, Send
+from penstock.engine.billing import book, book_failure, share_cost
+from penstock.engine.entities import Attempt, Landing, Settling
 from penstock.engine.moves import Arrived, Judged
-from penstock.engine.sums import nth, quote, sort_parts, spread, tokens_of, trouble_of
+from penstock.engine.sums import nth, quote, sort_parts, tokens_of, trouble_of
 from penstock.engine.tables import AttemptInput, AttemptState
 from penstock.engine.timers import Alarm
-from penstock.entries import Failed as FailedEntry
-from penstock.entries import Intent, Maybe, Settled, Void
+from penstock.entries import Intent, Settled, Void
 from penstock.events import Failed, Mode, Responded
 from penstock.ids import AttemptId, Ref
 from penstock.judging.backoff import retry_after, wait
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from penstock.engine.records import Records
     from penstock.events import Headers, Opened, Recorded, Streamed
     from penstock.ids import Key
-    from penstock.judging.judgement import Judgement
-    from penstock.readings import Part, Usage
 
 
 class Attempts:
@@ -132,6 +130,8 @@ class Attempts:
                 target.stream,
                 None,
                 target.provider,
+                call.question.refs if call.question is not None else (),
+                call.question.policy if call.question is not None else "",
             )
         )
 
@@ -160,7 +160,10 @@ class Attempts:
         desk.count("voids")
         attempt.lane.quota.settle(attempt.permit, Three.NO, desk.now)
         desk.ledger.void(attempt.reservation)
-        desk.refunded = True
+        for job in attempt.bill.jobs:
+            if job.finished:
+                book(desk, job, 0)
+        desk.refund(attempt.bill.shares)
         self.records.issue(Void(attempt.id, reason, desk.unix()))
         self._over(attempt)
         desk.moves.append(Judged(attempt, None, None, 0.0))
@@ -190,7 +193,8 @@ class Attempts:
         if attempt.partials is None:
             attempt.partials = []
         attempt.partials.append(ref)
-        if job is not None and not job.finished:
+        streams = job is not None and job.work.targets[attempt.bill.aim].stream and not job.work.picture_policy
+        if job is not None and streams and not job.finished:
             attempt.call.delivered = True
             self.desk.out.append(Deliver(job.id, event.item))
 
@@ -239,52 +243,20 @@ class Attempts:
             asked = retry_after(headers, desk.unix())
             if asked is None and isinstance(reading, Problem):
                 asked = reading.hint
+            asked = asked if asked is None or isfinite(asked) else None
             lane.quota.refused(attempt.permit, limit, asked, desk.now)
         lane.quota.settle(attempt.permit, judgement.quota, desk.now)
         trouble = trouble_of(judgement, fact)
         self.dispatch.close(lane, judgement, trouble.message)
         desk.attempt_life.go(attempt, AttemptInput.JUDGED)
         desk.count(f"judged_{judgement.kind}")
-        self._book_failure(attempt, judgement, reading.usage if isinstance(reading, Problem) else None)
+        entry = book_failure(desk, attempt, judgement, reading.usage if isinstance(reading, Problem) else None)
+        if desk.config.journal:
+            self.records.issue(entry)
         self._over(attempt)
         tries = attempt.call.tries + 1
         again = wait(headers, reading, tries, desk.config.retry, desk.rng, desk.unix())
         desk.moves.append(Judged(attempt, judgement, trouble, again))
-
-    def _book_failure(self, attempt: Attempt, judgement: Judgement, usage: Usage | None) -> None:
-        """What a failure costs: nothing, what the provider says (or the bound), or perhaps the bound."""
-        desk = self.desk
-        bill = attempt.bill
-        if judgement.billed is Three.MAYBE:
-            desk.ledger.maybe(attempt.reservation)
-            for job, share in zip(bill.jobs, bill.shares, strict=True):
-                book(desk, job, None if share.amount is None else 0, share.amount or 0)
-            entry: FailedEntry | Maybe = Maybe(attempt.id, judgement.kind, quote(attempt), desk.unix())
-        else:
-            cost: int | None = 0
-            if judgement.billed is Three.YES:
-                cost = charged(usage, attempt.call.target.rates, len(attempt.flights), quote(attempt))
-            charges = spread(cost, len(bill.shares))
-            self._settle_money(attempt, charges)
-            entry = FailedEntry(attempt.id, judgement.kind, cost, desk.unix())
-        desk.refunded = True
-        if desk.config.journal:
-            self.records.issue(entry)
-
-    def _settle_money(self, attempt: Attempt, charges: tuple[int | None, ...]) -> None:
-        desk = self.desk
-        call = attempt.call
-        excess = desk.ledger.settle(attempt.reservation, charges)
-        desk.refunded = True
-        bound = quote(attempt)
-        if excess and bound is not None:
-            total = bound + excess
-            desk.count("excess", excess)
-            desk.notify(Excess(call.target.model, bound, total))
-            call.group.exceeded(total, (call.target.quote or 0) * max(1, len(attempt.flights)))
-        for job, cost in zip(attempt.bill.jobs, charges, strict=True):
-            if cost != 0:
-                book(desk, job, cost)
 
     # Success
 
@@ -299,7 +271,7 @@ class Attempts:
         settling = Settling([None] * count, [False] * count, cost, usage, reading.answer)
         attempt.settling = settling
         desk.counters["images"] += len(parts)
-        self._share_cost(attempt, parts, cost, usage)
+        share_cost(desk, attempt, parts, cost, usage)
         if surplus:
             desk.out.append(Release(tuple(part.ref for part in surplus)))
         urls = False
@@ -316,28 +288,6 @@ class Attempts:
             self.fetches.begin(attempt, [part for part in parts if part.url])
         else:
             self.settle(attempt)
-
-    def _share_cost(self, attempt: Attempt, parts: list[Part], cost: int | None, usage: Usage | None) -> None:
-        """Spread charge and usage over the pictures that came, the remainder on the first, each to its payer."""
-        bill = attempt.bill
-        if len(bill.jobs) == 1:
-            job = bill.jobs[0]
-            if usage is not None:
-                job.usage = usage if job.usage is None else job.usage + usage
-            self._settle_money(attempt, (cost,))
-            return
-        if not parts:
-            self._settle_money(attempt, spread(cost, len(bill.jobs)))
-            return
-        charges: dict[Job, int | None] = dict.fromkeys(bill.jobs, 0)
-        usages = usage.split(len(parts)) if usage is not None and parts else ()
-        for place, part in enumerate(parts):
-            job = bill.payers[part.index]
-            price, before = nth(cost, len(parts), place), charges[job]
-            charges[job] = None if price is None or before is None else before + price
-            if usages:
-                job.usage = usages[place] if job.usage is None else job.usage + usages[place]
-        self._settle_money(attempt, tuple(charges.values()))
 
     def settle(self, attempt: Attempt) -> None:
         """All bytes are here (or lost): make them durable, or land them at once where there is no journal."""

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.commands import Charged
+from penstock.commands import Charged, Excess
 from penstock.engine.entities import RUN_SCOPES, Bill, Job
+from penstock.engine.sums import nth, quote, spread
 from penstock.engine.tables import AttemptState, CallState
+from penstock.entries import Failed, Maybe
+from penstock.money.charge import charge as charged
 from penstock.money.ledger import Share
+from penstock.three import Three
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
-    from penstock.engine.entities import Ask, Call
+    from penstock.engine.entities import Ask, Attempt, Call
+    from penstock.judging.judgement import Judgement
+    from penstock.readings import Part, Usage
 
 
 def payer(asks: list[Ask]) -> Ask | None:
@@ -85,3 +91,58 @@ def book(desk: Desk, job: Job, charge: int | None, maybe: int = 0) -> None:
     job.maybe += maybe
     if job.finished:
         desk.notify(Charged(job.id, charge, maybe))
+
+
+def settle_money(desk: Desk, attempt: Attempt, charges: tuple[int | None, ...]) -> None:
+    """End the reservation of an attempt with what each payer is charged; what comes back may let others go."""
+    call = attempt.call
+    excess = desk.ledger.settle(attempt.reservation, charges)
+    desk.refund(attempt.bill.shares)
+    bound = quote(attempt)
+    total = sum(cost or 0 for cost in charges)
+    if excess and bound is not None and total > bound:
+        desk.count("excess", total - bound)
+        desk.notify(Excess(call.target.model, bound, total))
+        call.group.exceeded(total, (call.target.quote or 0) * max(1, len(attempt.flights)))
+    for job, cost in zip(attempt.bill.jobs, charges, strict=True):
+        if cost != 0 or job.finished:
+            book(desk, job, cost)
+
+
+def share_cost(desk: Desk, attempt: Attempt, parts: list[Part], cost: int | None, usage: Usage | None) -> None:
+    """Spread charge and usage over the pictures that came, the remainder on the first, each to its payer."""
+    invoice = attempt.bill
+    if len(invoice.jobs) == 1:
+        job = invoice.jobs[0]
+        if usage is not None:
+            job.usage = usage if job.usage is None else job.usage + usage
+        settle_money(desk, attempt, (cost,))
+        return
+    if not parts:
+        settle_money(desk, attempt, spread(cost, len(invoice.jobs)))
+        return
+    charges: dict[Job, int | None] = dict.fromkeys(invoice.jobs, 0)
+    usages = usage.split(len(parts)) if usage is not None else ()
+    for place, part in enumerate(parts):
+        job = invoice.payers[part.index]
+        price, before = nth(cost, len(parts), place), charges[job]
+        charges[job] = None if price is None or before is None else before + price
+        if usages:
+            job.usage = usages[place] if job.usage is None else job.usage + usages[place]
+    settle_money(desk, attempt, tuple(charges.values()))
+
+
+def book_failure(desk: Desk, attempt: Attempt, judgement: Judgement, usage: Usage | None) -> Failed | Maybe:
+    """What a failure costs: nothing, what the provider says (or the bound), or perhaps the bound; its journal entry."""
+    invoice = attempt.bill
+    if judgement.billed is Three.MAYBE:
+        desk.ledger.maybe(attempt.reservation)
+        desk.refund(invoice.shares)
+        for job, share in zip(invoice.jobs, invoice.shares, strict=True):
+            book(desk, job, None if share.amount is None else 0, share.amount or 0)
+        return Maybe(attempt.id, judgement.kind, quote(attempt), desk.unix())
+    cost: int | None = 0
+    if judgement.billed is Three.YES:
+        cost = charged(usage, attempt.call.target.rates, len(attempt.flights), quote(attempt))
+    settle_money(desk, attempt, spread(cost, len(invoice.shares)))
+    return Failed(attempt.id, judgement.kind, cost, desk.unix())

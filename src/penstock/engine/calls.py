@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 
 from penstock.engine.billing import payer
 from penstock.engine.entities import Call, Job
-from penstock.engine.moves import Answered, Broke, Forgotten, Landed, Stop
-from penstock.engine.questions import let_go
+from penstock.engine.moves import Answered, Broke, Forgotten, Stop
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.ids import CallId
-from penstock.judging.judgement import Next
 from penstock.outcomes import Trouble
 from penstock.readings import Fault
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.dispatch import Dispatch
-    from penstock.engine.entities import Attempt, Flight, Settling
-    from penstock.engine.moves import Arrived, Dropped, Hire, Joined, Judged, Never
+    from penstock.engine.entities import Flight
+    from penstock.engine.moves import Dropped, Hire, Joined, Never
     from penstock.work import Target
 
 WAITING = (CallState.GATHERING, CallState.QUEUED, CallState.PARKED, CallState.BACKOFF)
@@ -56,7 +54,7 @@ class Calls:
             if target.divisible:
                 size = self.dispatch.largest(target, min(size, target.most))
         for start in range(0, len(flights), size):
-            self._queue(self._open(flights[start : start + size], target), CallInput.QUEUE)
+            self.queue(self._open(flights[start : start + size], target), CallInput.QUEUE)
 
     def hired(self, move: Hire) -> None:
         """A call that answers a question."""
@@ -69,7 +67,7 @@ class Calls:
         jobs = [owner] if isinstance(owner, Job) else [ask.job for ask in owner.asks]
         call.priority = min(job.work.priority for job in jobs)
         move.question.call = call
-        self._queue(call, CallInput.QUEUE)
+        self.queue(call, CallInput.QUEUE)
 
     def _open(self, flights: list[Flight], target: Target) -> Call:
         desk = self.desk
@@ -104,9 +102,9 @@ class Calls:
         """Full, or the longest wait is over."""
         if call.state is CallState.GATHERING:
             self._settle_timer(call)
-            self._queue(call, CallInput.QUEUE)
+            self.queue(call, CallInput.QUEUE)
 
-    def _queue(self, call: Call, how: CallInput) -> None:
+    def queue(self, call: Call, how: CallInput) -> None:
         """Into the line of its lane group; what can never go fails at once."""
         trouble = self.dispatch.never(call)
         if trouble is not None and self._halve(call):
@@ -119,7 +117,7 @@ class Calls:
             self._tell(call, trouble)
         else:
             self.desk.call_life.go(call, how)
-            self._end(call, CallInput.CANNOT, trouble)
+            self.end(call, CallInput.CANNOT, trouble)
 
     def _halve(self, call: Call) -> bool:
         """Split a divisible call that is too large as it is; its second half becomes a call of its own."""
@@ -140,7 +138,7 @@ class Calls:
         sibling = self._open(rest, call.target)
         sibling.tries = call.tries
         sibling.priority = call.priority
-        self._queue(sibling, CallInput.QUEUE)
+        self.queue(sibling, CallInput.QUEUE)
 
     # Waiting
 
@@ -165,32 +163,33 @@ class Calls:
             self._split(call, len(call.flights) // 2)
             self.dispatch.enqueue(call)
             return
-        self._end(call, CallInput.CANNOT, move.trouble)
+        self.end(call, CallInput.CANNOT, move.trouble)
 
     def retry(self, call: Call) -> None:
         """Its back-off is over."""
         call.timer = None
         self._waited(call, "retry")
-        self._queue(call, CallInput.QUEUE)
+        self.queue(call, CallInput.QUEUE)
 
     def dropped(self, move: Dropped) -> None:
         """Somebody left. Waiting, it sheds what nobody asks for; out, it goes on (or is broken off on request)."""
         call = move.call
         if call.state in WAITING:
-            self._shed(call)
-            if not self._wanted(call):
-                self._end(call, CallInput.NOBODY, NOBODY)
+            self.shed(call)
+            if not self.wants(call):
+                self.end(call, CallInput.NOBODY, NOBODY)
         elif call.state is CallState.RUNNING and not call.live():
             self.desk.call_life.go(call, CallInput.SALVAGE)
             if move.abort:
-                self._stop(call)
+                self.stop(call)
 
     def close(self, call: Call, trouble: Trouble = CLOSED) -> None:
         """Closed: what waits is not sent any more."""
         if call.state in WAITING:
-            self._end(call, CallInput.CLOSED, trouble)
+            self.end(call, CallInput.CLOSED, trouble)
 
-    def _shed(self, call: Call) -> None:
+    def shed(self, call: Call) -> None:
+        """Forget the flights that nobody asks for any more."""
         kept: list[Flight] = []
         for flight in call.flights:
             if payer(flight.asks) is None:
@@ -200,162 +199,22 @@ class Calls:
         if len(kept) < len(call.flights):
             call.flights[:] = kept
 
-    def _wanted(self, call: Call) -> bool:
+    def wants(self, call: Call) -> bool:
+        """Whether anything of it is still asked for."""
         return bool(call.flights) if call.question is None else call.live()
-
-    # After an attempt
-
-    def judged(self, move: Judged) -> None:
-        """An attempt ended without what was wanted."""
-        attempt, judgement = move.attempt, move.judgement
-        call = attempt.call
-        self._came_back(attempt)
-        if call.state is not CallState.RUNNING:
-            return
-        if judgement is not None:
-            if call.verdict is not LOST:
-                call.verdict = move.trouble
-            call.final = call.final or judgement.next is Next.NEVER
-            if not judgement.rate and attempt.lane.closed is None:
-                call.tries += 1
-        if call.out:
-            return
-        if self._ends(call, move):
-            return
-        self._shed(call)
-        if not self._wanted(call):
-            self._end(call, CallInput.NOBODY, NOBODY)
-        elif (
-            judgement is None
-            or judgement.rate
-            or judgement.next in (Next.LANE, Next.ADAPT)
-            or (judgement.next is Next.NOW and call.tries <= 1)
-        ):
-            self._queue(call, CallInput.AGAIN)
-        else:
-            self._back_off(call, move.wait)
-
-    def _ends(self, call: Call, move: Judged) -> bool:
-        """End a call that may not be tried again; True if so."""
-        judgement = move.judgement
-        trouble = call.verdict or NOBODY
-        if self.desk.closed is not None and not self.dispatch.may_send(call) and not call.final:
-            doubtful = judgement is not None and judgement.next is Next.AMBIGUOUS
-            self._end(call, CallInput.CLOSED, doubt(trouble) if doubtful else CLOSED)
-            return True
-        if judgement is None and not call.final:
-            return False
-        if judgement is None:
-            self._end(call, CallInput.FAIL, trouble)
-            return True
-        if call.delivered:
-            self._end(call, CallInput.FAIL, Trouble("broken_stream", trouble.message, trouble.status, trouble.code))
-            return True
-        if call.final or call.tries >= self.desk.config.retry.attempts:
-            ambiguous = judgement.next is Next.AMBIGUOUS and trouble is not LOST
-            self._end(call, CallInput.FAIL, doubt(trouble) if ambiguous else trouble)
-            return True
-        if judgement.next is Next.AMBIGUOUS and not self._allowed(call):
-            self._end(call, CallInput.FAIL, doubt(trouble))
-            return True
-        if judgement.next is Next.ADAPT:
-            call.barred = (*call.barred, move.attempt.lane)
-        return False
-
-    def _allowed(self, call: Call) -> bool:
-        """Whether what may have been billed is tried again, as its payer wishes; it then draws on the allowance."""
-        ask = payer(call.flights[0].asks) if call.flights else None
-        mode = (ask.job.work.on_ambiguous if ask is not None else None) or self.desk.config.ambiguity.mode
-        if not call.live() or not self.desk.allowance.allows(mode):
-            return False
-        self.desk.allowance.take()
-        self.desk.count("ambiguous_retries")
-        return True
-
-    def _back_off(self, call: Call, wait: float) -> None:
-        desk = self.desk
-        desk.call_life.go(call, CallInput.WAIT)
-        call.since = desk.now
-        call.timer = desk.timers.arm(desk.now + wait, Alarm.RETRY, call)
-        desk.count("retries")
-
-    def arrived(self, move: Arrived) -> None:
-        """An attempt brought something: the first one counts, the others are told to stop and their bytes let go."""
-        attempt, settling = move.attempt, move.settling
-        call = attempt.call
-        self._came_back(attempt)
-        if call.state is not CallState.RUNNING:
-            self.dispatch.discard([landing for landing in settling.landings if landing is not None])
-            let_go(self.desk, settling.answer)
-            return
-        if call.question is not None:
-            answer = settling.answer if settling.answer is not None else Fault("the reply had no answer")
-            self.desk.call_life.go(call, CallInput.SETTLED)
-            self._stop(call)
-            self.dispatch.ended(call)
-            if call.question.open:
-                self.desk.timers.cancel(call.question.timer)
-                call.question.open = False
-                self.desk.moves.append(Answered(call.question, answer))
-            else:
-                let_go(self.desk, answer)
-            return
-        let_go(self.desk, settling.answer)
-        self._share_out(call, attempt, settling)
-
-    def _share_out(self, call: Call, attempt: Attempt, settling: Settling) -> None:
-        missing: list[Flight] = []
-        for place, flight in enumerate(attempt.flights):
-            landing = settling.landings[place]
-            if flight not in call.flights:
-                # another attempt brought this one before
-                self.dispatch.discard([landing] if landing is not None else [])
-            elif landing is not None:
-                self.desk.moves.append(Landed(flight, landing, attempt.bill.payers[place]))
-            elif settling.lost[place] and call.out:
-                # the other attempt of a hedge may still bring it; if not, it is lost, and not bought again
-                call.verdict, call.final = LOST, True
-                missing.append(flight)
-            elif settling.lost[place]:
-                self.desk.moves.append(Broke((flight,), LOST, (attempt.bill.payers[place],)))
-            else:
-                missing.append(flight)
-        if not missing:
-            self.desk.call_life.go(call, CallInput.SETTLED)
-            self._stop(call)
-            self.dispatch.ended(call)
-            call.flights = []
-            return
-        call.flights = missing
-        call.tries += 1
-        if call.verdict is not LOST:
-            call.verdict = MISSING
-        if call.out:
-            return
-        self._shed(call)
-        if not self._wanted(call):
-            self._end(call, CallInput.NOBODY, NOBODY)
-        elif call.verdict is LOST:
-            self._end(call, CallInput.FAIL, LOST)
-        elif not self.dispatch.may_send(call) and self.desk.closed is not None:
-            self._end(call, CallInput.CLOSED, CLOSED)
-        elif call.delivered:
-            self._end(call, CallInput.FAIL, BROKEN)
-        elif call.tries >= self.desk.config.retry.attempts:
-            self._end(call, CallInput.FAIL, MISSING)
-        else:
-            self._queue(call, CallInput.AGAIN)
-
-    def _stop(self, call: Call) -> None:
-        for attempt in call.out:
-            self.desk.moves.append(Stop(attempt))
-
-    def _came_back(self, attempt: Attempt) -> None:
-        attempt.call.out = tuple(other for other in attempt.call.out if other is not attempt)
 
     # Ending
 
-    def _end(self, call: Call, how: CallInput, trouble: Trouble) -> None:
+    def stop(self, call: Call) -> None:
+        """Break off what is out for it."""
+        for attempt in call.out:
+            self.desk.moves.append(Stop(attempt))
+
+    def end(self, call: Call, how: CallInput, trouble: Trouble) -> None:
+        """It is over, and why; what may have been billed before makes the end ambiguous, unless that one is certain."""
+        certain = call.final or how is CallInput.NOBODY or trouble.kind in ("ambiguous", "lost", "broken_stream")
+        if call.doubtful and not certain:
+            trouble = doubt(trouble)
         self._settle_timer(call)
         self.desk.call_life.go(call, how)
         self._tell(call, trouble)

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
     from penstock.commands import Command
     from penstock.config import Config
+    from penstock.engine.lanes import Entry
     from penstock.engine.moves import Move
     from penstock.events import Mode
-    from penstock.money.ledger import Balances
+    from penstock.money.ledger import Balances, Share
 
 REMEDIES = {
     "journal": "make room or the folder writable, then resume",
@@ -61,7 +62,8 @@ class Desk:
         "moves",
         "now",
         "out",
-        "refunded",
+        "parked",
+        "refunds",
         "rng",
         "serial",
         "timers",
@@ -79,7 +81,8 @@ class Desk:
         self.allowance = Allowance(config.ambiguity)
         self.closed: Mode | None = None
         self.halt: Halted | None = None
-        self.refunded = False
+        self.parked: dict[str, list[Entry]] = {}
+        self.refunds: dict[str, None] = {}
         self.serial = 0
         self.job_life = Life(JOB, JobState, JobInput)
         self.flight_life = Life(FLIGHT, FlightState, FlightInput)
@@ -99,6 +102,14 @@ class Desk:
     def count(self, what: str, by: int = 1) -> None:
         """Add to a figure of the snapshot."""
         self.counters[what] += by
+
+    def refund(self, shares: tuple[Share, ...]) -> None:
+        """A reservation of these shares ended: whoever waits for money of their scopes is looked at in this step."""
+        if not self.parked:
+            return
+        for share in shares:
+            for scope in share.scopes:
+                self.refunds[scope] = None
 
     def notify(self, notice: Notice) -> None:
         """Tell whoever subscribed."""

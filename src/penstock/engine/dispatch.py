@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from penstock.admission.quota import Quota
 from penstock.commands import LaneClosed, Release
 from penstock.engine.billing import bill
-from penstock.engine.lanes import Entry, Group, Lane, broke, chain_goes_on, screens_pictures, stands, wallets
+from penstock.engine.lanes import Entry, Group, Lane, broke, chain_goes_on, screens_pictures, stands
 from penstock.engine.moves import Bound, Never
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 ASIDE = 16
 """How many heads may step aside in one round: bounds a step."""
 
+PORTION = 64
+"""How many parked calls of one scope a step looks at."""
+
 
 class Dispatch:
     """Queues, lanes and quotas. `pump` says who goes and who never can."""
@@ -43,9 +46,10 @@ class Dispatch:
         self.desk = desk
         self.groups: dict[tuple[str, str], Group] = {}
         self.quotas: dict[tuple[str, str], tuple[Quota, list[Group]]] = {}
-        self.parked: dict[tuple[str, ...], list[Entry]] = {}
+        self.parked = desk.parked
         self._dirty: deque[Group] = deque()
         self._line = 0
+        self._ending: tuple[Mode, bool] | None = None
         self._dead: dict[str, tuple[Credential, str, str]] = {}
         self._counted: Config | None = None
         self._room = 0
@@ -205,9 +209,10 @@ class Dispatch:
     def pump(self) -> list[Bound | Never]:
         """Bind free lanes to heads of lines, as far as it goes now."""
         found: list[Bound | Never] = []
-        if self.desk.refunded:
-            self.desk.refunded = False
-            self._unpark(found)
+        if self.desk.closed is not None and self._ending != (self.desk.closed, self.desk.halt is None):
+            self._ending = (self.desk.closed, self.desk.halt is None)
+            for group in self.groups.values():
+                self.touch(group)
         while self._dirty:
             group = self._dirty.popleft()
             group.dirty = False
@@ -309,34 +314,50 @@ class Dispatch:
         elif fit is Fit.LATER and self.desk.config.budget.waits:
             self.desk.call_life.go(call, CallInput.PARK)
             call.since = self.desk.now
-            heappush(self.parked.setdefault(wallets(invoice), []), (call.priority, call.place, call))
+            tight = ledger.tight(invoice.shares)
+            heappush(self.parked.setdefault(tight, []), (call.priority, call.place, call))
         else:
             found.append(Never(call, broke(fit, invoice), splits=fit is not Fit.UNKNOWN))
 
-    def _unpark(self, found: list[Bound | Never]) -> None:
-        """Money came back: of each set of scopes the first in line go back to their queues, as far as they fit."""
-        for scopes, line in list(self.parked.items()):
-            room = ASIDE
-            while line and room:
-                call = line[0][2]
-                invoice = bill(call) if call.state is CallState.PARKED else None
-                if invoice is None:
-                    heappop(line)
-                    continue
-                fit = self.desk.ledger.fits(invoice.shares)
-                if fit is Fit.LATER:
+    def unpark(self) -> list[Never]:
+        """Money came back to some scopes: whoever waits for those goes back to its queue, as far as it fits, in order.
+
+        At most `PORTION` calls a scope and step; `Desk.refunds` keeps the scopes where there are more.
+        """
+        found: list[Never] = []
+        refunds, self.desk.refunds = self.desk.refunds, {}
+        for scope in refunds:
+            line = self.parked.get(scope, [])
+            for _ in range(PORTION):
+                if not line or not self._unpark_head(scope, line, found):
                     break
-                heappop(line)
-                room -= 1
-                if fit is Fit.NOW:
-                    self.desk.call_life.go(call, CallInput.QUEUE)
-                    self.enqueue(call)
-                else:
-                    found.append(Never(call, broke(fit, invoice), splits=fit is not Fit.UNKNOWN))
+            else:
+                self.desk.refunds[scope] = None
             if not line:
-                del self.parked[scopes]
-            elif not room:
-                self.desk.refunded = True
+                self.parked.pop(scope, None)
+        return found
+
+    def _unpark_head(self, scope: str, line: list[Entry], found: list[Never]) -> bool:
+        """Deal with the head of a line; False where it goes on waiting for this scope."""
+        entry = line[0]
+        call = entry[2]
+        invoice = bill(call) if call.state is CallState.PARKED else None
+        if invoice is None:
+            heappop(line)
+            return True
+        fit = self.desk.ledger.fits(invoice.shares)
+        tight = self.desk.ledger.tight(invoice.shares) if fit is Fit.LATER else ""
+        if tight == scope:
+            return False
+        heappop(line)
+        if fit is Fit.LATER:
+            heappush(self.parked.setdefault(tight, []), entry)
+        elif fit is Fit.NOW:
+            self.desk.call_life.go(call, CallInput.QUEUE)
+            self.enqueue(call)
+        else:
+            found.append(Never(call, broke(fit, invoice), splits=fit is not Fit.UNKNOWN))
+        return True
 
     def hedge(self, call: Call) -> Bound | None:
         """A second lane for a call that is out, if one is free now and the budget has room; never waits."""

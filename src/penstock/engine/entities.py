@@ -137,8 +137,10 @@ class Question:
     owner: Job | Flight
     policy: str = ""
     passes_on_fault: bool = False
+    refs: tuple[Ref, ...] = ()
     open: bool = True
     call: Call | None = None
+    patience: float = 0.0
     timer: Timer | None = None
 
 
@@ -162,6 +164,7 @@ class Call:
     barred: tuple[Lane, ...] = ()
     delivered: bool = False
     final: bool = False
+    doubtful: bool = False
     verdict: Trouble | None = None
     gather: str = ""
     lined: bool = False

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from penstock.events import CacheRead, Found
     from penstock.ids import Key
 
+SOON = 0.05
+"""Seconds until a claim that seems to be over already is looked at again."""
+
 KEEPS = (CachePolicy.USE, CachePolicy.REFRESH)
 CLOSED = Trouble("cancelled", "closed before it was sent")
 NOT_STORED = Trouble("not_stored", "it is not stored, and the cache policy `only` never buys")
@@ -96,7 +99,8 @@ class Flights:
         for flight in flights:
             flight.read = read
         keys = tuple([flight.key for flight in flights])
-        desk.out.append(ReadCache(read.id, keys, near, config.claims and near is None, config.read_patience))
+        buys = near is None and any(ask.job.work.cache is not CachePolicy.ONLY for ask in flights[0].asks)
+        desk.out.append(ReadCache(read.id, keys, near, config.claims and buys, config.read_patience))
 
     def read(self, event: CacheRead) -> None:
         """The store answered. What nobody waits for any more gives its claim and its bytes back."""
@@ -127,7 +131,7 @@ class Flights:
             return False
         if isinstance(found, Busy) and not read.near:
             self.desk.flight_life.go(flight, FlightInput.BUSY)
-            flight.timer = self.desk.timers.arm(found.until, Alarm.CLAIM, flight)
+            flight.timer = self.desk.timers.arm(max(found.until, self.desk.now + SOON), Alarm.CLAIM, flight)
             return False
         if isinstance(found, Miss) and found.claimed:
             flight.claim = read.id

@@ -119,7 +119,6 @@ class Jobs:
                 self._publish(job)
 
     def _refused(self, job: Job, question: Question, reason: str, spoken: bool) -> None:
-        self._drop_questions(job)
         if job.state is JobState.SCREENING and not spoken and self.desk.closed is not None:
             job.trouble = Trouble("cancelled", "closed before its pictures were screened")
             self.desk.job_life.go(job, JobInput.LEFT)
@@ -131,13 +130,14 @@ class Jobs:
             self.desk.job_life.go(job, JobInput.REFUSED)
             self._end(job, TROUBLE_STATUS.get(kind, Status.FAILED))
             return
-        if spoken:
-            self._stamp(job, passed=False)
+        self._drop_questions(job)
+        if spoken and sum(1 for ask in job.asks if ask.landing is not None) == 1:
+            self._stamp(job, passed=False)  # of several pictures nobody knows which one was meant
         self._hold(job, JobInput.REFUSED, question.policy, reason)
 
     def _stamp(self, job: Job, *, passed: bool) -> None:
         """Keep the verdict beside the stored pictures, so that it is not asked for again."""
-        policy = picture_policy(job.work)
+        policy = job.work.picture_policy
         for ask in job.asks:
             landing = ask.landing
             if landing is None:
@@ -199,7 +199,7 @@ class Jobs:
         if not there:
             self._nothing(job)
             return
-        policy = picture_policy(work)
+        policy = work.picture_policy
         if policy and self.desk.closed is Mode.ABORT:
             self.abort(job)
             return
@@ -287,7 +287,7 @@ class Jobs:
         """End a job for its caller; paid work that is out for it is finished, stored and recorded."""
         life = self.desk.job_life
         trouble = Trouble("cancelled" if status is Status.CANCELLED else "expired", why)
-        if job.state is JobState.PUBLISHING and self.desk.halt is None:
+        if job.state in (JobState.PUBLISHING, JobState.DEFERRING) and self.desk.halt is None:
             life.go(job, JobInput.TOO_LATE_TO_LEAVE)
             return
         job.trouble = trouble
@@ -297,7 +297,6 @@ class Jobs:
         elif job.state is JobState.ASKING:
             self._leave_samples(job, status, trouble, abort)
         else:
-            self._drop_questions(job)
             life.go(job, JobInput.LEFT)
             self._end(job, status)
 
@@ -317,8 +316,7 @@ class Jobs:
 
     def abort(self, job: Job) -> None:
         """Closed(ABORT): the job ends now; what it pays and is still out makes it ambiguous."""
-        out = any(pays_now(ask, sent=True) and ask.landing is None for ask in job.asks)
-        self._drop_questions(job)
+        out = any(ask.landing is None and (pays_now(ask, sent=True) or doubtful(ask)) for ask in job.asks)
         if job.trouble is None:
             job.trouble = Trouble("ambiguous" if out else "cancelled", "closed")
         for ask in job.asks:
@@ -341,6 +339,8 @@ class Jobs:
         detached = job.finished
         if not detached:
             self._finish(job, status)
+        if job.questions is not None:
+            self._drop_questions(job)
         self.desk.timers.cancel(job.timer)
         refs: list[Ref] = []
         for ask in job.asks:
@@ -354,16 +354,14 @@ class Jobs:
         del self.table[job.id]
 
 
+def doubtful(ask: Ask) -> bool:
+    """Whether an earlier attempt at this sample may have been billed."""
+    return ask.flight is not None and ask.flight.call is not None and ask.flight.call.doubtful
+
+
 def shared(ask: Ask) -> bool:
-    """Whether somebody else waits for what a call buys that this sample waits for: it may still be sent as his job's."""
+    """Whether somebody else waits for what the call of this sample buys: it may still be sent in this job's name."""
     call = ask.flight.call if ask.flight is not None else None
     return call is not None and any(
         other.job is not ask.job and other.live() for flight in call.flights for other in flight.asks
     )
-
-
-def picture_policy(work: Work) -> str:
-    """The policy of all picture screens of a job together, as it is kept beside a stored verdict."""
-    if not work.screens:
-        return ""
-    return "+".join(screen.policy for screen in work.screens if screen.picture)

@@ -83,11 +83,6 @@ def chain_goes_on(call: Call) -> bool:
     ) and bool(call.flights)
 
 
-def wallets(invoice: Bill) -> tuple[str, ...]:
-    """The scopes of a bill, as the name of a line of parked calls."""
-    return tuple(dict.fromkeys(scope for share in invoice.shares for scope in share.scopes))
-
-
 def broke(fit: Fit, invoice: Bill) -> Trouble:
     """Why the budget does not let it go."""
     if fit is Fit.UNKNOWN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, isnan
 from typing import TYPE_CHECKING, assert_never
 
 from penstock.engine.tables import AttemptState
@@ -69,6 +69,8 @@ def _check_job(rooms: Rooms, event: Submitted) -> None:
         raise UsageError(f"job {job} was submitted already")
     if not work.targets or not work.targets[0].keys:
         raise UsageError(f"job {job} has no target, or asks for no picture")
+    if work.deadline is not None and isnan(work.deadline):
+        raise UsageError(f"the deadline of job {job} is not a number")
     samples = len(work.targets[0].keys)
     for target in work.targets:
         if len(target.keys) != samples:

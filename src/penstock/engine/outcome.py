@@ -62,6 +62,9 @@ def pending(job: Job) -> int:
         for attempt in call.out if call is not None else ():
             if attempt.settling is None:
                 attempts[attempt.id] = attempt
+    for question in job.questions or ():
+        for attempt in question.call.out if question.call is not None else ():
+            attempts[attempt.id] = attempt
     total = 0
     for attempt in attempts.values():
         for payer, share in zip(attempt.bill.jobs, attempt.bill.shares, strict=True):

@@ -29,7 +29,7 @@ class Questions:
 
     def screen(self, job: Job, screen: Screen, refs: tuple[Ref, ...]) -> Question:
         """Ask a screen about a job's prompt (`refs` empty) or its pictures."""
-        question = Question(job, screen.policy, screen.passes_on_fault)
+        question = Question(job, screen.policy, screen.passes_on_fault, refs)
         self._pose(question, screen.hook, screen.target, Purpose.SCREEN, job.work.handle, refs, screen.patience)
         return question
 
@@ -55,13 +55,20 @@ class Questions:
         patience: float,
     ) -> None:
         desk = self.desk
-        question.timer = desk.timers.arm(desk.now + patience, Alarm.QUESTION, question)
+        question.patience = patience
+        if target is None or purpose is Purpose.EMBED:
+            self.wait(question)
         if target is not None:
             desk.moves.append(Hire(question, target, purpose))
             return
         name = QuestionId(desk.number())
         self.table[name] = question
         desk.out.append(Consult(name, hook, Subject(handle, refs), patience))
+
+    def wait(self, question: Question) -> None:
+        """Its patience begins, now that it is asked: a screen's call has to wait for its turn before that."""
+        if question.open and question.timer is None:
+            question.timer = self.desk.timers.arm(self.desk.now + question.patience, Alarm.QUESTION, question)
 
     def consulted(self, event: Consulted) -> None:
         """A hook answered."""

@@ -30,11 +30,13 @@ from penstock.engine.moves import (
     Judged,
     Landed,
     Left,
+    Never,
     Stop,
     Wanted,
 )
 from penstock.engine.questions import Questions
 from penstock.engine.records import Records
+from penstock.engine.results import Results
 from penstock.engine.timers import Alarm
 from penstock.events import (
     CacheRead,
@@ -72,6 +74,7 @@ class Rooms:
         self.jobs = Jobs(desk, self.questions, self.records)
         self.flights = Flights(desk, self.questions)
         self.calls = Calls(desk, self.dispatch)
+        self.results = Results(desk, self.dispatch, self.calls)
         self.fetches = Fetches(desk, self.records)
         self.attempts = Attempts(desk, self.dispatch, self.records, self.fetches)
         self.closing = Closing(desk, self.jobs, self.calls, self.attempts, self.records)
@@ -122,7 +125,7 @@ class Rooms:
         self.dispatch.reconfigure(event.config, resume=event.resume)
         desk.ledger.rebudget(event.config.budget)
         desk.allowance.reconfigure(event.config.ambiguity)
-        desk.refunded = True
+        desk.refunds = dict.fromkeys(self.dispatch.parked)
         if event.resume:
             desk.halt = None
             self.records.retry()
@@ -164,13 +167,18 @@ class Rooms:
 
     def bind(self) -> None:
         """Bind lanes until nothing more can go; what this ends may set others free."""
-        while found := self.dispatch.pump():
+        found: list[Bound | Never] = [*self.dispatch.unpark()] if self.desk.refunds else []
+        found += self.dispatch.pump()
+        while found:
             for move in found:
                 if isinstance(move, Bound):
                     self.attempts.begin(move)
+                    if move.call.question is not None:
+                        self.questions.wait(move.call.question)
                 else:
                     self.calls.cannot(move)
             self.route()
+            found = self.dispatch.pump()
 
     def route(self) -> None:
         """Carry moves from room to room until nobody has anything to say."""
@@ -185,13 +193,13 @@ class Rooms:
             case Wanted():
                 self.calls.wanted(move.flights, move.target)
             case Arrived():
-                self.calls.arrived(move)
+                self.results.arrived(move)
             case Landed():
                 self.flights.landed(move)
             case Heard():
                 self.jobs.heard(move)
             case Judged():
-                self.calls.judged(move)
+                self.results.judged(move)
             case Broke():
                 self.flights.broke(move)
             case Left():

@@ -85,6 +85,7 @@ JOB: Mapping[tuple[JobState, JobInput], JobState] = {
     (_J.DEFERRING, _I.RECORDED): _J.DONE,
     (_J.DEFERRING, _I.RECORD_FAULT): _J.DEFERRING,
     (_J.DEFERRING, _I.UNRECORDED): _J.DONE,
+    (_J.DEFERRING, _I.TOO_LATE_TO_LEAVE): _J.DEFERRING,
     (_J.DEFERRING, _I.LEFT): _J.DONE,
     (_J.DEFERRING, _I.ABORTED): _J.DONE,
 }

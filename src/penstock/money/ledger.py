@@ -103,6 +103,17 @@ class Ledger:
             return Fit.NEVER
         return Fit.LATER if Fit.LATER in rooms else Fit.NOW
 
+    def tight(self, shares: tuple[Share, ...]) -> str:
+        """The first scope that has no room for all shares now: whose refund to wait for after LATER."""
+        wanted: dict[str, int] = {}
+        for share in shares:
+            for scope in share.scopes:
+                wanted[scope] = wanted.get(scope, 0) + (share.amount or 0)
+        for scope, amount in wanted.items():
+            if self._room(self._books.get(scope), amount) is not Fit.NOW:
+                return scope
+        return RUN
+
     def reserve(self, shares: tuple[Share, ...]) -> Reservation:
         """Set the bounds of all shares aside. Raises UsageError where `fits` is not NOW; nothing has changed then."""
         if self._capped and self.fits(shares) is not Fit.NOW:

@@ -346,7 +346,7 @@ class Monitor:
             raise Violation(2, f"attempt {command.attempt} is broken off, and is not out or was broken off before")
         self._aborted.add(command.attempt)
         send, since = self._sent[command.attempt]
-        self._payloads.aborts(command, send, event, self._now - since)
+        self._payloads.aborts(command, send, event, since, self._now)
 
     def _gives_back(self, key: Key, read: ReadId) -> None:
         if (key, read) not in self._claims:
@@ -381,11 +381,15 @@ class Monitor:
         closing = deadline is not None and deadline <= self._now
         if self._unfinished or self.outstanding() or self._journal.faulted() or closing:
             self._resting = False
-        elif not self._resting and not (deadline is not None and self._engine.snapshot().jobs):
-            # a job that was told its end may still wait for a lane to have its pictures screened
+        elif not self._resting and not self._lingers(deadline):
             self._at_rest()
         if self._closely:
             self._compare(self._engine.snapshot())
+
+    def _lingers(self, deadline: float | None) -> bool:
+        """A job that was told its end may still wait, for a lane or for resume, to have its pictures screened."""
+        snapshot = self._engine.snapshot()
+        return bool(snapshot.jobs) and (deadline is not None or snapshot.halted is not None)
 
     def _compare(self, snapshot: Snapshot) -> None:
         if self._last is not None and snapshot.now < self._last.now:

@@ -1,0 +1,181 @@
+"""What follows from the end of an attempt: its call is settled, tried again, split, given up, or ambiguous."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.engine.billing import payer
+from penstock.engine.calls import BROKEN, CLOSED, LOST, MISSING, NOBODY, Calls, doubt
+from penstock.engine.moves import Answered, Broke, Landed
+from penstock.engine.questions import let_go
+from penstock.engine.tables import CallInput, CallState
+from penstock.engine.timers import Alarm
+from penstock.judging.judgement import Next
+from penstock.outcomes import Trouble
+from penstock.readings import Fault
+
+if TYPE_CHECKING:
+    from penstock.engine.desk import Desk
+    from penstock.engine.dispatch import Dispatch
+    from penstock.engine.entities import Attempt, Call, Flight, Settling
+    from penstock.engine.moves import Arrived, Judged
+
+
+class Results:
+    """Judges what an ended attempt means for its call."""
+
+    def __init__(self, desk: Desk, dispatch: Dispatch, calls: Calls) -> None:
+        self.desk = desk
+        self.dispatch = dispatch
+        self.calls = calls
+
+    def judged(self, move: Judged) -> None:
+        """An attempt ended without what was wanted."""
+        attempt, judgement = move.attempt, move.judgement
+        call = attempt.call
+        self._came_back(attempt)
+        if call.state is not CallState.RUNNING:
+            return
+        if judgement is not None:
+            if call.verdict is not LOST:
+                call.verdict = move.trouble
+            call.doubtful = call.doubtful or judgement.next is Next.AMBIGUOUS
+            call.final = call.final or judgement.next is Next.NEVER
+            if not judgement.rate and attempt.lane.closed is None:
+                call.tries += 1
+        if call.out:
+            return
+        if self._ends(call, move):
+            return
+        self.calls.shed(call)
+        if not self.calls.wants(call):
+            self.calls.end(call, CallInput.NOBODY, NOBODY)
+        elif (
+            judgement is None
+            or judgement.rate
+            or judgement.next in (Next.LANE, Next.ADAPT)
+            or (judgement.next is Next.NOW and call.tries <= 1)
+        ):
+            self.calls.queue(call, CallInput.AGAIN)
+        else:
+            self._back_off(call, move.wait)
+
+    def _ends(self, call: Call, move: Judged) -> bool:
+        """End a call that may not be tried again; True if so."""
+        judgement = move.judgement
+        trouble = call.verdict or NOBODY
+        if self.desk.closed is not None and not self.dispatch.may_send(call) and not call.final:
+            doubtful = judgement is not None and judgement.next is Next.AMBIGUOUS
+            self.calls.end(call, CallInput.CLOSED, doubt(trouble) if doubtful else CLOSED)
+            return True
+        if judgement is None and not call.final:
+            return False
+        if judgement is None:
+            self.calls.end(call, CallInput.FAIL, trouble)
+            return True
+        if call.delivered:
+            self.calls.end(
+                call, CallInput.FAIL, Trouble("broken_stream", trouble.message, trouble.status, trouble.code)
+            )
+            return True
+        if call.final or call.tries >= self.desk.config.retry.attempts:
+            ambiguous = judgement.next is Next.AMBIGUOUS and trouble is not LOST
+            self.calls.end(call, CallInput.FAIL, doubt(trouble) if ambiguous else trouble)
+            return True
+        if judgement.next is Next.AMBIGUOUS and not self._allowed(call):
+            self.calls.end(call, CallInput.FAIL, doubt(trouble))
+            return True
+        if judgement.next is Next.ADAPT:
+            call.barred = (*call.barred, move.attempt.lane)
+        return False
+
+    def _allowed(self, call: Call) -> bool:
+        """Whether what may have been billed is tried again, as its payer wishes; it then draws on the allowance."""
+        ask = payer(call.flights[0].asks) if call.flights else None
+        mode = (ask.job.work.on_ambiguous if ask is not None else None) or self.desk.config.ambiguity.mode
+        if not call.live() or not self.desk.allowance.allows(mode):
+            return False
+        self.desk.allowance.take()
+        self.desk.count("ambiguous_retries")
+        return True
+
+    def _back_off(self, call: Call, wait: float) -> None:
+        desk = self.desk
+        desk.call_life.go(call, CallInput.WAIT)
+        call.since = desk.now
+        call.timer = desk.timers.arm(desk.now + wait, Alarm.RETRY, call)
+        desk.count("retries")
+
+    def arrived(self, move: Arrived) -> None:
+        """An attempt brought something: the first one counts, the others are told to stop and their bytes let go."""
+        attempt, settling = move.attempt, move.settling
+        call = attempt.call
+        self._came_back(attempt)
+        if call.state is not CallState.RUNNING:
+            self.dispatch.discard([landing for landing in settling.landings if landing is not None])
+            let_go(self.desk, settling.answer)
+            return
+        if call.question is not None:
+            answer = settling.answer if settling.answer is not None else Fault("the reply had no answer")
+            self.desk.call_life.go(call, CallInput.SETTLED)
+            self.calls.stop(call)
+            self.dispatch.ended(call)
+            if call.question.open:
+                self.desk.timers.cancel(call.question.timer)
+                call.question.open = False
+                self.desk.moves.append(Answered(call.question, answer))
+            else:
+                let_go(self.desk, answer)
+            return
+        let_go(self.desk, settling.answer)
+        self._share_out(call, attempt, settling)
+
+    def _share_out(self, call: Call, attempt: Attempt, settling: Settling) -> None:
+        missing: list[Flight] = []
+        for place, flight in enumerate(attempt.flights):
+            landing = settling.landings[place]
+            if flight not in call.flights:
+                # another attempt brought this one before
+                self.dispatch.discard([landing] if landing is not None else [])
+            elif landing is not None:
+                self.desk.moves.append(Landed(flight, landing, attempt.bill.payers[place]))
+            elif settling.lost[place] and call.out:
+                # the other attempt of a hedge may still bring it; if not, it is lost, and not bought again
+                call.verdict, call.final = LOST, True
+                missing.append(flight)
+            elif settling.lost[place]:
+                self.desk.moves.append(Broke((flight,), LOST, (attempt.bill.payers[place],)))
+            else:
+                missing.append(flight)
+        if missing:
+            self._buy_rest(call, missing)
+            return
+        self.desk.call_life.go(call, CallInput.SETTLED)
+        self.calls.stop(call)
+        self.dispatch.ended(call)
+        call.flights = []
+
+    def _buy_rest(self, call: Call, missing: list[Flight]) -> None:
+        """A reply had fewer pictures than were bought: the rest is queued again, which counts as a try."""
+        call.flights = missing
+        call.tries += 1
+        if call.verdict is not LOST:
+            call.verdict = MISSING
+        if call.out:
+            return
+        self.calls.shed(call)
+        if not self.calls.wants(call):
+            self.calls.end(call, CallInput.NOBODY, NOBODY)
+        elif call.verdict is LOST:
+            self.calls.end(call, CallInput.FAIL, LOST)
+        elif not self.dispatch.may_send(call) and self.desk.closed is not None:
+            self.calls.end(call, CallInput.CLOSED, CLOSED)
+        elif call.delivered:
+            self.calls.end(call, CallInput.FAIL, BROKEN)
+        elif call.tries >= self.desk.config.retry.attempts:
+            self.calls.end(call, CallInput.FAIL, MISSING)
+        else:
+            self.calls.queue(call, CallInput.AGAIN)
+
+    def _came_back(self, attempt: Attempt) -> None:
+        attempt.call.out = tuple(other for other in attempt.call.out if other is not attempt)
