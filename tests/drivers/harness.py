@@ -51,6 +51,11 @@ class Pending(ABC):
     def cancel(self) -> None:
         """Cancel whoever awaits it. On the driver's own thread."""
 
+    def cancel_job(self, number: int) -> None:
+        """The same where it is not the client's first job."""
+        del number
+        self.cancel()
+
 
 class Side(ABC):
     """A client of one driver."""
@@ -117,7 +122,11 @@ class ThreadPending(Pending):
     def cancel(self) -> None:
         """As above."""
         # what an interrupt of the waiting thread does; no thread can be interrupted from outside
-        self.side.client._post(Cancelled(JobId(1)))
+        self.cancel_job(1)
+
+    def cancel_job(self, number: int) -> None:
+        """As above."""
+        self.side.client._post(Cancelled(JobId(number)))
 
 
 class ThreadSide(Side):

@@ -156,11 +156,30 @@ def test_map_left_early(driver: str, library: str, sim: SimServer) -> None:
             yield request
 
     store = MemoryStore()
-    with running(driver, library, **given(sim, store=store, limits=Limits(concurrency=8))) as side:
+    with running(driver, library, **given(sim, store=store, limits=Limits(concurrency=2))) as side:
         results = side.collect(source(), most=3)
+        waiting_for(lambda: side.snapshot().unfinished == 0)
     assert 3 == len(results)
-    assert len(drawn) < 200
-    assert sim.stats()["executed"] == len(store)
+    assert 15 < len(drawn) < 40
+    assert sim.stats()["executed"] == len(store) < 15
+    assert left_empty(side)
+
+
+def test_a_cancelled_request_is_not_bought(driver: str, library: str, sim: SimServer) -> None:
+    """Whoever leaves while he waits in line costs nothing."""
+    with running(driver, library, **given(sim, limits=Limits(concurrency=1))) as side:
+        leaving, staying = side.pending(), side.pending()
+        inject(sim, "stall")
+        side.begin(leaving, {**ASKED, "options": Options(timeouts=Timeouts(total=0.5), on_ambiguous=OnAmbiguous.SKIP)})
+        waiting_for(lambda: sim.stats()["received"] == 1)
+        side.begin(staying, {**ASKED, "prompt": "another"})
+        waiting_for(lambda: side.snapshot().unfinished == 2)
+        side.on_owner(lambda: staying.cancel_job(2))
+        with pytest.raises((JobError, CancelledError)):
+            staying.result()
+        with pytest.raises(Ambiguous):
+            leaving.result()
+    assert 1 == sim.stats()["received"]
     assert left_empty(side)
 
 
