@@ -42,7 +42,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 # The contract's tables, written down again: state, what happened, next. Where they say more than the contract does:
 # without a journal PUBLISHING is skipped (COMPLETE and REFUSED lead to DONE); with one a stored picture goes through
-# it as well, because it gets its final name there; DEFERRING may be left like any state before PUBLISHING; closing
+# it as well, because it gets its final name there; DEFERRING is left as PUBLISHING is; closing
 # gives up what the journal will not take (UNRECORDED); a drain ends a job whose picture screen cannot be asked any
 # more (SCREENING, LEFT); a flight that never buys may fail at once (NEW, FAIL); an ABORT leaves FETCHING to its Owed.
 
@@ -79,6 +79,7 @@ PUBLISHING ABORTED           DONE
 DEFERRING  RECORDED          DONE
 DEFERRING  RECORD_FAULT      DEFERRING
 DEFERRING  UNRECORDED        DONE
+DEFERRING  TOO_LATE_TO_LEAVE DEFERRING
 DEFERRING  LEFT              DONE
 DEFERRING  ABORTED           DONE
 """

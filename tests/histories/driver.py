@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import evolve
 
 from penstock.commands import Abort, Consult, Finish, ReadCache, Record, Send, WriteCache
-from penstock.config import Hedging, Limits
+from penstock.config import Gathering, Hedging, Limits, Retry
 from penstock.engine import Engine
 from penstock.entries import Published, Settled
 from penstock.errors import UsageError
@@ -271,7 +271,7 @@ class History:
         command = self.questions.pop(question)
         answer: Verdict | Vector | Answer | Fault
         if rng.random() < 0.15:
-            answer = rng.choice((Fault("it crashed"), Answer("eh")))
+            answer = rng.choice((Fault("it crashed"), Answer("eh"), Vector(self.ref("v")), Verdict(passed=True)))
         elif command.hook == "embed":
             answer = Vector(self.ref("v"))
         else:
@@ -298,7 +298,7 @@ class History:
     def reconfigure(self, rng: Random) -> None:
         """A key more or less, other limits, another budget; often a halt is lifted with it."""
         config = self.config
-        choice = rng.randrange(5)
+        choice = rng.randrange(6)
         if choice == 0:
             config = evolve(config, credentials=(*config.credentials, credential(f"n{self.steps}", rng)))
         elif choice == 1:
@@ -309,6 +309,11 @@ class History:
         elif choice == 3:
             config = evolve(config, budget=budget(rng), hedging=Hedging(rng.choice((None, 0.5))))
             self.once = False
+        elif choice == 4:
+            near = self.knobs.config.near if config.near is None else None
+            gathering = Gathering(rng.choice((1, 3)), 0.05)
+            config = evolve(config, near=near, gathering=gathering, retry=Retry(attempts=rng.choice((1, 4))))
+            config = evolve(config, halts=rng.random() < 0.5, downloads=2, claims=config.store and rng.random() < 0.5)
         if rng.random() < 0.5:
             self.journal_down = False
         self.config = config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -149,6 +150,36 @@ def refused(exchange: Exchange) -> Reply:
     return Reply(exchange.responded(problem, status, rng.choice(waits)))
 
 
+def hostile(exchange: Exchange) -> Reply:
+    """A refusal with figures that mean nothing."""
+    rng = exchange.rng
+    hint = rng.choice((None, inf, nan, -3.0, 1e7))
+    limit = LimitHint(
+        rng.choice(("images", "requests", "tokens", "concurrency", "days", "")),
+        rng.choice((0.0, -5.0, 1e18, 0.25)),
+        rng.choice((None, -1.0, 1e18)),
+        rng.choice((None, 0.0, -1.0)),
+        rng.choice((60.0, 86400.0, 1.0)),
+    )
+    headers = tuple((name, rng.choice(FIGURES)) for name in rng.sample(HEADERS, 3))
+    problem = Problem("rate_limit_exceeded", None, "x" * 500, hint, rng.choice((None, limit)))
+    return Reply(exchange.responded(problem, 429, headers))
+
+
+HEADERS = (
+    "retry-after",
+    "retry-after-ms",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-limit-images",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-limit-tokens",
+    "x-concurrent-limit",
+)
+FIGURES = ("0", "-1", "nan", "inf", "1e400", "", "999999999", "0.0000001", "7", "1ms", "Fri, 99 Foo 2026")
+
+
 def over(exchange: Exchange) -> Reply:
     """A 429 that names a limit below what was requested."""
     limit = LimitHint("images", 1.0, 0.0, float(exchange.send.samples + 1))
@@ -245,6 +276,7 @@ REPLIES: dict[str, Callable[[Exchange], Reply]] = {
     "strange": strange,
     "refused": refused,
     "over": over,
+    "hostile": hostile,
     "never": never,
     "moderated": moderated,
     "closes": closes,

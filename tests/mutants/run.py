@@ -22,7 +22,10 @@ DIRECTED = ("tests/test_engine_contract.py", "tests/histories")
 
 @frozen
 class Mutant:
-    """One seeded bug: `old` in `file` (below src/penstock) becomes `new`; `breaks` says what it attacks."""
+    """One seeded bug: `old` becomes `new`; `breaks` says what it attacks.
+
+    `file` (below src/penstock) says where `old` stands, or the folder in which exactly one file has it, once.
+    """
 
     name: str
     breaks: str
@@ -32,11 +35,17 @@ class Mutant:
 
     def apply(self, source: Path) -> None:
         """Patch a tree; raises LookupError where `old` does not stand exactly once."""
-        path = source / self.file
-        text = path.read_text(encoding="utf-8")
-        if text.count(self.old) != 1:
-            raise LookupError(f"{self.name}: its place stands {text.count(self.old)} times in {self.file}")
-        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+        path = self.place(source)
+        path.write_text(path.read_text(encoding="utf-8").replace(self.old, self.new), encoding="utf-8")
+
+    def place(self, source: Path) -> Path:
+        """The one file that it patches; raises LookupError where `old` does not stand exactly once."""
+        where = source / self.file
+        files = sorted(where.glob("*.py")) if where.is_dir() else [where]
+        counts = {path: path.read_text(encoding="utf-8").count(self.old) for path in files}
+        if sum(counts.values()) != 1:
+            raise LookupError(f"{self.name}: its place stands {sum(counts.values())} times in {self.file}")
+        return next(path for path, count in counts.items() if count)
 
 
 NONE = Mutant("none", "nothing", "engine/closing.py", "PORTION = 1000\n", "PORTION = 1000\n")
