@@ -10,7 +10,7 @@ from attrs import evolve
 
 from penstock.commands import Send
 from penstock.events import Fetched
-from penstock.http import HttpCall
+from penstock.http import CALL_HEADER, HttpCall
 from penstock.ids import Ref
 from penstock.requests import ImageRequest, Prepared
 from penstock.wire import encode
@@ -18,9 +18,6 @@ from penstock_io._http import Exchange, Order, Progress
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download, Reply
 from penstock_io._sink import FileSink, MemorySink
-
-CALL_HEADER = "x-penstock-call"
-"""Names the call that an exchange buys, so that a provider's log can be laid beside the journal."""
 
 SHORTEST = 4
 """Characters below which a prompt is not taken out of what a reply says: there would be nothing left to read."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
+CALL_HEADER = "x-penstock-call"
+"""Names the call that an exchange buys, so that a provider's books can be laid beside the journal."""
+
 
 @frozen
 class HttpCall:

@@ -26,9 +26,8 @@ from penstock.events import Event, Failed, Opened, Responded
 from penstock.outcomes import Source, Status
 from penstock.readings import Kind, Verdict
 from penstock.requests import ImageRequest, Options
-from penstock.simulation.server import CALL_HEADER, Latency, ServerLimits, ServerSettings
+from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock.work import OnAmbiguous, Screen, Timeouts
-from penstock_io._orders import CALL_HEADER as OUR_HEADER
 from penstock_io._perform import Question
 from penstock_io._setup import named
 from penstock_io.journal import Journal
@@ -400,7 +399,6 @@ def test_secrets_are_not_told(driver: str, library: str, sim: SimServer) -> None
 
 def test_the_call_is_named(driver: str, library: str, sim: SimServer) -> None:
     """Each exchange carries its call's id in the header that the simulated provider keeps its books by."""
-    assert CALL_HEADER == OUR_HEADER
     with running(driver, library, **given(sim)) as side:
         side.generate(**ASKED)
     (line,) = sim.stats()["requests"].values()

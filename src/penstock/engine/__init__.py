@@ -86,7 +86,7 @@ class Engine:
             and not rooms.jobs.table
             and not rooms.attempts.table
             and not rooms.records.out
-            and not (rooms.desk.config.claims and rooms.flights.reads)
+            and all(read.late and not rooms.desk.config.claims for read in rooms.flights.reads.values())
             and not rooms.closing.busy()
         )
 

@@ -247,7 +247,7 @@ class Attempts:
             lane.quota.refused(attempt.permit, limit, asked, desk.now)
         lane.quota.settle(attempt.permit, judgement.quota, desk.now)
         trouble = trouble_of(judgement, fact)
-        self.dispatch.close(lane, judgement, trouble.message)
+        self.dispatch.close(lane, judgement, trouble)
         desk.attempt_life.go(attempt, AttemptInput.JUDGED)
         desk.count(f"judged_{judgement.kind}")
         entry = book_failure(desk, attempt, judgement, reading.usage if isinstance(reading, Problem) else None)

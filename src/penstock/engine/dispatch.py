@@ -39,6 +39,9 @@ PORTION = 64
 """How many parked calls of one scope a step looks at."""
 
 
+REMOVED = Trouble("removed", "the credential was removed, or no longer serves this model")
+
+
 class Dispatch:
     """Queues, lanes and quotas. `pump` says who goes and who never can."""
 
@@ -50,7 +53,7 @@ class Dispatch:
         self._dirty: deque[Group] = deque()
         self._line = 0
         self._ending: tuple[Mode, bool] | None = None
-        self._dead: dict[str, tuple[Credential, str, str]] = {}
+        self._dead: dict[str, tuple[Credential, Trouble]] = {}
         self._counted: Config | None = None
         self._room = 0
 
@@ -78,23 +81,22 @@ class Dispatch:
         lane = Lane(LaneName(credential.name, group.target.model), credential, quota, sharers)
         dead = self._dead.get(credential.name)
         if dead is not None and dead[0] == credential:
-            _, lane.closed, lane.message = dead
+            lane.closed = dead[1]
         group.lanes.append(lane)
 
-    def close(self, lane: Lane, judgement: Judgement, message: str) -> None:
+    def close(self, lane: Lane, judgement: Judgement, trouble: Trouble) -> None:
         """Take a lane, or all lanes of its credential, out of service."""
         if judgement.closes is Closes.NOTHING:
             return
         whole = judgement.closes is Closes.CREDENTIAL
         if whole:
-            self._dead[lane.credential.name] = (lane.credential, judgement.kind, message)
+            self._dead[lane.credential.name] = (lane.credential, trouble)
         for group in self.groups.values():
             for other in group.lanes:
                 if other is lane or (whole and other.credential.name == lane.credential.name):
                     if other.closed is None:
-                        other.closed = judgement.kind
-                        other.message = message
-                        self.desk.notify(LaneClosed(other.name, judgement.kind, message))
+                        other.closed = trouble
+                        self.desk.notify(LaneClosed(other.name, trouble.kind, trouble.message))
                     self.touch(group)
 
     def reconfigure(self, config: Config, *, resume: bool) -> None:
@@ -111,8 +113,8 @@ class Dispatch:
             known = {lane.credential.name: lane for lane in group.lanes}
             for name, lane in known.items():
                 if name not in new or not serves(new[name], group.target):
-                    lane.closed, lane.message = "removed", "the credential was removed"
-                elif resume or lane.credential != new[name] or lane.closed == "removed":
+                    lane.closed = REMOVED
+                elif resume or lane.credential != new[name] or lane.closed is REMOVED:
                     lane.closed, lane.credential = None, new[name]
             for name, credential in new.items():
                 if name not in known:
@@ -292,12 +294,12 @@ class Dispatch:
             found.append(Never(call, trouble, splits=True))
             return True
         closed = next((lane for lane in group.lanes if lane.closed is not None), None)
-        kind = closed.closed if closed is not None and closed.closed is not None else "no_lane"
-        message = closed.message if closed is not None else f"no credential serves {group.name}"
+        trouble = closed.closed if closed is not None else None
+        trouble = trouble or Trouble("no_lane", f"no credential serves {group.name}")
         if self.desk.config.halts and self.desk.closed is None and not chain_goes_on(call):
-            self.desk.halted(kind, message)
+            self.desk.halted(trouble.kind, trouble.message)
             return False
-        found.append(Never(call, Trouble(kind, message)))
+        found.append(Never(call, trouble))
         return True
 
     def _bind(self, call: Call, lane: Lane, found: list[Bound | Never]) -> None:

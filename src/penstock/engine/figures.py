@@ -11,6 +11,7 @@ from penstock.engine.tables import CallState, FlightState, JobState
 if TYPE_CHECKING:
     from penstock.admission.quota import QuotaFigures
     from penstock.commands import Halted
+    from penstock.engine.lanes import Group, Lane
     from penstock.engine.rooms import Rooms
     from penstock.money.ledger import Balances
 
@@ -56,58 +57,52 @@ class Snapshot:
 
 def snapshot(rooms: Rooms) -> Snapshot:
     """All figures of an engine, now. O(lanes + attempts out)."""
-    desk, jobs, flights, dispatch = rooms.desk, rooms.jobs, rooms.flights, rooms.dispatch
+    desk, flights, dispatch = rooms.desk, rooms.flights, rooms.dispatch
     attempts, fetches, records = rooms.attempts, rooms.fetches, rooms.records
     out: dict[str, int] = {}
     for attempt in attempts.table.values():
         out[attempt.state.name.lower()] = out.get(attempt.state.name.lower(), 0) + 1
-    quotas = [quota for quota, _ in dispatch.quotas.values()]
+    in_flight = sum(quota.in_flight for quota, _ in dispatch.quotas.values())
     balances = desk.ledger.balances()
-    reserved = sum(balance.reserved for _, balance in balances.scopes)
-    counts = {
-        "jobs": alive(desk.job_life.counts, JobState, "DONE"),
-        "flights": alive(desk.flight_life.counts, FlightState, "GONE"),
-        "calls": alive(desk.call_life.counts, CallState, "ENDED"),
-    }
+    counts = (
+        alive(desk.job_life.counts, JobState, "DONE"),
+        alive(desk.flight_life.counts, FlightState, "GONE"),
+        alive(desk.call_life.counts, CallState, "ENDED"),
+    )
+    idle_wakes = sum(1 for group in dispatch.groups.values() if group.timer and group.timer.owner)
     held = (
-        *(figure for kind in counts.values() for figure in kind.values()),
-        len(jobs.table),
-        len(flights.table),
-        len(attempts.table),
-        len(fetches.table),
-        len(records.out),
-        len(records.backlog),
-        desk.timers.live - sum(1 for group in dispatch.groups.values() if group.timer and group.timer.owner),
-        sum(quota.in_flight for quota in quotas),
-        reserved,
+        *(figure for kind in counts for figure in kind.values()),
+        *(len(table) for table in (rooms.jobs.table, flights.table, attempts.table, fetches.table)),
+        *(len(entries) for entries in (records.out, records.backlog, desk.parked)),
+        desk.timers.live - idle_wakes,
+        in_flight,
+        sum(balance.reserved for _, balance in balances.scopes),
     )
     return Snapshot(
         desk.now,
-        counts["jobs"],
-        counts["flights"],
-        counts["calls"],
+        *counts,
         out,
-        jobs.unfinished,
+        rooms.jobs.unfinished,
         len(flights.reads),
         len(rooms.questions.table),
         len(records.out),
         len(records.backlog),
         len(fetches.table),
         desk.timers.live,
-        sum(quota.in_flight for quota in quotas),
+        in_flight,
         balances,
-        tuple(
-            LaneFigures(
-                lane.name.credential, lane.name.model, lane.closed, len(group.heap), lane.quota.figures(desk.now)
-            )
-            for group in dispatch.groups.values()
-            for lane in group.lanes
-        ),
+        tuple(lane_figures(lane, group, desk.now) for group in dispatch.groups.values() for lane in group.lanes),
         dict(desk.counters),
         desk.halt,
         desk.closed.value if desk.closed is not None else None,
         not any(held),
     )
+
+
+def lane_figures(lane: Lane, group: Group, now: float) -> LaneFigures:
+    """The figures of one lane."""
+    closed = lane.closed.kind if lane.closed is not None else None
+    return LaneFigures(lane.name.credential, lane.name.model, closed, len(group.heap), lane.quota.figures(now))
 
 
 def alive(counts: list[int], states: type[JobState | FlightState | CallState], end: str) -> dict[str, int]:

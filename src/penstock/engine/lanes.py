@@ -23,15 +23,14 @@ Entry = tuple[int, int, "Call"]
 class Lane:
     """A credential and a model. `closed` says why it takes no more attempts (None: it does)."""
 
-    __slots__ = ("closed", "credential", "message", "name", "quota", "sharers")
+    __slots__ = ("closed", "credential", "name", "quota", "sharers")
 
     def __init__(self, name: LaneName, credential: Credential, quota: Quota, sharers: list[Group]) -> None:
         self.name = name
         self.credential = credential
         self.quota = quota
         self.sharers = sharers
-        self.closed: str | None = None
-        self.message = ""
+        self.closed: Trouble | None = None
 
 
 class Group:

@@ -76,7 +76,8 @@ def _line(desk: Desk, call: Call) -> Waiting:
     demand = call.demand()
     open_lanes = [lane for lane in call.group.lanes if lane.closed is None]
     if not open_lanes:
-        closed = ", ".join(f"{lane.name.credential}: {lane.closed}" for lane in call.group.lanes)
+        lanes = [(lane.name.credential, lane.closed.kind) for lane in call.group.lanes if lane.closed is not None]
+        closed = ", ".join(f"{name}: {kind}" for name, kind in lanes)
         return Waiting("no_lane", closed or "no credential serves it", None, place)
     best = min(open_lanes, key=lambda lane: lane.quota.ready_at(demand, desk.now))
     at = best.quota.ready_at(demand, desk.now)

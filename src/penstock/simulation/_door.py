@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from penstock.catalog import estimated_tokens, names, rates
-from penstock.http import HttpCall, HttpReply
+from penstock.http import CALL_HEADER, HttpCall, HttpReply
 from penstock.readings import Problem, Usage
 from penstock.requests import ImageRequest
-from penstock.simulation._verdicts import CALL_HEADER, Admission, Asked, Planned
+from penstock.simulation._verdicts import Admission, Asked, Planned
 from penstock.simulation.painter import DEFAULT_SIZE, measure, paint
 from penstock.wire import Undecodable, decode, problem, reply
 from penstock.work import Demand, Rates

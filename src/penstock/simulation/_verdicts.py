@@ -11,9 +11,6 @@ from penstock.readings import Problem
 from penstock.simulation._account import Headers
 from penstock.simulation._books import Request
 
-CALL_HEADER = "x-penstock-call"
-"""The request header that carries the call id; with the digest of the body it names a request in the books."""
-
 ADMITTED = "admitted"
 
 

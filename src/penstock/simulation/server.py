@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from penstock.http import HttpCall
+from penstock.http import CALL_HEADER, HttpCall
 from penstock.readings import Problem
 from penstock.simulation._account import Account, Headers
 from penstock.simulation._books import Books, Line, Request
 from penstock.simulation._settings import FAULTS, Fault, Latency, ServerLimits, ServerSettings, parse_faults
 from penstock.simulation._verdicts import (
     ADMITTED,
-    CALL_HEADER,
     MODERATED,
     NO_CREDIT,
     NO_KEY,

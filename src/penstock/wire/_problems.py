@@ -100,10 +100,16 @@ def _spoken(words: str, clean: Clean) -> Problem:
     return Problem(message=clean(words, MESSAGE), hint=hint(words[:_LOOK]), limit=limit_hint(words[:_LOOK]))
 
 
+_PLAIN = re.compile(r"[a-z]+(_[a-z]+)+", re.ASCII)
+"""A code of the usual kind ("moderation_blocked"): words of small letters, joined."""
+
+
 def _word(value: Json, clean: Clean) -> str | None:
-    """A code or type as text; some providers send a number."""
+    """A code or type as text; some providers send a number. A plain word stays, whatever the key is."""
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return None
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
     return clean(str(value), _CODE)
 
 
