@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import replay as benchmark
 from penstock.config import Budget, Config, Credential, Limits
 from penstock.events import Closed, Mode, Responded, Submitted, Ticked
 from penstock.ids import AttemptId, Handle, JobId, Key
@@ -87,3 +88,12 @@ def test_bad_lines_are_named() -> None:
         engine_of(lines[0].replace('"version":1', '"version":9'), Random())
     with pytest.raises(TraceError, match="empty"):
         replay([], Random())
+
+
+def test_the_trace_of_a_real_client_replays_and_holds_no_secret() -> None:
+    """Recorded over HTTP, with faults: the same commands again, and neither a prompt nor a key in any line."""
+    lines, pictures = benchmark.real(40)
+    assert 40 == pictures
+    assert len(lines) - 1 == replay(lines, Random())
+    assert 0 == benchmark.leaks(lines, (*benchmark.KEYS.values(), *benchmark.prompts(40)))
+    assert 1 == benchmark.leaks(["x", "a violet heron number 1 over a tin roof"], benchmark.prompts(2))

@@ -41,6 +41,7 @@ from penstock.outcomes import Outcome, Picture, Status, Trouble
 from penstock.prepare import prepare
 from penstock.readings import Fault
 from penstock.requests import ImageRequest, Options, Prepared, Refusal
+from penstock.simulation.trace import Recorder
 from penstock.work import OnAmbiguous, Purpose
 from penstock_io._http import Exchange
 from penstock_io._orders import Orders
@@ -96,6 +97,7 @@ class Base(ABC, Generic[Http]):
         budget: Decimal | None = None,
         on_ambiguous: OnAmbiguous | None = None,
         record_trace: Trace | None = None,
+        trace: Callable[[str], object] | None = None,
         notices: Callable[[Notice], object] | None = None,
         on_submit: OnSubmit | None = None,
         rng: Random | None = None,
@@ -104,7 +106,7 @@ class Base(ABC, Generic[Http]):
             store = JournalStore(journal)
         self._setup = Setup(
             base_url.rstrip("/"), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
-            record_trace, notices, on_submit, rng,
+            record_trace, trace, notices, on_submit, rng,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -118,7 +120,7 @@ class Base(ABC, Generic[Http]):
         self._inbox: deque[Event] = deque()
         self._stepping = False
         self._bells: set[Callable[[], object]] = set()
-        self._engine: Engine | None = None
+        self._engine: Engine | Recorder | None = None
         self._worker: Worker | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._fault: BaseException | None = None
@@ -164,7 +166,10 @@ class Base(ABC, Generic[Http]):
         self._epoch = time.time() - self._now()
         opening = NOTHING if setup.journal is None else setup.journal.balances()
         rng = Random() if setup.rng is None else setup.rng  # noqa: S311 - jitter, not secrets
-        self._engine = Engine(self.config, rng=rng, epoch=self._epoch, opening=opening)
+        if setup.trace is None:
+            self._engine = Engine(self.config, rng=rng, epoch=self._epoch, opening=opening)
+        else:
+            self._engine = Recorder(self.config, rng=rng, epoch=self._epoch, write=setup.trace, opening=opening)
         self._performer = Performer(
             setup.store,
             setup.journal,
@@ -177,7 +182,7 @@ class Base(ABC, Generic[Http]):
             self._worker = Worker(self._performer)
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Engine | Recorder:
         """The engine. Only the owner may ask it."""
         if self._engine is None:
             raise UsageError("use the client as a context manager")

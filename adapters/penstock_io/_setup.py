@@ -56,8 +56,9 @@ class Setup:
     `api_keys` are keys, or keys by label. `limits` are believed of each of them. `store` None: nothing is cached (with
     a journal: the journal is the store). `budget` is dollars for everything. `config`, where given, is the engine's own
     and what `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name that screens ask.
-    `record_trace` hears every event with its time, `notices` what the engine wants to be known, `on_submit` of each job
-    before it is submitted; `rng` is where chance comes from.
+    `record_trace` hears every event with its time, `trace` takes the lines of a trace (`penstock.simulation.trace`),
+    `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted; `rng` is where
+    chance comes from.
     """
 
     base_url: str
@@ -70,6 +71,7 @@ class Setup:
     budget: Decimal | None = None
     on_ambiguous: OnAmbiguous | None = None
     record_trace: Trace | None = None
+    trace: Callable[[str], object] | None = None
     notices: Callable[[Notice], object] | None = None
     on_submit: OnSubmit | None = None
     rng: Random | None = None

@@ -108,7 +108,7 @@ class Recorder:
         *,
         rng: Random,
         epoch: float,
-        write: Callable[[str], None],
+        write: Callable[[str], object],
         opening: Balances = NOTHING,
     ) -> None:
         state = rng.getstate()
