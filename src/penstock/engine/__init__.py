@@ -44,8 +44,8 @@ class Engine:
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take one fact at `now` (absolute monotonic seconds, clamped if it ran backwards); return what to do.
 
-        Raises UsageError, before anything changed, for an answer to what was not asked, a second answer, a used job id,
-        or a `now` that is not a number.
+        Raises UsageError, before anything changed, for an answer to what was not asked, a second answer, the id of a
+        job that is under way, or a `now` that is not a number.
         """
         rooms = self._rooms
         desk = rooms.desk

@@ -22,7 +22,7 @@ from penstock.engine.timers import Alarm
 from penstock.entries import Intent, Settled, Void
 from penstock.events import Failed, Mode, Responded
 from penstock.ids import AttemptId, Ref
-from penstock.judging.backoff import retry_after, wait
+from penstock.judging.backoff import LONGEST, retry_after, wait
 from penstock.judging.judge import judge
 from penstock.money.charge import charge as charged
 from penstock.outcomes import Meta
@@ -243,7 +243,7 @@ class Attempts:
             asked = retry_after(headers, desk.unix())
             if asked is None and isinstance(reading, Problem):
                 asked = reading.hint
-            asked = asked if asked is None or isfinite(asked) else None
+            asked = min(asked, LONGEST) if asked is not None and isfinite(asked) else None
             lane.quota.refused(attempt.permit, limit, asked, desk.now)
         lane.quota.settle(attempt.permit, judgement.quota, desk.now)
         trouble = trouble_of(judgement, fact)

@@ -14,6 +14,9 @@ from penstock.readings import Problem, Reading
 if TYPE_CHECKING:
     from random import Random
 
+LONGEST = 366 * 86_400.0
+"""Seconds above which a wait is a slip of somebody's pen: it is taken for a year, which nobody waits either."""
+
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", re.ASCII)
 
 
@@ -46,7 +49,7 @@ def wait(headers: Headers, reading: Reading | None, tries: int, retry: Retry, rn
     if asked is not None:
         return asked
     if isinstance(reading, Problem) and reading.hint is not None and isfinite(reading.hint) and reading.hint >= 0.0:
-        return reading.hint
+        return min(reading.hint, LONGEST)
     most = min(retry.cap, retry.base * 2.0 ** min(max(tries - 1, 0), 60))
     return rng.random() * most
 
@@ -56,4 +59,4 @@ def _number(text: str) -> float | None:
     if not _NUMBER.fullmatch(text):
         return None
     figure = float(text)
-    return figure if isfinite(figure) else None
+    return min(figure, LONGEST) if isfinite(figure) else None

@@ -12,7 +12,7 @@ hundred.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from penstock.commands import (
     Abort,
@@ -50,6 +50,7 @@ from penstock.simulation._violation import Violation
 from penstock.simulation._watch_journal import Journal
 from penstock.simulation._watch_money import Books
 from penstock.simulation._watch_payloads import Payloads
+from penstock.simulation.core import Core
 from penstock.work import Purpose
 
 if TYPE_CHECKING:
@@ -67,34 +68,6 @@ PORTION = 1000
 
 SPINS = 50
 """How often an engine may ask to come back at once without doing anything."""
-
-
-class Core(Protocol):
-    """What a driver needs of an engine."""
-
-    def handle(self, event: Event, now: float) -> list[Command]:
-        """Take one fact."""
-        ...
-
-    def next_deadline(self) -> float | None:
-        """When to come back."""
-        ...
-
-    def appetite(self) -> int:
-        """How many more jobs are worth submitting."""
-        ...
-
-    def idle(self) -> bool:
-        """Whether the driver may leave."""
-        ...
-
-    def explain(self, job: JobId) -> Waiting:
-        """Why a job waits."""
-        ...
-
-    def snapshot(self) -> Snapshot:
-        """Figures."""
-        ...
 
 
 class Monitor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from attrs import define, frozen
 
@@ -40,7 +40,6 @@ from penstock.events import (
     Hit,
     Miss,
     Mode,
-    Opened,
     Recorded,
     Responded,
     Submitted,
@@ -57,41 +56,17 @@ if TYPE_CHECKING:
 
     from penstock.commands import Command, Notice
     from penstock.config import Config
-    from penstock.engine import Snapshot
     from penstock.entries import Entry
     from penstock.events import Event, Found
     from penstock.ids import AttemptId, Key
     from penstock.money.ledger import Balances
     from penstock.outcomes import Outcome
     from penstock.readings import Answer, Item
+    from penstock.simulation.core import Core
     from penstock.simulation.server import Admission, Server
     from penstock.work import Target, Work
 
 Hook = "Callable[[Consult], Verdict | Vector | Answer | Fault | None]"
-
-
-class Handles(Protocol):
-    """What the world needs of an engine: the engine itself, or a monitor around it."""
-
-    def handle(self, event: Event, now: float) -> list[Command]:
-        """Take one fact."""
-        ...
-
-    def next_deadline(self) -> float | None:
-        """When to come back."""
-        ...
-
-    def appetite(self) -> int:
-        """How many more jobs are worth submitting."""
-        ...
-
-    def idle(self) -> bool:
-        """Whether the driver may leave."""
-        ...
-
-    def snapshot(self) -> Snapshot:
-        """Figures."""
-        ...
 
 
 @frozen
@@ -129,7 +104,7 @@ class World:
         rng: Random,
         delays: Delays | None = None,
         opening: Balances | None = None,
-        wrap: Callable[[Engine], Handles] | None = None,
+        wrap: Callable[[Engine], Core] | None = None,
         epoch: float = 1_790_000_000.0,
     ) -> None:
         engine = (
@@ -137,7 +112,7 @@ class World:
             if opening is None
             else Engine(config, rng=rng, epoch=epoch, opening=opening)
         )
-        self.engine: Handles = engine if wrap is None else wrap(engine)
+        self.engine: Core = engine if wrap is None else wrap(engine)
         self.bare = engine
         self.server = server
         self.now = 0.0
@@ -363,4 +338,4 @@ class World:
             self.later(self.delays.hook, Consulted(command.question, answer))
 
 
-__all__ = ["Delays", "Handles", "Opened", "Stored", "World"]
+__all__ = ["Delays", "Stored", "World"]
