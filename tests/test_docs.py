@@ -44,7 +44,7 @@ WHOLE = frozenset(
 )
 """Modules of which every public name is promised, not only some."""
 
-OUTPUT = "#> "
+OUTPUT = "# > "
 """Begins a line that says what its block prints."""
 
 
