@@ -47,7 +47,7 @@ from penstock_io._http import Exchange
 from penstock_io._orders import Orders
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker
-from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, named
+from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, address, named
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.resources import Image, Result, error_of
 from penstock_io.stores import Store
@@ -105,7 +105,7 @@ class Base(ABC, Generic[Http]):
         if store is None and journal is not None:
             store = JournalStore(journal)
         self._setup = Setup(
-            base_url.rstrip("/"), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
+            address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
             record_trace, trace, notices, on_submit, rng,
         )  # fmt: skip
         self._keys = named(api_keys)

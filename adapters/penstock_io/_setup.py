@@ -35,6 +35,8 @@ def fingerprint(key: str, label: str = "") -> str:
 
 def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     """API keys by name; a mapping has labels for them. One key given twice is one credential. Raises `UsageError`."""
+    if isinstance(keys, str | bytes):
+        raise UsageError("api_keys is a list of keys, or keys by label")
     pairs = [("", key) for key in keys] if not isinstance(keys, Mapping) else list(keys.items())
     names: dict[str, str] = {}
     for label, key in pairs:
@@ -43,6 +45,14 @@ def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
         if key not in names.values():
             names[fingerprint(key, label)] = key
     return names
+
+
+def address(base_url: str) -> str:
+    """A base URL as it is used, and shown. Raises `UsageError` where a user or a password stands in it."""
+    rest = base_url.partition("://")[2] or base_url
+    if "@" in rest.replace("\\", "/").replace("?", "/").replace("#", "/").partition("/")[0]:
+        raise UsageError("base_url holds a user or a password, and is shown; give them to an http_client")
+    return base_url.rstrip("/")
 
 
 OnSubmit = Callable[[JobId, int, Work], object]

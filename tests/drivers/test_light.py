@@ -49,6 +49,25 @@ def test_a_key_that_no_header_can_carry(key: str) -> None:
     assert not key or key not in str(caught.value)
 
 
+@pytest.mark.parametrize("keys", ["sk-1", b"sk-1"])
+def test_a_key_is_not_a_list_of_keys(keys: str) -> None:
+    """One text in place of a list is refused, instead of taken for a key a character."""
+    with pytest.raises(UsageError, match="api_keys is a list of keys, or keys by label"):
+        penstock_io.sync.Client("http://127.0.0.1:1/v1", keys)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://me:secret@127.0.0.1/v1", "https://me@127.0.0.1", "me:secret@127.0.0.1/v1", "http://me:secret@h?a=b"],
+)
+def test_a_base_url_with_a_password(url: str) -> None:
+    """A base URL is shown, so one that holds a user or a password is refused, and not said again."""
+    with pytest.raises(UsageError, match="a user or a password") as caught:
+        penstock_io.asyncio.Client(url, ["sk-1"])
+    assert "secret" not in str(caught.value)
+    assert "/v1@2" in repr(penstock_io.asyncio.Client("https://127.0.0.1/v1@2/", ["sk-1"]))
+
+
 def test_money_is_exact() -> None:
     """Dollars and picodollars without a rounding error; unknown stays unknown."""
     assert Decimal("0.000000000001") == dollars(1)
