@@ -80,11 +80,12 @@ def test_what_was_never_sent_counts_for_nothing(journal: Journal) -> None:
     assert (1, {A: 900}) == (books.attempts, books.doubts)
 
 
-def test_a_doubt_lasts_until_the_next_attempt_ends_it(journal: Journal) -> None:
-    """A later attempt that surely brought nothing, or a picture, clears the doubt about a key."""
+def test_a_doubt_lasts_until_a_picture_ends_it(journal: Journal) -> None:
+    """Only a picture clears the doubt about a key: another attempt that brought nothing leaves it, a second adds up."""
     doubtful = account(journal, intent(1), Maybe(AttemptId(1), "uncertain", 900, 1.6))
     assert {A: 900} == doubtful.doubts
-    assert {} == account(journal, intent(2), Failed(AttemptId(2), "server_error", 0, 1.7)).doubts
+    assert {A: 900} == account(journal, intent(2), Failed(AttemptId(2), "server_error", 0, 1.7)).doubts
+    assert {A: 1000} == account(journal, intent(5), Maybe(AttemptId(5), "uncertain", 100, 1.75)).doubts
     assert {A: None} == account(journal, intent(3), Maybe(AttemptId(3), "uncertain", None, 1.8)).doubts
     assert {} == account(journal, settled(journal, 4, 700)).doubts
 

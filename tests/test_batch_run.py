@@ -425,3 +425,21 @@ def test_limits_are_learned_and_refusals_counted(tmp_path: Path) -> None:
     assert ended.summary is not None
     assert rejected == ended.summary.runs.http_429 > 0
     assert 40 + rejected == ended.summary.attempts
+
+
+def test_an_id_that_names_another_content_is_another_row(folder: Folder) -> None:
+    """The same id with another prompt is bought: the old picture is not shown for it."""
+    folder.run(table(["a red kettle"]))
+    assert Exit.ALL == folder.run(table(["a blue kettle"])).code
+    assert 2 == folder.sim.stats()["executed"]
+    assert Exit.ALL == folder.run(table(["a blue kettle"])).code
+    assert 2 == folder.sim.stats()["executed"]
+
+
+def test_a_row_that_the_options_spoilt_is_sent_again_with_others(folder: Folder) -> None:
+    """A refusal is final for what was asked, not for the same row with other options."""
+    spoilt = table(1, Defaults("unheard-of", "9000x9000", "low"))
+    assert Exit.SOME == folder.run(spoilt).code
+    assert Exit.SOME == folder.run(spoilt).code
+    assert Exit.ALL == folder.run(table(1)).code
+    assert ["completed"] == [line["status"] for line in folder.lines()]

@@ -179,3 +179,9 @@ def test_the_face_of_the_core_shows_what_it_names() -> None:
     assert set(penstock.__all__) <= set(dir(penstock))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = penstock.Nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_no_page_has_a_place_left_to_fill(path: Path) -> None:
+    """A line of capitals alone is where a figure should have come."""
+    assert [] == re.findall(r"^[A-Z]{4,}$", path.read_text(encoding="utf-8"), re.MULTILINE)

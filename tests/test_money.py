@@ -39,6 +39,7 @@ CAPS = (("run", 100), ("tenant:acme", 60), ("tag:summer", 30))
         (Usage(), RATES, 1, None, None),
         (Usage(output_text=5), RATES, 1, None, None),
         (Usage(output_text=5), RATES, 1, 9, 9),
+        (Usage(10, output_image=100_000, output_text=5), RATES, 1, 1000, 50_000_000 + 3_000_000_000_000),
     ],
 )
 def test_what_an_attempt_costs(

@@ -331,6 +331,11 @@ LIMITED = (
          LimitHint("requests", 200.0, 200.0, 1.0, 86400.0)),
         ("Please retry after 37 seconds.", 37.0, None),
         ("Try again in 500 milliseconds", 0.5, None),
+        ("Please retry in 500 ms", 0.5, None),
+        ("try again in 2 h", 7200.0, None),
+        ("try again in 1 day", 86400.0, None),
+        ("Rate limit reached in organization org-imagelab on tokens per min: Limit 30000, Requested 40000.", None,
+         LimitHint("tokens", 30000.0, None, 40000.0, 60.0)),
         ("try again in 6ms", 0.006, None),
         ("Please retry in 2 minutes", 120.0, None),
         ("try again in some time", None, None),
@@ -396,6 +401,26 @@ def test_a_long_message_is_cut_and_keys_are_struck_out() -> None:
     assert len(reading.message) == 300
     assert "***" == reading.code == reading.type
     assert reading.message.startswith("Incorrect API key provided: ***, ***. Bearer *** yyy")
+
+
+@pytest.mark.parametrize("where", ["message", "detail"])
+def test_a_prompt_that_is_echoed_is_struck_out_whole(where: str) -> None:
+    """Also one of several lines, with odd characters, longer than what is kept of a message."""
+    prompt = "a violet heron\n\tover\u00a0a tin roof " + "and another roof " * 300
+    said = {"detail": [{"loc": ["body", "prompt"], "msg": f"bad: {prompt}"}]}
+    told = {"error": {"message": f"Your prompt '{prompt}' was refused", "code": "x_y"}} if where == "message" else said
+    taker = reader("images.generate", MemorySink(), status=400, redact=(prompt,))
+    taker.feed(json.dumps(told).encode())
+    shown = repr(taker.close())
+    assert "heron" not in shown
+    assert "roof" not in shown
+
+
+def test_a_truncated_reply_does_not_tell_what_was_asked() -> None:
+    """JSON that is cut off may hold a rewritten prompt: no snippet of it is kept."""
+    reading, _ = read(b'{"created":1,"data":[{"revised_prompt":"A crimson enamel kettle on a white')
+    assert isinstance(reading, Malformed)
+    assert "" == reading.snippet
 
 
 problems = st.builds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from html import escape
 from urllib.parse import urlsplit
 
 from attrs import evolve
@@ -44,7 +45,11 @@ class Orders:
     def fetch(self, send: Send) -> Exchange | Fetched:
         """A download without a credential; refused at once where it would lead to somebody else."""
         url = self._payloads.url(send.source or Ref(""))
-        if _origin(url) != _origin(self._base_url):
+        try:
+            ours = _origin(url) == _origin(self._base_url)
+        except ValueError:  # "https://host:99999/", "https://[::1": what a server calls a URL
+            ours = False
+        if not ours:
             return Fetched(send.attempt, fault="the picture's URL is not of the provider's own origin")
         order = Order(url, HttpCall("GET", ""), connect=send.timeouts.connect, alone=self._alone)
         return Exchange(order, Download(send.attempt, self._payloads), Progress(self._traced))
@@ -54,7 +59,7 @@ class Orders:
         prompt = request.prompt
         if len(prompt) < SHORTEST:
             return tuple(self._keys.values())
-        said = {prompt, json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
+        said = {prompt, escape(prompt), json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
         return (*self._keys.values(), *sorted(said))
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -58,8 +57,8 @@ def _unheard(notice: Notice) -> None:
 class Performer:
     """Performs ReadCache, WriteCache, Record, Release and Notify in order, and asks hooks.
 
-    `requests` says which request is behind a handle, `notices` hears what is notified, `clock` gives absolute monotonic
-    seconds. What a store, a hook or the journal's disk did becomes a value: a miss with a fault, a Fault, a recorded
+    `requests` says which request is behind a handle, `notices` hears what is notified.
+    What a store, a hook or the journal's disk did becomes a value: a miss with a fault, a Fault, a recorded
     fault.
     """
 
@@ -69,7 +68,6 @@ class Performer:
         journal: Journal | None,
         hooks: Mapping[str, Hook] | None,
         payloads: Payloads,
-        clock: Callable[[], float] = monotonic,
         *,
         requests: Callable[[Handle], ImageRequest | None] = _no_request,
         notices: Callable[[Notice], object] = _unheard,
@@ -83,7 +81,6 @@ class Performer:
         self._journal = journal
         self._hooks: Mapping[str, Hook] = {} if hooks is None else hooks
         self._payloads = payloads
-        self._clock = clock
         self._requests = requests
         self._notices = notices
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from attrs import frozen
 
+from penstock.errors import UsageError
 from penstock.work import OnAmbiguous, Target
 
 
@@ -11,7 +14,8 @@ from penstock.work import OnAmbiguous, Target
 class Limits:
     """What is believed of a quota: per minute, None where nothing is known. `concurrency` is exchanges at a time.
 
-    `burst` is how many minutes' worth may be taken at once (1.0: a full minute; 1/60: a second).
+    `burst` is how many minutes' worth may be taken at once (1.0: a full minute; 1/60: a second). Raises UsageError for
+    a limit under which nothing would ever be sent.
     """
 
     rpm: float | None = None
@@ -19,6 +23,13 @@ class Limits:
     ipm: float | None = None
     concurrency: int | None = 64
     burst: float = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in (("rpm", self.rpm), ("tpm", self.tpm), ("ipm", self.ipm), ("burst", self.burst)):
+            if value is not None and not (value > 0 and isfinite(value)):
+                raise UsageError(f"{name} must be a finite number above 0, not {value}")
+        if self.concurrency is not None and not self.concurrency >= 1:
+            raise UsageError(f"concurrency must be at least 1, not {self.concurrency}")
 
 
 @frozen

@@ -63,10 +63,10 @@ class ImageRequest:
     pictures. `seed` names a variant: it is part of what makes a result another one, and is sent only to models that
     know seeds. `extra` holds (name, value) pairs that are passed on as they are, for models outside the catalog.
 
-    Raises InvalidRequest for what no model can take.
+    Its repr does not show the prompt. Raises InvalidRequest for what no model can take.
     """
 
-    prompt: str
+    prompt: str = field(repr=False)
     model: str
     size: str | None = None
     quality: str | None = None

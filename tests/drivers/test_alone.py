@@ -250,13 +250,14 @@ def fetch(url: str) -> Send:
 
 
 def test_a_url_of_another_origin() -> None:
-    """A picture is only ever downloaded from the provider itself."""
+    """A picture is only ever downloaded from the provider itself, also where what a server calls a URL is none."""
     answers: list[Event] = []
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
-    for url in ("http://127.0.0.1:2/a.png", "https://127.0.0.1:1/a.png", "http://elsewhere:1/a.png"):
+    others = ("http://127.0.0.1:2/a.png", "https://127.0.0.1:1/a.png", "http://elsewhere:1/a.png")
+    for url in (*others, "http://127.0.0.1:99999/a.png", "http://[::1/a.png"):
         client._start(evolve(fetch(url), source=client._payloads.keep_url(url)))
         answers.append(client._inbox.pop())
-    assert 3 == sum(isinstance(event, Fetched) and "origin" in (event.fault or "") for event in answers)
+    assert 5 == sum(isinstance(event, Fetched) and "origin" in (event.fault or "") for event in answers)
 
 
 def test_a_download_goes_without_a_credential() -> None:

@@ -101,7 +101,9 @@ def publish_held(journal: Journal, rows: Sequence[Keyed], states: dict[str, RowS
             # jobs of a client count from 1 upwards: these are apart from them, and used once a run
             job = JobId(-1 - row.index)
             journal.name(job, dict(zip(state.keys, stems(row.id, len(state.keys)), strict=True)))
-            again = RowState(jobs=(*state.jobs, (journal.run, job)), keys=state.keys, asked=state.asked)
+            again = RowState(
+                jobs=(*state.jobs, (journal.run, job)), keys=state.keys, asked=state.asked, content=state.content
+            )
             states[row.id] = again
             journal.put_row(row.id, dump_state(again))
             entries.append(Published(job, state.keys, refs, time.time()))
@@ -158,7 +160,7 @@ def _is_open(keyed: Keyed, states: Mapping[str, RowState], account: Account) -> 
     if state is None:
         return True
     line = line_of(keyed.row, state, account)
-    return bool(line.missing) and not state.final
+    return bool(line.missing) and not (state.final and state.keys == keyed.keys)
 
 
 def make_lines(rows: Sequence[Keyed], states: Mapping[str, RowState], account: Account) -> list[Line]:
@@ -174,6 +176,9 @@ def prepare_run(
     tell: Callable[[str], object],
 ) -> Plan:
     """Take stock of the folder. Raises `OSError`, `sqlite3.Error`."""
+    for keyed in rows:  # an id that now names another content is another row: what it was is not shown for it
+        if (state := states.get(keyed.row.id)) is not None and state.content not in ("", keyed.row.content):
+            states[keyed.row.id] = NEW
     orphans = take_orphans(journal, lambda found: tell(told_orphans(found, rows, states)))
     published = publish_held(journal, rows, states)
     if published:

@@ -87,6 +87,7 @@ class Row:
     index: int
     line: int
     request: ImageRequest = field(repr=False)
+    content: str = ""
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -157,6 +158,7 @@ class _Parsed:
     line: int
     explicit: bool
     id: str
+    content: str
     request: ImageRequest
 
 
@@ -180,7 +182,8 @@ class _Reader:
         except _Wrong as wrong:
             self._mistakes.append(Mistake(self._name, number, wrong.name, wrong.message))
         else:
-            self._parsed.append(_Parsed(number, explicit, str(own["id"]) if explicit else identity(own), request))
+            content = identity(own)
+            self._parsed.append(_Parsed(number, explicit, str(own["id"]) if explicit else content, content, request))
 
     def finish(self) -> list[Row]:
         """All rows with their names."""
@@ -210,7 +213,7 @@ class _Reader:
                 other = taken.setdefault(_folded(name), parsed.line)
                 if other != parsed.line:
                     self._wrong(other, f"{name!r} is the name of line {parsed.line}, which has no id: choose another")
-            rows.append(Row(name, len(rows), parsed.line, parsed.request))
+            rows.append(Row(name, len(rows), parsed.line, parsed.request, parsed.content))
         return rows
 
     def _check_files(self, rows: list[Row]) -> None:

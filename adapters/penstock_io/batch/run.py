@@ -129,12 +129,13 @@ class Batch:
         self._loop = asyncio.get_running_loop()
         settings = self.settings
         floor = max(0, FLOOR - self.plan.retried)
+        share = max(0.0, SHARE - self.plan.retried / len(self.plan.send))
         client = Client(
             settings.base_url,
             settings.keys,
             journal=self.journal,
             limits=settings.limits,
-            config=Config(halts=True, ambiguity=Ambiguity(settings.on_ambiguous, floor, SHARE)),
+            config=Config(halts=True, ambiguity=Ambiguity(settings.on_ambiguous, floor, share)),
             budget=settings.budget,
             record_trace=self._heard,
             notices=self._noticed,
@@ -202,7 +203,7 @@ class Batch:
             row, job = keyed.row, event.job
             self._sent[row.index] = (keyed, now)
             self.journal.name(job, dict(zip(keys, row.stems, strict=True)))
-            state = self.states.get(row.id, NEW).sent((self.journal.run, job), keys, row.request)
+            state = self.states.get(row.id, NEW).sent((self.journal.run, job), keys, row.request, row.content)
             self._remember(row.id, state)
 
     def _next(self, keys: tuple[Key, ...]) -> Keyed:

@@ -50,16 +50,17 @@ class RowState:
     seconds: float | None = None
     cached: bool = False
     shared: bool = False
+    content: str = ""
 
     @property
     def final(self) -> bool:
         """It failed, and would again."""
         return self.error is not None and self.error.kind in FINAL
 
-    def sent(self, job: JobName, keys: tuple[Key, ...], request: ImageRequest) -> RowState:
+    def sent(self, job: JobName, keys: tuple[Key, ...], request: ImageRequest, content: str = "") -> RowState:
         """Another job asks for the row."""
         asked = (request.model, request.size, request.quality, request.n)
-        return RowState(jobs=(*self.jobs, job), keys=keys, asked=asked)
+        return RowState(jobs=(*self.jobs, job), keys=keys, asked=asked, content=content)
 
     def ended(self, outcome: Outcome, seconds: float) -> RowState:
         """Its job ended."""
@@ -84,6 +85,7 @@ class _Kept(TypedDict, total=False):
     seconds: float | None
     cached: bool
     shared: bool
+    content: str
 
 
 def dump_state(state: RowState) -> str:
@@ -103,6 +105,8 @@ def dump_state(state: RowState) -> str:
         kept["cached"] = True
     if state.shared:
         kept["shared"] = True
+    if state.content:
+        kept["content"] = state.content
     return json.dumps(kept, separators=(",", ":"))
 
 
@@ -121,6 +125,7 @@ def load_state(text: str) -> RowState:
         seconds=kept.get("seconds"),
         cached=kept.get("cached", False),
         shared=kept.get("shared", False),
+        content=kept.get("content", ""),
     )
 
 

@@ -114,10 +114,11 @@ class _Reader:
         amount = (line.quote if line.ending is None else line.bound) if line.doubtful else line.charge
         self._book(line, parts, amount)
         for key in keys:
-            self.doubts.pop(key, None)
             if line.doubtful:
-                self.doubts[key] = None if amount is None else amount // max(1, len(keys))
+                before = self.doubts.get(key, 0)
+                self.doubts[key] = None if amount is None or before is None else before + amount // max(1, len(keys))
             elif line.ending in {"settled", "owed"}:
+                self.doubts.pop(key, None)
                 self.payers.setdefault(key, set()).update(job for job, _ in parts)
         if line.doubtful and line.kind == "orphan":
             self.orphans.append(Lost(line.run, AttemptId(line.attempt), keys, amount))

@@ -105,8 +105,13 @@ STATUSES: dict[int, str] = {
     529: "overloaded",
 }
 
-_CERTAIN = frozenset({401, 413, 429})
-"""Statuses that mean a refusal, whoever wrote the body."""
+_CERTAIN = frozenset({400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431})
+"""Statuses that mean a refusal, whoever wrote the body: a server that answers so has made no picture."""
+
+FOREIGN = {401: "credential", 429: "rate_limited"}
+"""What such a refusal means where it is not just "invalid": a proxy's 403 or 404 says nothing of the account."""
+
+REDIRECTS, ERRORS = 300, 400
 
 _PROMISES = frozenset({"server_error", "overloaded", "slow_down"})
 """Classes that promise "not executed" only in the provider's own error reply at an error status of its own."""
@@ -147,8 +152,10 @@ def _failure(fact: Failed) -> str:
 
 
 def _foreign(status: int) -> str:
-    """A body that is not the provider's (a proxy's page): only some refusals are beyond doubt."""
-    return STATUSES.get(status, "invalid") if status in _CERTAIN else "uncertain"
+    """A body that is not the provider's (a proxy's page): only refusals, and being sent elsewhere, are beyond doubt."""
+    if status in _CERTAIN:
+        return FOREIGN.get(status, "invalid")
+    return "invalid" if REDIRECTS <= status < ERRORS else "uncertain"
 
 
 def _problem(status: int, problem: Problem) -> str:

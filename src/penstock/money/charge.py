@@ -16,17 +16,18 @@ def charge(usage: Usage | None, rates: Rates | None, pictures: int, quote: int |
     if usage is not None and usage.cost is not None:
         return usage.cost
     if rates is not None:
-        tokens = None if usage is None else _tokens(usage, rates)
-        if tokens is not None:
+        tokens, whole = (0, False) if usage is None else _tokens(usage, rates)
+        if whole:
             return tokens
+        if tokens and rates.picture is None:  # a class without a price: at least what the others cost
+            return None if quote is None else max(tokens, quote)
         if rates.picture is not None:
             return rates.picture * pictures
     return quote
 
 
-def _tokens(usage: Usage, rates: Rates) -> int | None:
-    total = 0
-    seen = False
+def _tokens(usage: Usage, rates: Rates) -> tuple[int, bool]:
+    total, seen, whole = 0, False, True
     for count, rate in (
         (usage.input_text, rates.text),
         (usage.input_cached_text, rates.text if rates.cached_text is None else rates.cached_text),
@@ -36,8 +37,7 @@ def _tokens(usage: Usage, rates: Rates) -> int | None:
         (usage.output_text, rates.text_out),
     ):
         if count:
-            if rate is None:
-                return None
             seen = True
-            total += count * rate
-    return total if seen else None
+            whole = whole and rate is not None
+            total += count * (rate or 0)
+    return total, seen and whole

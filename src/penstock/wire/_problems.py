@@ -18,13 +18,13 @@ _CODE = 64
 _LOOK = 2_000
 _AGAIN = re.compile(
     r"(?:try again|retry)(?:\s+(?:in|after|at least))*\s+"
-    r"(?P<figure>[0-9]{1,12}(?:\.[0-9]{0,12})?)\s?(?P<unit>milliseconds?|seconds?|secs?|minutes?|mins?|hours?)\b"
+    r"(?P<figure>[0-9]{1,12}(?:\.[0-9]{0,12})?)\s?(?P<unit>milliseconds?|ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?|d(?:ays?)?)\b"
     r"|(?:try again|retry)(?:\s+(?:in|after))*\s+(?P<span>[0-9][0-9.hmsu\u00b5\u03bc]{0,30})",
     re.IGNORECASE,
 )
-_UNITS = (("milli", 1e-3), ("sec", 1.0), ("min", 60.0), ("hour", 3600.0))
+_UNITS = (("milli", 1e-3), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0))
 _LIMIT = re.compile(
-    r"on (?P<bucket>[A-Za-z0-9_\- ]{1,60}?)(?: \((?P<dim>\w{1,20})\))?: "
+    r"(?s:.*)\bon (?P<bucket>[A-Za-z0-9_\- ]{1,60}?)(?: \((?P<dim>\w{1,20})\))?: "
     r"Limit (?P<limit>[0-9.]{1,20}), (?:Used (?P<used>[0-9.]{1,20}), )?Requested (?P<asked>[0-9.]{1,20})"
 )
 _QUANTITIES = (("image", "images"), ("concurren", "concurrency"), ("token", "tokens"), ("request", "requests"))
@@ -83,12 +83,13 @@ def limit_hint(message: str) -> LimitHint | None:
 
 def _stated(error: dict[str, Json], body: dict[str, Json], clean: Clean) -> Problem:
     message = error.get("message")
-    words = message[:_LOOK] if isinstance(message, str) else ""
+    whole = message if isinstance(message, str) else ""
+    words = whole[:_LOOK]
     kind = error.get("type") or error.get("status")
     return Problem(
         code=_word(error.get("code"), clean),
         type=_word(kind, clean),
-        message=clean(words, MESSAGE),
+        message=clean(whole, MESSAGE),  # a prompt that was cut off would not be known any more
         hint=hint(words),
         limit=limit_hint(words),
         stage=_stage(error.get("moderation_details")),
@@ -116,10 +117,10 @@ def _word(value: Json, clean: Clean) -> str | None:
 def _said(item: Json) -> str:
     """One entry of a validation error's list: where, and what."""
     if not isinstance(item, dict):
-        return str(item)[:MESSAGE] if isinstance(item, str) else ""
+        return item if isinstance(item, str) else ""
     place, words = item.get("loc"), item.get("msg")
     where = ".".join(part for part in place[:8] if isinstance(part, str)) if isinstance(place, list) else ""
-    return f"{where}: {words[:MESSAGE]}" if isinstance(words, str) else where
+    return f"{where}: {words}" if isinstance(words, str) else where
 
 
 def _stage(details: Json) -> str | None:

@@ -14,6 +14,7 @@ ALLOWED = frozenset(
         "request-id",
         "retry-after",
         "retry-after-ms",
+        "x-concurrent-limit",
         "x-request-id",
         "x-should-retry",
     }

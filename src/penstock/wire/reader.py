@@ -145,7 +145,8 @@ class Reader:
         return part
 
     def _malformed(self, reason: str, text: str) -> Malformed:
-        return Malformed(reason if text.strip() else "empty", self._clean(text, SNIPPET))
+        told = "" if text.lstrip()[:1] in ("{", "[") else self._clean(text, SNIPPET)  # JSON holds what was asked
+        return Malformed(reason if text.strip() else "empty", told)
 
     def _clean(self, text: str, longest: int) -> str:
         return clean(text, self._redact, longest)

@@ -21,10 +21,14 @@ def clean(text: str, secrets: Sequence[str], longest: int) -> str:
     Only the first 4096 characters are looked at, and the cut comes last: half a secret is never left over.
     """
     tail = max((len(secret) for secret in secrets), default=0)
-    line = "".join(char if char.isprintable() else " " for char in text[: _WINDOW + tail])
-    # Longest first: a secret within another would leave the rest of it standing.
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+    line = _printable(text[: _WINDOW + tail])
+    # In the same spelling as the text, and longest first: a secret within another would leave the rest of it standing.
+    for secret in sorted({_printable(secret) for secret in secrets if secret}, key=lambda one: (-len(one), one)):
         line = line.replace(secret, MARK)
     line = _BEARER.sub(rf"\1{MARK}", _FIELD.sub(rf"\1{MARK}", _KEY.sub(MARK, line)))
     whole = line[: len(line) - tail] if len(text) > _WINDOW + tail else line
     return whole[:longest]
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
