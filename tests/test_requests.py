@@ -23,6 +23,12 @@ def test_a_request_is_frozen() -> None:
         PLAIN.n = 2  # type: ignore[misc]
 
 
+def test_a_request_does_not_show_its_prompt() -> None:
+    """A request that ends in a log says what was asked for, but not in whose words."""
+    assert "a cat" not in repr(PLAIN)
+    assert "gpt-image-2" in repr(PLAIN)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
