@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -314,3 +315,11 @@ def test_a_demand_above_the_capacity_goes_when_the_bucket_is_full() -> None:
     assert 0.0 == quota.ready_at(Demand(1, 10, 0), 0.0)
     quota.reserve(Demand(1, 3, 0), 0.0)
     assert pytest.approx(3.03, abs=1e-6) == quota.ready_at(Demand(1, 10, 0), 0.0)
+
+
+@pytest.mark.parametrize("name", ["rpm", "tpm", "ipm", "burst", "concurrency"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("-inf")])
+def test_a_limit_under_which_nothing_is_sent(name: str, value: float) -> None:
+    """Nothing a minute is a mistake that would wait for ever: it is refused when it is made, by its name."""
+    with pytest.raises(UsageError, match=f"{name} must be"):
+        evolve(Limits(), **{name: value})  # type: ignore[arg-type]
