@@ -348,8 +348,9 @@ class Base(ABC, Generic[Http]):
     def _reconfigured(
         self, config: Config | None, api_keys: Sequence[str] | Mapping[str, str], *, resume: bool
     ) -> Reconfigured:
-        """The event that brings a new configuration in, with keys added."""
-        added = named(api_keys)
+        """The event that brings a new configuration in, with keys added; a key that is known keeps its name."""
+        old = {key: name for name, key in self._keys.items()}
+        added = {old.get(key, name): key for name, key in named(api_keys).items()}
         self._keys.update(added)
         whole = self.config if config is None else config
         limits = Limits() if self._setup.limits is None else self._setup.limits

@@ -87,6 +87,16 @@ def test_what_is_said_beside_a_configuration() -> None:
     assert OnAmbiguous.SKIP is skip.ambiguity.mode
 
 
+def test_a_key_that_is_known_is_no_second_credential() -> None:
+    """A key given again keeps its name, whatever it is called now; one that the new configuration lacks is added."""
+    client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
+    told = client._reconfigured(None, {"again": "sk-1", "new": "sk-2"}, resume=False)
+    names = [fingerprint("sk-1"), fingerprint("sk-2", "new")]
+    assert names == list(client._keys) == [credential.name for credential in told.config.credentials]
+    told = client._reconfigured(Config(), {"again": "sk-1"}, resume=False)
+    assert names[:1] == [credential.name for credential in told.config.credentials]
+
+
 def test_a_client_has_to_be_entered() -> None:
     """Before that it says so, and it is entered once."""
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
