@@ -146,6 +146,7 @@ def test_mistakes_end_with_2_before_anything_is_made(
         ([*base, "--api-key-env", "OTHER_KEY"], "environment variable OTHER_KEY"),
         ([*base, "--api-key-env", "BAD_KEY"], "API key BAD_KEY is empty, or holds what no header can carry"),
         ([*base, "--base-url", "ftp://x"], "does not begin with http"),
+        ([*base, "--base-url", "http://me:secret@127.0.0.1/v1"], "holds a user or a password"),
         ([*base, "--quality", "ultra"], "in.jsonl:2: sise"),
         ([*base, "--budget", "much"], "not an amount of dollars"),
         ([*base, "--rpm", "0"], "not a number above 0"),

@@ -119,10 +119,10 @@ def _defaults(args: argparse.Namespace) -> Defaults:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    """The settings that options and environment say. Raises `ValueError`, `UsageError` for a key that is none."""
+    """The settings that options and environment say. Raises `ValueError`, or `UsageError` for what no client takes."""
     from penstock.config import Limits  # noqa: PLC0415 - as above
     from penstock.work import OnAmbiguous  # noqa: PLC0415 - as above
-    from penstock_io._setup import named  # noqa: PLC0415 - as above
+    from penstock_io._setup import address, named  # noqa: PLC0415 - as above
     from penstock_io.batch.run import Settings  # noqa: PLC0415 - as above
 
     if not args.base_url.startswith(("http://", "https://")):
@@ -135,7 +135,7 @@ def _settings(args: argparse.Namespace) -> Settings:
     named(keys)
     return Settings(
         folder=args.out,
-        base_url=args.base_url,
+        base_url=address(args.base_url),
         keys=keys,
         limits=Limits(args.rpm, args.tpm, args.ipm, args.max_concurrency),
         budget=args.budget,
