@@ -103,6 +103,29 @@ def test_published_again_from_its_own_final_name(tmp_path: Path) -> None:
         assert journal.look_up(Key("b")) is not None
 
 
+class Syncs(Disk):
+    """A disk that remembers which folders were synced, each with the names that it had."""
+
+    def __init__(self) -> None:
+        self.synced: list[tuple[Path, set[str]]] = []
+
+    def sync_folder(self, path: Path) -> None:
+        """Make a folder's names durable."""
+        super().sync_folder(path)
+        self.synced.append((path, {each.name for each in path.iterdir()}))
+
+
+def test_a_new_folder_has_a_durable_name(tmp_path: Path) -> None:
+    """Where the folder and those above it are new, each folder that got a new name is synced; of old ones none is."""
+    disk = Syncs()
+    new = tmp_path / "a" / "b" / "c"
+    with Journal.open(new, disk=disk):
+        assert [(tmp_path, {"a"}), (tmp_path / "a", {"b"}), (tmp_path / "a" / "b", {"c"})] == disk.synced[:3]
+    disk.synced.clear()
+    with Journal.open(new, disk=disk):
+        assert {new} == {path for path, _ in disk.synced}
+
+
 class NoLinks(Disk):
     """A file system without hard links, as FAT."""
 

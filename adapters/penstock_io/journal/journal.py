@@ -80,7 +80,7 @@ class Journal:
             raise UsageError("the payloads of a journal have its folder as their root")
         disk = Disk() if disk is None else disk
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            _make(folder, disk)
             lock = Lock(folder)
         except OSError as fault:
             raise JournalUnusable(f"{folder} cannot be used: {fault}") from fault
@@ -323,6 +323,14 @@ class Journal:
         self._files.sweep()
         for name in self._files.held():
             self._drop_superfluous(name)
+
+
+def _make(folder: Path, disk: Disk) -> None:
+    """A folder, and those above it: the names of new ones are made durable."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(new):
+        disk.sync_folder(path.parent)
 
 
 def _reason(fault: sqlite3.Error | OSError) -> str:
