@@ -7,10 +7,15 @@ which both libraries name alike; a transport without them (a mock) is believed t
 Each exchange of the thread driver has a connection of its own ("connection: close"): only then is its socket known,
 which is what an Abort from another thread has to shut down, and no stale connection is ever met. Under asyncio and trio
 cancellation does that, and connections are kept alive for 4 seconds: shorter than any server known to close idle ones.
+
+Both libraries log the URL of each request. From the import of this module on they do it without its query, because the
+URL of a picture may be signed.
 """
 
 from __future__ import annotations
 
+import logging
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,6 +38,24 @@ AsyncHttp: TypeAlias = "httpx.AsyncClient | httpx2.AsyncClient"
 
 KEEPALIVE = 4.0
 """Seconds after which an idle connection is not used again for a paid request."""
+
+
+_SECRET = re.compile(r"(?<=://)[^/?#\s]*@|[?#]\S*")
+"""What of a URL may be a secret: user and password, query, fragment."""
+
+
+class _Unsigned(logging.Filter):
+    """Lets every record pass, with what may be a secret cut out of its URLs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut the URLs among what a line is made of."""
+        if isinstance(record.args, tuple):
+            record.args = tuple([_SECRET.sub("", str(arg)) if "://" in str(arg) else arg for arg in record.args])
+        return True
+
+
+for _library in ("httpx", "httpx2"):
+    logging.getLogger(_library).addFilter(_Unsigned())
 
 
 class Aborted(Exception):
