@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 import httpx
@@ -288,6 +289,15 @@ def test_the_secret_is_not_shown() -> None:
     assert ("authorization", f"Bearer {SECRET}") in order.headers()
 
 
+def test_a_signed_url_is_not_logged(way: str, library: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The line that the libraries log of each request keeps the path of its URL; the signature is cut off."""
+    signed = HttpCall("GET", "/a.png?sig=never-shown#never-shown", (("content-length", "0"),))
+    with caplog.at_level("INFO"), serving(answer) as server:
+        run(way, library, Exchange(make_order(way, server.port, signed), Notes(), Progress([False])))
+    (line,) = [record.getMessage() for record in caplog.records if record.name == library]
+    assert f'HTTP Request: GET http://127.0.0.1:{server.port}/v1/a.png "HTTP/1.1 200 OK"' == line
+
+
 def test_a_name_that_is_not_known(way: str, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that does not resolve is DNS, and nothing was reached."""
 
@@ -509,7 +519,7 @@ def test_breaking_off_while_connecting(way: str, library: str) -> None:
 def test_a_thread_that_was_stopped_while_it_connected_sends_nothing() -> None:
     """An Abort answered at once is a promise: when the connection stands after all, no byte goes over it."""
     connecting, go = threading.Event(), threading.Event()
-    heard: list[bytes] = []
+    heard: SimpleQueue[bytes] = SimpleQueue()
 
     class Slow(Progress):
         def hear(self, name: str, info: Mapping[str, object]) -> None:
@@ -519,7 +529,7 @@ def test_a_thread_that_was_stopped_while_it_connected_sends_nothing() -> None:
                 assert go.wait(5)
 
     def script(connection: socket.socket, _: threading.Event) -> None:
-        heard.append(connection.recv(1000))
+        heard.put(connection.recv(1000))
 
     exchange_progress = Slow([False])
     with serving(script) as server, ThreadPoolExecutor(1) as pool, make_client("threads", "httpx2") as client:
@@ -530,7 +540,7 @@ def test_a_thread_that_was_stopped_while_it_connected_sends_nothing() -> None:
         assert Failed(ATTEMPT, Kind.ABORTED, Reached.NOTHING) == exchange.answer()
         go.set()
         assert Failed(ATTEMPT, Kind.ABORTED, Reached.NOTHING) == future.result(5)
-    assert [b""] == heard
+        assert b"" == heard.get(timeout=5)
 
 
 def test_one_that_never_began_has_reached_nothing() -> None:

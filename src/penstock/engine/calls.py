@@ -82,12 +82,11 @@ class Calls:
         return call
 
     def _gather(self, flight: Flight, target: Target) -> None:
-        name = f"{target.group}|{target.operation}|{target.gather}"
+        name = gathering_name(target)
         most = min(self.desk.config.gathering.most, target.most)
         call = self.gathering.get(name)
         if call is None:
             call = self._open([flight], target)
-            call.gather = name
             self.gathering[name] = call
             self.desk.call_life.go(call, CallInput.GATHER)
             call.timer = self.desk.timers.arm(self.desk.now + self.desk.config.gathering.wait, Alarm.GATHER, call)
@@ -246,13 +245,18 @@ class Calls:
         self.desk.timers.cancel(call.timer)
         call.timer = None
         if call.state is CallState.GATHERING:
-            del self.gathering[call.gather]
+            del self.gathering[gathering_name(call.target)]
 
     def _waited(self, call: Call, reason: str) -> None:
         for flight in call.flights:
             for ask in flight.asks:
                 ask.job.waited(reason, self.desk.now - call.since)
         call.since = self.desk.now
+
+
+def gathering_name(target: Target) -> str:
+    """What a call gathers for: all that may be bought together."""
+    return f"{target.group}|{target.operation}|{target.gather}"
 
 
 def doubt(trouble: Trouble) -> Trouble:

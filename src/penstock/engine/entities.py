@@ -72,7 +72,10 @@ class Job:
 
 @define(eq=False)
 class Ask:
-    """One sample of one job: who wants it, which target of the chain is its turn, and what came of it."""
+    """One sample of one job: who wants it, which target of the chain is its turn, and what came of it.
+
+    `again`: what another paid for has failed it once already.
+    """
 
     job: Job
     index: int
@@ -81,6 +84,7 @@ class Ask:
     landing: Landing | None = None
     source: Source | None = None
     trouble: Trouble | None = None
+    again: bool = False
 
     def aim(self) -> Target:
         """The target whose turn it is."""
@@ -166,7 +170,6 @@ class Call:
     final: bool = False
     doubtful: bool = False
     verdict: Trouble | None = None
-    gather: str = ""
     lined: bool = False
     billed: tuple[Flight, ...] = ()
     bill: Bill | None = None

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 FINAL_TROUBLES = frozenset({"lost", "cancelled"})
 """Troubles of a sample after which it is not asked for again; after a broken stream its payer does not, who saw it."""
 
+PERSONAL_TROUBLES = frozenset({"budget", "unknown_price", "broken_stream"})
+"""Troubles of whoever pays, or streams; the others ask again however often."""
+
 
 class Jobs:
     """The job table. `unfinished` counts jobs that have not had their Finish."""
@@ -168,12 +171,18 @@ class Jobs:
             self._complete(job)
 
     def _goes_on(self, ask: Ask, payer: bool) -> bool:
-        """Whether a failed sample is asked for again: by its payer down the chain, by the others as it was."""
+        """Whether a failed sample is asked for again: by its payer down the chain, by the others as it was.
+
+        Once: whom what others paid for has failed twice goes on as if he had paid, so that many who want the same do
+        not go through its failures one after another.
+        """
         job, trouble = ask.job, ask.trouble
         if job.finished or self.desk.closed is not None or trouble is None or trouble.kind in FINAL_TROUBLES:
             return False
         if payer and trouble.kind == "broken_stream":
             return False
+        if not payer and trouble.kind not in PERSONAL_TROUBLES:
+            payer, ask.again = ask.again, True
         if payer and ask.target + 1 >= len(job.work.targets):
             return False
         target = ask.target + payer
@@ -185,6 +194,8 @@ class Jobs:
                 return False
             self.desk.allowance.take()
         self.desk.job_life.go(job, JobInput.NEXT_TARGET)
+        if payer:
+            ask.again = False
         ask.target, ask.trouble = target, None
         if isinstance(last, Asked) and together:
             last.asks = (*last.asks, ask)
