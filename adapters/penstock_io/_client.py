@@ -158,13 +158,18 @@ class Base(ABC, Generic[Http]):
 
     # The step
 
-    def _open(self) -> None:
-        """Begin: an engine, whoever performs, threads for hooks."""
+    def _ready(self, opener: Callable[[str], Http]) -> Http:
+        """What has to be read before it begins, which may wait for the disk: the books, and an HTTP client's trust."""
         if self._engine is not None:
             raise UsageError("a client is entered once")
         setup = self._setup
+        self._opening = NOTHING if setup.journal is None else setup.journal.balances()
+        return opener(setup.base_url) if self._given is None else self._given
+
+    def _open(self) -> None:
+        """Begin: an engine, whoever performs, threads for hooks."""
+        setup, opening = self._setup, self._opening
         self._epoch = time.time() - self._now()
-        opening = NOTHING if setup.journal is None else setup.journal.balances()
         rng = Random() if setup.rng is None else setup.rng  # noqa: S311 - jitter, not secrets
         if setup.trace is None:
             self._engine = Engine(self.config, rng=rng, epoch=self._epoch, opening=opening)

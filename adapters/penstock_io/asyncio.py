@@ -38,8 +38,8 @@ class Client(AsyncBase[AsyncHttp]):
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: dict[AttemptId, asyncio.Task[Event]] = {}
         self._feeders: set[asyncio.Task[None]] = set()
+        self._http = await asyncio.to_thread(self._ready, open_async_client)
         self._open()
-        self._http = self._given if self._given is not None else open_async_client(self._setup.base_url)
         self.images = Images(self._run, partial(AsyncResults, self._port()))
         return self
 

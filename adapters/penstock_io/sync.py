@@ -44,8 +44,8 @@ class Client(SyncBase[SyncHttp]):
         self._due: float | None = None
         self._gone = False
         self._futures: dict[AttemptId, Future[Event]] = {}
+        self._http = self._ready(open_client)
         self._open()
-        self._http = self._given if self._given is not None else open_client(self._setup.base_url)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="penstock-exchange")
         self.images = Images(
             self._run, partial(Results, Port(self._join, self._post, lambda: self._ask(self.engine.appetite)))

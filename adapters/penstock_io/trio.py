@@ -35,8 +35,8 @@ class Client(AsyncBase[AsyncHttp]):
         self._idle = trio.Event()
         self._nap, self._deadline = trio.CancelScope(), inf
         self._scopes: dict[AttemptId, trio.CancelScope] = {}
+        self._http = await trio.to_thread.run_sync(self._ready, open_async_client)
         self._open()
-        self._http = self._given if self._given is not None else open_async_client(self._setup.base_url)
         self.images = Images(self._run, partial(AsyncResults, self._port()))
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()

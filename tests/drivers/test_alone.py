@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -22,14 +23,16 @@ from penstock.entries import Lane
 from penstock.errors import ProviderError, UsageError
 from penstock.events import Closed, Event, Failed, Fetched, Mode
 from penstock.ids import AttemptId, CallId, Handle
+from penstock.money.balances import Balances
 from penstock.readings import Kind, Reached
 from penstock.requests import ImageRequest
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.wire import MemorySink
 from penstock.work import Purpose, Timeouts
-from penstock_io._http import Exchange
+from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download, Reply
+from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
 from penstock_io.stores.memory import MemoryStore
 
@@ -70,6 +73,33 @@ def test_an_asynchronous_input() -> None:
                 return [result.index async for result in client.images.map(slowly(sim, trio.sleep))]
 
         assert [0, 1] == trio.run(on_trio)
+
+
+def test_a_loop_is_not_held_up_at_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an asynchronous client reads before it begins, the journal and the trust store, is read in a thread."""
+    seen: list[tuple[str, bool]] = []
+    balances = Journal.balances
+
+    def read(journal: Journal) -> Balances:
+        seen.append(("balances", threading.current_thread() is threading.main_thread()))
+        return balances(journal)
+
+    def trust(base_url: str) -> AsyncHttp:
+        seen.append(("trust", threading.current_thread() is threading.main_thread()))
+        return open_async_client(base_url)
+
+    async def enter(client: penstock_io.asyncio.Client | penstock_io.trio.Client) -> None:
+        async with client:
+            with pytest.raises(UsageError, match="once"):
+                await client.__aenter__()
+
+    monkeypatch.setattr(Journal, "balances", read)
+    monkeypatch.setattr(penstock_io.asyncio, "open_async_client", trust)
+    monkeypatch.setattr(penstock_io.trio, "open_async_client", trust)
+    with Journal.open(tmp_path) as journal:
+        asyncio.run(enter(penstock_io.asyncio.Client("http://127.0.0.1:1/v1", ["sk-1"], journal=journal)))
+        trio.run(enter, penstock_io.trio.Client("http://127.0.0.1:1/v1", ["sk-1"], journal=journal))
+    assert [("balances", False), ("trust", False)] * 2 == seen
 
 
 def test_closing_a_map() -> None:
