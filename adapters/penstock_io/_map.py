@@ -120,7 +120,7 @@ class _Line:
             self.ring()
 
         try:
-            submitted = self.port.join(request, self.options, done, index)
+            submitted = self.port.join(proper(request), self.options, done, index)
         except InvalidRequest as error:
             self.ready.append(refused(request, error, index))
             self.ring()
@@ -191,8 +191,8 @@ class Results:
 
     def __init__(self, port: Port, requests: Iterable[ImageRequest], options: Options) -> None:
         self._port, self._options = port, options
-        self._source: Iterator[ImageRequest] = iter(requests)
         self._heap = _Heap()
+        self._source: Iterator[ImageRequest] = iter(requests)
         self._index = 0
         self._fed = False
         self._fault: Exception | None = None
@@ -238,7 +238,7 @@ class Results:
             heap.open.discard(job[0])
 
         try:
-            submitted = self._port.join(request, self._options, done, index)
+            submitted = self._port.join(proper(request), self._options, done, index)
         except InvalidRequest as error:
             heap.ready.put(refused(request, error, index))
             return
@@ -255,3 +255,10 @@ class Results:
 
     def __del__(self) -> None:
         self.close()
+
+
+def proper(request: object) -> ImageRequest:
+    """What was drawn from the input, if it is a request. Raises `InvalidRequest`, which becomes its result."""
+    if isinstance(request, ImageRequest):
+        return request
+    raise InvalidRequest(f"an ImageRequest was expected, and the input gave {type(request).__name__}")

@@ -40,6 +40,8 @@ def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     pairs = [("", key) for key in keys] if not isinstance(keys, Mapping) else list(keys.items())
     names: dict[str, str] = {}
     for label, key in pairs:
+        if not isinstance(key, str):
+            raise UsageError(f"an API key is a text, not {type(key).__name__}")
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise UsageError(f"API key {label or fingerprint(key)} is empty, or holds what no header can carry")
         if key not in names.values():

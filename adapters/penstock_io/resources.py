@@ -23,6 +23,7 @@ from penstock.errors import (
     JobError,
     PenstockError,
     ProviderError,
+    UsageError,
 )
 from penstock.outcomes import Outcome, Picture, Source, Status
 from penstock.readings import Usage
@@ -45,7 +46,12 @@ def dollars(picodollars: int | None) -> Decimal | None:
 
 
 def picodollars(dollars: Decimal) -> int:
-    """Dollars as the engine counts them; a fraction of a picodollar is dropped."""
+    """Dollars as the engine counts them; a fraction of a picodollar is dropped. Raises `UsageError` for no amount."""
+    given: object = dollars
+    if not isinstance(given, Decimal) or not given.is_finite():
+        raise UsageError(f"dollars are a Decimal, such as Decimal('5.00'), not {given!r}")
+    if dollars < 0:
+        raise UsageError(f"{dollars} dollars are less than nothing")
     return int(dollars * PICODOLLARS)
 
 

@@ -460,3 +460,12 @@ def test_each_answer_is_told_once(driver: str, library: str, sim: SimServer) -> 
         (type(event), event.attempt): place for place, event in enumerate(told) if isinstance(event, Opened | Responded)
     }
     assert all(places[Opened, attempt] < places[Responded, attempt] for attempt in ended)
+
+
+def test_an_input_that_gives_what_is_no_request(driver: str, library: str, sim: SimServer) -> None:
+    """It is the error of its own place; the others are served."""
+    odd: Any = "text"
+    asked = [ImageRequest(**ASKED), odd, ImageRequest(**{**ASKED, "prompt": "another"})]
+    with running(driver, library, **given(sim)) as side:
+        results = sorted(side.collect(asked), key=lambda result: result.index)
+    assert [None, InvalidRequest, None] == [type(one.error) if one.error else None for one in results]

@@ -42,7 +42,7 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     )
     add = parser.add_argument
     add("input", type=Path, metavar="IN.jsonl", help="the rows")
-    add("--out", type=Path, required=True, metavar="DIR", help="the folder; one process at a time")
+    add("--out", type=_folder, required=True, metavar="DIR", help="the folder; one process at a time")
     add("--base-url", default=BASE_URL, metavar="URL", help=f"where the API is (default: {BASE_URL})")
     add(
         "--api-key-env",
@@ -142,6 +142,12 @@ def _settings(args: argparse.Namespace) -> Settings:
         on_ambiguous=OnAmbiguous(args.on_ambiguous),
         tell=tell,
     )
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it names no folder (an empty variable?)")
+    return Path(text)
 
 
 def _count(text: str) -> int:

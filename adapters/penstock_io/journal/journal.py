@@ -69,12 +69,13 @@ class Journal:
         self._sweep()
 
     @classmethod
-    def open(cls, folder: Path, *, payloads: Payloads | None = None, disk: Disk | None = None) -> Journal:
+    def open(cls, folder: Path | str, *, payloads: Payloads | None = None, disk: Disk | None = None) -> Journal:
         """The journal of a folder, made where there is none.
 
         Raises `FolderInUse` (its `holder` names the process), `NewerJournal`, and `JournalUnusable` for what the disk
         or the database says.
         """
+        folder = Path(folder)
         payloads = Payloads(folder) if payloads is None else payloads
         if payloads.root != folder:
             raise UsageError("the payloads of a journal have its folder as their root")
