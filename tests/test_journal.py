@@ -405,7 +405,15 @@ def test_leftovers_are_swept_when_the_folder_is_opened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("head", "name"),
-    [(b"GIF89a", "gif"), (b"RIFF\0\0\0\0WEBPVP8 ", "webp"), (b" <svg>", "svg"), (b"what", "bin"), (JPEG, "jpg")],
+    [
+        (b"GIF89a", "gif"),
+        (b"GIF8what", "bin"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "webp"),
+        (b" <svg>", "svg"),
+        (b"\xef\xbb\xbf<!DOCTYPE svg>", "svg"),
+        (b"what", "bin"),
+        (JPEG, "jpg"),
+    ],
 )
 def test_extensions_come_from_the_bytes(tmp_path: Path, head: bytes, name: str) -> None:
     """A file's extension is what its first bytes say."""

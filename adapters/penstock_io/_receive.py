@@ -7,11 +7,8 @@ from functools import partial
 from penstock.events import Event, Failed, Fetched, Opened, Responded
 from penstock.ids import AttemptId
 from penstock.readings import Kind, Reached
-from penstock.wire import Reader, Sink, allowed, reader
+from penstock.wire import CAP, Reader, Sink, allowed, reader
 from penstock_io._payloads import Payloads
-
-REPLY_CAP = 512 << 20
-"""Bytes of the largest reply that is read: ten 4K pictures in base64 are some 200 MB."""
 
 FETCH_CAP = 64 << 20
 """Bytes of the largest picture that is downloaded."""
@@ -20,9 +17,7 @@ FETCH_CAP = 64 << 20
 class Reply:
     """Reads a provider's answer with `penstock.wire.reader`; ends with Responded or Failed."""
 
-    def __init__(
-        self, attempt: AttemptId, operation: str, sink: Sink, redact: tuple[str, ...], cap: int = REPLY_CAP
-    ) -> None:
+    def __init__(self, attempt: AttemptId, operation: str, sink: Sink, redact: tuple[str, ...], cap: int = CAP) -> None:
         self._attempt, self._sink = attempt, sink
         self._status = 0
         self._headers: tuple[tuple[str, str], ...] = ()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
-from penstock.config import Config
+from penstock.config import Ambiguity, Config
 from penstock.entries import Published
 from penstock.ids import Handle, JobId, Key, Ref
 from penstock.prepare import prepare
@@ -22,8 +22,8 @@ from penstock_io.batch.rows import InputError, Mistake, Row, stems
 from penstock_io.batch.states import RowState, dump_state, load_state
 from penstock_io.journal import Account, Journal, Orphan
 
-FLOOR, SHARE = 3, 0.02
-"""How many doubtful pictures `auto` tries once more: 3, or this share of all attempts if that is more."""
+AUTO = Ambiguity()
+"""How many doubtful pictures `auto` tries once more: what a client takes, a few or a share of all attempts."""
 
 GROUP = 64
 """Rows whose held pictures are published in one group."""
@@ -131,7 +131,7 @@ def choose(
     `mode` says; rows that want the same picture share its one more try.
     """
     open_rows = [keyed for keyed in rows if _is_open(keyed, states, account)]
-    most = max(FLOOR, int(SHARE * (account.attempts + len(open_rows))))
+    most = max(AUTO.floor, int(AUTO.share * (account.attempts + len(open_rows))))
     allowed: set[Key] = set()
     send: list[Keyed] = []
     for keyed in open_rows:

@@ -27,7 +27,7 @@ from penstock.ids import Key
 from penstock.requests import ImageRequest
 from penstock.work import OnAmbiguous
 from penstock_io.asyncio import Client
-from penstock_io.batch.plan import FLOOR, SHARE, Keyed, Plan, load_states, make_lines, prepare_run
+from penstock_io.batch.plan import AUTO, Keyed, Plan, load_states, make_lines, prepare_run
 from penstock_io.batch.progress import Progress
 from penstock_io.batch.results import NEW, Summary, summary_of, write_results
 from penstock_io.batch.states import PASSING, RUNS, RowState, Runs, dump_runs, dump_state, load_runs
@@ -128,8 +128,8 @@ class Batch:
             return
         self._loop = asyncio.get_running_loop()
         settings = self.settings
-        floor = max(0, FLOOR - self.plan.retried)
-        share = max(0.0, SHARE - self.plan.retried / len(self.plan.send))
+        floor = max(0, AUTO.floor - self.plan.retried)
+        share = max(0.0, AUTO.share - self.plan.retried / len(self.plan.send))
         client = Client(
             settings.base_url,
             settings.keys,

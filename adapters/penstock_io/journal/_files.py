@@ -16,6 +16,7 @@ from attrs import frozen
 
 from penstock.errors import UsageError
 from penstock.ids import AttemptId, Key, Ref
+from penstock.wire import sniff
 from penstock_io._payloads import TEMPORARY, Payloads
 from penstock_io.journal._disk import Disk
 
@@ -23,25 +24,10 @@ HELD = "held"
 IMAGES = "images"
 _THREADS = 8
 _LONGEST = 200
-_MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"GIF8", "gif"),
-)
 _EXTENSIONS = {"jpeg": "jpg", "": "bin"}
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-
-def format_of(head: bytes) -> str:
-    """What the first 32 bytes of a picture say it is: png, jpeg, gif, webp, svg, or ''."""
-    for magic, name in _MAGIC:
-        if head.startswith(magic):
-            return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    return "svg" if head.lstrip().startswith((b"<svg", b"<?xml")) else ""
 
 
 def extension(name: str) -> str:
@@ -150,7 +136,7 @@ class Files:
         """What a durable file is."""
         path = self._folder / name
         with path.open("rb") as file:
-            return File(name, format_of(file.read(32)), path.stat().st_size)
+            return File(name, sniff(file.read(32)), path.stat().st_size)
 
     def close(self) -> None:
         """End the threads."""
@@ -184,7 +170,7 @@ class Files:
             self._disk.sync(path)
             with path.open("rb") as file:
                 head, nbytes = file.read(32), path.stat().st_size
-        file_format = format_of(head)
+        file_format = sniff(head)
         held = File(f"{HELD}/{wanted.stem}{extension(file_format)}", file_format, nbytes)
         self._disk.rename(path, self._folder / held.name)
         self._moved[wanted.ref] = held
@@ -196,7 +182,7 @@ class Files:
         temporary = self._temporary(IMAGES)
         if path is None:
             data = self._payloads.read(wanted.ref)
-            file = File(f"{IMAGES}/{wanted.stem}{extension(format_of(data[:32]))}", format_of(data[:32]), len(data))
+            file = File(f"{IMAGES}/{wanted.stem}{extension(sniff(data[:32]))}", sniff(data[:32]), len(data))
             self._disk.write(temporary, data)
             source = ""
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.wire._formats import sniff
 from penstock.wire.headers import ALLOWED, allowed
 from penstock.wire.images import Undecodable, decode, encode
 from penstock.wire.reader import CAP, Reader, reader
@@ -24,4 +25,5 @@ __all__ = [
     "problem",
     "reader",
     "reply",
+    "sniff",
 ]
