@@ -7,7 +7,8 @@ from functools import partial
 from penstock.events import Event, Failed, Fetched, Opened, Responded
 from penstock.ids import AttemptId
 from penstock.readings import Kind, Reached
-from penstock.wire import CAP, Reader, Sink, allowed, reader
+from penstock.wire import CAP, Reader, Sink, allowed, reader, sniff
+from penstock.wire.sink import HEAD
 from penstock_io._payloads import Payloads
 
 FETCH_CAP = 64 << 20
@@ -75,7 +76,8 @@ class Download:
             return Fetched(self._attempt, fault=f"the picture's URL answered {self._status}")
         if not 0 < self._size <= self._cap:
             return Fetched(self._attempt, fault=f"a picture of {self._size} bytes (at most {self._cap} are taken)")
-        return Fetched(self._attempt, (self._payloads.keep(b"".join(self._chunks)),))
+        data = b"".join(self._chunks)
+        return Fetched(self._attempt, (self._payloads.keep(data),), None, sniff(data[:HEAD]), self._size)
 
     def failed(self, kind: Kind, reached: Reached) -> Event:
         """Nothing was paid for this: any failure is a fault."""

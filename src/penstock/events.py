@@ -114,11 +114,13 @@ class Recorded:
 
 @frozen
 class Fetched:
-    """A download ended: `files` has one reference, or `fault` says why not."""
+    """A download ended: `files` has one reference to `nbytes` bytes of this format, or `fault` says why not."""
 
     attempt: AttemptId
     files: tuple[Ref, ...] = ()
     fault: str | None = None
+    format: str = ""
+    nbytes: int = 0
 
 
 @frozen

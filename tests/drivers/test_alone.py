@@ -39,6 +39,7 @@ from penstock_io.stores.memory import MemoryStore
 QUICK = ServerSettings(latency=Latency(0.02, 0.1), refusal_delay=0.001)
 ASKED: dict[str, Any] = {"prompt": "a lighthouse", "model": "gpt-image-1.5", "size": "1024x1024", "quality": "low"}
 ATTEMPT = AttemptId(7)
+PNG = b"\x89PNG\r\n\x1a\n bytes"
 
 
 def request(number: int) -> ImageRequest:
@@ -296,7 +297,7 @@ def test_a_download_goes_without_a_credential() -> None:
 
     def give(asked: httpx2.Request) -> httpx2.Response:
         heard.append(asked)
-        return httpx2.Response(200, content=b"\x89PNG bytes")
+        return httpx2.Response(200, content=PNG)
 
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
     client._payloads.keep_url("http://127.0.0.1:1/files/a.png?sig=1")
@@ -306,7 +307,8 @@ def test_a_download_goes_without_a_credential() -> None:
     (exchange,) = started
     event = exchange.run(httpx2.Client(transport=httpx2.MockTransport(give)), lambda _: None)
     assert isinstance(event, Fetched)
-    assert b"\x89PNG bytes" == client._payloads.read(event.files[0])
+    data = client._payloads.read(event.files[0])
+    assert (PNG, "png", len(PNG)) == (data, event.format, event.nbytes)
     assert "authorization" not in heard[0].headers
     assert "GET" == heard[0].method
 

@@ -387,6 +387,16 @@ def test_a_picture_by_url() -> None:
     assert (Ref("b:9"),) == settled.refs
 
 
+def test_what_a_fetched_picture_is() -> None:
+    """Its format and length are known once its bytes are here; what the reply said of its size stays."""
+    bench = Bench(CONFIG)
+    bench.ask("k")
+    bench.pays(bench.take(Send), url=True)
+    bench.tell(Fetched(bench.take(Send).attempt, (Ref("b:9"),), None, "webp", 1234))
+    (picture,) = bench.take(Finish).outcome.pictures
+    assert ("webp", 1234) == (picture.meta.format, picture.meta.nbytes)
+
+
 def test_a_picture_that_cannot_be_fetched() -> None:
     """After its tries it is lost: charged, said, and not bought again, nor from the next target."""
     bench = Bench(evolve(CONFIG, downloads=2))

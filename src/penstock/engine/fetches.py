@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from penstock.commands import Abort, Release, Send
 from penstock.engine.entities import Attempt, Fetch
 from penstock.engine.moves import AllHere
@@ -102,6 +104,7 @@ class Fetches:
         if landing is not None:
             self.desk.out.append(Release((landing.ref,)))
             landing.ref = event.files[0]
+            landing.meta = evolve(landing.meta, format=event.format, nbytes=event.nbytes)
         self._finished(fetch)
 
     def _lost(self, fetch: Fetch) -> None:
