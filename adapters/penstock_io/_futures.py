@@ -36,8 +36,10 @@ def answer(waiter: Future[T], question: Callable[[], T]) -> None:
 def wait(waiter: Future[T], owner: Thread) -> T:
     """Wait for an answer of `owner`. Raises `UsageError` where it left without one."""
     while owner.is_alive():  # what was asked while it was leaving may never be heard
+        if waiter.done():
+            break  # a TimeoutError may be the answer itself
         with suppress(TimeoutError):
-            return waiter.result(timeout=1.0)
+            waiter.exception(timeout=1.0)
     if waiter.done():
         return waiter.result()
     raise UsageError("the client was left")

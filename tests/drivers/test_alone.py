@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from penstock.requests import ImageRequest
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.wire import MemorySink
 from penstock.work import Purpose, Timeouts
+from penstock_io._futures import wait
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download, Reply
@@ -101,6 +103,20 @@ def test_a_loop_is_not_held_up_at_entry(tmp_path: Path, monkeypatch: pytest.Monk
         asyncio.run(enter(penstock_io.asyncio.Client("http://127.0.0.1:1/v1", ["sk-1"], journal=journal)))
         trio.run(enter, penstock_io.trio.Client("http://127.0.0.1:1/v1", ["sk-1"], journal=journal))
     assert [("balances", False), ("trust", False)] * 2 == seen
+
+
+def test_a_time_out_may_be_the_answer() -> None:
+    """A TimeoutError that the owner answers with is raised, not taken for one more second without an answer."""
+    waiter: Future[None] = Future()
+    waiter.set_exception(TimeoutError("the answer itself"))
+    over = threading.Event()
+    owner = threading.Thread(target=over.wait, args=(5.0,))
+    owner.start()
+    with pytest.raises(TimeoutError, match="the answer itself"):
+        wait(waiter, owner)
+    assert owner.is_alive()
+    over.set()
+    owner.join()
 
 
 def test_closing_a_map() -> None:
