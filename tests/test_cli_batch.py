@@ -14,6 +14,7 @@ import pytest
 
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.cli.main import main
+from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
 
 PENSTOCK = (sys.executable, "-m", "penstock_io.cli.main")
@@ -157,6 +158,24 @@ def test_mistakes_end_with_2_before_anything_is_made(
         assert word in capsys.readouterr().err
     assert not command.out.exists()
     assert 0 == command.sim.stats()["received"]
+
+
+def test_a_demo_leaves_a_folder_in_use_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where another process holds the folder the demo says so, and its prompts stay as they are."""
+    prompts = tmp_path / "prompts.jsonl"
+    with Journal.open(tmp_path):
+        prompts.write_text("mine")
+        assert 2 == main(["demo", "--out", str(tmp_path)])
+    assert "in use by process" in capsys.readouterr().err
+    assert "mine" == prompts.read_text()
+
+
+def test_a_demo_gives_the_folder_back_where_it_cannot_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prompts that cannot be written are said, and the folder is free again."""
+    (tmp_path / "prompts.jsonl").mkdir()
+    assert 2 == main(["demo", "--out", str(tmp_path)])
+    assert "prompts.jsonl" in capsys.readouterr().err
+    Journal.open(tmp_path).close()
 
 
 def test_a_key_is_never_said(command: Command) -> None:

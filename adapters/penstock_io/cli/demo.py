@@ -78,11 +78,14 @@ def run(args: argparse.Namespace) -> int:
 
     folder: Path = args.out
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        prompts = folder / "prompts.jsonl"
-        prompts.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in PROMPTS), encoding="utf-8")
-        rows = check_rows(read_rows(prompts, Defaults(MODEL, SIZE, QUALITY)), str(prompts), budget=True)
         journal = Journal.open(folder)
+        try:
+            prompts = folder / "prompts.jsonl"
+            prompts.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in PROMPTS), encoding="utf-8")
+            rows = check_rows(read_rows(prompts, Defaults(MODEL, SIZE, QUALITY)), str(prompts), budget=True)
+        except BaseException:
+            journal.close()
+            raise
     except (PenstockError, OSError) as error:
         tell(f"penstock demo: {error}")
         return USAGE
