@@ -156,7 +156,7 @@ def test_a_file_that_takes_no_more_is_taken_back_into_memory(tmp_path: Path) -> 
 
 
 LARGE = """
-import resource, sys, time
+import resource, sys
 from base64 import b64encode
 from pathlib import Path
 from penstock_io._payloads import Payloads
@@ -165,16 +165,13 @@ payloads = Payloads(Path(sys.argv[1]))
 sink = MemorySink(payloads) if sys.argv[2] == "memory" else FileSink(payloads, Path(sys.argv[1]))
 chunk = b64encode(bytes(range(256)) * 192)
 start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-longest = 0.0
+longest = 0
 for index in range(10):
     sink.begin(index)
     for _ in range(160):
-        began = time.perf_counter()
         sink.write(chunk)
-        longest = max(longest, time.perf_counter() - began)
-    began = time.perf_counter()
+        longest = max(longest, len(sink._decoder._rest))
     sink.end()
-    longest = max(longest, time.perf_counter() - began)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start, longest)
 """
 
@@ -182,13 +179,13 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start, longest)
 @pytest.mark.skipif(sys.platform == "win32", reason="needs getrusage")
 @pytest.mark.parametrize("kind", ["memory", "file"])
 def test_a_hundred_megabytes_need_little_memory(tmp_path: Path, kind: str) -> None:
-    """Ten pictures of 10 MB of base64: at most 150 MB above the start, and no long step."""
+    """Ten pictures of 10 MB of base64: at most 150 MB above the start; each step decodes what it is given."""
     done = subprocess.run(
         [sys.executable, "-c", LARGE, str(tmp_path), kind], check=True, capture_output=True, text=True
     )
     kilobytes, longest = map(float, done.stdout.split())
     assert kilobytes < 150_000 / (1 if kind == "memory" else 10)
-    assert longest < 0.5  # 50 ms on an idle machine; the tests share theirs
+    assert longest <= 4  # what is held back of the text: no step has more to do than its own chunk
 
 
 def test_large_files_are_written_in_blocks(tmp_path: Path) -> None:

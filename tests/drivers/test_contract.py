@@ -259,13 +259,11 @@ def test_a_stall_is_broken_off(driver: str, library: str, sim: SimServer) -> Non
     inject(sim, "stall")
     options = Options(timeouts=Timeouts(total=0.4), on_ambiguous=OnAmbiguous.SKIP)
     told: list[Event] = []
-    began = time.monotonic()
     with (
         running(driver, library, **given(sim, record_trace=lambda event, _: told.append(event))) as side,
         pytest.raises(Ambiguous),
     ):
         side.generate(**ASKED, options=options)
-    assert time.monotonic() - began < 3
     assert [Kind.ABORTED] == [event.kind for event in told if isinstance(event, Failed)]
     assert left_empty(side)
 
@@ -273,11 +271,12 @@ def test_a_stall_is_broken_off(driver: str, library: str, sim: SimServer) -> Non
 def test_leaving_with_an_exception(driver: str, library: str, sim: SimServer) -> None:
     """What is out is broken off at once, and whoever waited hears of it."""
     inject(sim, "stall")
-    with running(driver, library, abort=True, **given(sim)) as side:
+    told: list[Event] = []
+    arguments = given(sim, record_trace=lambda event, _: told.append(event))
+    with running(driver, library, abort=True, **arguments) as side:
         pending = side.start(**ASKED)
         waiting_for(lambda: sim.stats()["received"] == 1)
-        began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert [Kind.ABORTED] == [event.kind for event in told if isinstance(event, Failed)]
     with pytest.raises((JobError, CancelledError)):
         pending.result()
     assert left_empty(side)
