@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from random import Random
+from typing import cast
 
 from attrs import evolve, field, frozen
 
@@ -40,7 +41,7 @@ def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     pairs = [("", key) for key in keys] if not isinstance(keys, Mapping) else list(keys.items())
     names: dict[str, str] = {}
     for label, key in pairs:
-        if not isinstance(key, str):
+        if not isinstance(cast("object", key), str):
             raise UsageError(f"an API key is a text, not {type(key).__name__}")
         if not key or not key.isascii() or not key.isprintable() or " " in key:
             raise UsageError(f"API key {label or fingerprint(key)} is empty, or holds what no header can carry")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -47,7 +47,7 @@ def dollars(picodollars: int | None) -> Decimal | None:
 
 def picodollars(dollars: Decimal) -> int:
     """Dollars as the engine counts them; a fraction of a picodollar is dropped. Raises `UsageError` for no amount."""
-    given: object = dollars
+    given = cast("object", dollars)
     if not isinstance(given, Decimal) or not given.is_finite():
         raise UsageError(f"dollars are a Decimal, such as Decimal('5.00'), not {given!r}")
     if dollars < 0:
