@@ -67,6 +67,11 @@ class CachePolicy(Enum):
     ONLY = "only"
     OFF = "off"
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what is bought under it is stored."""
+        return self is CachePolicy.USE or self is CachePolicy.REFRESH
+
 
 class OnAmbiguous(Enum):
     """What to do with a call that may have been executed: one more try within an allowance, always retry, never."""

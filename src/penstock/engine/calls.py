@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.engine.billing import payer
-from penstock.engine.entities import Call, Job
+from penstock.engine.entities import CLOSED, Call, Job
 from penstock.engine.moves import Answered, Broke, Forgotten, Stop
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 WAITING = (CallState.GATHERING, CallState.QUEUED, CallState.PARKED, CallState.BACKOFF)
 NOBODY = Trouble("cancelled", "nobody asks for it any more")
-CLOSED = Trouble("cancelled", "closed before it was sent")
 MISSING = Trouble("missing", "the reply had fewer pictures than were paid for")
 BROKEN = Trouble("broken_stream", MISSING.message)
 LOST = Trouble("lost", "the picture is paid but could not be downloaded")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from penstock.admission.quota import Quota
 from penstock.commands import LaneClosed, Release
 from penstock.engine.billing import bill
+from penstock.engine.entities import CLOSED
 from penstock.engine.lanes import Entry, Group, Lane, broke, chain_goes_on, screens_pictures, stands
 from penstock.engine.moves import Bound, Never
 from penstock.engine.tables import CallInput, CallState
@@ -258,7 +259,7 @@ class Dispatch:
         if self.may_send(call):
             return True
         if screens_pictures(call):
-            found.append(Never(call, Trouble("cancelled", "closed before it was sent")))
+            found.append(Never(call, CLOSED))
         return False
 
     def _pop(self, group: Group) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from penstock.engine.tables import AttemptState, CallState, FlightState, JobState
+from penstock.outcomes import Trouble
 from penstock.work import Purpose
 
 if TYPE_CHECKING:
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
     from penstock.engine.timers import Timer
     from penstock.ids import AttemptId, CallId, Handle, JobId, Key, ReadId, Ref
     from penstock.money.ledger import Reservation, Share
-    from penstock.outcomes import Meta, Source, Trouble
+    from penstock.outcomes import Meta, Source
     from penstock.readings import Usage, Vector, Verdict
     from penstock.work import Demand, Target, Work
 
 RUN_SCOPES = ("run",)
+
+CLOSED = Trouble("cancelled", "closed before it was sent")
+"""What ends everything that only waits when the engine closes."""
 
 
 @define(eq=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from penstock.commands import Near, ReadCache, Release, Warned, WriteCache
 from penstock.engine.billing import payer
-from penstock.engine.entities import Ask, Flight, Job, Landing, Read
+from penstock.engine.entities import CLOSED, Ask, Flight, Job, Landing, Read
 from penstock.engine.moves import Dropped, Heard, Joined, Wanted
 from penstock.engine.questions import let_go
 from penstock.engine.tables import CallState, FlightInput, FlightState
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 SOON = 0.05
 """Seconds until a claim that seems to be over already is looked at again."""
 
-KEEPS = (CachePolicy.USE, CachePolicy.REFRESH)
-CLOSED = Trouble("cancelled", "closed before it was sent")
 NOT_STORED = Trouble("not_stored", "it is not stored, and the cache policy `only` never buys")
 
 
@@ -63,7 +61,7 @@ class Flights:
                 continue
             flight = Flight(key, [ask])
             ask.flight = flight
-            flight.stores = config.store and policy in KEEPS
+            flight.stores = config.store and policy.keeps
             if shares and key not in self.table:
                 self.table[key] = flight
                 flight.shared = True
@@ -83,7 +81,7 @@ class Flights:
     def _join(self, flight: Flight, ask: Ask) -> None:
         flight.asks.append(ask)
         ask.flight = flight
-        flight.stores = flight.stores or ask.job.work.cache in KEEPS
+        flight.stores = flight.stores or ask.job.work.cache.keeps
         self.desk.count("joined")
         if flight.call is not None:
             self.desk.moves.append(Joined(flight.call, ask.job.work.priority))

@@ -24,7 +24,6 @@ from penstock.entries import Deferred, Held, Published
 from penstock.events import Mode
 from penstock.outcomes import Source, Status, Trouble
 from penstock.readings import Fault, Verdict
-from penstock.work import CachePolicy
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
@@ -146,8 +145,7 @@ class Jobs:
             if landing is None:
                 continue
             landing.meta = evolve(landing.meta, policy=policy, passed=passed)
-            keeps = job.work.cache in (CachePolicy.USE, CachePolicy.REFRESH)
-            if self.desk.config.store and keeps and ask.source is not Source.SIMILAR:
+            if self.desk.config.store and job.work.cache.keeps and ask.source is not Source.SIMILAR:
                 self.desk.out.append(WriteCache(landing.key, landing.ref, landing.meta, job.work.ttl))
 
     def _drop_questions(self, job: Job) -> None:

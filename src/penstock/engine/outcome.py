@@ -78,7 +78,7 @@ def outcome(job: Job, status: Status) -> Outcome:
     pictures: list[Picture] = []
     saved = 0
     score = None
-    strategy = lost = 0
+    strategy = 0
     trouble = job.trouble
     warnings: tuple[str, ...] = ()
     shown = status in SHOWN
@@ -93,7 +93,6 @@ def outcome(job: Job, status: Status) -> Outcome:
             score = landing.score if landing.score is not None else score
         elif ask.trouble is not None:
             trouble = trouble or ask.trouble
-            lost += ask.trouble.kind == "lost"
         if ask.target > strategy:
             strategy = ask.target
     for target in job.work.targets[: strategy + 1]:
@@ -110,7 +109,7 @@ def outcome(job: Job, status: Status) -> Outcome:
         job.attempts,
         strategy,
         score,
-        lost,
+        job.lost() if trouble is not None else 0,
         () if job.waits is None else tuple(job.waits.items()),
         warnings,
         trouble,

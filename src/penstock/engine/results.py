@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.engine.billing import payer
-from penstock.engine.calls import BROKEN, CLOSED, LOST, MISSING, NOBODY, Calls, doubt
+from penstock.engine.calls import BROKEN, LOST, MISSING, NOBODY, Calls, doubt
+from penstock.engine.entities import CLOSED
 from penstock.engine.moves import Answered, Broke, Landed
 from penstock.engine.questions import let_go
 from penstock.engine.tables import CallInput, CallState
