@@ -21,11 +21,15 @@ class UsageError(PenstockError):
 
 
 class InvalidRequest(PenstockError):
-    """A request that cannot be sent: what is wrong, in which field, and what to do."""
+    """A request that cannot be sent: what is wrong, in which field, and what to do.
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    `outcome` is that of its job; None where there was none, because the request could not even be made.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None, outcome: Outcome | None = None) -> None:
         super().__init__(message)
         self.field = field
+        self.outcome = outcome
 
 
 class JobError(PenstockError):
@@ -58,6 +62,10 @@ class Ambiguous(JobError):
 
 class ProviderError(JobError):
     """The provider failed or refused."""
+
+
+class Halted(JobError):
+    """Nothing can be sent any more; the outcome says why. The work is still to be done."""
 
 
 class Cancelled(JobError):

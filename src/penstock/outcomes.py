@@ -67,12 +67,16 @@ class Picture:
 
 @frozen
 class Trouble:
-    """Why a job did not end well: `kind` (a word of `penstock.errors`), what was said, and the provider's own codes."""
+    """Why a job did not end well: `kind` (a word of `penstock.errors`), what was said, and the provider's own codes.
+
+    `request_id` is what the provider called the exchange, for those who ask its support.
+    """
 
     kind: str
     message: str
     status: int | None = None
     code: str | None = None
+    request_id: str | None = None
 
 
 @frozen

@@ -1,62 +1,55 @@
-"""What a person who waits is told, about once a second."""
+"""What a person who waits is told: figures of a run as it goes, and whoever shows them."""
 
 from __future__ import annotations
 
-from attrs import define
+from enum import IntEnum
+from typing import Protocol
 
-from penstock_io.batch.results import Summary, usd
+from attrs import frozen
 
 
-@define
-class Progress:
-    """Figures of a run as it goes. `done` of `total` rows are settled, `base` of them before it began.
+class Level(IntEnum):
+    """How much a line matters: shown with `-v` only, as a rule, as a warning, and even with `--quiet`."""
 
-    `spent` is picodollars charged in this folder, `maybe` what may have been billed besides; `refused` counts replies
-    429, `broken` replies 5xx, `images` pictures of this run.
+    DETAIL = 0
+    NOTE = 1
+    WARNING = 2
+    ERROR = 3
+
+
+@frozen
+class Figures:
+    """A run at one moment.
+
+    `done` of `total` rows are settled (None: the input is still being read), `images` were made in this run, `pace` is
+    images a minute, `eta` seconds to go (None: nobody knows). Money is picodollars in this folder: `spent` is charged,
+    `maybe` may have been billed besides, `budget` bounds both. `refused` counts replies 429, `broken` replies 5xx.
+    `waiting` says what the next request waits for ("" for nothing).
     """
 
-    total: int
-    base: int = 0
+    total: int | None = None
     done: int = 0
+    failed: int = 0
     in_flight: int = 0
     images: int = 0
-    refused: int = 0
-    broken: int = 0
+    pace: float = 0.0
+    eta: float | None = None
     spent: int = 0
     maybe: int = 0
-
-    def line(self, seconds: float) -> str:
-        """One line; `seconds` is how long the run has been at it."""
-        pace = 60.0 * self.images / seconds if seconds > 0 else 0.0
-        parts = [
-            f"{self.base + self.done}/{self.total} done",
-            f"{self.in_flight} in flight",
-            f"{pace:.0f} images/min",
-            f"${cents(self.spent)} spent",
-            f"{self.refused} refused",
-        ]
-        if self.broken:
-            parts.append(f"{self.broken} server errors")
-        if self.maybe:
-            parts.append(f"${cents(self.maybe)} maybe billed")
-        return ", ".join(parts)
+    budget: int | None = None
+    refused: int = 0
+    broken: int = 0
+    waiting: str = ""
+    seconds: float = 0.0
 
 
-def cents(picodollars: int) -> str:
-    """An amount for a glance: rounded to a hundredth of a cent."""
-    return f"{picodollars / 10**12:.4f}"
+class Listener(Protocol):
+    """Whoever shows a run. May be called from any thread; `update` about four times a second."""
 
+    def tell(self, text: str, level: Level = Level.NOTE) -> None:
+        """Show a line, which may have several."""
+        ...
 
-def closing(summary: Summary) -> str:
-    """The sums of a folder in a few words."""
-    counts = ", ".join(f"{count} {name}" for name, count in summary.counts.items() if count or name == "completed")
-    cost = "an unknown amount" if summary.cost is None else f"${usd(summary.cost)}"
-    parts = [
-        f"{summary.requested} rows: {counts}",
-        f"{summary.images} images",
-        f"{cost} charged" + (f", at most ${usd(summary.maybe)} more perhaps" if summary.maybe else ""),
-        f"{summary.attempts} attempts",
-    ]
-    if summary.saved:
-        parts.append(f"${usd(summary.saved)} saved by sharing")
-    return "; ".join(parts)
+    def update(self, figures: Figures) -> None:
+        """Show the newest figures."""
+        ...

@@ -1,0 +1,67 @@
+"""How a batch is done: values that the command line fills in and the run goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+
+from attrs import field, frozen
+
+from penstock.config import Limits
+from penstock.work import OnAmbiguous
+
+TEMPLATE = "{id}"
+"""How pictures are named where `--name` does not say."""
+
+
+class Repeats(Enum):
+    """What rows get that ask for the same: one picture for all of them, or a new one each."""
+
+    SHARE = "share"
+    NEW = "new"
+
+
+@frozen
+class Choices:
+    """Which rows are sent, and as what.
+
+    `retry_failed` sends also what failed for good; `limit` is how many rows at most (None: all); `name` is a template of
+    file names ("{sku}-{k}").
+    """
+
+    on_ambiguous: OnAmbiguous = OnAmbiguous.AUTO
+    retry_failed: bool = False
+    limit: int | None = None
+    repeats: Repeats = Repeats.SHARE
+    name: str = TEMPLATE
+
+
+@frozen
+class Conversion:
+    """What becomes of each picture once it is there: `longest` side in pixels, `format` and `quality` (1 to 100)."""
+
+    longest: int | None = None
+    format: str | None = None
+    quality: int | None = None
+
+
+@frozen
+class Settings:
+    """How a batch is done.
+
+    `keys` are API keys by label, `headers` go with every request, `budget` is dollars for the folder over all its runs,
+    `max_failures` ends the run after so many failed rows, `deadline` is seconds after which nothing new is sent.
+    """
+
+    folder: Path
+    base_url: str
+    keys: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(factory=dict[str, str])
+    limits: Limits = field(factory=Limits)
+    budget: Decimal | None = None
+    choices: Choices = field(factory=Choices)
+    max_failures: int | None = None
+    deadline: float | None = None
+    conversion: Conversion | None = None
