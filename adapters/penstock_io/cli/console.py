@@ -1,0 +1,242 @@
+"""What a person sees of a command: notes, progress, one question, one result; and the log of it all.
+
+Notes and progress go to standard error, the one result to standard output. In a terminal that can, progress is a live
+display that notes scroll above; everywhere else it is a line every few seconds, without terminal codes. Everything may
+be called from any thread. A reader who leaves (a closed pipe, a terminal that hung up) stops nothing: what is paid for
+goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from json import dumps
+from pathlib import Path
+from threading import RLock
+from typing import Self, TextIO
+
+from attrs import evolve
+
+from penstock_io.batch.progress import Figures, Level
+from penstock_io.cli.live import Display, display, sentence
+from penstock_io.cli.words import harmless, harmless_json
+
+EVERY = 5.0
+"""Seconds between two lines of progress."""
+
+_PREFIX = {Level.DETAIL: "", Level.NOTE: "", Level.WARNING: "warning: ", Level.ERROR: "error: "}
+
+
+class Console:
+    """Whoever shows a command to a person; a `Listener`. Use it as a context manager.
+
+    `quiet` shows only errors and the result, `verbose` also details. `json` says that a program reads the result: it
+    has to be JSON, and nothing is asked. `log_file` gets every line appended, whatever is shown, with UTC time and
+    level. `stream` is standard error where none is given; `clock` gives seconds. Warnings and errors get their word
+    ("error: ") here. Raises `ValueError` for a log file that cannot be written.
+    """
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        json: bool = False,
+        log_file: Path | None = None,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream: TextIO | None = sys.stderr if stream is None else stream
+        self._least = Level.ERROR if quiet else Level.DETAIL if verbose else Level.NOTE
+        self._quiet = quiet
+        self._json = json
+        self._clock = clock
+        self._turn = RLock()
+        self._live = not quiet and _animated(self._stream)
+        self._display: Display | None = None
+        self._newest: Figures | None = None
+        self._told: Figures | None = None
+        self._next: float | None = None
+        self._over = False
+        self._log = None if log_file is None else _open(log_file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody is there to answer a question: a terminal to ask in and one to answer from."""
+        return not self._json and _terminal(sys.stdin) and _terminal(self._stream)
+
+    def tell(self, text: str, level: Level = Level.NOTE) -> None:
+        """Show a line, which may have several."""
+        prefix = _PREFIX[level]
+        said = harmless(text.rstrip("\n"))
+        with self._turn:
+            self._record(said, level.name)
+            if level >= self._least:
+                self._show(said if said.startswith(prefix) else prefix + said, level)
+
+    def update(self, figures: Figures) -> None:
+        """Show the newest figures."""
+        with self._turn:
+            if self._over:
+                return
+            self._newest = figures
+            if self._live:
+                self._draw(figures)
+            now = self._clock()
+            if self._next is None:
+                self._next = now + EVERY
+            if now >= self._next:
+                self._next = now + EVERY
+                self._line()
+
+    def ask(self, question: str) -> bool:
+        """Ask for a yes; without anybody who could answer it is a no. Raises `KeyboardInterrupt` for Ctrl-C."""
+        if not self.interactive:
+            return False
+        with self._turn:
+            self._pause()
+            self._write(f"{harmless(question)} [y/N] ")
+        answer = ""
+        try:
+            answer = sys.stdin.readline()
+        finally:
+            if not answer.endswith("\n"):
+                self._write("\n")
+        yes = answer.strip().lower() in {"y", "yes"}
+        self._record(f"{harmless(question)} {'yes' if yes else 'no'}", "QUESTION")
+        return yes
+
+    def result(self, text: str) -> None:
+        """Print the one result on standard output, after the last progress. Raises `OSError` where nobody reads it."""
+        said = (harmless_json if self._json else harmless)(text.rstrip("\n"))
+        with self._turn:
+            self._settle()
+            self._record(said, "RESULT")
+            print(_fit(said, sys.stdout, json=self._json), flush=True)
+
+    def close(self) -> None:
+        """Show the last progress, leave the terminal as it was and close the log."""
+        with self._turn:
+            self._settle()
+            if self._log is not None:
+                log, self._log = self._log, None
+                try:
+                    log.close()
+                except OSError as fault:
+                    self._show(f"warning: the log could not be written to its end: {fault}", Level.WARNING)
+
+    # Progress
+
+    def _draw(self, figures: Figures) -> None:
+        if self._display is None and self._stream is not None:
+            self._display = display(self._stream)
+            self._live = self._display is not None
+        if self._display is not None:
+            self._guarded(lambda shown: shown.draw(figures), self._display)
+
+    def _line(self) -> None:
+        """A line of progress, if there is progress."""
+        if self._newest is None or _same(self._newest, self._told):
+            return
+        self._told = self._newest
+        said = harmless(sentence(self._newest))
+        self._record(said, "PROGRESS")
+        if not (self._quiet or self._live):
+            self._write(said + "\n")
+
+    def _pause(self) -> None:
+        if self._display is not None:
+            shown, self._display = self._display, None
+            self._guarded(lambda last: last.stop(), shown)
+
+    def _settle(self) -> None:
+        """Say the last of the progress; there will be no more."""
+        if not self._over:
+            self._over = True
+            self._line()
+            self._pause()
+
+    # Writing: whoever does not read any more is written to no more
+
+    def _show(self, text: str, level: Level) -> None:
+        if self._display is None:
+            self._write(text + "\n")
+        else:
+            self._guarded(lambda shown: shown.say(_fit(text, self._stream), level), self._display)
+
+    def _write(self, text: str) -> None:
+        if self._stream is not None:
+            try:
+                self._stream.write(_fit(text, self._stream))
+                self._stream.flush()
+            except (OSError, ValueError):  # ValueError: it was closed
+                self._stream = None
+
+    def _guarded(self, act: Callable[[Display], None], shown: Display) -> None:
+        try:
+            act(shown)
+        except (OSError, ValueError):
+            self._stream = self._display = None
+            self._live = False
+
+    def _record(self, text: str, level: str) -> None:
+        with self._turn:
+            if self._log is None:
+                return
+            stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+            try:
+                self._log.write("".join(f"{stamp} {level:8} {line}\n" for line in text.split("\n")))
+                self._log.flush()
+            except OSError as fault:
+                self._log = None
+                self._show(f"warning: the log cannot be written any more: {fault}", Level.WARNING)
+
+
+def _same(new: Figures, old: Figures | None) -> bool:
+    """Whether nothing moved but the clocks."""
+    return old is not None and _still(new) == _still(old)
+
+
+def _still(figures: Figures) -> Figures:
+    return evolve(figures, pace=0.0, eta=None, seconds=0.0, waiting=re.sub(r"\d+", "", figures.waiting))
+
+
+def _terminal(stream: TextIO | None) -> bool:
+    """Whether a person is at its other end. Standard streams may be closed, or absent from the start."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def _animated(stream: TextIO | None) -> bool:
+    return _terminal(stream) and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        return path.open("a", encoding="utf-8", errors="backslashreplace")
+    except OSError as fault:
+        why = fault.strerror or str(fault)
+        raise ValueError(
+            f"--log-file {path}: it cannot be written ({why}): name a file in a folder that can"
+        ) from fault
+
+
+def _fit(text: str, stream: TextIO | None, *, json: bool = False) -> str:
+    """The text with what the stream's encoding lacks spelled out."""
+    encoding = (None if stream is None else stream.encoding) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        if json:  # what is not ASCII can only be inside a string
+            return "".join(char if char.isascii() else dumps(char)[1:-1] for char in text)
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text

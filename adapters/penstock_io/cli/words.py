@@ -1,0 +1,63 @@
+"""How amounts are said to people, and foreign texts shown to them without harm."""
+
+from __future__ import annotations
+
+import re
+from decimal import ROUND_HALF_UP, Decimal
+from math import isfinite
+
+_PICODOLLARS = 10**12
+_CENT_PARTS = Decimal("0.0001")
+
+_DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What drives a terminal, breaks a line, reverses the text around it, or cannot be encoded; a newline is none of it."""
+
+
+def harmless(text: str) -> str:
+    r"""A foreign text as it may be shown: controls are spelled out (`\x1b`), tabs are blanks, newlines stay."""
+    return _DANGEROUS.sub(_spelled, text.replace("\r\n", "\n"))
+
+
+def harmless_json(text: str) -> str:
+    r"""A JSON text that means the same, without those characters: inside its strings they become `\u001b`."""
+    return _DANGEROUS.sub(lambda match: match[0] if match[0] in "\t\r" else f"\\u{ord(match[0]):04x}", text)
+
+
+def one_line(text: str, longest: int = 300) -> str:
+    """A foreign text on one line of at most so many characters."""
+    line = harmless(" ".join(text.split("\n")))
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
+
+
+def span(seconds: float) -> str:
+    """A time for people: `0.2 s`, `45 s`, `2 min 5 s`, `3 h 4 min`, `2 d 3 h`; `unknown` for what is not a number."""
+    if not isfinite(seconds):
+        return "unknown"
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for large, small, size, part in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {large} {rest} {small}" if rest else f"{whole // size} {large}"
+    return f"{whole} s"
+
+
+def money(picodollars: int) -> str:
+    """An amount for people, to a hundredth of a cent: `$0.1234`; what is less but not nothing is `<$0.0001`."""
+    if 0 < picodollars < _PICODOLLARS // 10_000:
+        return "<$0.0001"
+    amount = (Decimal(abs(picodollars)) / _PICODOLLARS).quantize(_CENT_PARTS, ROUND_HALF_UP)
+    return f"{'-' if picodollars < 0 else ''}${amount:,f}"
+
+
+def count(number: int, word: str, plural: str = "") -> str:
+    """A number of things: `1 row`, `5,000 rows`."""
+    return f"{number:,} {word if number == 1 else plural or word + 's'}"
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code == 9:
+        return " "
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
