@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from json import dumps
+from math import inf
 from pathlib import Path
 from threading import RLock
 from typing import Self, TextIO
@@ -27,6 +28,9 @@ from penstock_io.cli.words import harmless, harmless_json
 
 EVERY = 5.0
 """Seconds between two lines of progress."""
+
+FRAME = 0.2
+"""Seconds that a drawn display stays at least."""
 
 _PREFIX = {Level.DETAIL: "", Level.NOTE: "", Level.WARNING: "warning: ", Level.ERROR: "error: "}
 
@@ -61,6 +65,7 @@ class Console:
         self._newest: Figures | None = None
         self._told: Figures | None = None
         self._next: float | None = None
+        self._drawn = -inf
         self._over = False
         self._log = None if log_file is None else _open(log_file)
 
@@ -90,9 +95,10 @@ class Console:
             if self._over:
                 return
             self._newest = figures
-            if self._live:
-                self._draw(figures)
             now = self._clock()
+            if self._live and now >= self._drawn + FRAME:
+                self._drawn = now
+                self._draw(figures)
             if self._next is None:
                 self._next = now + EVERY
             if now >= self._next:
@@ -161,10 +167,15 @@ class Console:
 
     def _settle(self) -> None:
         """Say the last of the progress; there will be no more."""
-        if not self._over:
-            self._over = True
+        if self._over:
+            return
+        self._over = True
+        if self._newest is not None and not _same(self._newest, self._told):
+            self._newest = evolve(self._newest, eta=None, waiting="")
             self._line()
-            self._pause()
+            if self._live:
+                self._draw(self._newest)
+        self._pause()
 
     # Writing: whoever does not read any more is written to no more
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from penstock_io.batch.progress import Figures, Level
@@ -13,11 +14,8 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-BAR = 32
-"""Cells of the bar, at most."""
-
-NARROW = 80
-"""Cells of a terminal that leaves less room for the bar."""
+BAR = (8, 32)
+"""Cells of the bar, at least and at most; between them a third of the terminal's width."""
 
 _STYLES = {Level.DETAIL: "dim", Level.NOTE: "", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
@@ -89,27 +87,39 @@ class Display:
         self._live.stop()
 
     def _drawn(self, figures: Figures) -> Text:
-        between = " · " if self._unicode else ", "
+        width = self._console.width
         text = self._blank.copy()
         if figures.total is None:
-            text.append(f"{count(figures.done, 'row')} done", "bold")
+            head = f"{count(figures.done, 'row')} done"
         else:
-            self._measure(text, figures.done, figures.total, "yellow" if figures.failed else "green")
-        for part in _parts(figures):
-            text.append(between).append(part, "yellow" if part.endswith("failed") else None)
-        if figures.eta is not None:
-            text.append(f"{between}{span(max(1, round(figures.eta)))} left")
-        text.append("\n" + between.join(_sums(figures)))
+            share = 100 * figures.done // figures.total if figures.total else 100
+            head = f"{figures.done:,}/{figures.total:,}  {share} %"
+            cells = max(BAR[0], min(BAR[1], width // 3))
+            full, empty = bar(figures.done, figures.total, cells, plain=self._console.no_color or not self._unicode)
+            text.append(full, "yellow" if figures.failed else "green").append(f"{empty} ", "bright_black")
+        left = () if figures.eta is None else (f"{span(max(1, round(figures.eta)))} left",)
+        for line in (head, *_parts(figures), *left), _sums(figures):
+            self._flow(text, line, width)
         for waiting in _waiting(figures):
-            text.append("\n" + one_line(waiting), "dim")
+            text.append(one_line(waiting), "dim").append("\n")
+        text.right_crop(1)
         return text
 
-    def _measure(self, text: Text, done: int, total: int, style: str) -> None:
-        cells = max(8, BAR - max(0, NARROW - self._console.width))
-        full, empty = bar(done, total, cells, plain=self._console.no_color or not self._unicode)
-        share = 100 * done // total if total else 100
-        text.append(full, style).append(empty, "bright_black").append(f" {done:,}/{total:,}", "bold")
-        text.append(f" {share} %")
+    def _flow(self, text: Text, parts: Iterable[str], width: int) -> None:
+        """Add parts, on as many lines as they take."""
+        between = " · " if self._unicode else ", "
+        used = len(text.plain) - text.plain.rfind("\n") - 1
+        begun = False
+        for part in parts:
+            if begun and used + len(between) + len(part) > width:
+                text.append("\n")
+                begun, used = False, 0
+            if begun:
+                text.append(between, "dim")
+            text.append(part, "yellow" if part.endswith("failed") else None)
+            used += len(part) + (len(between) if begun else 0)
+            begun = True
+        text.append("\n")
 
 
 def display(stream: TextIO) -> Display | None:
