@@ -6,23 +6,44 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
+
+from penstock_io.cli.options import closest
+from penstock_io.cli.parsing import Parser, Subparsers
 
 USAGE, INTERRUPTED = 2, 130
 
-COMMANDS = {
-    "batch": "turn the rows of a file into pictures in a folder",
-    "demo": "buy 24 pictures from a simulated provider, offline",
-    "sim": "serve a simulated provider on loopback",
-}
+TOLD = "Turn requests into pictures: as fast as limits allow, never above the budget, never paid twice."
 
-Subparsers = argparse._SubParsersAction  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  it has no public name
+GROUPS = {
+    "make pictures": {
+        "generate": "one picture or a few, from a prompt to a file",
+        "batch": "turn the rows of a file into pictures in a folder",
+    },
+    "look at a batch": {
+        "status": "say how a folder stands and what comes next",
+        "export": "a batch as a table, or as a zip with its pictures",
+    },
+    "try it out, free of charge": {
+        "demo": "buy 24 pictures from a simulated provider, offline",
+        "sim": "serve a simulated provider on loopback",
+    },
+}
+"""The commands with what they do, as the help shows them."""
+
+COMMANDS = {name: summary for group in GROUPS.values() for name, summary in group.items()}
+
+EXAMPLES = """\
+  penstock demo
+  penstock generate "a red fox in the snow" -o fox.png
+  penstock batch prompts.txt --out pictures --dry-run
+"""
 
 
 class Command(Protocol):
     """A subcommand's module."""
 
-    def add_parser(self, subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+    def add_parser(self, subparsers: Subparsers[Parser]) -> None:
         """Add its parser; `args.run(args)` then runs it."""
         ...
 
@@ -35,35 +56,14 @@ class Run(Protocol):
         ...
 
 
-class Version(argparse.Action):
-    """`--version`, looked up only when it is asked for."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        """Print it and leave."""
-        from importlib.metadata import version  # noqa: PLC0415 - slower than all the rest of the start
-
-        del namespace, values, option_string
-        print(f"penstock {version('penstock')}")
-        parser.exit()
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns its exit code. `argv` None: the process's own arguments."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    chosen = next((argument for argument in arguments if not argument.startswith("-")), "")
     try:
-        args = _parser(chosen).parse_args(arguments)
+        args = _parsed(arguments)
+        return cast("Run", args.run)(args)
     except SystemExit as end:
-        return USAGE if end.code is None else int(end.code)
-    run = cast("Run", args.run)
-    try:
-        return run(args)
+        return end.code if isinstance(end.code, int) else USAGE
     except KeyboardInterrupt:
         print("penstock: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -72,21 +72,57 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _parser(chosen: str) -> argparse.ArgumentParser:
-    """The parser; only the chosen subcommand's options are known."""
-    parser = argparse.ArgumentParser(
-        prog="penstock",
-        description="Turn requests into pictures: as fast as limits allow, never above the budget, never paid twice.",
-    )
-    parser.add_argument("--version", action=Version, nargs=0, help="print the version and leave")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
-        if name == chosen:
-            command: object = import_module(f"penstock_io.cli.{name}")
-            cast("Command", command).add_parser(subparsers)
-        else:
-            subparsers.add_parser(name, help=summary)
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """The arguments of a command. Raises `SystemExit` once the help is printed, or what is wrong is said."""
+    first = arguments[0] if arguments else ""
+    if first in {"-h", "--help", "help"} and arguments[1:2] in ([], ["help"]):
+        print(_help(), end="")
+        raise SystemExit(0)
+    if first == "help":
+        return _parsed([*arguments[1:2], "--help"])
+    if first == "--version":
+        from importlib.metadata import version  # noqa: PLC0415 - slower than all the rest of the start
+
+        print(f"penstock {version('penstock')}")
+        raise SystemExit(0)
+    if first not in COMMANDS:
+        _unknown(first)
+    parser = _parser(first)
+    parser.json = "--json" in arguments
+    args, rest = parser.parse_known_args(arguments[1:])
+    if rest:
+        parser.refuse(rest)
+    return args
+
+
+def _parser(name: str) -> Parser:
+    """The parser of one command; the others are not even imported."""
+    subparsers = Parser(prog="penstock").add_subparsers(parser_class=Parser)
+    command: object = import_module(f"penstock_io.cli.{name}")
+    cast("Command", command).add_parser(subparsers)
+    parser = subparsers.choices[name]
+    parser.allow_abbrev = False  # what is short for one option today may be short for two tomorrow
     return parser
+
+
+def _unknown(word: str) -> NoReturn:
+    near = closest(word, list(COMMANDS))
+    if not word:
+        told = "which command?"
+    else:
+        told = f"there is no {'option' if word.startswith('-') else 'command'} {word!r};"
+        told += f" did you mean {near}?" if near else f" there are {', '.join(COMMANDS)}"
+    print(f"usage: penstock COMMAND ...\npenstock: error: {told}\nsee penstock --help", file=sys.stderr)
+    raise SystemExit(USAGE)
+
+
+def _help() -> str:
+    """What `penstock --help` prints."""
+    lines = ["usage: penstock COMMAND ...", "", TOLD]
+    for heading, commands in GROUPS.items():
+        lines += ["", f"{heading}:", *(f"    {name:<10}{summary}" for name, summary in commands.items())]
+    more = "`penstock COMMAND --help` says more of a command, `penstock --version` which version this is."
+    return "\n".join([*lines, "", "for example:", EXAMPLES, more, ""])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,326 @@
+"""What a command goes by: a flag counts before the environment, that before a file, and that before the default.
+
+A file is TOML: options by their keys, and `[providers.NAME]` tables. Nothing in it may be unknown, and no key of an API
+may stand in it. Every message says where the value came from that is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from enum import IntEnum
+from pathlib import Path
+from typing import TypeVar, cast
+
+from attrs import field, frozen
+
+from penstock_io.cli.options import (
+    API_KEY_ENV,
+    BASE_URL,
+    BATCH,
+    CONFIG,
+    MODEL,
+    PROVIDER,
+    AnyOption,
+    Kind,
+    Option,
+    Words,
+    closest,
+)
+
+T = TypeVar("T")
+
+OPENAI = "openai"
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_KEY = "OPENAI_API_KEY"
+OPENAI_BASE_URL = "OPENAI_BASE_URL"
+OPENAI_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
+"""Variables that the vendor's own tools know, too; they belong to the provider `openai` alone."""
+
+PROVIDERS = "providers"
+_TABLE = (BASE_URL.key, API_KEY_ENV.key)
+_SECRET = re.compile(r"(?:.*_)?(?:api_?key|keys?|token|secret|password|authorization)", re.IGNORECASE)
+_HEADER = re.compile(r"[!-~]{1,200}")
+
+
+class OptionError(Exception):
+    """What was given cannot be used. The message says where it was given, and what to do."""
+
+
+class Source(IntEnum):
+    """Who says a value; the greater counts."""
+
+    DEFAULT = 0
+    FILE = 1
+    ENVIRONMENT = 2
+    FLAG = 3
+
+
+@frozen
+class Given:
+    """A value, who says it, and under which name."""
+
+    value: object
+    source: Source
+    origin: str
+
+
+@frozen
+class Provider:
+    """A provider of the file; `where` names its table in messages."""
+
+    base_url: str | None = None
+    api_key_env: Words = ()
+    where: str = ""
+
+
+@frozen
+class Values:
+    """The options of a command, resolved, and the providers of its file."""
+
+    given: Mapping[str, Given]
+    providers: Mapping[str, Provider] = field(factory=dict[str, Provider])
+
+    def get(self, option: Option[T]) -> T | None:
+        """What was given, else the default; None where there is neither."""
+        found = self.given.get(option.key)
+        return option.default if found is None else cast("T", found.value)
+
+    def __getitem__(self, option: Option[T]) -> T:
+        """As `get`, of an option that has a default or is required. Raises `OptionError` where it is missing."""
+        value = self.get(option)
+        if value is None:
+            raise OptionError(f"{option.flag} is missing: {option.help}")
+        return value
+
+    def source(self, option: AnyOption) -> Source:
+        """Who says it."""
+        found = self.given.get(option.key)
+        return Source.DEFAULT if found is None else found.source
+
+    def origin(self, option: AnyOption) -> str:
+        """How messages call it: as it was given."""
+        found = self.given.get(option.key)
+        return option.flag if found is None else found.origin
+
+    def wrong(self, option: AnyOption, message: object) -> OptionError:
+        """The error of a value that turned out to be of no use."""
+        return OptionError(f"{self.origin(option)}: {message}")
+
+
+@frozen
+class Connection:
+    """Where pictures are bought: `keys` are API keys by the variable that holds them, "" where it holds none."""
+
+    provider: str
+    base_url: str
+    keys: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def resolve(flags: Mapping[str, object], options: Sequence[AnyOption], environ: Mapping[str, str]) -> Values:
+    """What counts, of flags (by key, parsed), environment, and the file that they name. Raises `OptionError`."""
+    given: dict[str, Given] = {}
+    providers: Mapping[str, Provider] = {}
+    told = _of_environment((CONFIG,), environ)
+    named = flags.get(CONFIG.key, told[CONFIG.key].value if told else None)
+    if isinstance(named, Path):
+        said, providers = read_config(named)
+        mine = {option.key for option in options if not option.bare}
+        given.update((key, one) for key, one in said.items() if key in mine)
+    given.update(_of_environment(options, environ))
+    for option in options:
+        if option.key in flags:
+            value = flags[option.key]
+            if option.kind is Kind.LIST:
+                value = tuple(word for words in cast("list[Words]", value) for word in words)
+            given[option.key] = Given(value, Source.FLAG, option.flag)
+    return Values(given, providers)
+
+
+def _of_environment(options: Sequence[AnyOption], environ: Mapping[str, str]) -> dict[str, Given]:
+    """What the environment says; an empty variable says nothing."""
+    found: dict[str, Given] = {}
+    for option in options:
+        text = environ.get(option.variable, "").strip()
+        if text and not option.bare:
+            found[option.key] = Given(_parsed(option, text, option.variable), Source.ENVIRONMENT, option.variable)
+    return found
+
+
+def _parsed(option: AnyOption, text: str, origin: str) -> object:
+    try:
+        return option.parse(text)
+    except ValueError as error:
+        raise OptionError(f"{origin}: {error}") from None
+
+
+# The file
+
+
+def read_config(path: Path) -> tuple[dict[str, Given], dict[str, Provider]]:
+    """The options (by key) and providers of a TOML file. Raises `OptionError`."""
+    from tomllib import TOMLDecodeError, loads  # noqa: PLC0415 - most commands have no file
+
+    try:
+        # an amount of dollars stays exact
+        content: dict[str, object] = loads(path.read_bytes().decode("utf-8-sig"), parse_float=Decimal)
+    except OSError as fault:
+        raise OptionError(f"{path}: cannot be read: {fault.strerror or fault}") from fault
+    except UnicodeDecodeError:
+        raise OptionError(f"{path}: not UTF-8: save the file as UTF-8") from None
+    except (TOMLDecodeError, RecursionError, ValueError) as fault:
+        raise OptionError(f"{path}: not TOML: {str(fault)[:200]}") from None
+    options = {option.key: option for option in BATCH if not option.once}
+    given: dict[str, Given] = {}
+    for name, value in content.items():
+        where = f"{path}: {name}"
+        if name == PROVIDERS:
+            continue
+        option = options.get(name)
+        if option is None:
+            raise _unknown(where, name, [*options, PROVIDERS], once=[one.key for one in BATCH if one.once])
+        given[name] = Given(_of_file(option, value, where), Source.FILE, where)
+    return given, _providers(content.get(PROVIDERS, {}), str(path))
+
+
+def _providers(content: object, file: str) -> dict[str, Provider]:
+    if not isinstance(content, dict):
+        raise OptionError(f"{file}: {PROVIDERS}: must be tables: [providers.NAME] with base_url and api_key_env")
+    found: dict[str, Provider] = {}
+    for name, table in cast("dict[str, object]", content).items():
+        where = f"{file}: {PROVIDERS}.{name}"
+        if not isinstance(table, dict):
+            if _SECRET.fullmatch(name):
+                raise _unknown(where, name, _TABLE)
+            raise OptionError(f"{where}: must be a table: [providers.{name}] with base_url and api_key_env")
+        told = cast("dict[str, object]", table)
+        for key in told:
+            if key not in _TABLE:
+                raise _unknown(f"{where}.{key}", key, _TABLE)
+        url = _of_file(BASE_URL, told[BASE_URL.key], f"{where}.base_url") if BASE_URL.key in told else None
+        keys = _of_file(API_KEY_ENV, told[API_KEY_ENV.key], f"{where}.api_key_env") if API_KEY_ENV.key in told else ()
+        found[name] = Provider(cast("str | None", url), cast("Words", keys), where)
+    return found
+
+
+def _unknown(where: str, name: str, known: Sequence[str], once: Sequence[str] = ()) -> OptionError:
+    """The error of a name that a file does not have."""
+    if name in once:
+        return OptionError(f"{where}: this is said anew for each run: give it as --{name.replace('_', '-')}")
+    if _SECRET.fullmatch(name.replace("-", "_")):
+        return OptionError(
+            f"{where}: a key does not belong into a file: put it into an environment variable, and name that variable "
+            "with api_key_env"
+        )
+    near = closest(name.replace("-", "_"), known)
+    return OptionError(f"{where}: unknown; " + (f"did you mean {near}?" if near else f"there are {', '.join(known)}"))
+
+
+def _of_file(option: AnyOption, value: object, where: str) -> object:
+    """The value of a key of a file. Raises `OptionError` for another type than the option's, and for what is wrong."""
+    text: str | None = None
+    match option.kind:
+        case Kind.SWITCH:
+            if isinstance(value, bool):
+                return value
+        case Kind.LIST:
+            texts = cast("list[object]", value) if isinstance(value, list) else [value]
+            if all(isinstance(one, str) for one in texts):
+                text = ",".join(str(one) for one in texts)
+        case Kind.WHOLE:
+            text = str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+        case Kind.NUMBER:
+            text = str(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+        case Kind.SPAN:
+            text = str(value) if isinstance(value, int | Decimal | str) and not isinstance(value, bool) else None
+        case Kind.TEXT:
+            text = value if isinstance(value, str) else None
+    if text is None:
+        raise OptionError(f"{where}: must be {option.kind.value}")
+    return _parsed(option, text, where)
+
+
+# Where pictures are bought
+
+
+def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -> Connection:
+    """Base URL, keys and headers of the provider that was chosen. Raises `OptionError`.
+
+    `bare`: it is enough to know how many keys there would be, their values may be missing.
+    """
+    from penstock.errors import UsageError  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io._setup import address, named  # noqa: PLC0415 - as above
+
+    name = values[PROVIDER]
+    known = {OPENAI: Provider(OPENAI_URL, (OPENAI_KEY,)), **values.providers}
+    if name not in known:
+        near = closest(name, list(known))
+        hint = f"did you mean {near}?" if near else "a provider of your own is a table [providers.NAME] of --config"
+        raise values.wrong(PROVIDER, f"there is no provider {name!r}; {hint}")
+    url, origin = _base_url(values, name, known[name], environ)
+    if not url.startswith(("http://", "https://")):
+        raise OptionError(f"{origin}: {url!r} does not begin with http:// or https://")
+    keys = _keys(values, name, known[name], environ)
+    missing = [variable for variable, key in keys.items() if not key]
+    if missing and not bare:
+        raise OptionError(
+            f"no API key in the environment variable {' and '.join(missing)}: set it, or name another by --api-key-env"
+        )
+    headers = {
+        header: text
+        for variable, header in OPENAI_HEADERS.items()
+        if name == OPENAI and (text := environ.get(variable, "").strip())
+    }
+    for header, text in headers.items():
+        if not _HEADER.fullmatch(text):
+            variable = next(one for one, other in OPENAI_HEADERS.items() if other == header)
+            raise OptionError(f"{variable}: it holds what no header can carry")
+    try:
+        named({variable: key for variable, key in keys.items() if key})
+        return Connection(name, address(url), keys, headers)
+    except UsageError as error:
+        raise OptionError(str(error)) from None
+
+
+def _base_url(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The base URL and who says it. One that was said along with the provider, or after it, counts before its own."""
+    given = values.get(BASE_URL)
+    source = values.source(BASE_URL)
+    vendors = environ.get(OPENAI_BASE_URL, "").strip() if name == OPENAI else ""
+    later = source >= values.source(PROVIDER) and not (vendors and source < Source.ENVIRONMENT)
+    if given is not None and later:
+        return given, values.origin(BASE_URL)
+    if vendors:
+        return vendors, OPENAI_BASE_URL
+    if provider.base_url is None:
+        if name == OPENAI:
+            return OPENAI_URL, name
+        raise OptionError(f"{provider.where}: base_url is missing: where is its API?")
+    return provider.base_url, f"{provider.where}.base_url"
+
+
+def _keys(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> dict[str, str]:
+    """API keys by their variables. Only the provider `openai` has a variable that nobody has to name."""
+    given = values.get(API_KEY_ENV)
+    if given is None or (provider.api_key_env and values.source(API_KEY_ENV) < values.source(PROVIDER)):
+        given = provider.api_key_env or ((OPENAI_KEY,) if name == OPENAI else ())
+    if not given:
+        raise OptionError(f"{provider.where}: api_key_env is missing: which environment variable holds its key?")
+    return {variable: environ.get(variable, "").strip() for variable in given}
+
+
+def model_of(values: Values) -> str:
+    """The model: the one given, else the vendor's newest whose price is known. Raises `OptionError`."""
+    from time import time  # noqa: PLC0415 - as above
+
+    from penstock.catalog import default_model  # noqa: PLC0415 - as above
+
+    given = values.get(MODEL)
+    if given is not None:
+        return given
+    name = values[PROVIDER]
+    if name != OPENAI:
+        raise OptionError(f"--model is missing: the default is a model of {OPENAI}, not of {name}")
+    return default_model(time())

@@ -1,0 +1,258 @@
+"""`penstock generate`: one request, to a file or a few."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from penstock_io.cli.options import (
+    BUDGET,
+    FILE,
+    GENERATE,
+    JSON,
+    LOG_FILE,
+    NOTE,
+    OUTPUT_FORMAT,
+    OVERWRITE,
+    QUIET,
+    VERBOSE,
+    YES,
+    N,
+)
+from penstock_io.cli.parsing import USAGE, Formatter, Parser, Subparsers, add_options, print_error
+
+if TYPE_CHECKING:
+    from penstock.errors import PenstockError
+    from penstock_io.cli.buying import Bought
+    from penstock_io.cli.config import Connection, Values
+    from penstock_io.cli.console import Console
+    from penstock_io.cli.saving import Files, Saved
+
+DONE, SOME, BUDGET_OUT, HALTED, INTERRUPTED = 0, 1, 3, 4, 130
+
+UNREACHED = frozenset({"unsent", "no_endpoint"})
+"""Kinds of trouble that say that there is no such API there."""
+
+REMEDIES = {
+    "Ambiguous": "It may have been made and billed, at most {maybe}: the same command again may pay a second time",
+    "BudgetExceeded": "Raise --budget, or ask for less: fewer, smaller, of a lower quality",
+    "ContentRefused": "Say it in other words: asked in the same way again, it is refused again",
+    "CredentialRejected": "Look at the key in {keys}",
+}
+"""What to do, by named error, where its own text cannot know."""
+
+LONGEST = 4_000_000
+"""Bytes of a prompt that is read from standard input."""
+
+EPILOG = f"""\
+{NOTE}
+exit codes: 0 done; 1 it failed, or some pictures are missing; 2 usage, or a file is in the way; 3 the budget has no
+room for it; 4 nothing can be sent (the key, the credit, the model, the address, the disk); 130 interrupted
+"""
+
+
+def add_parser(subparsers: Subparsers[Parser]) -> None:
+    """Add `generate` to a command line; `args.run(args)` then runs it."""
+    parser = subparsers.add_parser(
+        "generate",
+        usage='penstock generate "PROMPT" [-o FILE] [options]',
+        description="Make one picture of a prompt, or a few: --n 4 -o fox.png makes fox-1.png to fox-4.png.",
+        epilog=EPILOG,
+        formatter_class=Formatter,
+    )
+    parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="what is to be seen; -: read from standard input")
+    add_options(parser, GENERATE)
+    parser.set_defaults(run=partial(run, parser))
+
+
+def run(parser: Parser, args: argparse.Namespace) -> int:
+    """Make the pictures; returns the exit code."""
+    from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io.cli.config import OptionError, resolve  # noqa: PLC0415 - as above
+    from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
+
+    prompt: str | None = args.prompt
+    if prompt is None:
+        parser.error('PROMPT is missing: penstock generate "a red fox" -o fox.png')
+    as_json = parser.json
+    try:
+        values = resolve(vars(args), GENERATE, os.environ)
+        as_json = values[JSON]
+        log = values.get(LOG_FILE)
+        with Console(quiet=values[QUIET], verbose=values[VERBOSE], json=as_json, log_file=log) as console:
+            return _generate(values, _read() if prompt == "-" else prompt, console)
+    except (OptionError, PenstockError, ValueError) as error:
+        print(f"penstock generate: {error}", file=sys.stderr)
+        if as_json:
+            print_error("usage", str(error))
+        return USAGE
+
+
+def _read() -> str:
+    """The prompt from standard input. Raises `OptionError`."""
+    from penstock_io.cli.config import OptionError  # noqa: PLC0415 - as above
+
+    data = sys.stdin.buffer.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise OptionError(f"standard input: a prompt has less than {LONGEST:,} bytes")
+    try:
+        return data.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise OptionError("standard input: the prompt is not UTF-8") from None
+
+
+def _generate(values: Values, prompt: str, console: Console) -> int:
+    """All of it, once the options are known. Raises `OptionError`, `UsageError`, `InvalidRequest`."""
+    from penstock_io.cli import saving  # noqa: PLC0415 - as above
+    from penstock_io.cli.buying import ask_for, bound_of, request_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.config import connect  # noqa: PLC0415 - as above
+    from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
+    from penstock_io.cli.words import count, money  # noqa: PLC0415 - as above
+
+    streamed = values.get(FILE) == saving.STDOUT
+    if streamed and values[JSON]:
+        raise values.wrong(JSON, "standard output takes the picture: name a file with --out")
+    n, format_, budget = values.get(N) or 1, values.get(OUTPUT_FORMAT), values.get(BUDGET)
+    files = saving.plan(values.get(FILE), prompt, n=n, output_format=format_, overwrite=values[OVERWRITE])
+    connection = connect(values, os.environ)
+    request = request_of(values, prompt, files.format)
+    bound = bound_of(request)
+    pictures = count(n, "picture")
+    price = "an amount that is not known beforehand" if bound is None else f"at most {money(bound)}"
+    console.tell(f"{pictures} of {request.model} for {price}")
+    reason = price_reason(bound, pictures, budget)
+    message = refusal([] if reason is None else [reason], console, yes=values[YES])
+    if message is not None:
+        return _failed(console, "declined", message, USAGE, as_json=values[JSON])
+    bought = ask_for(request, connection, budget, console)
+    return _report(bought, files, connection, console, as_json=values[JSON])
+
+
+def _report(bought: Bought, files: Files, connection: Connection, console: Console, *, as_json: bool) -> int:
+    """Save what came, and say what became of it; returns the exit code."""
+    from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
+    from penstock_io.cli import saving  # noqa: PLC0415 - as above
+
+    result = bought.result
+    pictures = [(image.format, image.data) for image in result.images]
+    try:
+        saved = saving.save(files, pictures)
+    except OSError as fault:
+        message = f"the picture cannot be written anywhere: {fault.strerror or fault}"
+        return _failed(console, "disk", message, HALTED, as_json=as_json)
+    for warning in (*result.warnings, *saved.warnings):
+        console.tell(warning, Level.WARNING)
+    code = _code(result.error) if result.error is not None else DONE
+    if bought.interrupted:
+        code = INTERRUPTED
+    if result.error is not None:
+        console.tell(_explained(result.error, connection), Level.ERROR)
+    if as_json:
+        console.result(json.dumps(_object(bought, saved, code), ensure_ascii=False))
+    elif files.streamed:
+        sys.stdout.buffer.write(b"".join(data for _, data in pictures[:1]))
+        sys.stdout.buffer.flush()
+        console.tell(_line(bought, saved))
+    elif saved.paths:
+        console.result(_line(bought, saved))
+    return code
+
+
+def _failed(console: Console, kind: str, message: str, code: int, *, as_json: bool) -> int:
+    """End without pictures; returns the code."""
+    from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
+
+    console.tell(message, Level.ERROR)
+    if as_json:
+        print_error(kind, message, code)
+    return code
+
+
+def _code(error: PenstockError) -> int:
+    """The exit code of a named error."""
+    from penstock.errors import (  # noqa: PLC0415 - as above
+        BudgetExceeded,
+        CredentialRejected,
+        Halted,
+        InvalidRequest,
+        JobError,
+    )
+
+    if isinstance(error, InvalidRequest):
+        return USAGE
+    if isinstance(error, BudgetExceeded):
+        return BUDGET_OUT
+    if isinstance(error, CredentialRejected | Halted):
+        return HALTED
+    trouble = error.outcome.error if isinstance(error, JobError) else None
+    return HALTED if trouble is not None and trouble.kind in UNREACHED else SOME
+
+
+def _explained(error: PenstockError, connection: Connection) -> str:
+    """A named error with what can be done about it."""
+    from penstock.errors import JobError  # noqa: PLC0415 - as above
+    from penstock_io.cli.words import money  # noqa: PLC0415 - as above
+
+    told = f"{type(error).__name__}: {str(error).rstrip('.')}."
+    kind = type(error).__name__
+    outcome = error.outcome if isinstance(error, JobError) else None
+    if outcome is not None and outcome.error is not None and outcome.error.kind in UNREACHED:
+        return f"{told} Is {connection.base_url} the address of the API? It is given with --base-url or --provider."
+    remedy = REMEDIES.get(kind, "").format(
+        keys=" and ".join(connection.keys), maybe=money(outcome.maybe) if outcome is not None else "nothing"
+    )
+    return f"{told} {remedy}".rstrip()
+
+
+def _line(bought: Bought, saved: Saved) -> str:
+    """What was made, in a line."""
+    from penstock_io.cli.words import count, money, span  # noqa: PLC0415 - as above
+
+    result = bought.result
+    charge = result.outcome.charge
+    first = result.images[0] if result.images else None
+    names = ", ".join(str(path) for path in saved.paths[:4])
+    if len(saved.paths) > 4:
+        names += f" and {len(saved.paths) - 4} more"
+    parts = [
+        result.request.model,
+        "" if first is None else first.size,
+        "an unknown price" if charge is None else money(charge),
+        span(bought.seconds),
+        count(result.attempts, "attempt") if result.attempts > 1 else "",
+    ]
+    if result.outcome.maybe:
+        parts.append(f"at most {money(result.outcome.maybe)} maybe billed besides")
+    return f"{names}: {', '.join(part for part in parts if part)}".removeprefix(": ")
+
+
+def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
+    """The same for a program. Money is exact dollars as a text, null where it is not known."""
+    from attrs import asdict  # noqa: PLC0415 - as above
+
+    from penstock.errors import JobError  # noqa: PLC0415 - as above
+    from penstock_io.batch.results import usd  # noqa: PLC0415 - as above
+
+    result, error = bought.result, bought.result.error
+    outcome, request = result.outcome, result.request
+    trouble = error.outcome.error if isinstance(error, JobError) else outcome.error
+    told: dict[str, object] = {
+        "files": [str(path) for path in saved.paths],
+        "model": request.model,
+        "size": request.size,
+        "quality": request.quality,
+        "cost_usd": None if outcome.charge is None else usd(outcome.charge),
+        "maybe_billed_usd": usd(outcome.maybe),
+        "usage": None if outcome.usage is None else asdict(outcome.usage),
+        "attempts": outcome.attempts,
+        "seconds": round(bought.seconds, 3),
+        "revised_prompt": next((image.revised_prompt for image in result.images), None),
+        "warnings": [*result.warnings, *saved.warnings],
+    }
+    if error is not None:
+        told["error"] = {"name": type(error).__name__, **(asdict(trouble) if trouble else {"message": str(error)})}
+    return {**told, "exit_code": code}

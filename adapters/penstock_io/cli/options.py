@@ -1,0 +1,255 @@
+"""One table of options: how each is given as a flag, as an environment variable and in a file, and what it means.
+
+An option `max-concurrency` is the flag `--max-concurrency`, the variable `PENSTOCK_MAX_CONCURRENCY` and the key
+`max_concurrency` of a file; `penstock_io.cli.config` says which of them counts. Named tuples, because attrs would cost
+more than all the rest of `penstock --help`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from math import isfinite
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+T_co = TypeVar("T_co", covariant=True)
+
+PREFIX = "PENSTOCK_"
+CLOSE = 0.6
+"""How much alike two names are that one is suggested for the other (as difflib counts)."""
+
+MOST = 100_000
+"""What a count may be at most: rows of a `--limit`, requests in flight."""
+
+TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+class Kind(Enum):
+    """What an option is in a file: the value says how a message calls it."""
+
+    TEXT = 'a text, such as "low"'
+    WHOLE = "a whole number, such as 4"
+    NUMBER = "a number, such as 60"
+    SPAN = 'a time, such as "30m"'
+    SWITCH = "true or false"
+    LIST = 'a list of texts, such as ["sku", "title"]'
+
+
+class Option(NamedTuple, Generic[T_co]):
+    """An option. `parse` makes its value from a text and raises `ValueError` saying what is wrong with it.
+
+    `default` is its value where nobody says anything; `once` options are given per run, never in a file; `bare` ones
+    only as a flag.
+    """
+
+    name: str
+    parse: Callable[[str], T_co]
+    group: str
+    help: str
+    metavar: str = ""
+    kind: Kind = Kind.TEXT
+    default: T_co | None = None
+    short: str = ""
+    once: bool = False
+    bare: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in a file, and in what a parser returns."""
+        return self.name.replace("-", "_")
+
+    @property
+    def flag(self) -> str:
+        """Its name on a command line."""
+        return f"--{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return PREFIX + self.key.upper()
+
+
+AnyOption = Option[object]
+Words = tuple[str, ...]
+
+
+def closest(name: str, known: Sequence[str]) -> str:
+    """What `name` may have been meant as, "" where nothing is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - needed only once something is wrong
+
+    begun = [word for word in known if len(name) > 3 and word.startswith(name)]
+    return next(iter(begun or get_close_matches(name, known, 1, CLOSE)), "")
+
+
+def _text(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError(f"{text!r} is no text that can be used")
+    return text
+
+
+def _folder(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("it names no folder (an empty variable?)")
+    return Path(text)
+
+
+def _file(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("it names no file (an empty variable?)")
+    return Path(text)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST):
+        raise ValueError(f"{text!r} is not a whole number from 1 to {MOST:,}")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,19}", text):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not (isfinite(number) and number > 0):
+        raise ValueError(f"{text!r} is not a number above 0")
+    return number
+
+
+def _dollars(text: str) -> Decimal:
+    try:
+        amount = Decimal(text.removeprefix("$"))
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not (amount.is_finite() and 0 <= amount < 10**9):
+        raise ValueError(f"{text!r} is not an amount of dollars, such as 5 or 0.50")
+    return amount
+
+
+def _span(text: str) -> float:
+    from penstock.durations import duration  # noqa: PLC0415 - the start is fast until one is given
+
+    seconds = duration(text)
+    if seconds is None or not (isfinite(seconds) and 0 < seconds < 10**9):
+        raise ValueError(f"{text!r} is not a time, such as 90s, 30m or 2h")
+    return seconds
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in (*TRUE, *FALSE):
+        raise ValueError(f"{text!r} is neither yes nor no")
+    return text.lower() in TRUE
+
+
+def _words(text: str) -> Words:
+    return tuple(word for part in text.split(",") if (word := part.strip()))
+
+
+def _variables(text: str) -> Words:
+    names = _words(text)
+    if not names or not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names):
+        # not shown: whoever mistakes it for the place of a key has put a key here
+        raise ValueError("this is no name of an environment variable; the key itself belongs into one, not here")
+    return names
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is none of {', '.join(words)}")
+        return text
+
+    return parse
+
+
+WHAT, WHERE, FAST = "what is asked for", "where it is bought", "how fast"
+CONSENT, AGAIN, ROWS = "consent and money", "what a rerun sends", "rows"
+FILES, SHOWN = "files", "what is shown"
+
+GROUPS = (ROWS, WHAT, WHERE, CONSENT, FAST, AGAIN, FILES, SHOWN)
+"""Headings of the help, in its order."""
+
+KEEP = Option("keep", _words, ROWS, "copy these further columns to the results", "A,B", Kind.LIST)
+SKIP_INVALID = Option("skip-invalid", _switch, ROWS, "record bad rows, do the others", "", Kind.SWITCH, False)
+REPEATS = Option("repeats", _choice("share", "new"), ROWS, "rows that ask for the same share one picture, or get a "
+                 "new one each (default: share)", "share|new", Kind.TEXT, "share")  # fmt: skip
+
+MODEL = Option("model", _text, WHAT, "the model (default: the newest one whose price is known)", "NAME")
+SIZE = Option("size", _text, WHAT, "the size in pixels, or auto", "WxH")
+QUALITY = Option("quality", _text, WHAT, "the quality, such as low, medium or high", "WORD")
+N = Option("n", _count, WHAT, "how many pictures (default: 1)", "N", Kind.WHOLE)
+OUTPUT_FORMAT = Option("output-format", _text, WHAT, "png, jpeg or webp", "FORMAT")
+BACKGROUND = Option("background", _text, WHAT, "transparent, opaque or auto", "WORD", bare=True)
+COMPRESSION = Option("output-compression", _whole, WHAT, "of jpeg and webp, 0 to 100", "N", Kind.WHOLE, bare=True)
+MODERATION = Option("moderation", _text, WHAT, "how strict: low or auto", "WORD", bare=True)
+SEED = Option("seed", _whole, WHAT, "the seed, for models that know one", "N", Kind.WHOLE, bare=True)
+
+PROVIDER = Option("provider", _text, WHERE, "openai, or a [providers.NAME] of the file (default: openai)", "NAME",
+                  Kind.TEXT, "openai")  # fmt: skip
+BASE_URL = Option("base-url", _text, WHERE, "where the API is; also OPENAI_BASE_URL", "URL")
+API_KEY_ENV = Option("api-key-env", _variables, WHERE, "an environment variable with an API key; repeat it for more "
+                     "keys (default: OPENAI_API_KEY)", "NAME", Kind.LIST)  # fmt: skip
+
+BUDGET = Option("budget", _dollars, CONSENT, "never spend more, in this folder over all runs", "USD", Kind.NUMBER)
+YES = Option("yes", _switch, CONSENT, "do not ask; also where pictures of the folder are made again", "", Kind.SWITCH,
+             False, "y", once=True)  # fmt: skip
+DRY_RUN = Option("dry-run", _switch, CONSENT, "say what would be done and what it would cost, and do nothing", "",
+                 Kind.SWITCH, False, once=True)  # fmt: skip
+LIMIT = Option("limit", _count, CONSENT, "send at most so many rows, keep the rest for later", "N", Kind.WHOLE)
+MAX_FAILURES = Option("max-failures", _count, CONSENT, "stop after so many failed rows", "N", Kind.WHOLE)
+DEADLINE = Option("deadline", _span, CONSENT, "send nothing new after 90s, 30m or 2h", "TIME", Kind.SPAN)
+
+MAX_CONCURRENCY = Option("max-concurrency", _count, FAST, "requests in flight for each key (default: 64)", "N",
+                         Kind.WHOLE, 64)  # fmt: skip
+RPM = Option("rpm", _number, FAST, "requests a minute for each key (default: learned)", "N", Kind.NUMBER)
+TPM = Option("tpm", _number, FAST, "tokens a minute for each key (default: learned)", "N", Kind.NUMBER)
+IPM = Option("ipm", _number, FAST, "images a minute for each key (default: learned)", "N", Kind.NUMBER)
+
+ON_AMBIGUOUS = Option("on-ambiguous", _choice("auto", "retry", "skip"), AGAIN, "what may have been executed and "
+                      "billed: try a few once more, all, or none (default: auto)", "auto|retry|skip", Kind.TEXT,
+                      "auto")  # fmt: skip
+RETRY_FAILED = Option("retry-failed", _switch, AGAIN, "also rows that were refused for good", "", Kind.SWITCH, False)
+
+OUT = Option("out", _folder, FILES, "the folder; one process at a time", "DIR", short="o")
+NAME = Option("name", _text, FILES, "how pictures are called: {id}, {index}, {k}, any field or column "
+              "(default: {id})", "TEMPLATE", Kind.TEXT, "{id}")  # fmt: skip
+RESIZE = Option("resize", _text, FILES, "make pictures smaller: their longest side in pixels (needs Pillow)", "PIXELS")
+CONVERT = Option("convert", _text, FILES, "make pictures png, jpeg or webp, with a quality of 1 to 100 (needs Pillow)",
+                 "FORMAT[:QUALITY]")  # fmt: skip
+FILE = Option("out", _file, FILES, "the file, or - for standard output; its extension says the format (default: a name "
+              "from the prompt)", "FILE", short="o", bare=True)  # fmt: skip
+OVERWRITE = Option("overwrite", _switch, FILES, "replace files that are there", "", Kind.SWITCH, False, bare=True)
+
+JSON = Option("json", _switch, SHOWN, "one JSON object on standard output, at the end", "", Kind.SWITCH, False)
+QUIET = Option("quiet", _switch, SHOWN, "only errors, and the sums at the end", "", Kind.SWITCH, False, "q")
+VERBOSE = Option("verbose", _switch, SHOWN, "also details", "", Kind.SWITCH, False, "v")
+LOG_FILE = Option("log-file", _file, SHOWN, "write every line there, too, with its time", "FILE")
+CONFIG = Option("config", _file, SHOWN, "a TOML file with options; see below", "FILE", once=True)
+
+REQUEST: tuple[AnyOption, ...] = (MODEL, SIZE, QUALITY, N, OUTPUT_FORMAT)
+BATCH: tuple[AnyOption, ...] = (
+    KEEP, SKIP_INVALID, REPEATS, *REQUEST, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, YES, DRY_RUN, LIMIT, MAX_FAILURES,
+    DEADLINE, MAX_CONCURRENCY, RPM, TPM, IPM, ON_AMBIGUOUS, RETRY_FAILED, OUT, NAME, RESIZE, CONVERT, JSON, QUIET,
+    VERBOSE, LOG_FILE, CONFIG,
+)  # fmt: skip
+"""What `penstock batch` takes; whatever a file may say is among these."""
+
+GENERATE: tuple[AnyOption, ...] = (
+    *REQUEST, BACKGROUND, COMPRESSION, MODERATION, SEED, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, YES, FILE, OVERWRITE,
+    JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
+)  # fmt: skip
+"""What `penstock generate` takes."""
+
+NOTE = """\
+Each option may also stand in the environment (PENSTOCK_MAX_CONCURRENCY=16) or in the file of --config
+(max_concurrency = 16; for a provider of your own [providers.NAME] with base_url and api_key_env). A flag counts before
+the environment, the environment before the file.
+"""

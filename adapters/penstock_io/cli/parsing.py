@@ -1,0 +1,99 @@
+"""Command lines: parsers that show the usage of their own command, and suggest what may have been meant."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
+
+from penstock_io.cli.options import GROUPS, AnyOption, Kind, Option, closest
+
+T = TypeVar("T")
+
+USAGE = 2
+
+Subparsers = argparse._SubParsersAction  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  it has no public name
+Group = argparse._ArgumentGroup  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  as above
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Help with room for the flags."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of one command. `flags` are all its flags, `json` says that a program reads what it prints."""
+
+    flags: Sequence[str] = ()
+    json = False
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, below its usage, and leave with 2."""
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: error: {message}", file=sys.stderr, flush=True)
+        if self.json:
+            print_error("usage", message)
+        raise SystemExit(USAGE)
+
+    def refuse(self, rest: Sequence[str]) -> NoReturn:
+        """Say of arguments that it does not know what they may have been meant as."""
+        flag = next((word.partition("=")[0] for word in rest if word.startswith("-") and word != "-"), "")
+        if not flag:
+            self.error(f"{rest[0]!r} is one argument too many; what has spaces in it is put in quotes")
+        near = closest(flag, self.flags)
+        self.error(f"there is no option {flag}; {f'did you mean {near}?' if near else f'see {self.prog} --help'}")
+
+
+def print_error(kind: str, message: str, code: int = USAGE) -> None:
+    """The one JSON object of a command that could not be done, on standard output."""
+    print(json.dumps({"error": {"kind": kind, "message": message}, "exit_code": code}), flush=True)
+
+
+def add_options(parser: argparse.ArgumentParser, options: Sequence[AnyOption]) -> None:
+    """Add a table of options, under their headings. What is not given does not occur in the parsed arguments."""
+    for heading in GROUPS:
+        mine = [option for option in options if option.group == heading]
+        if mine:
+            group = parser.add_argument_group(heading)
+            for option in mine:
+                _add(group, option)
+    if isinstance(parser, Parser):
+        parser.flags = [*(option.flag for option in options), "--help"]
+
+
+def _add(group: Group, option: AnyOption) -> None:
+    flags = [f"-{option.short}"] if option.short else []
+    flags.append(option.flag)
+    if option.kind is Kind.SWITCH:
+        group.add_argument(*flags, dest=option.key, action="store_true", default=argparse.SUPPRESS, help=option.help)
+        if not (option.once or option.bare):  # takes back what the environment or a file says
+            off = f"--no-{option.name}"
+            group.add_argument(
+                off, dest=option.key, action="store_false", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+            )
+        return
+    group.add_argument(
+        *flags,
+        dest=option.key,
+        action="append" if option.kind is Kind.LIST else "store",
+        type=_typed(option),
+        default=argparse.SUPPRESS,
+        metavar=option.metavar,
+        help=option.help,
+    )
+
+
+def _typed(option: Option[T]) -> Callable[[str], T]:
+    """Its `parse`, with what it raises said by argparse."""
+
+    def parse(text: str) -> T:
+        try:
+            return option.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error).replace("%", "%%")) from None
+
+    return parse
