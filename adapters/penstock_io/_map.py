@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from enum import Enum
 from queue import SimpleQueue
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 from attrs import frozen
 
@@ -23,6 +24,15 @@ from penstock_io.resources import Result
 
 UNREAD = 64
 """How many results may wait to be read before no more input is drawn."""
+
+Item = ImageRequest | tuple[ImageRequest, Options]
+"""What the input of a `map` gives: a request, or a request with options of its own."""
+
+
+class End(Enum):
+    """The input is over; no input can give this."""
+
+    END = "end"
 
 
 class Bell(Protocol):
@@ -66,11 +76,9 @@ class AsyncPort:
 class _Line:
     """The feeder's side of an asynchronous `map`."""
 
-    def __init__(
-        self, port: AsyncPort, requests: Iterable[ImageRequest] | AsyncIterable[ImageRequest], options: Options
-    ) -> None:
+    def __init__(self, port: AsyncPort, requests: Iterable[Item] | AsyncIterable[Item], options: Options) -> None:
         self.port, self.options = port, options
-        self.source: Iterator[ImageRequest] | AsyncIterator[ImageRequest]
+        self.source: Iterator[Item] | AsyncIterator[Item]
         self.source = aiter(requests) if isinstance(requests, AsyncIterable) else iter(requests)
         self.ready: deque[Result | BaseException] = deque()
         self.open: set[JobId] = set()
@@ -93,10 +101,10 @@ class _Line:
             while True:
                 while len(self.ready) >= UNREAD or (self.open and self.port.appetite() <= 0):
                     await self.bell.wait()
-                request = await self.draw()
-                if request is None:
+                item = await self.draw()
+                if item is End.END:
                     return
-                self.submit(request)
+                self.submit(item)
                 await self.port.breathe()
         except Exception as fault:  # noqa: BLE001 - a user's input may raise anything: it is raised where it is read
             self.fault = fault
@@ -105,12 +113,12 @@ class _Line:
             self.port.bells.discard(self.ring)
             self.ring()
 
-    async def draw(self) -> ImageRequest | None:
+    async def draw(self) -> Item | End:
         if isinstance(self.source, AsyncIterator):
-            return await anext(self.source, None)
-        return next(self.source, None)
+            return await anext(self.source, End.END)
+        return next(self.source, End.END)
 
-    def submit(self, request: ImageRequest) -> None:
+    def submit(self, item: Item) -> None:
         index, self.index = self.index, self.index + 1
         job: list[JobId] = []
 
@@ -120,9 +128,9 @@ class _Line:
             self.ring()
 
         try:
-            submitted = self.port.join(proper(request), self.options, done, index)
+            submitted = self.port.join(*proper(item, self.options), done, index)
         except InvalidRequest as error:
-            self.ready.append(refused(request, error, index))
+            self.ready.append(refused(asked(item), error, index))
             self.ring()
             return
         job.append(submitted.job)
@@ -145,7 +153,7 @@ class AsyncResults:
     def __init__(
         self,
         port: AsyncPort,
-        requests: Iterable[ImageRequest] | AsyncIterable[ImageRequest],
+        requests: Iterable[Item] | AsyncIterable[Item],
         options: Options,
     ) -> None:
         self._line = _Line(port, requests, options)
@@ -189,10 +197,10 @@ class _Heap:
 class Results:
     """`for result in client.images.map(requests)`. Dropping it, or `close`, gives up what is left. Of one thread."""
 
-    def __init__(self, port: Port, requests: Iterable[ImageRequest], options: Options) -> None:
+    def __init__(self, port: Port, requests: Iterable[Item], options: Options) -> None:
         self._port, self._options = port, options
         self._heap = _Heap()
-        self._source: Iterator[ImageRequest] = iter(requests)
+        self._source: Iterator[Item] = iter(requests)
         self._index = 0
         self._fed = False
         self._fault: Exception | None = None
@@ -216,19 +224,19 @@ class Results:
         heap = self._heap
         while not self._fed and heap.ready.qsize() < UNREAD and (not heap.open or self._hungry()):
             try:
-                request = next(self._source, None)
+                item = next(self._source, End.END)
             except Exception as fault:  # noqa: BLE001 - a user's input may raise anything: it is raised last
                 self._fault, self._fed = fault, True
                 return
-            if request is None:
+            if item is End.END:
                 self._fed = True
                 return
-            self._submit(request)
+            self._submit(item)
 
     def _hungry(self) -> bool:
         return self._port.appetite() > 0
 
-    def _submit(self, request: ImageRequest) -> None:
+    def _submit(self, item: Item) -> None:
         heap = self._heap
         index, self._index = self._index, self._index + 1
         job: list[JobId] = []
@@ -238,9 +246,9 @@ class Results:
             heap.open.discard(job[0])
 
         try:
-            submitted = self._port.join(proper(request), self._options, done, index)
+            submitted = self._port.join(*proper(item, self._options), done, index)
         except InvalidRequest as error:
-            heap.ready.put(refused(request, error, index))
+            heap.ready.put(refused(asked(item), error, index))
             return
         job.append(submitted.job)
         heap.open.add(submitted.job)
@@ -257,8 +265,22 @@ class Results:
         self.close()
 
 
-def proper(request: object) -> ImageRequest:
-    """What was drawn from the input, if it is a request. Raises `InvalidRequest`, which becomes its result."""
-    if isinstance(request, ImageRequest):
-        return request
-    raise InvalidRequest(f"an ImageRequest was expected, and the input gave {type(request).__name__}")
+def proper(item: object, options: Options) -> tuple[ImageRequest, Options]:
+    """What was drawn from the input, with its own options or these. Raises `InvalidRequest`, which is its result."""
+    parts = _parts(item)
+    request, own = (*parts, options)[:2] if len(parts) in {1, 2} else (None, None)
+    if isinstance(request, ImageRequest) and isinstance(own, Options):
+        return request, own
+    what = ", ".join([type(part).__name__ for part in parts[:3]])
+    what = f"({what})" if isinstance(item, tuple) else what
+    raise InvalidRequest(f"an ImageRequest, or (ImageRequest, Options), was expected, and the input gave {what}")
+
+
+def asked(item: object) -> ImageRequest:
+    """The request of an item for its result. What is none stands for itself: whoever gave it knows it again."""
+    first = next(iter(_parts(item)), item)
+    return first if isinstance(first, ImageRequest) else cast("ImageRequest", item)
+
+
+def _parts(item: object) -> tuple[object, ...]:
+    return cast("tuple[object, ...]", item) if isinstance(item, tuple) else (item,)

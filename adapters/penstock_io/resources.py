@@ -227,6 +227,7 @@ class Images(Generic[Returned, Requests, Results]):
     def map(self, requests: Requests, options: Options = DEFAULT) -> Results:
         """Results of many requests as they come, each with its `index` and `request`; the input is drawn lazily.
 
+        The input gives requests, or (request, options) pairs where one has options of its own instead of `options`.
         Raises for none of them: each says its `error`. Leaving early gives up what is left. What the input itself
         raises is raised once all that was drawn before is there.
         """

@@ -21,7 +21,7 @@ from penstock.requests import ImageRequest, Options
 from penstock_io._asking import SyncBase
 from penstock_io._futures import answer, settle, wait
 from penstock_io._http import Exchange, SyncHttp, open_client
-from penstock_io._map import Port, Results
+from penstock_io._map import Item, Port, Results
 from penstock_io.resources import Images, Result
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Client(SyncBase[SyncHttp]):
     """
 
     alone = True
-    images: Images[Result, Iterable[ImageRequest], Results]
+    images: Images[Result, Iterable[Item], Results]
 
     def __enter__(self) -> Self:
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()

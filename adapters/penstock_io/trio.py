@@ -16,10 +16,10 @@ from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
 from penstock_io._asking import AsyncBase
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
-from penstock_io._map import AsyncPort, AsyncResults, Feed
+from penstock_io._map import AsyncPort, AsyncResults, Feed, Item
 from penstock_io.resources import Images, Result
 
-Requests = Iterable[ImageRequest] | AsyncIterable[ImageRequest]
+Requests = Iterable[Item] | AsyncIterable[Item]
 
 
 class Client(AsyncBase[AsyncHttp]):

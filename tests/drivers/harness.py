@@ -24,7 +24,8 @@ import penstock_io.trio
 from penstock.engine import Engine, Snapshot
 from penstock.events import Cancelled
 from penstock.ids import JobId
-from penstock.requests import ImageRequest, Options
+from penstock.requests import Options
+from penstock_io._map import Item
 from penstock_io.resources import Result
 
 DRIVERS = ["threads", "asyncio", "trio"]
@@ -81,7 +82,7 @@ class Side(ABC):
     @abstractmethod
     def collect(
         self,
-        requests: Iterable[ImageRequest],
+        requests: Iterable[Item],
         most: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> list[Result]:
@@ -160,7 +161,7 @@ class ThreadSide(Side):
 
     def collect(
         self,
-        requests: Iterable[ImageRequest],
+        requests: Iterable[Item],
         most: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> list[Result]:
@@ -246,7 +247,7 @@ class AsyncioSide(Side):
 
     def collect(
         self,
-        requests: Iterable[ImageRequest],
+        requests: Iterable[Item],
         most: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> list[Result]:
@@ -344,7 +345,7 @@ class TrioSide(Side):
 
     def collect(
         self,
-        requests: Iterable[ImageRequest],
+        requests: Iterable[Item],
         most: int | None = None,
         options: Options = Options(),  # noqa: B008
     ) -> list[Result]:

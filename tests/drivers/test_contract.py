@@ -463,8 +463,24 @@ def test_each_answer_is_told_once(driver: str, library: str, sim: SimServer) -> 
 
 def test_an_input_that_gives_what_is_no_request(driver: str, library: str, sim: SimServer) -> None:
     """It is the error of its own place; the others are served."""
-    odd: Any = "text"
-    asked = [ImageRequest(**ASKED), odd, ImageRequest(**{**ASKED, "prompt": "another"})]
+    request = ImageRequest(**ASKED)
+    odd: list[Any] = ["text", None, (), (request,), (request, "late"), (request, Options(), 1), {}]
+    asked = [*odd, ImageRequest(**{**ASKED, "prompt": "another"})]
     with running(driver, library, **given(sim)) as side:
         results = sorted(side.collect(asked), key=lambda result: result.index)
-    assert [None, InvalidRequest, None] == [type(one.error) if one.error else None for one in results]
+    kinds = [type(one.error) if one.error else None for one in results]
+    assert [*[InvalidRequest] * 3, None, *[InvalidRequest] * 3, None] == kinds
+    assert ["text", None, (), request, request, request, {}] == [one.request for one in results[:7]]
+    assert "ImageRequest, str)" in str(results[4].error)
+
+
+def test_options_of_ones_own(driver: str, library: str, sim: SimServer) -> None:
+    """A pair of the input has options of its own; what has none takes those of the whole."""
+    request = ImageRequest(**ASKED)
+    asked = [(request, Options(sample=number)) for number in (0, 1, 1)]
+    with running(driver, library, **given(sim)) as side:
+        results = sorted(side.collect([*asked, request], options=Options(sample=1)), key=lambda result: result.index)
+    first, *others = [result.images[0].data for result in results]
+    assert [others[0]] * 3 == others
+    assert first != others[0]
+    assert 2 == sim.stats()["executed"]

@@ -87,6 +87,10 @@ def threads(folder: Path) -> None:
             use(error.outcome.error)
         for result in client.images.map([request], Options(screens=(Screen("cats 1", hook="no cats"),))):
             read(result)
+        for result in client.images.map([request, (request, Options(sample=1))]):
+            read(result)
+        for result in client.images.map((request, Options(sample=number)) for number in range(2)):
+            read(result)
         snapshot: Snapshot = client.snapshot()
         for asked, waiting in client.explain():
             use(asked.prompt, waiting.reason, waiting.until)
@@ -99,6 +103,11 @@ async def source() -> AsyncIterator[ImageRequest]:
     yield ImageRequest(prompt="a cat", model="gpt-image-2")
 
 
+async def pairs() -> AsyncIterator[tuple[ImageRequest, Options]]:
+    """An asynchronous input of requests with options of their own."""
+    yield ImageRequest(prompt="a cat", model="gpt-image-2"), Options(sample=1)
+
+
 async def asyncio() -> None:
     """The client for asyncio."""
     async with (
@@ -107,6 +116,8 @@ async def asyncio() -> None:
     ):
         read(await client.images.generate(prompt="a cat", model="gpt-image-2"))
         async for result in client.images.map(source()):
+            read(result)
+        async for result in client.images.map(pairs()):
             read(result)
         results = client.images.map(iter([ImageRequest(prompt="a cat", model="gpt-image-2")]))
         await results.aclose()
