@@ -152,17 +152,20 @@ def _pixels(image: Image, target: str, longest: int | None) -> Image:
         white = Image.new("RGB", picture.size, "white")
         white.paste(picture, mask=picture.getchannel("A"))
         picture = white
-    if turned.mode != "CMYK" and (turned.mode in {"1", "L"}) == (picture.mode == "L"):
-        picture.info["icc_profile"] = image.info.get("icc_profile")
+    grey = turned.mode in {"1", "L", "LA"}
+    profile = image.info.get("icc_profile")
+    picture.info.clear()
+    if profile and turned.mode != "CMYK" and grey == (picture.mode == "L"):
+        picture.info["icc_profile"] = profile
     return picture
 
 
 def _encode(picture: Image, target: str, quality: int | None) -> bytes:
     buffer = BytesIO()
-    profile = picture.info.get("icc_profile")
     if target == "png":
-        picture.save(buffer, "PNG", icc_profile=profile)
+        picture.save(buffer, "PNG")
     else:
+        profile = picture.info.get("icc_profile")
         picture.save(buffer, target.upper(), quality=QUALITY if quality is None else quality, icc_profile=profile)
     return buffer.getvalue()
 
