@@ -84,9 +84,14 @@ def closest(name: str, known: Sequence[str]) -> str:
     return next(iter(begun or get_close_matches(name, known, 1, CLOSE)), "")
 
 
+def _quoted(text: str) -> str:
+    """A text as a message repeats it: nothing in it drives a terminal, and it is not long."""
+    return repr(text) if len(text) <= 80 else f"{text[:77]!r}..."
+
+
 def _text(text: str) -> str:
     if not text.strip() or not text.isprintable():
-        raise ValueError(f"{text!r} is no text that can be used")
+        raise ValueError(f"{_quoted(text)} is no text that can be used")
     return text
 
 
@@ -104,13 +109,13 @@ def _file(text: str) -> Path:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST):
-        raise ValueError(f"{text!r} is not a whole number from 1 to {MOST:,}")
+        raise ValueError(f"{_quoted(text)} is not a whole number from 1 to {MOST:,}")
     return int(text)
 
 
 def _whole(text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,19}", text):
-        raise ValueError(f"{text!r} is not a whole number")
+        raise ValueError(f"{_quoted(text)} is not a whole number")
     return int(text)
 
 
@@ -120,7 +125,7 @@ def _number(text: str) -> float:
     except ValueError:
         number = 0.0
     if not (isfinite(number) and number > 0):
-        raise ValueError(f"{text!r} is not a number above 0")
+        raise ValueError(f"{_quoted(text)} is not a number above 0")
     return number
 
 
@@ -130,7 +135,7 @@ def _dollars(text: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal(-1)
     if not (amount.is_finite() and 0 <= amount < 10**9):
-        raise ValueError(f"{text!r} is not an amount of dollars, such as 5 or 0.50")
+        raise ValueError(f"{_quoted(text)} is not an amount of dollars, such as 5 or 0.50")
     return amount
 
 
@@ -139,13 +144,13 @@ def _span(text: str) -> float:
 
     seconds = duration(text)
     if seconds is None or not (isfinite(seconds) and 0 < seconds < 10**9):
-        raise ValueError(f"{text!r} is not a time, such as 90s, 30m or 2h")
+        raise ValueError(f"{_quoted(text)} is not a time, such as 90s, 30m or 2h")
     return seconds
 
 
 def _switch(text: str) -> bool:
     if text.lower() not in (*TRUE, *FALSE):
-        raise ValueError(f"{text!r} is neither yes nor no")
+        raise ValueError(f"{_quoted(text)} is neither yes nor no")
     return text.lower() in TRUE
 
 
@@ -164,7 +169,7 @@ def _variables(text: str) -> Words:
 def _choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"{text!r} is none of {', '.join(words)}")
+            raise ValueError(f"{_quoted(text)} is none of {', '.join(words)}")
         return text
 
     return parse
@@ -185,7 +190,7 @@ REPEATS = Option("repeats", _choice("share", "new"), ROWS, "rows that ask for th
 MODEL = Option("model", _text, WHAT, "the model (default: the newest one whose price is known)", "NAME")
 SIZE = Option("size", _text, WHAT, "the size in pixels, or auto", "WxH")
 QUALITY = Option("quality", _text, WHAT, "the quality, such as low, medium or high", "WORD")
-N = Option("n", _count, WHAT, "how many pictures (default: 1)", "N", Kind.WHOLE)
+N = Option("n", _count, WHAT, "how many pictures (default: 1)", "N", Kind.WHOLE, short="n")
 OUTPUT_FORMAT = Option("output-format", _text, WHAT, "png, jpeg or webp", "FORMAT")
 BACKGROUND = Option("background", _text, WHAT, "transparent, opaque or auto", "WORD", bare=True)
 COMPRESSION = Option("output-compression", _whole, WHAT, "of jpeg and webp, 0 to 100", "N", Kind.WHOLE, bare=True)

@@ -94,6 +94,6 @@ def _typed(option: Option[T]) -> Callable[[str], T]:
         try:
             return option.parse(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error).replace("%", "%%")) from None
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse
