@@ -31,6 +31,34 @@ def test_what_is_no_key(keys: Any) -> None:
         Client(URL, keys)
 
 
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        ({"Authorization": "Bearer sk-9"}, "Authorization cannot be given: give keys as api_keys"),
+        ({"host": "elsewhere"}, "host cannot be given"),
+        ({"Content-Length": "7"}, "Content-Length cannot be given"),
+        ({"X-Penstock-Call": "7"}, "X-Penstock-Call cannot be given"),
+        ({"x y": "1"}, "'x y' is no name of a header"),
+        ({"": "1"}, "'' is no name of a header"),
+        ({"x\u00fc": "1"}, "is no name of a header"),
+        ({7: "1"}, "7 is no name of a header"),
+        ({"x-a": "one\r\nx-b: two"}, "the value of x-a holds what no header can carry"),
+        ({"x-a": "kettle\u2603"}, "the value of x-a holds what no header can carry"),
+        ({"x-a": " led"}, "the value of x-a holds what no header can carry"),
+        ({"x-a": 7}, "the value of x-a is a text, not int"),
+        ({"x-a": "1", "X-A": "2"}, "X-A is given twice"),
+        ([("x-a", "1")], "headers are texts by name"),
+    ],
+)
+def test_what_is_no_header(headers: Any, said: str) -> None:
+    """Headers of the connection, of the client, and what no header can carry are refused by name, never by value."""
+    with pytest.raises(UsageError) as caught:
+        Client(URL, ["sk-1"], headers=headers)
+    assert said in str(caught.value)
+    for value in dict(headers).values():
+        assert len(str(value)) < 3 or str(value) not in str(caught.value)
+
+
 def test_dollars_are_exact() -> None:
     """To the picodollar, and what is smaller is dropped."""
     assert 5_000_000_000_001 == picodollars(Decimal("5.0000000000019"))

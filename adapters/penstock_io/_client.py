@@ -37,7 +37,7 @@ from penstock.events import (
 )
 from penstock.ids import AttemptId, Handle, JobId
 from penstock.money.balances import NOTHING
-from penstock.outcomes import Outcome, Picture, Status, Trouble
+from penstock.outcomes import Picture
 from penstock.prepare import prepare
 from penstock.readings import Fault
 from penstock.requests import ImageRequest, Options, Prepared, Refusal
@@ -46,8 +46,8 @@ from penstock.work import OnAmbiguous, Purpose
 from penstock_io._http import Exchange
 from penstock_io._orders import Orders
 from penstock_io._payloads import Payloads
-from penstock_io._perform import Hook, Performer, Worker
-from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, address, named
+from penstock_io._perform import Hook, Performer, Worker, unheard
+from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, address, carried, named
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.resources import Image, Result, error_of
 from penstock_io.stores import Store
@@ -101,12 +101,13 @@ class Base(ABC, Generic[Http]):
         notices: Callable[[Notice], object] | None = None,
         on_submit: OnSubmit | None = None,
         rng: Random | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         if store is None and journal is not None:
             store = JournalStore(journal)
         self._setup = Setup(
             address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
-            record_trace, trace, notices, on_submit, rng,
+            record_trace, trace, notices, on_submit, rng, headers=carried(headers),
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -115,7 +116,9 @@ class Base(ABC, Generic[Http]):
         self._jobs: dict[JobId, Job] = {}
         self._prepared: dict[Handle, Prepared] = {}
         self._out: dict[AttemptId, Exchange] = {}
-        self._orders = Orders(self._setup.base_url, self._keys, self._payloads, alone=self.alone)
+        self._orders = Orders(
+            self._setup.base_url, self._keys, self._payloads, alone=self.alone, headers=self._setup.headers
+        )
         self._numbers = count(1)
         self._inbox: deque[Event] = deque()
         self._stepping = False
@@ -181,7 +184,7 @@ class Base(ABC, Generic[Http]):
             setup.hooks,
             self._payloads,
             requests=self._request,
-            notices=setup.notices or _unheard,
+            notices=setup.notices or unheard,
         )
         if not self._performer.inline:
             self._worker = Worker(self._performer)
@@ -383,13 +386,3 @@ class Base(ABC, Generic[Http]):
             self._worker.close()
         if self._engine is not None:
             self._performer.close()
-
-
-def refused(request: ImageRequest, error: InvalidRequest, index: int) -> Result:
-    """The result of a request that could not be sent."""
-    trouble = Trouble("invalid", str(error), None, error.field)
-    return Result(request, Outcome(Status.FAILED, error=trouble), (), error, index)
-
-
-def _unheard(notice: Notice) -> None:
-    del notice

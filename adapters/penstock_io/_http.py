@@ -84,17 +84,21 @@ class Receiver(Protocol):
 
 @frozen
 class Order:
-    """One exchange to make: an absolute URL, headers with the credential (never shown), seconds to connect."""
+    """One exchange to make: an absolute URL, headers with the credential (never shown), seconds to connect.
+
+    `extra` are headers of the user's own.
+    """
 
     url: str = field(repr=False)
     call: HttpCall
     secret: str = field(default="", repr=False)
+    extra: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     connect: float = 10.0
     alone: bool = False
 
     def headers(self) -> list[tuple[str, str]]:
         """All headers of the request, the credential among them."""
-        headers = [*self.call.headers, ("accept-encoding", "identity")]
+        headers = [*self.call.headers, ("accept-encoding", "identity"), *self.extra]
         if self.secret:
             headers.append(("authorization", f"Bearer {self.secret}"))
         if self.alone:

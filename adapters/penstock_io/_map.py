@@ -19,8 +19,8 @@ from penstock.errors import InvalidRequest
 from penstock.events import Cancelled, Event, Submitted
 from penstock.ids import JobId
 from penstock.requests import ImageRequest, Options
-from penstock_io._client import Done, refused
-from penstock_io.resources import Result
+from penstock_io._client import Done
+from penstock_io.resources import Result, refused
 
 UNREAD = 64
 """How many results may wait to be read before no more input is drawn."""

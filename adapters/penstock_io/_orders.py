@@ -24,11 +24,28 @@ SHORTEST = 4
 """Characters below which a prompt is not taken out of what a reply says: there would be nothing left to read."""
 
 
-class Orders:
-    """Makes exchanges for one client. `keys` are credentials by name, `alone` gives each a connection of its own."""
+TELLING = 8
+"""Characters from which the value of a user's header may be a secret; "true" and "v2" are none."""
 
-    def __init__(self, base_url: str, keys: Mapping[str, str], payloads: Payloads, *, alone: bool) -> None:
+
+class Orders:
+    """Makes exchanges for one client. `keys` are credentials by name, `alone` gives each a connection of its own.
+
+    `headers` are the user's own and go with what is paid for, not with downloads.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        keys: Mapping[str, str],
+        payloads: Payloads,
+        *,
+        alone: bool,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         self._base_url, self._keys, self._payloads, self._alone = base_url, keys, payloads, alone
+        self._headers = headers
+        self._values = tuple([value for _, value in headers if len(value) >= TELLING])
         self._traced = [False]
 
     def generate(self, send: Send, prepared: Prepared) -> Exchange:
@@ -37,7 +54,7 @@ class Orders:
         call = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
         secret = self._keys[send.lane.credential]
         url = self._base_url + call.path
-        order = Order(url, call, secret, connect=send.timeouts.connect, alone=self._alone)
+        order = Order(url, call, secret, self._headers, connect=send.timeouts.connect, alone=self._alone)
         sink = MemorySink(self._payloads) if self._payloads.root is None else FileSink(self._payloads)
         receiver = Reply(send.attempt, send.operation, sink, self._secrets(prepared.request))
         return Exchange(order, receiver, Progress(self._traced))
@@ -55,12 +72,13 @@ class Orders:
         return Exchange(order, Download(send.attempt, self._payloads), Progress(self._traced))
 
     def _secrets(self, request: ImageRequest) -> tuple[str, ...]:
-        """What must not be told of a reply: keys, and the prompt as it is and as JSON writes it."""
+        """What must not be told of a reply: keys, the user's headers, the prompt as it is and as JSON writes it."""
         prompt = request.prompt
+        secrets = (*self._keys.values(), *self._values)
         if len(prompt) < SHORTEST:
-            return tuple(self._keys.values())
+            return secrets
         said = {prompt, escape(prompt), json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
-        return (*self._keys.values(), *sorted(said))
+        return (*secrets, *sorted(said))
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -50,7 +50,8 @@ def _no_request(handle: Handle) -> ImageRequest | None:
     return None
 
 
-def _unheard(notice: Notice) -> None:
+def unheard(notice: Notice) -> None:
+    """Nobody subscribed."""
     del notice
 
 
@@ -70,7 +71,7 @@ class Performer:
         payloads: Payloads,
         *,
         requests: Callable[[Handle], ImageRequest | None] = _no_request,
-        notices: Callable[[Notice], object] = _unheard,
+        notices: Callable[[Notice], object] = unheard,
     ) -> None:
         if journal is not None and journal.payloads is not payloads:
             raise UsageError("a performer with a journal uses the journal's payloads")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
@@ -14,6 +15,7 @@ from penstock.commands import Notice
 from penstock.config import Config, Credential, Limits
 from penstock.errors import UsageError
 from penstock.events import Event
+from penstock.http import CALL_HEADER
 from penstock.ids import JobId
 from penstock.work import OnAmbiguous, Work
 from penstock_io._perform import Hook
@@ -58,6 +60,39 @@ def address(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
+_OURS = frozenset(
+    {
+        "accept-encoding", "authorization", "connection", "content-length", "content-type", "expect", "host",
+        "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", CALL_HEADER,
+    }
+)  # fmt: skip
+"""Headers that a client says itself, or that belong to the connection."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+
+
+def carried(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Headers of the user's own, names in lower case. Raises `UsageError`, which names a header and never its value."""
+    kept: dict[str, str] = {}
+    if not isinstance(cast("object", headers), Mapping | None):
+        raise UsageError("headers are texts by name, such as {'OpenAI-Organization': 'org-1'}")
+    for name, value in cast("Mapping[object, object]", headers or {}).items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise UsageError(f"headers: {name!r} is no name of a header")
+        low = name.lower()
+        if low in _OURS:
+            remedy = "give keys as api_keys" if low == "authorization" else "the client says it itself"
+            raise UsageError(f"headers: {name} cannot be given: {remedy}")
+        if low in kept:
+            raise UsageError(f"headers: {name} is given twice")
+        if not isinstance(value, str):
+            raise UsageError(f"headers: the value of {name} is a text, not {type(value).__name__}")
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise UsageError(f"headers: the value of {name} holds what no header can carry")
+        kept[low] = value
+    return tuple(kept.items())
+
+
 OnSubmit = Callable[[JobId, int, Work], object]
 """Hears of a job before it is submitted: its id, its place in the input, its keys; on the thread that asks for it."""
 
@@ -71,7 +106,7 @@ class Setup:
     and what `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name that screens ask.
     `record_trace` hears every event with its time, `trace` takes the lines of a trace (`penstock.simulation.trace`),
     `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted; `rng` is where
-    chance comes from.
+    chance comes from. `headers` go with every request to the provider, and never with a download.
     """
 
     base_url: str
@@ -89,6 +124,7 @@ class Setup:
     on_submit: OnSubmit | None = None
     rng: Random | None = None
     dialect: str = "openai"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def configured(self, names: Sequence[str]) -> Config:
         """The engine's configuration for these credentials."""

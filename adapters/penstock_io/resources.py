@@ -20,12 +20,13 @@ from penstock.errors import (
     ContentRefused,
     CredentialRejected,
     DeadlineExceeded,
+    InvalidRequest,
     JobError,
     PenstockError,
     ProviderError,
     UsageError,
 )
-from penstock.outcomes import Outcome, Picture, Source, Status
+from penstock.outcomes import Outcome, Picture, Source, Status, Trouble
 from penstock.readings import Usage
 from penstock.requests import ImageRequest, Options, Scalar
 
@@ -174,6 +175,13 @@ def error_of(outcome: Outcome) -> JobError | None:
         kind = _BY_KIND.get(trouble.kind, kind)
     said = " ".join(str(part) for part in (trouble.status, trouble.code) if part is not None)
     return kind(f"{trouble.kind}: {trouble.message}" + (f" ({said})" if said else ""), outcome)
+
+
+def refused(request: ImageRequest, error: InvalidRequest, index: int) -> Result:
+    """The result of a request that could not be sent; its error carries the outcome, too."""
+    outcome = Outcome(Status.FAILED, error=Trouble("invalid", str(error), None, error.field))
+    error.outcome = outcome
+    return Result(request, outcome, (), error, index)
 
 
 class Images(Generic[Returned, Requests, Results]):

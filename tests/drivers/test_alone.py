@@ -329,6 +329,33 @@ def test_a_download_goes_without_a_credential() -> None:
     assert "GET" == heard[0].method
 
 
+def test_headers_of_the_users_own() -> None:
+    """They go with what is paid for and not with a download, and their values are shown nowhere, echoed or not."""
+    heard: list[httpx2.Request] = []
+    value = "org-of-mine"
+
+    def refuse(asked: httpx2.Request) -> httpx2.Response:
+        heard.append(asked)
+        error = {"message": f"no such organization: {value}", "type": "invalid_request_error"}
+        return httpx2.Response(400, json={"error": error})
+
+    http = httpx2.Client(transport=httpx2.MockTransport(refuse))
+    client = penstock_io.sync.Client(
+        "http://127.0.0.1:1/v1", ["sk-1"], http_client=http, headers={"OpenAI-Organization": value, "X-Short": "v2"}
+    )
+    with client, pytest.raises(ProviderError) as caught:
+        client.images.generate(**ASKED)
+    assert [value, "v2"] == [heard[0].headers[name] for name in ("openai-organization", "x-short")]
+    started: list[Exchange] = []
+    client._send = lambda attempt, exchange: started.append(exchange)  # type: ignore[method-assign]  # noqa: ARG005 - seen, not sent
+    client._payloads.keep_url("http://127.0.0.1:1/a.png")
+    client._start(fetch("http://127.0.0.1:1/a.png"))
+    assert [("accept-encoding", "identity"), ("connection", "close")] == started[0].order.headers()
+    shown = repr((client, client._setup, client._orders, started[0].order, caught.value, str(caught.value)))
+    assert value not in shown
+    assert "no such organization: ***" in str(caught.value)
+
+
 def test_what_a_download_refuses() -> None:
     """An error page, nothing, and too much are faults."""
     payloads = Payloads()

@@ -77,6 +77,7 @@ def threads(folder: Path) -> None:
             on_ambiguous=OnAmbiguous.SKIP,
             record_trace=hear,
             notices=told,
+            headers={"OpenAI-Organization": "org-1"},
         ) as client,
     ):
         try:
