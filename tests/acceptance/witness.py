@@ -227,6 +227,10 @@ class Witness:
                 return refusal(503, "Overloaded.", "server_is_overloaded", headers={"Retry-After": "1"})
             case "503 html":
                 return Answer(503, b"<html><body><h1>503 Service Unavailable</h1></body></html>", HTML)
+            case "502 html":
+                return Answer(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", HTML)
+            case "429 html":
+                return Answer(429, b"<html><body><h1>Slow down</h1></body></html>", HTML | {"Retry-After": "1"})
             case "cut before":
                 return Answer(200, b"", cut="start")
             case "error in 200":
