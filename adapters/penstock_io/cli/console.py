@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from json import dumps
 from math import inf
@@ -135,11 +136,8 @@ class Console:
         with self._turn:
             self._settle()
             if self._log is not None:
-                log, self._log = self._log, None
-                try:
-                    log.close()
-                except OSError as fault:
-                    self._show(f"warning: the log could not be written to its end: {fault}", Level.WARNING)
+                self._log.close()  # every line of it is on the disk already
+                self._log = None
 
     # Progress
 
@@ -209,8 +207,11 @@ class Console:
                 self._log.write("".join(f"{stamp} {level:8} {line}\n" for line in text.split("\n")))
                 self._log.flush()
             except OSError as fault:
-                self._log = None
-                self._show(f"warning: the log cannot be written any more: {fault}", Level.WARNING)
+                log, self._log = self._log, None
+                with suppress(OSError):  # it tries to write once more
+                    log.close()
+                why = fault.strerror or str(fault)
+                self.tell(f"the log cannot be written any more ({why}); this goes on without", Level.WARNING)
 
 
 def _same(new: Figures, old: Figures | None) -> bool:

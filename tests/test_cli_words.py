@@ -1,0 +1,110 @@
+"""How amounts are said to people, foreign texts made harmless, and a run said in a line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock_io.batch.progress import Figures
+from penstock_io.cli.live import bar, sentence
+from penstock_io.cli.words import count, harmless, harmless_json, money, one_line, span
+
+DOLLAR = 10**12
+HALFWAY = Figures(
+    total=5000,
+    done=1234,
+    failed=12,
+    in_flight=64,
+    images=1200,
+    pace=118.34,
+    eta=1925.0,
+    spent=1_234_512_345_678,
+    maybe=DOLLAR // 100,
+    budget=5 * DOLLAR,
+    refused=3,
+    broken=1,
+    waiting="images a minute of 3f2a...:KEY_A until 12 s",
+    seconds=600.0,
+)
+
+
+def test_a_line_of_progress_says_it_all() -> None:
+    """Done, failed, in flight, pace, time, money, refusals, and what is waited for."""
+    assert (
+        "1,234 of 5,000 rows, 12 failed, 64 in flight, 118.3 images/min, 32 min 5 s left; $1.2345 of $5.0000 spent, at "
+        "most $0.0100 maybe billed, refused 3 times (429), 1 server error (5xx); "
+        "waiting for images a minute of 3f2a...:KEY_A until 12 s"
+    ) == sentence(HALFWAY)
+    assert "1 row done so far, 0 in flight, 0.0 images/min; $0.0000 spent" == sentence(Figures(done=1))
+
+
+@given(st.integers(0, 20_000), st.integers(1, 10_000), st.integers(1, 60), st.booleans())
+def test_a_bar_is_as_long_as_it_is_and_as_full(done: int, total: int, cells: int, plain: bool) -> None:
+    """It has its cells, is full only at the end, and never goes back."""
+    full, empty = bar(done, total, cells, plain=plain)
+    assert cells == len(full + empty)
+    assert (done >= total) == (full == ("#" if plain else "━") * cells)
+    assert len(bar(done + 1, total, cells, plain=plain)[0]) >= len(full)
+
+
+# Foreign texts
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=60))
+def test_harmless_texts_hold_nothing_harmful(text: str) -> None:
+    """No controls but newlines, nothing that reverses, nothing that cannot be encoded; good texts are not changed."""
+    safe = harmless(text)
+    safe.encode()
+    assert all(
+        char == "\n" or char.isprintable() or char not in map(chr, (*range(32), *range(127, 160))) for char in safe
+    )
+    assert safe == harmless(safe)
+    assert "\n" not in one_line(text)
+    assert len(one_line(text * 100)) <= 300
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=()), max_size=9), st.text(max_size=9), max_size=3))
+def test_json_keeps_its_meaning(value: dict[str, str]) -> None:
+    """The same value is read from the harmless text, which has no control characters."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    safe = harmless_json(text)
+    assert value == json.loads(safe)
+    assert safe.replace("\n", "") == harmless(safe).replace("\n", "")
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.0, "0 s"), (0.2, "0.2 s"), (-1.0, "0 s"), (9.9, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min"),
+        (125.0, "2 min 5 s"), (3599.6, "1 h"), (11_040.0, "3 h 4 min"), (86_400.0, "1 d"), (216_000.0, "2 d 12 h"),
+        (float("inf"), "unknown"), (float("nan"), "unknown"),
+    ],
+)  # fmt: skip
+def test_times_are_said_as_people_do(seconds: float, said: str) -> None:
+    """Two units at most, none of them zero."""
+    assert said == span(seconds)
+
+
+@pytest.mark.parametrize(
+    ("picodollars", "said"),
+    [
+        (0, "$0.0000"), (1, "<$0.0001"), (DOLLAR // 10_000, "$0.0001"), (123_450_000_000, "$0.1235"),
+        (1_234_567 * DOLLAR, "$1,234,567.0000"), (-DOLLAR, "-$1.0000"),
+    ],
+)  # fmt: skip
+def test_money_is_said_to_a_hundredth_of_a_cent(picodollars: int, said: str) -> None:
+    """What is not nothing is never said to be."""
+    assert said == money(picodollars)
+
+
+def test_things_are_counted() -> None:
+    """One of them is singular."""
+    assert ["1 row", "0 rows", "5,000 rows", "2 entries"] == [
+        count(1, "row"), count(0, "row"), count(5000, "row"), count(2, "entry", "entries"),
+    ]  # fmt: skip
