@@ -377,7 +377,7 @@ def test_a_newer_journal_is_refused_by_its_version(tmp_path: Path) -> None:
     db.execute("PRAGMA user_version = 9")
     db.close()
     for _ in range(2):
-        with pytest.raises(NewerJournal, match=r"schema 9; this penstock knows 1"):
+        with pytest.raises(NewerJournal, match=r"schema 9; this penstock knows 2"):
             Journal.open(tmp_path)
 
 

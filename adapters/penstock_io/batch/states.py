@@ -8,61 +8,97 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import PurePosixPath
 from typing import TypeAlias, TypedDict, cast
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from penstock.ids import JobId, Key
 from penstock.outcomes import Outcome, Source, Status, Trouble
-from penstock.requests import ImageRequest
-from penstock_io.journal import JobName
+from penstock.requests import PARAMETERS, ImageRequest, Scalar
+from penstock_io.journal import SUPERSEDED, Account, JobName
 
-RUNS = "/runs"
-"""The name under which figures of all runs are kept; no row can be called so."""
+ASIDE = "\n"
+"""How names begin that are not those of rows: an id holds no control characters."""
+
+RUNS = f"{ASIDE}runs"
+"""The name under which figures of all runs are kept."""
 
 PASSING = frozenset({
-    "budget", "cancelled", "credential", "expired", "forbidden", "model_not_found", "no_lane", "quota_exhausted",
-    "unrecorded",
+    "budget", "cancelled", "credential", "expired", "forbidden", "model_not_found", "no_endpoint", "no_lane",
+    "quota_exhausted", "unrecorded", "unsent",
 })  # fmt: skip
 """Troubles of a row that was not sent for a reason outside it: it is still to be done."""
 
 FINAL = frozenset({"invalid", "lost", "moderation", "moderation_output", "refused"})
 """Troubles of a row that another try would not mend."""
 
-Asked: TypeAlias = tuple[str, str | None, str | None, int]
-"""Model, size, quality and number of pictures, as the row's last job asked for them."""
+Asked: TypeAlias = Mapping[str, Scalar]
+"""All fields of a request but its prompt that were not None; a pair of `extra` is called `extra.NAME`."""
+
+
+def asked_of(request: ImageRequest) -> dict[str, Scalar]:
+    """What a request asks for besides its prompt."""
+    asked: dict[str, Scalar] = {"model": request.model, "n": request.n}
+    for name in PARAMETERS:
+        value: Scalar = getattr(request, name)
+        if value is not None:
+            asked[name] = value
+    return asked | {f"extra.{name}": value for name, value in request.extra}
+
+
+def digest(prompt: str) -> str:
+    """16 hex digits for a prompt: enough to tell that it changed, without keeping it."""
+    return sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @frozen
 class RowState:
-    """A row's memory. `jobs` are all that asked for it, in order; keys and `asked` are those of the last.
+    """A row's memory. `jobs` are all that asked for it, in order; the rest is about what the last one asked for.
 
-    `status` is how that ended ("" while it is out), with its `error`, `warnings` and `seconds`; `cached` and `shared`
-    say where its pictures came from.
+    `keys` are those of its pictures, from sample number `sample` on; `asked` and `prompt` (a digest) say what of,
+    `content` what the row itself said. `status` is how the job ended ("" while it is out), with its `error`,
+    `warnings` and `seconds`; `cached` and `shared` say where its pictures came from, `revised` has the prompts as the
+    provider revised them, by picture.
     """
 
     jobs: tuple[JobName, ...] = ()
     keys: tuple[Key, ...] = ()
-    asked: Asked | None = None
+    asked: Asked = field(factory=dict[str, Scalar], hash=False)
+    prompt: str = ""
+    content: str = ""
+    sample: int = 0
     status: str = ""
     error: Trouble | None = None
     warnings: tuple[str, ...] = ()
     seconds: float | None = None
     cached: bool = False
     shared: bool = False
-    content: str = ""
+    revised: tuple[str | None, ...] = ()
 
     @property
     def final(self) -> bool:
         """It failed, and would again."""
         return self.error is not None and self.error.kind in FINAL
 
-    def sent(self, job: JobName, keys: tuple[Key, ...], request: ImageRequest, content: str = "") -> RowState:
-        """Another job asks for the row."""
-        asked = (request.model, request.size, request.quality, request.n)
-        return RowState(jobs=(*self.jobs, job), keys=keys, asked=asked, content=content)
+    def same(self, keys: tuple[Key, ...], request: ImageRequest, sample: int) -> bool:
+        """Whether the last job asked for just this, be it under other keys (a later version may make others)."""
+        return self.keys == keys or (
+            self.sample == sample and self.asked == asked_of(request) and self.prompt == digest(request.prompt)
+        )
 
-    def ended(self, outcome: Outcome, seconds: float) -> RowState:
+    def asking(self, keys: tuple[Key, ...], request: ImageRequest, content: str, sample: int) -> RowState:
+        """The row is to be asked for as this from now on; of what was before, its jobs are remembered."""
+        return RowState(self.jobs, keys, asked_of(request), digest(request.prompt), content, sample)
+
+    def sent(
+        self, job: JobName, keys: tuple[Key, ...], request: ImageRequest, content: str = "", sample: int = 0
+    ) -> RowState:
+        """Another job asks for the row."""
+        return evolve(self.asking(keys, request, content, sample), jobs=(*self.jobs, job))
+
+    def ended(self, outcome: Outcome, seconds: float, revised: tuple[str | None, ...] = ()) -> RowState:
         """Its job ended."""
         return evolve(
             self,
@@ -72,81 +108,142 @@ class RowState:
             seconds=round(seconds, 3),
             cached=outcome.status is Status.CACHED,
             shared=any(picture.source is Source.SHARED for picture in outcome.pictures),
+            revised=revised if any(revised) else (),
         )
+
+
+NEW = RowState()
+"""What is remembered of a row that no job has asked for."""
+
+
+def here_of(state: RowState, account: Account) -> dict[Key, str]:
+    """The files of a row that are in use, by key: also those of what it asked for before; not superseded ones."""
+    return {
+        key: file
+        for job in state.jobs
+        for key, file in account.shown.get(job, {}).items()
+        if not file.startswith(f"{SUPERSEDED}/")
+    }
+
+
+def files_of(state: RowState, account: Account) -> dict[str, str]:
+    """The files of what its last job asked for, whichever job published them, by name without folder and extension."""
+    wanted = frozenset(state.keys)
+    return {PurePosixPath(file).stem: file for key, file in here_of(state, account).items() if key in wanted}
 
 
 class _Kept(TypedDict, total=False):
     jobs: list[tuple[int, int]]
     keys: list[str]
-    asked: tuple[str, str | None, str | None, int]
+    asked: dict[str, Scalar]
+    prompt: str
+    content: str
+    sample: int
     status: str
-    error: tuple[str, str, int | None, str | None]
+    error: tuple[str, str, int | None, str | None, str | None]
     warnings: list[str]
     seconds: float | None
     cached: bool
     shared: bool
-    content: str
+    revised: list[str | None]
 
 
 def dump_state(state: RowState) -> str:
     """A state as JSON text; what a server said keeps its meaning, not its broken characters."""
     kept = _Kept(jobs=[(run, job) for run, job in state.jobs], keys=list(state.keys))
-    if state.asked is not None:
-        kept["asked"] = state.asked
+    if state.asked:
+        kept["asked"] = dict(state.asked)
+        kept["prompt"] = state.prompt
+    if state.content:
+        kept["content"] = state.content
+    if state.sample:
+        kept["sample"] = state.sample
     if state.status:
         kept["status"] = state.status
         kept["seconds"] = state.seconds
     if state.error is not None:
         error = state.error
-        kept["error"] = (error.kind, error.message, error.status, error.code)
+        kept["error"] = (error.kind, error.message, error.status, error.code, error.request_id)
     if state.warnings:
         kept["warnings"] = list(state.warnings)
     if state.cached:
         kept["cached"] = True
     if state.shared:
         kept["shared"] = True
-    if state.content:
-        kept["content"] = state.content
+    if state.revised:
+        kept["revised"] = list(state.revised)
     return json.dumps(kept, separators=(",", ":"))
 
 
 def load_state(text: str) -> RowState:
     """The state in a text that `dump_state` made."""
     kept = cast("_Kept", json.loads(text))
-    asked = kept.get("asked")
     error = kept.get("error")
     return RowState(
         jobs=tuple((run, JobId(job)) for run, job in kept.get("jobs", ())),
         keys=tuple(map(Key, kept.get("keys", ()))),
-        asked=None if asked is None else (asked[0], asked[1], asked[2], asked[3]),
+        asked=kept.get("asked", {}),
+        prompt=kept.get("prompt", ""),
+        content=kept.get("content", ""),
+        sample=kept.get("sample", 0),
         status=kept.get("status", ""),
-        error=None if error is None else Trouble(error[0], error[1], error[2], error[3]),
+        error=None if error is None else Trouble(*error),
         warnings=tuple(kept.get("warnings", ())),
         seconds=kept.get("seconds"),
         cached=kept.get("cached", False),
         shared=kept.get("shared", False),
-        content=kept.get("content", ""),
+        revised=tuple(kept.get("revised", ())),
     )
+
+
+def load_states(rows: Mapping[str, str]) -> dict[str, RowState]:
+    """What is remembered of each row, by its id, among a journal's rows (`Journal.rows()`, `Peek.rows`)."""
+    return {name: load_state(text) for name, text in rows.items() if not name.startswith(ASIDE)}
 
 
 @frozen
 class Runs:
-    """Figures over all runs of a folder: refusals by HTTP status and seconds at work."""
+    """Figures over all runs of a folder, and how the last one ended.
+
+    Refusals by HTTP status and seconds at work; `made` pictures were sent for while a quota was known that would have
+    allowed `allowed` of them; `code` is the last run's exit code (None: it was cut off, or is under way) with its
+    `message`.
+    """
 
     http_429: int = 0
     http_5xx: int = 0
     seconds: float = 0.0
+    made: float = 0.0
+    allowed: float = 0.0
+    code: int | None = None
+    message: str = ""
+
+
+class _KeptRuns(TypedDict):
+    http_429: int
+    http_5xx: int
+    seconds: float
+    made: float
+    allowed: float
+    code: int | None
+    message: str
 
 
 def dump_runs(runs: Runs) -> str:
     """Figures as JSON text."""
-    return json.dumps({"http_429": runs.http_429, "http_5xx": runs.http_5xx, "seconds": round(runs.seconds, 3)})
+    kept = _KeptRuns(
+        http_429=runs.http_429,
+        http_5xx=runs.http_5xx,
+        seconds=round(runs.seconds, 3),
+        made=round(runs.made, 3),
+        allowed=round(runs.allowed, 3),
+        code=runs.code,
+        message=runs.message,
+    )
+    return json.dumps(kept, separators=(",", ":"))
 
 
 def load_runs(rows: Mapping[str, str]) -> Runs:
     """Figures of the earlier runs among a journal's rows."""
     text = rows.get(RUNS)
-    if text is None:
-        return Runs()
-    kept: dict[str, float] = json.loads(text)
-    return Runs(int(kept["http_429"]), int(kept["http_5xx"]), kept["seconds"])
+    return Runs() if text is None else Runs(**cast("_KeptRuns", json.loads(text)))

@@ -3,12 +3,17 @@
 from penstock_io.journal._account import Account, JobName, Lost, Tally
 from penstock_io.journal._books import Orphan
 from penstock_io.journal._disk import Disk
+from penstock_io.journal._files import IMAGES, ORIGINALS, SUPERSEDED
 from penstock_io.journal._lock import FolderInUse, JournalError
+from penstock_io.journal._peek import Peek, peek
 from penstock_io.journal._schema import JournalUnusable, NewerJournal
 from penstock_io.journal.journal import Journal, Written
 from penstock_io.journal.store import JournalStore
 
 __all__ = [
+    "IMAGES",
+    "ORIGINALS",
+    "SUPERSEDED",
     "Account",
     "Disk",
     "FolderInUse",
@@ -20,6 +25,8 @@ __all__ = [
     "Lost",
     "NewerJournal",
     "Orphan",
+    "Peek",
     "Tally",
     "Written",
+    "peek",
 ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
@@ -45,9 +47,9 @@ class Account:
     """The books at one moment.
 
     `tallies` and `shown` are by job: what it paid, and the files it published by key. `payers` says which jobs paid for
-    a picture, `prices` what it cost (None: unknown); a key without a price has no picture. `doubts` are the keys whose
-    last attempt may have been executed and billed and brought nothing, with the bound of that attempt a picture.
-    `attempts` counts what was sent.
+    a picture, `prices` what it cost (None: unknown); a key without a price has no picture. A file that is not there
+    any more is neither shown nor priced. `doubts` are the keys whose last attempt may have been executed and billed
+    and brought nothing, with the bound of that attempt a picture. `attempts` counts what was sent.
     """
 
     tallies: Mapping[JobName, Tally] = field(factory=dict[JobName, Tally])
@@ -59,18 +61,34 @@ class Account:
     attempts: int = 0
 
 
-def read_account(db: sqlite3.Connection) -> Account:
-    """Read all of it. Raises `sqlite3.Error`."""
-    prices: dict[Key, int | None] = {Key(key): charge for key, charge in db.execute("SELECT key, charge FROM pictures")}
+def read_account(db: sqlite3.Connection, folder: Path) -> Account:
+    """Read all of it, and look which files are there. Raises `sqlite3.Error`."""
+    there = _There(folder)
+    prices: dict[Key, int | None] = {
+        Key(key): charge for key, file, charge in db.execute("SELECT key, file, charge FROM pictures") if there[file]
+    }
     shown: dict[JobName, dict[Key, str]] = {}
     for run, job, key, file in db.execute("SELECT run, job, key, file FROM published ORDER BY run, job, place"):
-        shown.setdefault((run, JobId(job)), {})[Key(key)] = file
+        if there[file]:
+            shown.setdefault((run, JobId(job)), {})[Key(key)] = file
     reader = _Reader()
     for row in db.execute(_ATTEMPTS):
         reader.take(_Line(*row))
     doubts = {key: bound for key, bound in reader.doubts.items() if key not in prices}
     payers = {key: frozenset(jobs) for key, jobs in reader.payers.items()}
     return Account(reader.tallies, shown, payers, prices, doubts, tuple(reader.orphans), reader.attempts)
+
+
+class _There(dict[str, bool]):
+    """Whether the file of a name is there; each is looked for once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = str(folder)
+
+    def __missing__(self, name: str) -> bool:
+        found = self[name] = os.path.exists(f"{self._folder}/{name}")  # noqa: PTH110 - a tenth of Path's cost
+        return found
 
 
 _ATTEMPTS = """

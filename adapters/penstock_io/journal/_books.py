@@ -183,6 +183,30 @@ def picture(db: sqlite3.Connection, key: Key) -> tuple[str, Meta] | None:
     return file, Meta(size, name, nbytes, charge, settled, policy, bool(passed))
 
 
+def knows(db: sqlite3.Connection, file: str) -> bool:
+    """Whether a picture is kept, or shown, under this name."""
+    query = "SELECT 1 FROM pictures WHERE file = ? UNION ALL SELECT 1 FROM published WHERE file = ? LIMIT 1"
+    return db.execute(query, (file, file)).fetchone() is not None
+
+
+def move(db: sqlite3.Connection, old: str, new: str) -> None:
+    """Whatever was under `old` is under `new`; that the old name is still to be taken away is remembered."""
+    db.execute("UPDATE pictures SET file = ? WHERE file = ?", (new, old))
+    db.execute("UPDATE published SET file = ? WHERE file = ?", (new, old))
+    db.execute("INSERT OR IGNORE INTO moved VALUES (?)", (old,))
+    db.execute("DELETE FROM moved WHERE old = ?", (new,))
+
+
+def left_behind(db: sqlite3.Connection) -> list[str]:
+    """Names that files moved away from, and that may still be there."""
+    return [old for (old,) in db.execute("SELECT old FROM moved")]
+
+
+def forget_moves(db: sqlite3.Connection, names: Sequence[str]) -> None:
+    """These names are taken away."""
+    db.executemany("DELETE FROM moved WHERE old = ?", [(name,) for name in names])
+
+
 def superfluous(db: sqlite3.Connection, file: str) -> bool:
     """Whether a held name was published and nobody looks for its picture under it any more."""
     if db.execute("SELECT 1 FROM published WHERE source = ? LIMIT 1", (file,)).fetchone() is None:

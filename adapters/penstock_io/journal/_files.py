@@ -1,5 +1,7 @@
 """The pictures of a folder: durable in `held/` when they are paid, linked to final names in `images/` when shown.
 
+From there they may move on: to `superseded/` when others take their place, to `originals/` when converted ones do.
+
 A file has a name that does not begin with `.tmp-` only when its bytes are durable. Names of held files say whose they
 are (run, attempt, digest of the key), so that a picture whose settlement a crash cut off is still found.
 """
@@ -22,6 +24,9 @@ from penstock_io.journal._disk import Disk
 
 HELD = "held"
 IMAGES = "images"
+ORIGINALS = "originals"
+SUPERSEDED = "superseded"
+MOVABLE = frozenset({IMAGES, ORIGINALS, SUPERSEDED})
 _THREADS = 8
 _LONGEST = 200
 _EXTENSIONS = {"jpeg": "jpg", "": "bin"}
@@ -83,6 +88,7 @@ class Files:
         self._disk = disk
         self._payloads = payloads
         self._moved: dict[Ref, File] = {}
+        self._elsewhere: dict[str, str] = {}
         self._links = True
         self._pool: ThreadPoolExecutor | None = None
         for name in (HELD, IMAGES):
@@ -122,13 +128,48 @@ class Files:
         """Take a name away."""
         self._disk.unlink(self._folder / name)
 
+    def exists(self, name: str) -> bool:
+        """Whether there is a file, or anything else, of that name."""
+        return (self._folder / name).exists()
+
+    def alike(self, name: str, other: str) -> bool:
+        """Whether both names are those of one file."""
+        try:
+            return (self._folder / name).samefile(self._folder / other)
+        except OSError:
+            return False
+
+    def double(self, moves: Sequence[tuple[str, str]]) -> None:
+        """Give files a second name each, in place of whatever has it: a folder is made where there is none."""
+        for name in dict.fromkeys(PurePosixPath(new).parent.name for _, new in moves):
+            self.make(name)
+        self._each(self._move, moves)
+        for name in dict.fromkeys(PurePosixPath(new).parent.name for _, new in moves):
+            self._disk.sync_folder(self._folder / name)
+
+    def make(self, name: str) -> None:
+        """A folder for pictures, where there is none."""
+        if not (self._folder / name).is_dir():
+            (self._folder / name).mkdir()
+            self._disk.sync_folder(self._folder)
+
+    def rename(self, old: str, new: str) -> None:
+        """Another name for a file that the journal does not know."""
+        self._disk.rename(self._folder / old, self._folder / new)
+
+    def moved(self, moves: Sequence[tuple[str, str]]) -> None:
+        """References to the old names mean the new ones from now on."""
+        for old, new in moves:
+            self._elsewhere.pop(new, None)
+            self._elsewhere[old] = new
+
     def held(self) -> list[str]:
         """The durable names in `held/`."""
         return [f"{HELD}/{p.name}" for p in (self._folder / HELD).iterdir() if not p.name.startswith(TEMPORARY)]
 
     def sweep(self) -> None:
         """Delete the temporary files of earlier runs."""
-        for name in (HELD, IMAGES):
+        for name in (HELD, *sorted(MOVABLE)):
             for path in (self._folder / name).glob(f"{TEMPORARY}*"):
                 self._disk.unlink(path)
 
@@ -160,7 +201,7 @@ class Files:
             return moved
         path = self._payloads.path(wanted.ref)
         if path is not None and not path.name.startswith(TEMPORARY):
-            return self.look(PurePosixPath(wanted.ref[2:]).as_posix())
+            return self.look(self._now(path))
         if path is None:
             data = self._payloads.read(wanted.ref)
             head, nbytes = data[:32], len(data)
@@ -186,15 +227,31 @@ class Files:
             self._disk.write(temporary, data)
             source = ""
         else:
-            source = path.relative_to(self._folder).as_posix()
+            source = self._now(path)
             old = self.look(source)
             file = File(f"{IMAGES}/{wanted.stem}{extension(old.format)}", old.format, old.nbytes)
             if source == file.name:
                 return Shown(file, source)
-            self._double(path, temporary)
+            self._double(self._folder / source, temporary)
+        self._elsewhere.pop(file.name, None)
         self._disk.rename(temporary, self._folder / file.name)
         self._disk.unlink(temporary)  # renaming one link of a file onto another of its links leaves both
         return Shown(file, source)
+
+    def _now(self, path: Path) -> str:
+        """What a durable file is called now."""
+        name = path.relative_to(self._folder).as_posix()
+        while name in self._elsewhere:
+            name = self._elsewhere[name]
+        return name
+
+    def _move(self, move: tuple[str, str]) -> None:
+        old, new = move
+        if self.alike(old, new):
+            return  # a crash came between this and the commit
+        temporary = self._temporary(PurePosixPath(new).parent.name)
+        self._double(self._folder / old, temporary)
+        self._disk.rename(temporary, self._folder / new)
 
     def _double(self, old: Path, new: Path) -> None:
         if self._links:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 from penstock.errors import PenstockError
@@ -16,6 +17,10 @@ else:
 
 _FAR = 1 << 30
 """Windows keeps others from reading what is locked, so the byte that is locked lies beyond the holder's name."""
+
+
+_TRIES = 3
+_MOMENT = 0.02
 
 
 class JournalError(PenstockError):
@@ -38,11 +43,11 @@ class Lock:
         path = folder / "journal.lock"
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _seize(self._fd)
+            _seize_soon(self._fd)
         except OSError as busy:
-            holder = os.pread(self._fd, 200, 0) if sys.platform != "win32" else os.read(self._fd, 200)
+            holder = _holder(self._fd)
             os.close(self._fd)
-            raise FolderInUse(folder, holder.decode("utf-8", "replace").strip() or "another process") from busy
+            raise FolderInUse(folder, holder) from busy
         os.ftruncate(self._fd, 0)
         os.write(self._fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
@@ -51,7 +56,39 @@ class Lock:
         os.close(self._fd)
 
 
-def _seize(fd: int) -> None:
+def holder_of(folder: Path) -> str | None:
+    """Who holds a folder; None: nobody does. Raises `OSError` where that cannot be seen."""
+    try:
+        fd = os.open(folder / "journal.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        _seize(fd, shared=True)
+    except OSError:
+        return _holder(fd)
+    else:
+        return None
+    finally:
+        os.close(fd)
+
+
+def _holder(fd: int) -> str:
+    """What its holder wrote into a lock file."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    return os.read(fd, 200).decode("utf-8", "replace").strip() or "another process"
+
+
+def _seize_soon(fd: int) -> None:
+    """Whoever only looks has the lock for a moment."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _seize(fd)
+        except OSError:
+            time.sleep(_MOMENT)
+    return _seize(fd)
+
+
+def _seize(fd: int, *, shared: bool = False) -> None:
     if sys.platform == "win32":
         os.lseek(fd, _FAR, os.SEEK_SET)
         try:
@@ -59,4 +96,4 @@ def _seize(fd: int) -> None:
         finally:
             os.lseek(fd, 0, os.SEEK_SET)
     else:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

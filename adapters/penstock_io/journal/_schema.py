@@ -13,7 +13,9 @@ from pathlib import Path
 from penstock_io.journal._disk import Disk
 from penstock_io.journal._lock import JournalError
 
-VERSION = 1
+DATABASE = "journal.sqlite"
+
+VERSION = 2
 """Goes up when a table changes; a journal of a higher one is refused."""
 
 TABLES = """
@@ -36,6 +38,8 @@ CREATE TABLE published (
     run INTEGER NOT NULL, job INTEGER NOT NULL, place INTEGER NOT NULL, key TEXT NOT NULL, file TEXT NOT NULL,
     source TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (run, job, place)) WITHOUT ROWID;
 CREATE INDEX published_sources ON published (source);
+CREATE INDEX published_files ON published (file);
+CREATE TABLE moved (old TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE refused (
     run INTEGER NOT NULL, job INTEGER NOT NULL, keys TEXT NOT NULL, policy TEXT NOT NULL, reason TEXT NOT NULL,
     at REAL NOT NULL, PRIMARY KEY (run, job)) WITHOUT ROWID;
@@ -55,12 +59,10 @@ class JournalUnusable(JournalError):
 
 
 def connect(path: Path, disk: Disk) -> sqlite3.Connection:
-    """The database at `path`, made where there is none. Raises `NewerJournal` and `sqlite3.Error`."""
+    """The database at `path`, made where there is none. Raises `JournalError` and `sqlite3.Error`."""
     db = disk.connect(path)
     try:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise NewerJournal(f"{path} has schema {version}; this penstock knows {VERSION}: use the one that wrote it")
+        version = version_of(db, path)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA fullfsync = ON")
@@ -70,6 +72,16 @@ def connect(path: Path, disk: Disk) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def version_of(db: sqlite3.Connection, path: Path) -> int:
+    """The version of a database's tables, 0 where there are none yet. Raises `NewerJournal`, `JournalUnusable`."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise NewerJournal(f"{path} has schema {version}; this penstock knows {VERSION}: use the one that wrote it")
+    if 0 < version < VERSION:
+        raise JournalUnusable(f"{path} was made by an early development version: take another folder")
+    return int(version)
 
 
 def begin_run(db: sqlite3.Connection) -> int:

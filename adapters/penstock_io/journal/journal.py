@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from errno import EEXIST
 from pathlib import Path
 from threading import Lock as Mutex
 from threading import RLock
@@ -33,9 +34,8 @@ from penstock_io.journal._books import Orphan
 from penstock_io.journal._disk import Disk
 from penstock_io.journal._files import HELD, File, Files, Shown, Wanted, check_stem, held_stem, key_digest
 from penstock_io.journal._lock import Lock
-from penstock_io.journal._schema import JournalUnusable, begin_run, connect
-
-DATABASE = "journal.sqlite"
+from penstock_io.journal._moves import aside, check_move, clear, put_derived_aside
+from penstock_io.journal._schema import DATABASE, JournalUnusable, begin_run, connect
 
 
 @frozen
@@ -66,6 +66,7 @@ class Journal:
         self._names: dict[JobId, Mapping[Key, str]] = {}
         self._rows: dict[str, str] = {}
         self._marks: dict[Key, Meta] = {}
+        self._gone: list[str] = []
         self._sweep()
 
     @classmethod
@@ -147,6 +148,44 @@ class Journal:
                 if ref.startswith(f"f:{HELD}/"):
                     self._drop_superfluous(ref[2:])
 
+    def move(self, old: str, new: str) -> None:
+        """Move a shown picture ("images/x.png") to another folder ("originals/x.png"); see `move_all`."""
+        self.move_all([(old, new)])
+
+    def move_all(self, moves: Sequence[tuple[str, str]]) -> None:
+        """Move shown pictures between `images/`, `originals/` and `superseded/`, all of them or none.
+
+        Whatever refers to one refers to its new name from then on; waiting rows become durable in the same step. What
+        has a new name and is none of the journal's is replaced. Raises `UsageError` for what is no such name,
+        `FileExistsError` for a name that another picture has, and `OSError` or `sqlite3.Error` for the disk's faults,
+        after which all is as before.
+        """
+        for old, new in moves:
+            check_move(old, new)
+        with self._disk_turn:
+            for _, new in moves:
+                if _books.knows(self._db, new):
+                    raise FileExistsError(EEXIST, "another picture has this name", new)
+            self._files.double(moves)
+            with self._transaction() as db:
+                for old, new in moves:
+                    _books.move(db, old, new)
+            self._files.moved(moves)
+            self._gone += clear(self._db, self._files, [old for old, _ in moves])
+
+    def supersede(self, files: Sequence[str]) -> dict[str, str]:
+        """Move pictures out of the way into `superseded/`, where none replaces another; their new names by the old.
+
+        What is not there any more is left out; waiting rows become durable in the same step. Raises as `move_all`.
+        """
+        with self._disk_turn:
+            taken: set[str] = set()
+            put_derived_aside(self._db, self._files, files)
+            there = [name for name in dict.fromkeys(files) if self._files.exists(name)]
+            moves = [(name, aside(self._db, self._files, name, taken)) for name in there]
+            self.move_all(moves)
+        return dict(moves)
+
     def look_up(self, key: Key) -> tuple[Meta, Ref] | None:
         """A paid picture whose file is still there with its length. Raises `sqlite3.Error`."""
         with self._disk_turn:
@@ -188,7 +227,7 @@ class Journal:
     def flush(self) -> None:
         """Make rows and marks durable now. Raises `sqlite3.Error`."""
         with self._disk_turn, self._turn:
-            waiting = bool(self._rows or self._marks)
+            waiting = bool(self._rows or self._marks or self._gone)
         if waiting:
             with self._disk_turn, self._transaction():
                 pass
@@ -226,7 +265,7 @@ class Journal:
     def account(self) -> Account:
         """What each job of every run paid and published. Raises `sqlite3.Error`."""
         with self._disk_turn:
-            return read_account(self._db)
+            return read_account(self._db, self.folder)
 
     def _make_durable(self, entries: Sequence[Entry]) -> tuple[list[list[File | None]], list[list[Shown | None]]]:
         paid = [
@@ -281,9 +320,11 @@ class Journal:
         with self._turn:
             rows, self._rows = self._rows, {}
             marks, self._marks = self._marks, {}
+            gone, self._gone = self._gone, []
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?)", rows.items())
+            _books.forget_moves(self._db, gone)
             for key, meta in marks.items():  # before the entries: a verdict on a picture is not one on its successor
                 _books.mark(self._db, key, meta)
             yield self._db
@@ -292,6 +333,7 @@ class Journal:
             with self._turn:
                 self._rows = rows | self._rows
                 self._marks = marks | self._marks
+                self._gone = gone + self._gone
             self._roll_back()
             raise
 
@@ -322,6 +364,7 @@ class Journal:
 
     def _sweep(self) -> None:
         self._files.sweep()
+        self._gone += clear(self._db, self._files, _books.left_behind(self._db))
         for name in self._files.held():
             self._drop_superfluous(name)
 

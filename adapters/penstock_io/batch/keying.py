@@ -1,0 +1,275 @@
+"""Rows with the keys, names and prices of their pictures: checked against what models take before anything is sent.
+
+Names that pictures have in the folder stay as they are, and a row that the folder knows keeps its variant: so a rerun
+finds what is paid, whatever was inserted, deleted or sorted in between.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from attrs import evolve, field, frozen
+
+from penstock.cache.key import keys as keys_of
+from penstock.config import Config
+from penstock.ids import Handle, Key
+from penstock.prepare import prepare
+from penstock.requests import ImageRequest, Options, Refusal, Scalar
+from penstock.work import Target
+from penstock_io._setup import PROVIDER
+from penstock_io.batch.naming import MissingField, Namer, Sampler, Template, folded
+from penstock_io.batch.rows import InputError, Invalid, Mistake, Row
+from penstock_io.batch.settings import Choices, Repeats
+from penstock_io.batch.states import NEW, RowState, here_of
+from penstock_io.journal import Account
+
+ALIKE = 3
+"""So many rows with the same mistake are told one by one; of more, the first is told with their number."""
+
+
+@frozen
+class Keyed:
+    """A row with what it is asked for as now: its request, and for each picture a key and a name without extension.
+
+    `sample` is the number of its first picture. `bound` and `expected` are picodollars for all its pictures (None: no
+    price or formula is known).
+    """
+
+    row: Row
+    request: ImageRequest = field(repr=False)
+    keys: tuple[Key, ...]
+    stems: tuple[str, ...]
+    sample: int = 0
+    bound: int | None = None
+    expected: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The row's name."""
+        return self.row.id
+
+    @property
+    def index(self) -> int:
+        """The row's place in the input."""
+        return self.row.index
+
+    @property
+    def options(self) -> Options:
+        """How it is submitted."""
+        return Options(sample=self.sample)
+
+
+def key_rows(
+    rows: Sequence[Row],
+    choices: Choices,
+    *,
+    budget: bool,
+    states: Mapping[str, RowState],
+    account: Account,
+    file: str,
+) -> list[Keyed]:
+    """All rows with their keys. Raises `InputError` for what a model does not take, or has no price under a budget."""
+    keyed, bad = _key_all(rows, Keyer(choices, budget=budget, states=states, account=account, file=file, rows=rows))
+    if bad:
+        raise InputError(_together([mistake for _, some in bad for mistake in some], len(rows)))
+    return keyed
+
+
+def key_valid(
+    rows: Sequence[Row],
+    choices: Choices,
+    *,
+    budget: bool,
+    states: Mapping[str, RowState],
+    account: Account,
+    file: str,
+) -> tuple[list[Keyed], list[Invalid]]:
+    """The same, but rows that a model does not take are told apart instead (`--skip-invalid`)."""
+    keyed, bad = _key_all(rows, Keyer(choices, budget=budget, states=states, account=account, file=file, rows=rows))
+    return keyed, [Invalid(row.id if row.explicit else None, row.index, row.line, some) for row, some in bad]
+
+
+def _key_all(rows: Sequence[Row], keyer: Keyer) -> tuple[list[Keyed], list[tuple[Row, tuple[Mistake, ...]]]]:
+    keyed: list[Keyed] = []
+    bad: list[tuple[Row, tuple[Mistake, ...]]] = []
+    for row in rows:
+        made = keyer.key(row)
+        if isinstance(made, Keyed):
+            keyed.append(made)
+        else:
+            bad.append((row, made))
+    return keyed, bad
+
+
+def _together(mistakes: Sequence[Mistake], rows: int) -> list[Mistake]:
+    """A mistake that all rows share comes from the options, and is said once; of others that many share, the first."""
+    alike: dict[tuple[str, str], list[Mistake]] = {}
+    for mistake in mistakes:
+        alike.setdefault((mistake.field, mistake.message), []).append(mistake)
+    told: list[Mistake] = []
+    for some in alike.values():
+        first = some[0]
+        if len(some) == rows > 1:
+            told.append(evolve(first, line=0, message=f"{first.message} (all {rows:,} rows)"))
+        elif len(some) > ALIKE:
+            told.append(evolve(first, message=f"{first.message} (and {len(some) - 1:,} more rows)"))
+        else:
+            told += some
+    return sorted(told, key=lambda mistake: mistake.line)
+
+
+class Keyer:
+    """Keys rows one at a time. `rows` are all of them where they are known (None: they come one by one)."""
+
+    def __init__(
+        self,
+        choices: Choices,
+        *,
+        budget: bool,
+        states: Mapping[str, RowState],
+        account: Account,
+        file: str,
+        rows: Iterable[Row] | None = None,
+    ) -> None:
+        self._budget = budget
+        self._states = states
+        self._account = account
+        self._file = file
+        self._shapes = Shapes()
+        self._namer = Namer(Template.parse(choices.name), taken_names(states, account))
+        pairs = [(name, state.content) for name, state in states.items()]
+        if rows is not None:
+            pairs = [(row.id, row.content) for row in rows]
+        self._known, used = known_samples(pairs, states, choices.repeats)
+        self._sampler = Sampler(self._known, used) if choices.repeats is Repeats.NEW else None
+
+    def key(self, row: Row) -> Keyed | tuple[Mistake, ...]:
+        """A row with its keys, or what is wrong with it."""
+        state = self._states.get(row.id, NEW)
+        sample = self._sample(row, state)
+        target = self._shapes.target(row.request)
+        if isinstance(target, Refusal):
+            return (self._wrong(row, target.field, target.message.removeprefix(f"{target.field} ")),)
+        if self._budget and target.quote is None:
+            unpriced = f"the price of {target.model} is not known, so no budget can bound it: leave --budget out"
+            return (self._wrong(row, "model", unpriced),)
+        request = row.request
+        try:
+            stems = self._namer.stems(row, request.n)
+        except MissingField as missing:
+            return (self._wrong(row, missing.field, str(missing)),)
+        keys = keys_of(
+            request,
+            provider=PROVIDER,
+            dialect=target.dialect,
+            model=target.model,
+            tenant="",
+            first=sample,
+            samples=request.n,
+        )
+        return Keyed(
+            row=row,
+            request=request,
+            keys=keys,
+            stems=_kept_stems(stems, keys, _places(keys, request, sample, state), state, self._account),
+            sample=sample,
+            bound=None if target.quote is None else target.quote * request.n,
+            expected=None if target.expected is None else target.expected * request.n,
+        )
+
+    def _sample(self, row: Row, state: RowState) -> int:
+        if self._sampler is not None and (state.content == row.content or row.id not in self._known):
+            return self._sampler.sample(row)
+        return self._known.get(row.id, 0) if state.content == row.content else 0
+
+    def _wrong(self, row: Row, name: str, message: str) -> Mistake:
+        return Mistake(self._file, row.line, name, message)
+
+
+class Shapes:
+    """What models say of requests, asked once for all that differ in the words of their prompts alone."""
+
+    def __init__(self) -> None:
+        self._unix = time.time()
+        self._seen: dict[tuple[object, ...], Target | Refusal] = {}
+
+    def target(self, request: ImageRequest) -> Target | Refusal:
+        """How a request like this is prepared (keys and words of the prompt apart), or what its model does not take."""
+        shape = _shape(request)
+        found = self._seen.get(shape)
+        if found is None:
+            made = prepare(request, Options(), Config(), handle=Handle(0), unix=self._unix, provider=PROVIDER)
+            found = self._seen[shape] = made if isinstance(made, Refusal) else made.work.targets[0]
+        return found
+
+
+def _shape(request: ImageRequest) -> tuple[Scalar | tuple[tuple[str, Scalar], ...], ...]:
+    """All of a request but its prompt, of which models and prices know only the length."""
+    prompt = request.prompt
+    return (
+        len(prompt),
+        len(prompt) if prompt.isascii() else len(prompt.encode()),
+        request.model,
+        request.size,
+        request.quality,
+        request.n,
+        request.background,
+        request.moderation,
+        request.output_format,
+        request.output_compression,
+        request.user,
+        request.complexity,
+        request.seed,
+        request.extra,
+    )
+
+
+def taken_names(states: Mapping[str, RowState], account: Account) -> dict[str, str]:
+    """The names of pictures in the folder as a disk may confuse them, each with the row that owns it."""
+    return {
+        folded(PurePosixPath(file).stem): name
+        for name, state in states.items()
+        for file in here_of(state, account).values()
+    }
+
+
+def known_samples(
+    pairs: Iterable[tuple[str, str]], states: Mapping[str, RowState], repeats: Repeats
+) -> tuple[dict[str, int], dict[str, set[int]]]:
+    """The variants that rows (id, content) keep from earlier runs, and which of a content are in use so.
+
+    Where each row is to have its own, only the first of those that shared one keeps it.
+    """
+    known: dict[str, int] = {}
+    used: dict[str, set[int]] = {}
+    for name, content in pairs:
+        state = states.get(name)
+        if state is None or not content or state.content != content:
+            continue
+        mine = used.setdefault(content, set())
+        if repeats is Repeats.SHARE or state.sample not in mine:
+            known[name] = state.sample
+            mine.add(state.sample)
+    return known, used
+
+
+def _places(keys: tuple[Key, ...], request: ImageRequest, sample: int, state: RowState) -> tuple[Key, ...]:
+    """Under which keys a row's pictures are remembered: those of now, or others if it asked for just the same."""
+    return state.keys if state.same(keys, request, sample) else keys
+
+
+def _kept_stems(
+    stems: tuple[str, ...], keys: tuple[Key, ...], places: tuple[Key, ...], state: RowState, account: Account
+) -> tuple[str, ...]:
+    """Names for pictures: those that they have already, else `stems`, no two alike."""
+    here = {key: PurePosixPath(file).stem for key, file in here_of(state, account).items()}
+    if not here:
+        return stems
+    kept = [here.get(key) for key in places]
+    taken = {folded(stem) for stem in kept if stem is not None}
+    return tuple(
+        mine if mine is not None else f"{stem}~{key[:8]}" if folded(stem) in taken else stem
+        for mine, stem, key in zip(kept, stems, keys, strict=True)
+    )
