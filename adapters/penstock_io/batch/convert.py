@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, BinaryIO, TypedDict, cast
 
 from attrs import frozen
 
@@ -33,6 +33,9 @@ RECORD = f"{ORIGINALS}/conversions.jsonl"
 """Which picture was made from which original, and how; a line each, the last one counts."""
 
 EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+HEAD = 4096
+"""Bytes in which the root of a drawing is looked for."""
+
 QUALITY = 90
 """Of jpeg and webp where nobody says."""
 
@@ -46,7 +49,7 @@ _BROKEN = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OverflowError,
     ZeroDivisionError, MemoryError, struct.error, zlib.error,
 )  # fmt: skip
-"""What Pillow raises for pictures that are no pictures. No disk is touched where these are caught."""
+"""What Pillow raises for pictures that are no pictures. Nothing is written where these are caught."""
 
 _MODES = frozenset(["1", "CMYK", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr"])
 """Pixels that Pillow converts as one would expect; of 16 bits a colour it keeps only the darkest."""
@@ -98,18 +101,19 @@ class Made:
     format: str
 
 
-def make(data: bytes, conversion: Conversion) -> Made | None:
-    """The picture that `conversion` makes of one; None where there is nothing to change.
+def make(source: BinaryIO, conversion: Conversion) -> Made | None:
+    """The picture that `conversion` makes of one; None where there is nothing to change, which its head says.
 
     It is never enlarged, is turned as its EXIF data says, and loses what only the original can vouch for (EXIF, text,
     signatures). Transparency becomes white where the format has none. Raises `Unconvertible`.
     """
-    kind = sniff(data[:4096])
+    kind = sniff(source.read(HEAD))
+    source.seek(0)
     if kind not in {*EXTENSIONS, "gif"}:
         raise Unconvertible("it is a drawing (SVG)" if kind == "svg" else "it is in no format that can be converted")
     target = conversion.format or (kind if kind in EXTENSIONS else "png")
     try:
-        with _open(data) as image:
+        with _open(source) as image:
             width, height = image.size
             if width * height > PIXELS:
                 raise Unconvertible(f"it claims {width} x {height} pixels, more than {PIXELS:,}")
@@ -123,13 +127,13 @@ def make(data: bytes, conversion: Conversion) -> Made | None:
         raise Unconvertible(f"it is broken: {str(fault) or type(fault).__name__}") from fault
 
 
-def _open(data: bytes) -> Image:
+def _open(source: BinaryIO) -> Image:
     from PIL import Image  # noqa: PLC0415 - Pillow is an extra, and slow to load
 
     try:
         with _OPENING, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP", "GIF"))
+            return Image.open(source, formats=("PNG", "JPEG", "WEBP", "GIF"))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
         raise Unconvertible(f"it claims more than {PIXELS:,} pixels") from fault
 
@@ -211,7 +215,8 @@ class Converter:
         if kept and before is not None and before["how"] == self._how and (self._folder / before["file"]).is_file():
             return before["file"]
         try:
-            made = make((self._folder / file).read_bytes(), self._conversion)
+            with (self._folder / file).open("rb") as source:
+                made = make(source, self._conversion)
         except Unconvertible as why:
             self._tell(f"{file} stays as it is: {why}")
             return file
