@@ -2,96 +2,135 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from penstock.ids import Key
-from penstock.outcomes import Trouble
+from penstock.outcomes import Outcome, Status, Trouble
 from penstock.readings import Usage
-from penstock_io.batch.rows import Row, stems
-from penstock_io.batch.states import PASSING, RowState, Runs
+from penstock_io.batch.rows import Invalid, Json
+from penstock_io.batch.states import NEW, PASSING, RowState, Runs, here_of
 from penstock_io.journal import Account, JobName, Tally
 from penstock_io.resources import PICODOLLARS
 
-STATUSES: tuple[str, ...] = ("completed", "partial", "failed", "ambiguous", "pending")
+if TYPE_CHECKING:
+    from penstock_io.batch.keying import Keyed
 
-NEW = RowState()
-"""What is remembered of a row that no job has asked for."""
+STATUSES: tuple[str, ...] = ("completed", "partial", "failed", "ambiguous", "invalid", "pending")
 
 
 @frozen
 class Line:
     """One row as the journal knows it. Money in picodollars; `cost` None is unknown. `missing` counts pictures."""
 
-    id: str
+    id: str | None
     index: int
     status: str
-    files: tuple[str, ...]
-    missing: int
-    model: str
-    size: str | None
-    quality: str | None
-    usage: Usage | None
-    cost: int | None
-    saved: int
-    attempts: int
-    cached: bool
-    shared: bool
-    seconds: float | None
+    files: tuple[str, ...] = ()
+    missing: int = 0
+    model: str | None = None
+    size: str | None = None
+    quality: str | None = None
+    usage: Usage | None = None
+    cost: int | None = 0
+    saved: int = 0
+    attempts: int = 0
+    cached: bool = False
+    shared: bool = False
+    seconds: float | None = None
+    revised: tuple[str | None, ...] = ()
     warnings: tuple[str, ...] = ()
+    meta: Mapping[str, Json] = field(factory=dict[str, Json])
     error: Trouble | None = None
 
 
-def line_of(row: Row, state: RowState, account: Account, keys: tuple[Key, ...] = ()) -> Line:
-    """What became of `row`; `keys` are those that it would be asked for with now."""
-    request = row.request
-    model, size, quality, n = state.asked or (request.model, request.size, request.quality, request.n)
-    files = _files(state, account)
-    wanted = [files[stem] for stem in stems(row.id, n) if stem in files]
+def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
+    """What became of a row as it is asked for now, as the books say."""
+    here = here_of(state, account)
+    same = state.same(keyed.keys, keyed.request, keyed.sample)
+    files = tuple(here[key] for key in keyed.keys if key in here)
+    if same and len(files) < len(keyed.keys):  # an earlier version may have remembered them under other keys
+        files = max(files, tuple(here[key] for key in state.keys if key in here), key=len)
+    keys = dict.fromkeys((*keyed.keys, *state.keys)) if same else dict.fromkeys(keyed.keys)
+    doubtful = [key for key in keys if key in account.doubts]
     tally = _tally(state, account)
-    doubtful = [key for key in dict.fromkeys((*state.keys, *keys)) if key in account.doubts]
-    error = state.error
-    if len(wanted) == n:
-        status, error = "completed", None
-    elif wanted:
-        status = "partial"
-    elif doubtful:
-        status = "ambiguous"
-    elif error is not None and error.kind not in PASSING and state.status:
-        status = "failed"
-    else:
-        status = "pending"
-    if doubtful and (error is None or status == "ambiguous"):
+    line = _asked(keyed, state if same else evolve(NEW, jobs=state.jobs))
+    status, error = _status(line, len(files), state.status if same else "", doubtful=bool(doubtful))
+    if status != "completed" and doubtful and (error is None or status == "ambiguous"):
         error = _doubt(account, doubtful, error)
-    return Line(
-        id=row.id,
-        index=row.index,
+    return evolve(
+        line,
         status=status,
-        files=tuple(wanted),
-        missing=n - len(wanted),
-        model=model,
-        size=size,
-        quality=quality,
+        files=files,
+        missing=line.missing - len(files),
         usage=tally.usage,
         cost=None if tally.unpriced else tally.charged,
         saved=_saved(state, account),
         attempts=tally.attempts,
-        cached=state.cached and not tally.attempts,
-        shared=state.shared,
-        seconds=state.seconds,
-        warnings=state.warnings,
+        cached=line.cached and not tally.attempts,
         error=error,
     )
 
 
-def _files(state: RowState, account: Account) -> dict[str, str]:
-    """The files that its jobs published, by name without extension; a later one stands in place of an earlier."""
-    return {PurePosixPath(file).stem: file for job in state.jobs for file in account.shown.get(job, {}).values()}
+def line_of_end(keyed: Keyed, state: RowState, outcome: Outcome, files: Sequence[str]) -> Line:
+    """What became of a row, as its outcome says at the moment when it ends; `files` are its pictures."""
+    line = _asked(keyed, state)
+    status, error = _status(line, len(files), state.status, doubtful=outcome.status is Status.AMBIGUOUS)
+    return evolve(
+        line,
+        status=status,
+        files=tuple(files),
+        missing=line.missing - len(files),
+        usage=outcome.usage,
+        cost=outcome.charge,
+        saved=outcome.saved,
+        attempts=outcome.attempts,
+        error=error,
+    )
+
+
+def line_of_invalid(invalid: Invalid) -> Line:
+    """A row that could not be used, with the first of its mistakes as `error`, whose `code` is the field."""
+    first = invalid.mistakes[0] if invalid.mistakes else None
+    said = "; ".join(str(mistake) for mistake in invalid.mistakes)
+    trouble = Trouble("invalid", said or "it is no row", None, (first.field or None) if first is not None else None)
+    return Line(invalid.id, invalid.index, "invalid", error=trouble)
+
+
+def _asked(keyed: Keyed, state: RowState) -> Line:
+    """What is known of a row whatever the books say: what it asks for, and how its last job went."""
+    row, request = keyed.row, keyed.request
+    return Line(
+        row.id,
+        row.index,
+        "pending",
+        missing=len(keyed.keys),
+        model=request.model,
+        size=request.size,
+        quality=request.quality,
+        cached=state.cached,
+        shared=state.shared,
+        seconds=state.seconds,
+        revised=state.revised,
+        warnings=state.warnings,
+        meta=row.meta,
+        error=state.error,
+    )
+
+
+def _status(line: Line, files: int, ended: str, *, doubtful: bool) -> tuple[str, Trouble | None]:
+    """The status and error of a row that has so many of its pictures; `ended` says how its last job did ("": not)."""
+    error = line.error
+    if files >= line.missing:
+        return "completed", None
+    if files:
+        return "partial", error
+    if doubtful:
+        return "ambiguous", error
+    return "failed" if ended and error is not None and error.kind not in PASSING else "pending", error
 
 
 def _tally(state: RowState, account: Account) -> Tally:
@@ -123,7 +162,7 @@ def _doubt(account: Account, keys: Sequence[Key], told: Trouble | None) -> Troub
     most = "an unknown amount" if None in bounds else f"at most ${usd(known)}"
     said = f"it may have been executed and billed, {most}: see --on-ambiguous"
     if told is not None and told.kind == "ambiguous":
-        return Trouble("ambiguous", f"{said} ({told.message})", told.status, told.code)
+        return evolve(told, message=f"{said} ({told.message})")
     return Trouble("ambiguous", said)
 
 
@@ -134,7 +173,7 @@ def usd(picodollars: int) -> str:
 
 
 def result(line: Line) -> dict[str, object]:
-    """A line of results.jsonl."""
+    """A line of results.jsonl. `revised_prompt` is a list where the pictures of a row have different ones."""
     error = line.error
     return {
         "id": line.id,
@@ -150,19 +189,32 @@ def result(line: Line) -> dict[str, object]:
         "cached": line.cached,
         "shared": line.shared,
         "seconds": line.seconds,
+        "revised_prompt": list(line.revised) if len(set(line.revised)) > 1 else next(iter(line.revised), None),
         "warnings": list(line.warnings),
+        "meta": dict(line.meta),
         "error": None
         if error is None
-        else {"kind": error.kind, "message": error.message, "status": error.status, "code": error.code},
+        else {
+            "kind": error.kind,
+            "message": error.message,
+            "status": error.status,
+            "code": error.code,
+            "request_id": error.request_id,
+        },
     }
 
 
 @frozen
 class Summary:
-    """The sums of a folder. Money in picodollars; `cost` None: a charge among it is unknown."""
+    """The sums of a folder. Money in picodollars; `cost` None: a charge among it is unknown.
+
+    `images` are files of rows, `made` pictures that were paid for in all runs, also those that others replaced since.
+    `orphans` are attempts of killed runs: name, row ("" where none is known) and bound (None: unknown).
+    """
 
     counts: Mapping[str, int]
     images: int
+    made: int
     cost: int | None
     maybe: int
     saved: int
@@ -186,16 +238,18 @@ def summary_of(
         counts[line.status] += 1
         images += len(line.files)
         saved += line.saved
-    names = {key: name for name, state in states.items() for key in state.keys}
+    names = {key: name for name, state in states.items() for key in state.keys} if account.orphans else {}
     orphans = tuple(
         (f"{lost.run}-{lost.attempt}", next((names[key] for key in lost.keys if key in names), ""), lost.bound)
         for lost in account.orphans
     )
-    return Summary(counts, images, charged, maybe, saved, account.attempts, runs, orphans)
+    return Summary(counts, images, len(account.prices), charged, maybe, saved, account.attempts, runs, orphans)
 
 
 def summary_json(summary: Summary) -> dict[str, object]:
     """summary.json. `orphans` are attempts of killed runs that may have been billed, each at most `bound_usd`."""
+    runs = summary.runs
+    minutes = runs.seconds / 60.0
     return {
         "requested": summary.requested,
         **summary.counts,
@@ -204,27 +258,40 @@ def summary_json(summary: Summary) -> dict[str, object]:
         "maybe_billed_usd": usd(summary.maybe),
         "saved_usd": usd(summary.saved),
         "attempts": summary.attempts,
-        "http_429": summary.runs.http_429,
-        "http_5xx": summary.runs.http_5xx,
-        "seconds": round(summary.runs.seconds, 3),
+        "http_429": runs.http_429,
+        "http_5xx": runs.http_5xx,
+        "seconds": round(runs.seconds, 3),
+        "images_per_minute": round(summary.made / minutes, 3) if minutes > 0 else 0.0,
+        "limit_utilisation": round(min(1.0, runs.made / runs.allowed), 4) if runs.allowed > 0 else None,
         "orphans": [
-            {"attempt": attempt, "id": name, "bound_usd": None if bound is None else usd(bound)}
+            {
+                "attempt": attempt,
+                "id": name,
+                "bound_usd": None if bound is None else usd(bound),
+                "advice": _advice(name, bound),
+            }
             for attempt, name, bound in summary.orphans
         ],
     }
 
 
-def write_results(folder: Path, lines: Sequence[Line], summary: Summary) -> None:
-    """Write both files, each whole or not at all. Raises `OSError`."""
-    text = "".join(json.dumps(result(line), ensure_ascii=False) + "\n" for line in lines)
-    _replace(folder / "results.jsonl", text)
-    _replace(folder / "summary.json", json.dumps(summary_json(summary), indent=2, ensure_ascii=False) + "\n")
+def _advice(name: str, bound: int | None) -> str:
+    """What to do about an attempt that a killed run left out."""
+    most = "an amount that nobody knows" if bound is None else f"${usd(bound)} at most"
+    seen = f"{most}: the provider's own list of usage says whether it was billed"
+    return f"{seen}; its row is tried again as --on-ambiguous says" if name else f"{seen}; its row is not in the input"
 
 
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".tmp-{path.name}")
-    with temporary.open("wb") as file:
-        file.write(text.encode("utf-8", "replace"))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def closing(summary: Summary) -> str:
+    """The sums of a folder in a few words."""
+    counts = ", ".join(f"{count} {name}" for name, count in summary.counts.items() if count or name == "completed")
+    cost = "an unknown amount" if summary.cost is None else f"${usd(summary.cost)}"
+    parts = [
+        f"{summary.requested} rows: {counts}",
+        f"{summary.images} images",
+        f"{cost} charged" + (f", at most ${usd(summary.maybe)} more perhaps" if summary.maybe else ""),
+        f"{summary.attempts} attempts",
+    ]
+    if summary.saved:
+        parts.append(f"${usd(summary.saved)} saved by sharing")
+    return "; ".join(parts)

@@ -1,7 +1,6 @@
-"""A batch at work: the asyncio client draws rows as far as it has an appetite, and the journal remembers.
+"""A run of a batch from its plan to its results: what the command line calls.
 
-Interrupted or halted, nothing new is sent and what is out is awaited, because it is paid. Whatever ends a run, its
-folder is one that the same command goes on with.
+Whatever the disk or the database says on the way ends the run as halted, in words; the same command goes on.
 """
 
 from __future__ import annotations
@@ -10,334 +9,184 @@ import asyncio
 import signal
 import sqlite3
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from decimal import Decimal
-from enum import IntEnum
-from pathlib import Path
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from threading import current_thread, main_thread
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from penstock.commands import Excess, Halted, LaneClosed, Notice, Warned
-from penstock.config import Ambiguity, Config, Limits
-from penstock.events import Event, Mode, Responded, Submitted
-from penstock.ids import Key
-from penstock.requests import ImageRequest
-from penstock.work import OnAmbiguous
-from penstock_io.asyncio import Client
-from penstock_io.batch.plan import AUTO, Keyed, Plan, load_states, make_lines, prepare_run
-from penstock_io.batch.progress import Progress
-from penstock_io.batch.results import NEW, Summary, summary_of, write_results
-from penstock_io.batch.states import PASSING, RUNS, RowState, Runs, dump_runs, dump_state, load_runs
+from penstock_io.batch import stopping
+from penstock_io.batch.folder import prepare_folder
+from penstock_io.batch.keying import Keyed
+from penstock_io.batch.plan import Plan
+from penstock_io.batch.progress import Listener
+from penstock_io.batch.results import Line, Summary, line_of, line_of_invalid, summary_of
+from penstock_io.batch.rows import Invalid
+from penstock_io.batch.settings import Settings
+from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, load_runs, load_states
+from penstock_io.batch.stopping import AGAIN, Exit, Halt
+from penstock_io.batch.watch import Watch
+from penstock_io.batch.working import Batch, Doubts, Listed, Source
+from penstock_io.batch.writing import write_results
 from penstock_io.journal import Account, Journal
-from penstock_io.resources import Result
 
-TICK = 1.0
-"""Seconds between two lines of progress."""
-
-
-class Exit(IntEnum):
-    """How a batch ends, as its exit code."""
-
-    ALL = 0
-    SOME = 1
-    USAGE = 2
-    BUDGET = 3
-    HALTED = 4
-    INTERRUPTED = 130
-
-
-@frozen
-class Settings:
-    """How a batch is done. `keys` are API keys by label, `budget` is dollars for the folder, over all its runs."""
-
-    folder: Path
-    base_url: str
-    keys: Mapping[str, str] = field(repr=False)
-    limits: Limits = field(factory=Limits)
-    budget: Decimal | None = None
-    on_ambiguous: OnAmbiguous = OnAmbiguous.AUTO
-    tell: Callable[[str], object] = print
+__all__ = ["Ended", "Exit", "run_batch"]
 
 
 @frozen
 class Ended:
-    """How it ended: the exit code, the sums, and the one message of a halt."""
+    """How it ended: the exit code, the sums (None: they cannot even be read), and one message ("": all is well)."""
 
     code: Exit
     summary: Summary | None = None
     message: str = ""
 
 
-def run_batch(settings: Settings, rows: Sequence[Keyed], journal: Journal) -> Ended:
-    """Do what is still to be done of `rows` in an open journal's folder, and write its results.
+def run_batch(
+    settings: Settings, plan: Plan, invalid: Sequence[Invalid], journal: Journal, listener: Listener
+) -> Ended:
+    """Do what a plan says in an open journal's folder, and write its results. `invalid` rows are only recorded.
 
-    Faults of the disk and the database end it as halted.
+    Ctrl-C and SIGTERM end it in good order, where it runs in the main thread; the third raises `KeyboardInterrupt`.
     """
+    folder = settings.folder
     try:
-        states = load_states(journal)
-        runs = load_runs(journal.rows())
-        plan = prepare_run(journal, rows, states, settings.on_ambiguous, settings.tell)
-        batch = Batch(settings, rows, plan, journal, states, runs)
-        with _signals(batch):
-            asyncio.run(batch.work())
-        return batch.finish()
+        rows = journal.rows()
+        states, runs = load_states(rows), load_runs(rows)
+        prepared = prepare_folder(journal, plan, states, listener.tell)
     except (OSError, sqlite3.Error) as fault:
-        return Ended(Exit.HALTED, None, f"the folder cannot be written: {fault}. {AGAIN}")
+        return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, folder)))
+    done = len(plan.rows) - plan.held_back - len(prepared.send)
+    watch = Watch(runs, time.monotonic(), settings.budget, done=done)
+    batch = Batch(settings, journal, listener, states, watch, Doubts(plan.doubtful, len(plan.send)))
+    with signals(batch):
+        work(batch, Listed(prepared.send, done) if prepared.send else None)
+        return conclude(batch, journal, plan.rows, invalid, {keyed.id for keyed in prepared.send})
 
 
-AGAIN = "The same command goes on from here."
+def work(batch: Batch, source: Source | None) -> None:
+    """Send what there is to be sent; what the disk says of it is the batch's halt."""
+    try:
+        if source is not None:
+            asyncio.run(batch.work(source))
+    except (OSError, sqlite3.Error) as fault:
+        batch.broken(fault)
+    finally:
+        batch.over = True
 
 
-class Batch:
-    """One run. `signalled` may be called from a signal handler at any time, `interrupt` on the loop."""
+def conclude(
+    batch: Batch,
+    journal: Journal,
+    rows: Sequence[Keyed],
+    invalid: Sequence[Invalid],
+    sent: Iterable[str],
+    *,
+    whole: bool = True,
+) -> Ended:
+    """Write the results, from the journal. `sent` are the ids of rows that should have been sent.
 
-    def __init__(
-        self,
-        settings: Settings,
-        rows: Sequence[Keyed],
-        plan: Plan,
-        journal: Journal,
-        states: dict[str, RowState],
-        runs: Runs,
-    ) -> None:
-        self.settings = settings
-        self.rows = rows
-        self.plan = plan
-        self.journal = journal
-        self.states = states
-        self.runs = runs
-        self.halt: Halted | None = None
-        self.interrupts = 0
-        self.progress = Progress(total=len(rows), base=len(rows) - len(plan.send))
-        self._client: Client | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._begun = time.monotonic()
-        self._drawn: deque[Keyed] = deque()
-        self._sent: dict[int, tuple[Keyed, float]] = {}
-        self._stopping = False
-        self._told: set[str] = set()
-
-    # At work
-
-    async def work(self) -> None:
-        """Send what is to be sent and wait for all of it."""
-        if not self.plan.send:
-            return
-        self._loop = asyncio.get_running_loop()
-        settings = self.settings
-        floor = max(0, AUTO.floor - self.plan.retried)
-        share = max(0.0, AUTO.share - self.plan.retried / len(self.plan.send))
-        client = Client(
-            settings.base_url,
-            settings.keys,
-            journal=self.journal,
-            limits=settings.limits,
-            config=Config(halts=True, ambiguity=Ambiguity(settings.on_ambiguous, floor, share)),
-            budget=settings.budget,
-            record_trace=self._heard,
-            notices=self._noticed,
+    `whole` says that the input was read to its end.
+    """
+    settings, states = batch.settings, batch.states
+    runs = batch.runs()
+    try:
+        journal.flush()
+    except (OSError, sqlite3.Error) as fault:
+        batch.broken(fault)
+    try:
+        account = journal.account()
+        total = journal.balances().total
+    except (OSError, sqlite3.Error) as fault:
+        batch.broken(fault)
+        return Ended(Exit.HALTED, None, str(batch.halt))
+    lines = make_lines(rows, invalid, states, account)
+    lines = batch.shaper.finish(lines, lambda: batch.interrupts > 0)
+    batch.halt = batch.halt or batch.shaper.halt
+    charged = None if any(tally.unpriced for tally in account.tallies.values()) else total.charged
+    summary = summary_of(lines, account, states, charged, total.maybe, runs)
+    prompts = {keyed.index: keyed for keyed in rows}
+    try:
+        write_results(
+            settings.folder, lines, summary, lambda index: prompts[index].request.prompt if index in prompts else ""
         )
-        async with client:
-            self._client = client
-            if self.interrupts:
-                self._stop(Mode.DRAIN)
-            ticker = asyncio.create_task(self._tick())
-            try:
-                async for result in client.images.map(self._draw()):
-                    self._ended(result)
-            finally:
-                ticker.cancel()
-                self._look(client)
-        self._client = None
-        self.settings.tell(self.progress.line(self._seconds()))
+        batch.part.remove()
+    except OSError as fault:
+        batch.broken(fault)
+    end = judge(batch, lines, frozenset(sent), whole=whole)
+    keep(journal, evolve(runs, code=int(end.code), message=end.message), batch)
+    return Ended(end.code, summary, end.message)
 
-    def signalled(self) -> None:
-        """A signal came: the loop, if there is one, is told. The third one ends the process as usual."""
-        if self.interrupts > 1:
-            raise KeyboardInterrupt
-        if self._loop is None:
-            self.interrupts += 1
-        else:
-            self._loop.call_soon_threadsafe(self.interrupt)
 
-    def interrupt(self) -> None:
-        """The first time nothing new is sent and what is out is awaited; the second time it is broken off."""
-        self.interrupts += 1
-        client = self._client
-        if client is None:
-            return
-        if self.interrupts == 1:
-            out = client.engine.snapshot().in_flight
-            self._stop(Mode.DRAIN)
-            self.settings.tell(
-                f"interrupted: nothing new is sent; waiting for {out} requests that are out, because they are paid "
-                "(interrupt again to break them off)"
-            )
-        elif self.interrupts == 2:
-            self._stop(Mode.ABORT)
-            self.settings.tell("interrupted again: what was out is broken off; its rows are ambiguous")
+def keep(journal: Journal, runs: Runs, batch: Batch) -> None:
+    """Remember the sums and how the run ended; a disk that takes nothing any more has been told of already."""
+    try:
+        journal.put_row(RUNS, dump_runs(runs))
+        journal.flush()
+    except (OSError, sqlite3.Error) as fault:
+        batch.broken(fault)
 
-    def _stop(self, mode: Mode) -> None:
-        self._stopping = True
-        if self._client is not None:
-            self._client.end(mode)
 
-    def _draw(self) -> Iterator[ImageRequest]:
-        for keyed in self.plan.send:
-            if self._stopping:
-                return
-            self._drawn.append(keyed)
-            yield keyed.row.request
+def make_lines(
+    rows: Sequence[Keyed], invalid: Sequence[Invalid], states: Mapping[str, RowState], account: Account
+) -> list[Line]:
+    """All rows of the input as the books know them, in its order."""
+    lines = [line_of(keyed, states.get(keyed.id, NEW), account) for keyed in rows]
+    lines += map(line_of_invalid, invalid)
+    lines.sort(key=lambda line: line.index)
+    return lines
 
-    def _heard(self, event: Event, now: float) -> None:
-        """Each event before the engine is told: a job is named and remembered before anything of it can be sent."""
-        if isinstance(event, Responded):
-            self.progress.refused += event.status == 429
-            self.progress.broken += event.status >= 500
-        elif isinstance(event, Submitted):
-            keys = event.work.targets[0].keys
-            keyed = self._next(keys)
-            row, job = keyed.row, event.job
-            self._sent[row.index] = (keyed, now)
-            self.journal.name(job, dict(zip(keys, row.stems, strict=True)))
-            state = self.states.get(row.id, NEW).sent((self.journal.run, job), keys, row.request, row.content)
-            self._remember(row.id, state)
 
-    def _next(self, keys: tuple[Key, ...]) -> Keyed:
-        """The row that was drawn for these keys; one before it was refused and never became a job."""
-        keyed = self._drawn.popleft()
-        while keyed.keys != keys:
-            keyed = self._drawn.popleft()
-        return keyed
+@frozen
+class _Left:
+    """What of the rows that should have been sent was not: for want of budget, and for other reasons."""
 
-    def _remember(self, name: str, state: RowState) -> None:
-        self.states[name] = state
-        self.journal.put_row(name, dump_state(state))
+    short: list[Line] = field(factory=list[Line])
+    others: list[Line] = field(factory=list[Line])
 
-    def _ended(self, result: Result) -> None:
-        keyed = self.plan.send[result.index]
-        row = keyed.row
-        _, begun = self._sent.pop(row.index, (keyed, 0.0))
-        now = asyncio.get_running_loop().time()
-        state = self.states.get(row.id, NEW).ended(result.outcome, now - begun if begun else 0.0)
-        self._remember(row.id, state)
-        self.progress.done += result.error is None or state.error is None or state.error.kind not in PASSING
-        self.progress.images += len(result.images)
 
-    def _noticed(self, notice: Notice) -> None:
-        """On the worker's thread."""
-        if isinstance(notice, LaneClosed):
-            self._tell_once(f"{notice.lane.credential} is not used for {notice.lane.model} any more: {notice.message}")
-        elif isinstance(notice, Excess):
-            self._tell_once(f"{notice.model} was charged more than its published bound")
-        elif isinstance(notice, Warned):
-            self._tell_once(f"{notice.what}: {notice.message}")
-        elif isinstance(notice, Halted) and self.halt is None:
-            self.halt = notice
-            if self._loop is not None:
-                with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
-                    self._loop.call_soon_threadsafe(self._halted, notice)
-
-    def _tell_once(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
-            self.settings.tell(message)
-
-    def _halted(self, notice: Halted) -> None:
-        client = self._client
-        if client is None or self._stopping:
-            return
-        out = client.engine.snapshot().in_flight
-        self.settings.tell(f"halted: {notice.message}; waiting for {out} requests that are out")
-        self._stop(Mode.DRAIN)
-
-    async def _tick(self) -> None:
-        last = ""
-        while True:
-            await asyncio.sleep(TICK)
-            if self._client is not None:
-                self._look(self._client)
-            line = self.progress.line(self._seconds())
-            if line != last:
-                self.settings.tell(line)
-                last = line
-            self.journal.put_row(RUNS, dump_runs(self._runs()))
-
-    def _look(self, client: Client) -> None:
-        figures = client.engine.snapshot()
-        self.progress.in_flight = figures.in_flight
-        self.progress.spent = figures.money.total.charged
-        self.progress.maybe = figures.money.total.maybe
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self._begun
-
-    def _runs(self) -> Runs:
-        return Runs(
-            self.runs.http_429 + self.progress.refused,
-            self.runs.http_5xx + self.progress.broken,
-            self.runs.seconds + self._seconds(),
+def judge(batch: Batch, lines: Sequence[Line], sent: frozenset[str], *, whole: bool = True) -> Ended:
+    """The exit code, the most severe that applies, and its message."""
+    left = _Left()
+    for line in lines:
+        if line.status == "pending" and line.id in sent:
+            (left.short if line.error is not None and line.error.kind == "budget" else left.others).append(line)
+    halt = batch.halt
+    if halt is None and left.others and not batch.interrupts:
+        halt = _unsent(left.others, batch.settings)
+    if halt is not None and halt.mild and whole and not left.others and not left.short:
+        halt = None
+    failed = sum(1 for line in lines if line.status not in {"completed", "pending"})
+    if batch.interrupts:
+        why = f" {halt}" if halt is not None and not halt.mild else ""
+        return Ended(Exit.INTERRUPTED, message=f"interrupted. {AGAIN}{why}")
+    if halt is not None:
+        return Ended(Exit.HALTED, message=str(halt))
+    if left.short:
+        room = f"the budget has no room for {_rows(len(left.short))}"
+        return Ended(Exit.BUDGET, message=f"{room}: raise --budget and run the same command again.")
+    if failed:
+        return Ended(
+            Exit.SOME, message=f"{_rows(failed)} {'is' if failed == 1 else 'are'} not complete: results.jsonl says why."
         )
-
-    # The end
-
-    def finish(self) -> Ended:
-        """Write the results, from the journal. Raises `OSError`, `sqlite3.Error`."""
-        runs = self._runs()
-        self.journal.put_row(RUNS, dump_runs(runs))
-        self.journal.flush()
-        account = self.journal.account()
-        lines = make_lines(self.rows, self.states, account)
-        total = self.journal.balances().total
-        charged = None if _unpriced(account) else total.charged
-        summary = summary_of(lines, account, self.states, charged, total.maybe, runs)
-        write_results(self.settings.folder, lines, summary)
-        short = any(
-            line.status == "pending" and line.error is not None and line.error.kind == "budget" for line in lines
-        )
-        code = self._code(summary, short=short)
-        return Ended(code, summary, self._message(code))
-
-    def _code(self, summary: Summary, *, short: bool) -> Exit:
-        """The most severe that applies."""
-        if self.interrupts:
-            return Exit.INTERRUPTED
-        counts = summary.counts
-        if self.halt is not None or (counts["pending"] and not short):
-            return Exit.HALTED
-        if short:
-            return Exit.BUDGET
-        return Exit.SOME if counts["completed"] < summary.requested else Exit.ALL
-
-    def _message(self, code: Exit) -> str:
-        match code:
-            case Exit.INTERRUPTED:
-                return f"interrupted. {AGAIN}"
-            case Exit.HALTED if self.halt is not None:
-                return f"halted: {self.halt.message}. To go on: {_remedy(self.halt)}. {AGAIN}"
-            case Exit.HALTED:
-                return f"halted: some rows were not sent. {AGAIN}"
-            case Exit.BUDGET:
-                return "the budget has no room for the rest: raise --budget and run the same command again"
-            case Exit.SOME:
-                return "some rows are not complete: results.jsonl says why"
-            case _:
-                return ""
+    return Ended(Exit.ALL)
 
 
-def _remedy(halt: Halted) -> str:
-    return halt.remedy.removesuffix(", then resume")
+def _unsent(lines: Sequence[Line], settings: Settings) -> Halt:
+    """Rows that were not sent although nothing halted the run."""
+    rows = _rows(len(lines))
+    trouble = next((line.error for line in lines if line.error is not None), None)
+    if trouble is None:
+        return Halt(f"{rows} could not be sent", "see results.jsonl")
+    return stopping.of_trouble(trouble, settings.base_url, rows)
 
 
-def _unpriced(account: Account) -> bool:
-    return any(tally.unpriced for tally in account.tallies.values())
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 @contextmanager
-def _signals(batch: Batch) -> Generator[None]:
+def signals(batch: Batch) -> Generator[None]:
     """Let Ctrl-C and a request to end interrupt the batch, not the interpreter. Only the main thread hears of them."""
     if current_thread() is not main_thread():
         yield

@@ -1,0 +1,165 @@
+"""How fast a run is: images a minute, time to go, and how much of the account's limits it makes use of."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from math import inf, isfinite
+
+from attrs import define, field, frozen
+
+from penstock.admission.bucket import GaugeFigures
+from penstock.admission.quota import QuotaFigures
+from penstock.engine import Waiting
+from penstock.engine.figures import LaneFigures
+
+WINDOW = 60.0
+"""Seconds of the past that pace and time to go are told from."""
+
+SHORTEST = 1.0
+"""Seconds below which nothing is said of a pace."""
+
+
+@frozen
+class _Seen:
+    at: float
+    rows: int
+    images: int
+
+
+@define
+class Pace:
+    """What was done in the last minute, from looks at it."""
+
+    _seen: deque[_Seen] = field(factory=deque[_Seen])
+
+    def look(self, now: float, rows: int, images: int) -> None:
+        """So many rows and images are done now."""
+        self._seen.append(_Seen(now, rows, images))
+        while len(self._seen) > 2 and self._seen[1].at <= now - WINDOW:
+            self._seen.popleft()
+
+    def images(self) -> float:
+        """Images a minute."""
+        span, first, last = self._span()
+        return 60.0 * (last.images - first.images) / span if span >= SHORTEST else 0.0
+
+    def eta(self, left: int) -> float | None:
+        """Seconds until `left` more rows are done; None where nobody can say."""
+        span, first, last = self._span()
+        done = last.rows - first.rows
+        if left <= 0:
+            return 0.0
+        return left * span / done if done > 0 and span >= SHORTEST else None
+
+    def _span(self) -> tuple[float, _Seen, _Seen]:
+        if not self._seen:
+            return 0.0, _NEVER, _NEVER
+        first, last = self._seen[0], self._seen[-1]
+        return last.at - first.at, first, last
+
+
+_NEVER = _Seen(0.0, 0, 0)
+
+
+@define
+class Mix:
+    """What a picture of this run takes on average, to count requests and tokens in pictures."""
+
+    requests: int = 0
+    samples: int = 0
+    pictures: int = 0
+    tokens: int = 0
+
+    def asked(self, samples: int) -> None:
+        """A row asked for so many pictures."""
+        self.requests += 1
+        self.samples += samples
+
+    def paid(self, pictures: int, tokens: int) -> None:
+        """So many pictures took so many tokens."""
+        self.pictures += pictures
+        self.tokens += tokens
+
+    @property
+    def each(self) -> float:
+        """Pictures a request."""
+        return self.samples / self.requests if self.requests else 1.0
+
+    def counted(self, quota: QuotaFigures) -> tuple[float, float] | None:
+        """The tightest limit of a quota in pictures: what it has now and a minute's worth; None: none is known."""
+        known = [
+            (gauge.level * worth, gauge.per_minute * worth)
+            for gauge, worth in self._worths(quota)
+            if gauge.per_minute is not None and 0 < gauge.per_minute < inf
+        ]
+        return min(known, key=lambda one: one[1], default=None)
+
+    def _worths(self, quota: QuotaFigures) -> Iterable[tuple[GaugeFigures, float]]:
+        yield quota.images, 1.0
+        yield quota.requests, self.each
+        if self.pictures and self.tokens:
+            yield quota.tokens, self.pictures / self.tokens
+
+
+@define
+class Use:
+    """Images sent over what the tightest known limits would have allowed while there was work to send.
+
+    A burst counts as far as there was work for it. Times without a known limit on every open lane do not count.
+    """
+
+    sent: float = 0.0
+    allowed: float = 0.0
+    _at: float | None = None
+    _before: float = 0.0
+    _rate: float = 0.0
+
+    def look(self, now: float, lanes: Iterable[LaneFigures], mix: Mix, *, sent: float, left: float) -> None:
+        """`sent` images are made or out by now, and `left` are still to be sent."""
+        if self._at is not None:
+            self.allowed += (now - self._at) / 60.0 * self._rate
+            self.sent += sent - self._before
+        counted = [mix.counted(quota) for quota in _quotas(lanes)]
+        known = [one for one in counted if one is not None]
+        if left <= 0 or not known or len(known) < len(counted):
+            self._at = None
+            return
+        if self._at is None and not self.allowed:
+            self.allowed = min(left, sum(max(0.0, level) for level, _ in known))
+        self._at, self._before = now, sent
+        self._rate = sum(rate for _, rate in known)
+
+
+def _quotas(lanes: Iterable[LaneFigures]) -> list[QuotaFigures]:
+    """The quotas of the lanes that are open, each once, however many models share it."""
+    found: list[tuple[str, QuotaFigures]] = []
+    for lane in lanes:
+        if lane.closed is None and (lane.credential, lane.quota) not in found:
+            found.append((lane.credential, lane.quota))
+    return [quota for _, quota in found]
+
+
+def waiting_for(waiting: Waiting, now: float) -> str:
+    """What a request waits for, as the end of "waiting for ..."; "" where it waits for nobody but its provider."""
+    said = _WORDS.get(waiting.reason, "")
+    if waiting.reason == "quota":
+        quantity, _, name = waiting.on.partition(" of ")
+        said = _QUOTAS.get(quantity, f"{quantity} a minute of") + f" {name}"
+    elif waiting.reason == "no_lane":
+        said = f"a key that serves its model ({waiting.on})"
+    elif waiting.reason == "retry" and waiting.on:
+        said = f"another try ({waiting.on.rstrip('.')})"
+    if not said or waiting.until is None or not isfinite(waiting.until):
+        return said
+    return f"{said}, {max(0.0, waiting.until - now):.0f} s"
+
+
+_QUOTAS = {"concurrency": "a reply, as many are out as may be at a time for", "blocked": "the end of a wait asked of"}
+_WORDS = {
+    "retry": "another try",
+    "budget": "money of the budget that others have reserved",
+    "halted": "the end: the run is halted",
+    "claimed": "another process that makes the same",
+    "gathering": "others that want the same",
+}

@@ -1,0 +1,197 @@
+"""Rows from standard input: each is checked and sent as it comes, and fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+
+from attrs import evolve
+
+from penstock.work import OnAmbiguous
+from penstock_io.batch import stopping
+from penstock_io.batch.feed import Feed, Handle, lines
+from penstock_io.batch.folder import prepare_folder
+from penstock_io.batch.inputs import Incoming
+from penstock_io.batch.keying import Keyed, Keyer
+from penstock_io.batch.plan import AUTO, Stale, make_plan
+from penstock_io.batch.progress import Level, Listener
+from penstock_io.batch.rows import Invalid, Mistake, Row
+from penstock_io.batch.run import Ended, Exit, conclude, signals, work
+from penstock_io.batch.settings import Settings
+from penstock_io.batch.states import RowState, load_runs, load_states
+from penstock_io.batch.watch import Watch
+from penstock_io.batch.working import Batch, Doubts
+from penstock_io.journal import Account, Journal
+
+
+def run_stream(
+    settings: Settings,
+    source: Handle | Iterator[bytes],
+    incoming: Incoming,
+    journal: Journal,
+    listener: Listener,
+    *,
+    name: str = "standard input",
+    regenerate: bool = False,
+) -> Ended:
+    """Do the rows of a source as they come: an open file that nothing else reads, or its lines.
+
+    `name` is what mistakes call it. `regenerate`: rows whose pictures the folder has, made otherwise, are made again;
+    without it they are `invalid`. A limit ends the reading. Everything else is as with `run_batch`.
+    """
+    budget = settings.budget is not None
+    choices = evolve(settings.choices, limit=None)
+    try:
+        rows = journal.rows()
+        states, runs = load_states(rows), load_runs(rows)
+        prepare_folder(journal, make_plan((), states, journal.account(), choices), states, listener.tell)
+        account = journal.account()
+    except (OSError, sqlite3.Error) as fault:
+        return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, settings.folder)))
+    keyer = Keyer(choices, budget=budget, states=states, account=account, file=name)
+    watch = Watch(runs, time.monotonic(), settings.budget)
+    taken = min(AUTO.floor, len(account.doubts))
+    batch = Batch(settings, journal, listener, states, watch, Doubts(taken))
+    stream = Stream(settings, source, name, incoming, keyer, journal, listener, states, account, watch)
+    stream.regenerate = regenerate
+    with signals(batch):
+        work(batch, stream)
+        batch.halt = batch.halt or stream.halt
+        if not (stream.rows or stream.invalid or batch.halt or batch.interrupts):
+            return Ended(Exit.USAGE, None, f"{name}: there is no row in it.")
+        return conclude(batch, journal, stream.rows, stream.invalid, stream.sent, whole=stream.whole)
+
+
+class Stream:
+    """The rows that have come, as the source of a batch. `sent` are the ids of those that it was given."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Handle | Iterator[bytes],
+        name: str,
+        incoming: Incoming,
+        keyer: Keyer,
+        journal: Journal,
+        listener: Listener,
+        states: dict[str, RowState],
+        account: Account,
+        watch: Watch,
+    ) -> None:
+        self.rows: list[Keyed] = []
+        self.invalid: list[Invalid] = []
+        self.sent: list[str] = []
+        self.halt: stopping.Halt | None = None
+        self.whole = False
+        self.regenerate = False
+        self._settings = settings
+        self._source = source
+        self._name = name
+        self._incoming = incoming
+        self._keyer = keyer
+        self._journal = journal
+        self._listener = listener
+        self._states = states
+        self._account = account
+        self._watch = watch
+        self._feed: Feed | None = None
+        self._stopped = False
+        self._buying = 0
+        self._doubtful = 0
+
+    # As a source
+
+    async def next(self) -> Keyed | None:
+        """The next row that is to be sent, as soon as it comes. Raises what the disk says."""
+        if self._feed is None:
+            self._feed = Feed(_lines(self._source))
+        while not self._stopped and (line := await self._feed.next()) is not None:
+            keyed = self._take(line)
+            if keyed is None:
+                continue
+            if await self._is_open(keyed):
+                self.sent.append(keyed.id)
+                return keyed
+            self._watch.done += 1
+        if self._feed.fault is not None:
+            self.halt = stopping.of_input(self._feed.fault)
+        self.whole = self.whole or (not self._stopped and self.halt is None)
+        return None
+
+    @property
+    def coming(self) -> int:
+        """Lines that were read and not taken."""
+        return 0 if self._feed is None else self._feed.ready
+
+    @property
+    def total(self) -> int | None:
+        """All rows, once the input has ended."""
+        return len(self.rows) + len(self.invalid) if self.whole else None
+
+    def stop(self) -> None:
+        """No more are wanted."""
+        self._stopped = True
+        if self._feed is not None:
+            self._feed.close()
+
+    # A row
+
+    def _take(self, line: bytes) -> Keyed | None:
+        taken = self._incoming.take(line)
+        if isinstance(taken, Row):
+            made = self._keyer.key(taken)
+            if isinstance(made, Keyed):
+                self.rows.append(made)
+                return made
+            taken = Invalid(taken.id if taken.explicit else None, taken.index, taken.line, made)
+        if taken is not None:
+            self._watch.done += 1
+            self._refuse(taken)
+        return None
+
+    def _refuse(self, invalid: Invalid) -> None:
+        self.invalid.append(invalid)
+        self._watch.failed += 1
+        for mistake in invalid.mistakes:
+            self._listener.tell(str(mistake), Level.WARNING)
+
+    async def _is_open(self, keyed: Keyed) -> bool:
+        """Whether a row is to be sent, as the folder stands."""
+        choices, account = self._settings.choices, self._account
+        known = keyed.id in self._states or any(key in account.prices or key in account.doubts for key in keyed.keys)
+        if known and not await self._is_left(keyed):
+            return False
+        if choices.limit is not None and any(key not in account.prices for key in keyed.keys):
+            self._buying += 1
+            if self._buying >= choices.limit and self._feed is not None:
+                self.whole = True
+                self._feed.close()
+        return True
+
+    async def _is_left(self, keyed: Keyed) -> bool:
+        choices, account = evolve(self._settings.choices, limit=None), self._account
+        plan = make_plan((keyed,), self._states, account, choices)
+        if plan.stale and not self.regenerate:
+            self.rows.pop()
+            self._refuse(self._kept(keyed, plan.stale[0]))
+            return False
+        most = max(AUTO.floor, int(AUTO.share * (account.attempts + len(self.rows))))
+        if choices.on_ambiguous is OnAmbiguous.AUTO and plan.doubtful and self._doubtful + plan.doubtful > most:
+            return False
+        self._doubtful += plan.doubtful
+        if not plan.send:
+            return False
+        prepared = await asyncio.to_thread(prepare_folder, self._journal, plan, self._states, self._listener.tell)
+        return bool(prepared.send)
+
+    def _kept(self, keyed: Keyed, stale: Stale) -> Invalid:
+        row = keyed.row
+        why = f"the folder has its pictures otherwise ({stale.why}): --yes makes them again, another --out beside them"
+        mistake = Mistake(self._name, row.line, "", why)
+        return Invalid(row.id if row.explicit else None, row.index, row.line, (mistake,))
+
+
+def _lines(source: Handle | Iterator[bytes]) -> Iterable[bytes]:
+    return lines(source) if isinstance(source, Handle) else source

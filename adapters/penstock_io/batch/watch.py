@@ -1,0 +1,107 @@
+"""The figures of a run as it goes: what a listener is shown, and what is summed up over all runs of a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from attrs import define, evolve, field
+
+from penstock.engine import Engine
+from penstock.engine.sums import tokens_of
+from penstock.ids import JobId
+from penstock.outcomes import Outcome, Source
+from penstock.simulation.trace import Recorder
+from penstock_io.batch.pace import Mix, Pace, Use, waiting_for
+from penstock_io.batch.progress import Figures
+from penstock_io.batch.states import Runs
+from penstock_io.resources import picodollars
+
+NEAR = 512
+"""How many unfinished rows are asked what they wait for, until one says so."""
+
+
+@define
+class Watch:
+    """Counts what happens. `runs` are the sums of earlier runs, `begun` is when this one began (monotonic seconds)."""
+
+    runs: Runs
+    begun: float
+    budget: Decimal | None = None
+    done: int = 0
+    failed: int = 0
+    images: int = 0
+    refused: int = 0
+    broken: int = 0
+    exchanges: int = 0
+    latencies: float = 0.0
+    mix: Mix = field(factory=Mix)
+    use: Use = field(factory=Use)
+    pace: Pace = field(factory=Pace)
+
+    def replied(self, status: int) -> None:
+        """A reply came."""
+        self.refused += status == 429
+        self.broken += status >= 500
+
+    def ended(self, outcome: Outcome, seconds: float) -> None:
+        """A row's job ended, `seconds` after it was submitted."""
+        self.images += len(outcome.pictures)
+        bought = sum(1 for picture in outcome.pictures if picture.source is Source.BOUGHT)
+        if bought:
+            self.mix.paid(bought, 0 if outcome.usage is None else tokens_of(outcome.usage))
+        if outcome.attempts:
+            self.exchanges += outcome.attempts
+            self.latencies += max(0.0, seconds - sum(waited for _, waited in outcome.waits))
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds an exchange took on average; None where there was none."""
+        return self.latencies / self.exchanges if self.exchanges else None
+
+    def look(self, engine: Engine | Recorder, jobs: Iterable[JobId], now: float, coming: int) -> Figures:
+        """The figures now, but for `total` and `eta`; `jobs` are unfinished, `coming` rows are not submitted yet."""
+        snapshot = engine.snapshot()
+        lines = {lane.model: lane.waiting for lane in snapshot.lanes}
+        left = (coming + sum(lines.values())) * self.mix.each
+        sent = snapshot.counters.get("images", 0) + snapshot.in_flight * self.mix.each
+        self.use.look(now, snapshot.lanes, self.mix, sent=sent, left=left)
+        self.pace.look(now, self.done, self.images)
+        money = snapshot.money.total
+        return Figures(
+            done=self.done,
+            failed=self.failed,
+            in_flight=snapshot.in_flight,
+            images=self.images,
+            pace=self.pace.images(),
+            spent=money.charged,
+            maybe=money.maybe,
+            budget=None if self.budget is None else picodollars(self.budget),
+            refused=self.refused,
+            broken=self.broken,
+            waiting=_waiting(engine, jobs, now) if any(lines.values()) or snapshot.in_flight == 0 else "",
+            seconds=now - self.begun,
+        )
+
+    def so_far(self, now: float) -> Runs:
+        """The sums of all runs, with this one as far as it is."""
+        before = self.runs
+        return evolve(
+            before,
+            http_429=before.http_429 + self.refused,
+            http_5xx=before.http_5xx + self.broken,
+            seconds=before.seconds + now - self.begun,
+            made=before.made + self.use.sent,
+            allowed=before.allowed + self.use.allowed,
+            code=None,
+            message="",
+        )
+
+
+def _waiting(engine: Engine | Recorder, jobs: Iterable[JobId], now: float) -> str:
+    """What the first of them waits for that does not merely wait for its provider."""
+    for job, _ in zip(jobs, range(NEAR), strict=False):
+        said = waiting_for(engine.explain(job), now)
+        if said:
+            return said
+    return ""
