@@ -1,25 +1,26 @@
-"""One request through the client for threads, with a Ctrl-C that lets what is paid arrive."""
+"""One request through a client, with a Ctrl-C that lets what is paid arrive."""
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
-from collections.abc import Generator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
-from threading import Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 
 from attrs import frozen
 
 from penstock.catalog import model as known_model
 from penstock.config import Config
 from penstock.errors import InvalidRequest
+from penstock.events import Mode
 from penstock.ids import Handle
 from penstock.prepare import prepare
 from penstock.requests import ImageRequest, Options, Refusal
-from penstock_io._futures import answer
 from penstock_io._setup import PROVIDER
+from penstock_io.asyncio import Client
 from penstock_io.batch.progress import Level
 from penstock_io.cli.config import Connection, Values, model_of
 from penstock_io.cli.console import Console
@@ -35,10 +36,6 @@ from penstock_io.cli.options import (
 )
 from penstock_io.cli.words import count
 from penstock_io.resources import Result
-from penstock_io.sync import Client
-
-LOOK = 0.2
-"""Seconds after which a wait looks up, because on some systems a wait without end hears no Ctrl-C."""
 
 
 @frozen
@@ -86,56 +83,71 @@ def bound_of(request: ImageRequest) -> int | None:
 
 def ask_for(request: ImageRequest, connection: Connection, budget: Decimal | None, console: Console) -> Bought:
     """Buy it and wait. Interrupted once, what is out is awaited; interrupted again, it is broken off."""
-    begun = time.monotonic()
-    asking = interrupted = False
-    waiter: Future[Result] = Future()
-    with _ending():
-        try:
-            client = Client(connection.base_url, connection.keys, headers=connection.headers, budget=budget)
-            with client:
-                asked = client.images.map([request])
-                Thread(target=answer, args=(waiter, asked.__next__), name="penstock-generate", daemon=True).start()
-                asking = True
-                try:
-                    _wait(waiter)
-                except KeyboardInterrupt:
-                    interrupted = True
-                    console.tell(_told(client.snapshot().in_flight), Level.WARNING)
-                # leaving the client sends nothing new and waits for what is out; Ctrl-C breaks that off, too
-        except KeyboardInterrupt:
-            if not asking:
-                raise
-            interrupted = True
-            console.tell("interrupted again: what was out is broken off, and may have been billed", Level.WARNING)
-        return Bought(waiter.result(timeout=60), time.monotonic() - begun, interrupted)
+    buying = _Buying(console)
+    with _ending(buying.signalled):
+        return asyncio.run(buying.work(request, connection, budget))
 
 
-def _told(out: int) -> str:
-    requests = count(out, "request")
-    return (
-        f"interrupted: nothing new is sent; waiting for {requests} that {'is' if out == 1 else 'are'} out and paid for "
-        "(interrupt again to break off)"
-        if out
-        else "interrupted: nothing was out"
-    )
+class _Buying:
+    """One request on its way; the asynchronous client can be told to end while somebody waits for it."""
 
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._client: Client | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._signals = self._interrupts = 0
 
-def _wait(waiter: Future[Result]) -> None:
-    while not waiter.done():
-        try:
-            waiter.exception(timeout=LOOK)
-        except TimeoutError:
-            continue
+    async def work(self, request: ImageRequest, connection: Connection, budget: Decimal | None) -> Bought:
+        """Ask for it, and wait."""
+        begun = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        client = Client(connection.base_url, connection.keys, headers=connection.headers, budget=budget)
+        async with client:
+            self._client = client
+            if self._signals:  # it came before there was anything to end
+                raise KeyboardInterrupt
+            result = await anext(client.images.map([request]))
+            self._client = None
+        return Bought(result, time.monotonic() - begun, self._interrupts > 0)
+
+    def signalled(self) -> None:
+        """A signal came. The third one ends the process as usual."""
+        self._signals += 1
+        if self._signals > 2:
+            raise KeyboardInterrupt
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: there is nothing left to end
+                self._loop.call_soon_threadsafe(self._interrupt)
+
+    def _interrupt(self) -> None:
+        client = self._client
+        if client is None:
+            return
+        self._interrupts += 1
+        if self._interrupts == 1:
+            out = client.engine.snapshot().in_flight
+            what = f"waiting for {count(out, 'request')} on the way and paid for (interrupt again to break off)"
+            self._console.tell(f"interrupted: nothing new is sent; {what if out else 'nothing was out'}", Level.WARNING)
+            client.end(Mode.DRAIN)
+        else:
+            self._console.tell("interrupted again: what was out is broken off, and may have been billed", Level.WARNING)
+            client.end(Mode.ABORT)
 
 
 @contextmanager
-def _ending() -> Generator[None]:
-    """Have a request to end (SIGTERM) do what Ctrl-C does. Only the main thread hears of them."""
+def _ending(signalled: Callable[[], object]) -> Generator[None]:
+    """Have Ctrl-C and a request to end (SIGTERM) tell, not break off. Only the main thread hears of them."""
     if current_thread() is not main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def heard(number: int, frame: object) -> None:
+        del number, frame
+        signalled()
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -313,14 +313,14 @@ def _keys(values: Values, name: str, provider: Provider, environ: Mapping[str, s
 
 def model_of(values: Values) -> str:
     """The model: the one given, else the vendor's newest whose price is known. Raises `OptionError`."""
-    from time import time  # noqa: PLC0415 - as above
-
-    from penstock.catalog import default_model  # noqa: PLC0415 - as above
-
     given = values.get(MODEL)
     if given is not None:
         return given
     name = values[PROVIDER]
     if name != OPENAI:
         raise OptionError(f"--model is missing: the default is a model of {OPENAI}, not of {name}")
+    from time import time  # noqa: PLC0415 - as above
+
+    from penstock.catalog import default_model  # noqa: PLC0415 - as above
+
     return default_model(time())

@@ -54,9 +54,9 @@ def refusal(reasons: list[Reason], asking: Asking, *, yes: bool) -> str | None:
         return None
     if asking.interactive:
         question = "; ".join(reason.told for reason in reasons)
-        return None if asking.ask(f"{question[0].upper()}{question[1:]}. Go on?") else "nothing was sent."
+        return None if asking.ask(f"{question[0].upper()}{question[1:]}. Go on?") else "nothing was sent"
     grave = [reason for reason in reasons if reason.grave]
     if not grave:
         return None
     advice = " or ".join(["--yes", *dict.fromkeys(reason.otherwise for reason in grave if reason.otherwise)])
-    return f"{'; '.join(reason.told for reason in grave)}. Nothing was sent: go on with {advice}."
+    return f"{'; '.join(reason.told for reason in grave)}; nothing was sent: go on with {advice}"

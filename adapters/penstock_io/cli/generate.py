@@ -26,6 +26,8 @@ from penstock_io.cli.options import (
 from penstock_io.cli.parsing import USAGE, Formatter, Parser, Subparsers, add_options, print_error
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from penstock.errors import PenstockError
     from penstock_io.cli.buying import Bought
     from penstock_io.cli.config import Connection, Values
@@ -38,10 +40,10 @@ UNREACHED = frozenset({"unsent", "no_endpoint"})
 """Kinds of trouble that say that there is no such API there."""
 
 REMEDIES = {
-    "Ambiguous": "It may have been made and billed, at most {maybe}: the same command again may pay a second time",
-    "BudgetExceeded": "Raise --budget, or ask for less: fewer, smaller, of a lower quality",
-    "ContentRefused": "Say it in other words: asked in the same way again, it is refused again",
-    "CredentialRejected": "Look at the key in {keys}",
+    "Ambiguous": "It is at most {maybe}; the same command again may pay a second time.",
+    "BudgetExceeded": "Raise --budget, or ask for less: fewer, smaller, of a lower quality.",
+    "ContentRefused": "Say it in other words: asked in the same way again, it is refused again.",
+    "CredentialRejected": "Look at the key in {keys}.",
 }
 """What to do, by named error, where its own text cannot know."""
 
@@ -203,7 +205,8 @@ def _explained(error: PenstockError, connection: Connection) -> str:
     if outcome is not None and outcome.error is not None and outcome.error.kind in UNREACHED:
         return f"{told} Is {connection.base_url} the address of the API? It is given with --base-url or --provider."
     remedy = REMEDIES.get(kind, "").format(
-        keys=" and ".join(connection.keys), maybe=money(outcome.maybe) if outcome is not None else "nothing"
+        keys=" and ".join(connection.keys),
+        maybe="nothing" if outcome is None else money(outcome.maybe + outcome.pending),
     )
     return f"{told} {remedy}".rstrip()
 
@@ -225,8 +228,9 @@ def _line(bought: Bought, saved: Saved) -> str:
         span(bought.seconds),
         count(result.attempts, "attempt") if result.attempts > 1 else "",
     ]
-    if result.outcome.maybe:
-        parts.append(f"at most {money(result.outcome.maybe)} maybe billed besides")
+    maybe = result.outcome.maybe + result.outcome.pending
+    if maybe:
+        parts.append(f"at most {money(maybe)} maybe billed besides")
     return f"{names}: {', '.join(part for part in parts if part)}".removeprefix(": ")
 
 
@@ -235,7 +239,7 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
     from attrs import asdict  # noqa: PLC0415 - as above
 
     from penstock.errors import JobError  # noqa: PLC0415 - as above
-    from penstock_io.batch.results import usd  # noqa: PLC0415 - as above
+    from penstock_io.resources import dollars  # noqa: PLC0415 - as above
 
     result, error = bought.result, bought.result.error
     outcome, request = result.outcome, result.request
@@ -245,8 +249,8 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
         "model": request.model,
         "size": request.size,
         "quality": request.quality,
-        "cost_usd": None if outcome.charge is None else usd(outcome.charge),
-        "maybe_billed_usd": usd(outcome.maybe),
+        "cost_usd": _usd(result.cost),
+        "maybe_billed_usd": _usd(dollars(outcome.maybe + outcome.pending)),
         "usage": None if outcome.usage is None else asdict(outcome.usage),
         "attempts": outcome.attempts,
         "seconds": round(bought.seconds, 3),
@@ -256,3 +260,8 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
     if error is not None:
         told["error"] = {"name": type(error).__name__, **(asdict(trouble) if trouble else {"message": str(error)})}
     return {**told, "exit_code": code}
+
+
+def _usd(amount: Decimal | None) -> str | None:
+    """Dollars as a decimal text without exponent."""
+    return None if amount is None else f"{amount.normalize():f}"

@@ -96,6 +96,8 @@ def save(files: Files, pictures: Sequence[tuple[str, bytes]]) -> Saved:
 
     Raises `OSError` where they cannot be written anywhere.
     """
+    if files.streamed:
+        return Saved(())
     paths: list[Path] = []
     warnings: list[str] = []
     for path, (format_, data) in zip(files.targets([one for one, _ in pictures]), pictures, strict=False):

@@ -1,0 +1,303 @@
+"""`penstock generate`: names settled before anything is paid, errors by name, nothing paid thrown away."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.cli import saving
+from penstock_io.cli.config import OptionError
+from penstock_io.cli.main import main
+from penstock_io.simserver import SimServer, serving
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[SimServer]:
+    """A provider for all tests of this module."""
+    with serving(ServerSettings(latency=Latency(0.05, 0.0))) as running:
+        yield running
+
+
+@pytest.fixture
+def sim(provider: SimServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimServer:
+    """The provider, and a command line that finds it, in an empty folder."""
+    for name in list(os.environ):
+        if name.startswith(("PENSTOCK_", "OPENAI_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
+    monkeypatch.setenv("PENSTOCK_QUALITY", "low")
+    monkeypatch.setenv("PENSTOCK_SIZE", "1024x1024")
+    monkeypatch.setenv("PENSTOCK_MODEL", "gpt-image-2")
+    return provider
+
+
+def received(sim: SimServer) -> int:
+    """Requests that the provider has seen."""
+    return sim.stats()["received"]
+
+
+def names() -> list[str]:
+    """Files of the folder."""
+    return sorted(path.name for path in Path().iterdir())
+
+
+def test_a_picture(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is there, whole, and one line says where, of which model, and what it cost."""
+    assert 0 == main(["generate", "a red fox", "-o", "fox.png"])
+    told = capsys.readouterr()
+    assert (["fox.png"], True) == (names(), Path("fox.png").read_bytes().startswith(PNG))
+    assert told.out.startswith("fox.png: gpt-image-2, 1024x1024, $0.0")
+    assert "1 picture of gpt-image-2 for at most $0.0" in told.err
+    assert 0 < received(sim)
+
+
+def test_several_pictures_are_numbered(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `-n 3` they are -1 to -3, and the JSON names them all with their sum."""
+    assert 0 == main(["generate", "a red fox", "-o", "fox.png", "-n", "3", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert ["fox-1.png", "fox-2.png", "fox-3.png"] == names() == told["files"]
+    assert (0, True, None) == (told["exit_code"], float(told["cost_usd"]) > 0, told.get("error"))
+    assert 3 == sim.call(lambda server: server.settings.limits.burst) + 2
+
+
+def test_what_is_there_is_not_overwritten(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is taken ends it with 2 before anything is paid; `--overwrite` replaces a file, but no folder."""
+    Path("fox-2.png").write_text("mine")
+    Path("dog.png").mkdir()
+    before = received(sim)
+    assert 2 == main(["generate", "a red fox", "-o", "fox.png", "--n", "3"])
+    assert "fox-2.png is there already: take another name, or --overwrite" in capsys.readouterr().err
+    assert 2 == main(["generate", "a dog", "-o", "dog.png/", "--overwrite", "--output-format", "gif"])
+    assert (before, ["dog.png", "fox-2.png"], "mine") == (received(sim), names(), Path("fox-2.png").read_text())
+    assert 0 == main(["generate", "a red fox", "-o", "fox.png", "--n", "2", "--overwrite"])
+    assert Path("fox-2.png").read_bytes().startswith(PNG)
+
+
+def test_names_from_prompts_and_in_folders(sim: SimServer) -> None:
+    """Without a name the prompt gives one; a folder takes it; a name without extension gets the real one."""
+    Path("there").mkdir()
+    assert 0 == main(["generate", "A red FOX, in the snow!"])
+    assert 0 == main(["generate", "ö", "-o", "there"])
+    assert 0 == main(["generate", "a fox", "-o", "fox.v2"])
+    assert ["a-red-fox-in-the-snow.png", "fox.v2.png", "there"] == names()
+    assert Path("there/picture.png").exists()
+    assert 0 < received(sim)
+
+
+def test_the_extension_says_the_format(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A .jpg asks for jpeg; where the server sends something else it is said. Two formats at once are a mistake."""
+    assert 0 == main(["generate", "a fox", "-o", "fox.jpg"])
+    assert "warning: fox.jpg is a png, whatever its name says" in capsys.readouterr().err
+    assert 2 == main(["generate", "a fox", "-o", "fox.webp", "--output-format", "png"])
+    assert "--output-format png: fox.webp is the name of a webp" in capsys.readouterr().err
+    assert 0 < received(sim)
+
+
+def test_standard_output_takes_the_bytes(sim: SimServer, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """`-o -` writes one picture and nothing else there; neither several nor JSON fit beside it."""
+    assert 0 == main(["generate", "a fox", "-o", "-"])
+    told = capfdbinary.readouterr()
+    assert (True, True) == (told.out.startswith(PNG), told.out.rstrip().endswith(b"IEND\xaeB`\x82"))
+    assert b"gpt-image-2, 1024x1024, $0.0" in told.err
+    assert 2 == main(["generate", "a fox", "-o", "-", "-n", "2"])
+    assert b"standard output takes one picture, not 2" in capfdbinary.readouterr().err
+    assert 2 == main(["generate", "a fox", "-o", "-", "--json"])
+    assert b"standard output takes the picture" in capfdbinary.readouterr().err
+    assert [] == names()
+    assert 0 < received(sim)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "PROMPT is missing"),
+        (["a fox", "--size", "7x7"], 2, "penstock generate: size "),
+        (["a fox", "--model", "no such model"], 2, "model must be a name"),
+        (["a fox", "--seed", "1", "-o", "no/such/fox.png"], 2, "there is no folder no/such: make it first"),
+        (["a fox", "--api-key-env", "NO_SUCH_KEY"], 2, "no API key in the environment variable NO_SUCH_KEY"),
+        ([" "], 2, "prompt must be a text that is not empty"),
+        (["a fox", "--budget", "0.000001"], 3, "error: BudgetExceeded: "),
+        (["a fox", "--config", "none.toml"], 2, "none.toml: cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    arguments: list[str], code: int, words: str, sim: SimServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each mistake has its exit code, and the same message in JSON; no file is made."""
+    assert code == main(["generate", *arguments])
+    assert words in capsys.readouterr().err
+    assert code == main(["generate", *arguments, "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (code, True) == (told["exit_code"], bool(told["error"]["message"]))
+    assert ([], True) == (names(), received(sim) >= 0)
+
+
+def test_errors_come_by_name_with_a_remedy(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """A refusal of the content is 1 and says to word it otherwise; a refused key is 4 and names its variable only."""
+    sim.call(lambda server: server.inject("moderation"))
+    assert 1 == main(["generate", "something rude"])
+    said = capsys.readouterr().err
+    assert "error: ContentRefused: " in said
+    assert "Say it in other words" in said
+    sim.call(lambda server: server.revoke("revoked-key"))
+    os.environ["OPENAI_API_KEY"] = "revoked-key"
+    assert 4 == main(["generate", "a fox"])
+    said = capsys.readouterr().err
+    assert "OPENAI_API_KEY" in said
+    assert "revoked-key" not in said
+
+
+def test_nobody_there_is_said(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """An address where nobody listens, or where something else does, ends with 4 and names the address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    with elsewhere() as other:
+        for url in (nobody, other):
+            assert 4 == main(["generate", "a fox", "--base-url", url])
+            said = capsys.readouterr().err
+            assert f"Is {url} the address of the API?" in said
+            assert ".." not in said
+    assert ([], True) == (names(), received(sim) >= 0)
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """A server of other things."""
+
+    def do_POST(self) -> None:
+        """It knows no such path."""
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+        """Nothing is logged."""
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """The address of a server that knows no such path."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def test_the_prompt_may_come_from_a_pipe(sim: SimServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`-` reads it, as UTF-8; what is not is said."""
+    text = tmp_path / "prompt"
+    for content, code in (("ein Füchslein\n".encode(), 0), (b"\xff", 2)):
+        text.write_bytes(content)
+        with text.open() as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            assert code == main(["generate", "-", "-o", "fuchs.png", "--overwrite"])
+    assert 0 < received(sim)
+
+
+def test_somebody_at_a_terminal_is_asked_above_a_dollar(sim: SimServer) -> None:
+    """Forty pictures of high quality are asked for; without a yes nothing is sent and nothing is made."""
+    before = received(sim)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "penstock_io", "generate", "a fox", "-n", "40", "--quality", "high"]
+    process = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    said = b""
+    while b"[y/N]" not in said:
+        said += os.read(ours, 4096)
+    os.write(ours, b"n\n")
+    process.communicate(timeout=60)
+    os.close(ours)
+    assert (2, before, []) == (process.returncode, received(sim), names())
+    assert b"40 pictures cost at most $" in said
+
+
+def test_an_interrupt_waits_for_what_is_paid(sim: SimServer) -> None:
+    """Ctrl-C once: the picture that is out arrives and is saved, and the exit code is 130."""
+    with serving(ServerSettings(latency=Latency(1.0, 0.0))) as slow:
+        code, said = interrupted(slow, 1)
+    assert (130, ["fox.png"]) == (code, names())
+    assert "waiting for 1 request on the way and paid for" in said
+    assert 0 <= received(sim)
+
+
+def test_a_second_interrupt_breaks_off(sim: SimServer) -> None:
+    """Ctrl-C twice: nobody knows whether it is billed, and that is said with its bound."""
+    with serving(ServerSettings(latency=Latency(60.0, 0.0))) as stuck:
+        code, said = interrupted(stuck, 2)
+    assert (130, []) == (code, names())
+    assert "Ambiguous: " in said
+    assert "It is at most $0.0" in said
+    assert 0 <= received(sim)
+
+
+def interrupted(sim: SimServer, times: int) -> tuple[int, str]:
+    """A command that is interrupted while its request is out; its exit code and what it said."""
+    command = [sys.executable, "-m", "penstock_io", "generate", "a fox", "-o", "fox.png", "--base-url", sim.base_url]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stderr is not None
+    while not sim.stats()["in_flight"]:
+        assert process.poll() is None
+    said = ""
+    for word in ("interrupted: ", "interrupted again")[:times]:
+        process.send_signal(signal.SIGINT)
+        while word not in said:
+            said += process.stderr.readline()
+            assert process.poll() is None or word in said
+    said += process.communicate(timeout=60)[1]
+    return process.returncode, said
+
+
+@given(st.text())
+def test_a_name_from_any_prompt_is_safe(prompt: str) -> None:
+    """It is short, of small ASCII letters, digits and dashes, and never empty."""
+    name = saving.named_after(prompt)
+    assert (True, True) == (name.isascii(), 1 <= len(name) <= saving.LONGEST)
+    assert set() == set(name) - set("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+def test_a_paid_picture_is_never_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that was taken meanwhile gets a number; a folder that is gone has it saved elsewhere, and said."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    files = saving.plan(tmp_path / "fox.png", "a fox", n=1, output_format=None, overwrite=False)
+    (tmp_path / "fox.png").write_text("mine")
+    saved = saving.save(files, [("png", b"picture")])
+    assert (tmp_path / "fox~1.png",) == saved.paths
+    assert "has come into being meanwhile" in saved.warnings[0]
+    assert ("mine", b"picture") == ((tmp_path / "fox.png").read_text(), saved.paths[0].read_bytes())
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    files = saving.plan(folder / "fox.png", "a fox", n=1, output_format=None, overwrite=True)
+    folder.rmdir()
+    saved = saving.save(files, [("png", b"picture")])
+    assert b"picture" == saved.paths[0].read_bytes()
+    assert "cannot be written (No such file or directory): the picture is " in saved.warnings[0]
+    assert [] == list(tmp_path.rglob("*.part"))
+
+
+def test_names_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    """A folder of that name, even with `--overwrite`, and a link that leads nowhere, without it."""
+    (tmp_path / "fox-1.png").mkdir()
+    (tmp_path / "dog.png").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OptionError, match="is no file that could be replaced"):
+        saving.plan(tmp_path / "fox.png", "", n=2, output_format=None, overwrite=True)
+    with pytest.raises(OptionError, match="is there already"):
+        saving.plan(tmp_path / "dog.png", "", n=1, output_format=None, overwrite=False)
