@@ -3,8 +3,8 @@
 A row without an id takes one from its own fields, never from the options of the command: so a picture that is there
 stays there when the command is given another model for the rest, and when lines come, go or are sorted.
 
-Nearly all rows of a file are alike but for their prompt. What does not depend on the prompt (a *shape*) is checked
-once and remembered, which is what makes 50,000 rows a second possible.
+Nearly all rows of a file are alike but for prompt and seed. What depends on neither (a *shape*) is checked once and
+remembered, which is what makes 50,000 rows a second possible.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
+from typing import NamedTuple
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from penstock.errors import InvalidRequest
 from penstock.requests import ImageRequest, Scalar
@@ -46,6 +47,7 @@ _FIELDS = frozenset(FIELDS)
 _TEXTS = tuple(name for name in FIELDS if name not in {"prompt", "n", "output_compression", "seed", "extra"})
 _WHOLE = ("n", "output_compression", "seed")
 _SURELY_SHORT = 100_000
+_SEEDS = 2**63
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
@@ -59,24 +61,30 @@ class Wrong(Exception):
         super().__init__("; ".join(f"{field}: {message}" for field, message in self.faults))
 
 
-@frozen
-class Checked:
+class Checked(NamedTuple):
     """A record that can be a row: `id` is given if `explicit`, else made from all of its own fields."""
 
     id: str
     explicit: bool
     content: str
     meta: Mapping[str, Json]
-    request: ImageRequest | Later
+    request: Later
 
 
 @frozen
 class _Shape:
-    """What rows have in common: a request with another prompt, and the canonical text around the prompt."""
+    """What rows have in common: a request with another prompt and seed, and the canonical text around the two."""
 
     like: ImageRequest
     before: str
+    between: str
     after: str
+
+    def content(self, prompt: str, seed: int | None) -> str:
+        """What `identity` makes of the fields of a row of this shape, in a tenth of the time."""
+        sown = "" if seed is None else f',"seed":{seed}'
+        text = f"{self.before}{encode_basestring_ascii(prompt)}{self.between}{sown}{self.after}"
+        return sha256(text.encode("ascii")).hexdigest()[:HEX]
 
 
 class Checker:
@@ -96,20 +104,25 @@ class Checker:
         fields = dict(own)
         name = fields.pop("id", None)
         faults: list[tuple[str, str]] = []
-        meta: dict[str, Json] = {} if _FIELDS.issuperset(fields) else self._split(fields, faults)
+        meta = {} if _FIELDS.issuperset(fields) else self._split(fields, faults)
         prompt = fields.pop("prompt", None)
+        seed = fields.get("seed")
+        if type(seed) is int and -_SEEDS <= seed < _SEEDS:
+            fields["seed"] = 0
+        else:
+            seed = None
         shape = self._shape(fields, faults)
         if name is not None and (reason := bad_id(name)) is not None:
             faults.append(("id", reason))
             name = None
         given = None if name is None else str(name)
-        request = _asked(shape, prompt, faults)
+        request = _asked(_ANY if shape is None else shape.like, prompt, seed, faults)
         if faults or shape is None or request is None or not isinstance(prompt, str):
             raise Wrong(faults, given)
-        text = f"{shape.before}{encode_basestring_ascii(prompt)}{shape.after}"
-        content = sha256(text.encode("ascii")).hexdigest()[:HEX]
+        content = shape.content(prompt, seed)
         if given is None:
-            made = identity({**fields, "prompt": prompt, "meta": meta}) if meta else content
+            told = {field: value for field, value in own.items() if field in _FIELDS}
+            made = identity({**told, "meta": meta}) if meta else content
         else:
             made = given
         if self._copied:
@@ -218,32 +231,33 @@ def _uncarried(value: Json, deepest: int) -> str | None:
     return next((reason for part in parts if (reason := _uncarried(part, deepest - 1)) is not None), None)
 
 
-def _asked(shape: _Shape | None, prompt: Json, faults: list[tuple[str, str]]) -> ImageRequest | Later | None:
+def _asked(like: ImageRequest, prompt: Json, seed: int | None, faults: list[tuple[str, str]]) -> Later | None:
     """The request of a row, made now only where that is the way to find out whether it can be."""
     if prompt is None:
         faults.append(("prompt", 'missing: a row is written {"prompt": "..."}'))
-    elif not isinstance(prompt, str):
+        return None
+    if not isinstance(prompt, str):
         faults.append(("prompt", "must be a text in quotes"))
-    elif prompt and not prompt.isspace() and len(prompt) < _SURELY_SHORT and not _SURROGATE.search(prompt):
-        return None if shape is None else Later(shape.like, prompt)
-    else:
+        return None
+    request = Later(like, prompt, seed)
+    if not prompt or prompt.isspace() or len(prompt) > _SURELY_SHORT or _SURROGATE.search(prompt):
         try:
-            return evolve(_ANY if shape is None else shape.like, prompt=prompt)
+            request.made()
         except InvalidRequest as fault:
             faults.append(_told(fault))
-    return None
+    return request
 
 
 def _shape(fields: Mapping[str, Json], defaults: Defaults, faults: list[tuple[str, str]]) -> _Shape | None:
     """The shape of rows with these fields besides the prompt, or None and what is wrong."""
-    before = len(faults)
+    so_far = len(faults)
     filled = defaults.fill(fields)
     if "model" not in filled:
         faults.append(("model", "missing: give it in the row, or --model for all rows"))
     texts = {name: _text(name, filled.get(name), faults) for name in _TEXTS}
     whole = {name: _number(name, filled.get(name), faults) for name in _WHOLE}
     extra = _extra(filled.get("extra"), faults)
-    if len(faults) > before:
+    if len(faults) > so_far:
         return None
     try:
         like = ImageRequest(
@@ -264,10 +278,12 @@ def _shape(fields: Mapping[str, Json], defaults: Defaults, faults: list[tuple[st
     except InvalidRequest as fault:
         faults.append(_told(fault))
         return None
-    told = {name: value for name, value in fields.items() if value is not None}
-    text = _CANONICAL.encode({**{name: told[name] for name in told if name < "prompt"}, "prompt": ""})
-    after = _CANONICAL.encode({name: told[name] for name in told if name > "prompt"})
-    return _Shape(like, text[: -len('""}')], "}" if after == "{}" else f",{after[1:]}")
+    told = {name: value for name, value in sorted(fields.items()) if value is not None and name != "seed"}
+    said = {name: f'"{name}":{_CANONICAL.encode(value)}' for name, value in told.items()}
+    before = "".join(f"{text}," for name, text in said.items() if name < "prompt")
+    between = "".join(f",{text}" for name, text in said.items() if "prompt" < name < "seed")
+    after = "".join(f",{text}" for name, text in said.items() if name > "seed")
+    return _Shape(like, f'{{{before}"prompt":', between, f"{after}}}")
 
 
 def _told(fault: InvalidRequest) -> tuple[str, str]:

@@ -102,19 +102,20 @@ class Defaults:
 
 
 class Later:
-    """A request that is made when it is first asked for: `prompt` in place of that of `like`; both are checked."""
+    """A request that is made when it is first asked for: that of `like` with another prompt and seed, both checked."""
 
-    __slots__ = ("_like", "_made", "_prompt")
+    __slots__ = ("_like", "_made", "_prompt", "_seed")
 
-    def __init__(self, like: ImageRequest, prompt: str) -> None:
+    def __init__(self, like: ImageRequest, prompt: str, seed: int | None) -> None:
         self._like = like
         self._prompt = prompt
+        self._seed = seed
         self._made: ImageRequest | None = None
 
     def made(self) -> ImageRequest:
-        """The request, one and the same each time."""
+        """The request, one and the same each time. Raises `InvalidRequest` where it had not been checked."""
         if self._made is None:
-            self._made = evolve(self._like, prompt=self._prompt)
+            self._made = evolve(self._like, prompt=self._prompt, seed=self._seed)
         return self._made
 
 
