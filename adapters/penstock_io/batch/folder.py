@@ -43,15 +43,17 @@ def prepare_folder(
 ) -> Prepared:
     """Do what `plan` needs before anything is sent; `states` follow. Raises `OSError`, `sqlite3.Error`."""
     orphans = take_orphans(journal, lambda found: tell(told_orphans(found, plan.rows, states)))
-    superseded = put_aside(journal, plan, states)
+    account = journal.account()
+    superseded = put_aside(journal, plan, states, account)
     if superseded:
+        account = journal.account()
         tell(f"{count(superseded, 'picture')} of before moved to {SUPERSEDED}/")
-    published = publish_paid(journal, plan, states)
+    published = publish_paid(journal, plan, states, account)
     if published:
+        account = journal.account()
         tell(f"{count(published, 'row')} had been paid before: published now, at no cost")
     if plan.doubtful:
         tell(f"{count(plan.doubtful, 'picture')} that may have been paid, tried once more")
-    account = journal.account()
     send = tuple(one for one in plan.send if not _is_done(one, states, account))
     return Prepared(send, orphans, published, superseded)
 
@@ -66,13 +68,12 @@ def take_orphans(journal: Journal, tell: Callable[[Sequence[Orphan]], object]) -
     return found
 
 
-def put_aside(journal: Journal, plan: Plan, states: dict[str, RowState]) -> int:
+def put_aside(journal: Journal, plan: Plan, states: dict[str, RowState], account: Account) -> int:
     """Move pictures to `superseded/` that their rows do not ask for any more; returns how many.
 
     In the same step each row is remembered as asking for what it asks for now, so that no later run takes a picture of
     before for one of now. A row that is not sent in this run keeps its pictures and memory, and shows none of them.
     """
-    account = journal.account()
     sent = {one.id for one in plan.send}
     files: list[str] = []
     for one in plan.rows:
@@ -99,12 +100,11 @@ def _is_done(keyed: Keyed, states: Mapping[str, RowState], account: Account) -> 
     return standing(keyed, states.get(keyed.id, NEW), account) is Standing.DONE
 
 
-def publish_paid(journal: Journal, plan: Plan, states: dict[str, RowState]) -> int:
+def publish_paid(journal: Journal, plan: Plan, states: dict[str, RowState], account: Account) -> int:
     """Give pictures that are paid their names in rows that have none; returns how many rows. Raises `OSError`.
 
     They are held since a crash, were superseded by what the row does not ask for any more, or are those of other rows.
     """
-    account = journal.account()
     waiting = [one for one in plan.rows if _is_paid(one, states.get(one.id, NEW), account)]
     journal.move_all(
         [

@@ -162,6 +162,9 @@ class Journal:
         """
         for old, new in moves:
             check_move(old, new)
+        if not moves:
+            self.flush()
+            return
         with self._disk_turn:
             for _, new in moves:
                 if _books.knows(self._db, new):

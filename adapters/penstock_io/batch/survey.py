@@ -1,0 +1,267 @@
+"""What a run will cost, take and leave on the disk: figures of a plan, shown before anybody agrees to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from attrs import define, field, frozen
+
+from penstock.catalog import estimated_tokens, input_tokens_bound, model, parse, typical_seconds
+from penstock.config import Limits
+from penstock.ids import Key
+from penstock.requests import ImageRequest
+from penstock_io.batch.keying import Keyed
+from penstock_io.batch.plan import Plan
+from penstock_io.batch.settings import Conversion, Settings
+from penstock_io.cli.words import count, money, span
+from penstock_io.journal import Account
+
+BYTES = {"png": 2.0, "jpeg": 0.6, "webp": 0.5}
+"""Bytes a pixel of pictures by format: what detailed ones take, so that most take less."""
+
+AUTO = (1536, 1024)
+"""The size of a picture whose size the model chooses, in pixels: the largest that it usually chooses."""
+
+AT_A_TIME = 10
+"""Pictures of one request, where the catalog does not know the model."""
+
+REASONS = 3
+"""How many reasons are told for which rows are made again."""
+
+
+@frozen
+class Survey:
+    """The figures of a plan. Money in picodollars.
+
+    Of `rows`, `distinct` ask for a picture that none before them asked for and `repeats` share one. `done` are
+    complete, `cached` are paid for and only published, `send` have something to buy, `final` failed for good, `left`
+    may have been paid and are not tried again, `held_back` lie beyond the limit; `invalid` rows of the input are none
+    of these. `pictures` are to be bought for at most `bound`, probably `expected` (None: `unpriced` of them have no
+    known price), in about `seconds` (None: nobody knows), and take about `nbytes` of the `free` bytes on the disk.
+    `stale` rows are made again for at most `stale_bound`; `why` says what changed for how many.
+    """
+
+    rows: int
+    distinct: int
+    repeats: int
+    done: int
+    cached: int
+    send: int
+    pictures: int
+    bound: int | None
+    expected: int | None
+    unpriced: int
+    seconds: float | None
+    nbytes: int
+    free: int | None
+    stale: int
+    stale_bound: int | None
+    why: tuple[tuple[str, int], ...]
+    final: int
+    held_back: int
+    invalid: int = 0
+    left: int = 0
+
+    @property
+    def fits(self) -> bool:
+        """There seems to be room on the disk."""
+        return self.free is None or self.nbytes <= self.free
+
+
+@define
+class _Group:
+    """What is to be bought of one model: pictures by request, tokens."""
+
+    requests: int = 0
+    pictures: int = 0
+    tokens: int = 0
+    longest: float | None = 0.0
+
+
+@define
+class _Purchase:
+    """Pictures to buy, each counted once whoever wants it."""
+
+    seen: set[Key] = field(factory=set[Key])
+    bound: int = 0
+    expected: int = 0
+    unpriced: int = 0
+    nbytes: float = 0.0
+    groups: dict[str, _Group] = field(factory=dict[str, _Group])
+
+    def add(self, keyed: Keyed, account: Account, conversion: Conversion | None) -> bool:
+        """What a row has to buy that none before it does; whether there is any."""
+        new = [key for key in keyed.keys if key not in account.prices and key not in self.seen]
+        self.seen.update(new)
+        pictures, request = len(new), keyed.request
+        if keyed.bound is None:
+            self.unpriced += pictures
+        else:
+            self.bound += keyed.bound // len(keyed.keys) * pictures
+        if keyed.expected is not None:
+            self.expected += keyed.expected // len(keyed.keys) * pictures
+        if pictures:
+            self.nbytes += pictures * _nbytes(request, conversion)
+            self._group(request, pictures)
+        return pictures > 0
+
+    def _group(self, request: ImageRequest, pictures: int) -> None:
+        known = model(request.model)
+        group = self.groups.setdefault(request.model if known is None else known.pool, _Group())
+        group.requests += -(-pictures // (AT_A_TIME if known is None else known.most))
+        group.pictures += pictures
+        each = input_tokens_bound(request.prompt) + (
+            estimated_tokens(request.model, request.size, request.quality) or 0
+        )
+        group.tokens += pictures * each
+        typical = typical_seconds(request.model, request.quality)
+        group.longest = None if typical is None or group.longest is None else max(group.longest, typical)
+
+
+def survey(plan: Plan, account: Account, settings: Settings, *, free: int | None, invalid: int = 0) -> Survey:
+    """Add a plan up. `free` is bytes on the disk (None: unknown), `invalid` the rows that are only recorded."""
+    bought, again = _Purchase(), _Purchase()
+    buying = sum(_buys(one, account) for one in plan.send)
+    for one in plan.send:
+        bought.add(one, account, settings.conversion)
+    for stale in plan.stale:
+        again.add(stale.keyed, account, settings.conversion)
+    repeats = _repeats(plan.rows)
+    times = [_seconds(group, settings.limits, len(settings.keys)) for group in bought.groups.values()]
+    known = [time for time in times if time is not None]
+    return Survey(
+        rows=len(plan.rows),
+        distinct=len(plan.rows) - repeats,
+        repeats=repeats,
+        done=plan.done,
+        cached=len(plan.send) - buying,
+        send=buying,
+        pictures=len(bought.seen),
+        bound=None if bought.unpriced else bought.bound,
+        expected=None if bought.unpriced else bought.expected,
+        unpriced=bought.unpriced,
+        seconds=max(known, default=0.0) if len(known) == len(times) else None,
+        nbytes=round(bought.nbytes),
+        free=free,
+        stale=len(plan.stale),
+        stale_bound=None if again.unpriced else again.bound,
+        why=tuple(Counter(stale.why for stale in plan.stale).most_common()),
+        final=plan.final,
+        held_back=plan.held_back,
+        invalid=invalid,
+        left=plan.left,
+    )
+
+
+def _buys(keyed: Keyed, account: Account) -> bool:
+    return any(key not in account.prices for key in keyed.keys)
+
+
+def _repeats(rows: Iterable[Keyed]) -> int:
+    """Rows that ask for nothing that rows before them did not ask for."""
+    seen: set[Key] = set()
+    repeats = 0
+    for one in rows:
+        repeats += all(key in seen for key in one.keys)
+        seen.update(one.keys)
+    return repeats
+
+
+def _nbytes(request: ImageRequest, conversion: Conversion | None) -> float:
+    """About how many bytes one picture takes, with what is made of it."""
+    sides = parse(request.size) or AUTO
+    name = request.output_format or "png"
+    original = sides[0] * sides[1] * BYTES.get(name, BYTES["png"])
+    if conversion is None:
+        return original
+    scale = min(1.0, (conversion.longest or max(sides)) / max(sides))
+    made = sides[0] * sides[1] * scale * scale * BYTES.get(conversion.format or name, BYTES["png"])
+    return original + made
+
+
+def _seconds(group: _Group, limits: Limits, keys: int) -> float | None:
+    """About how long a model's pictures take: as the tightest limit allows, and one picture's time."""
+    waits = [
+        60.0 * max(0.0, amount / (limit * keys) - limits.burst)
+        for amount, limit in ((group.requests, limits.rpm), (group.pictures, limits.ipm), (group.tokens, limits.tpm))
+        if limit is not None
+    ]
+    if group.longest is None:
+        return max(waits, default=None)
+    if limits.concurrency is not None:
+        waits.append(max(0.0, group.requests / (limits.concurrency * keys) - 1.0) * group.longest)
+    return max(waits, default=0.0) + group.longest
+
+
+def told(survey: Survey, settings: Settings) -> list[str]:
+    """What is shown of it first, a line each."""
+    lines = [_told_rows(survey)]
+    if survey.repeats:
+        lines.append(f"{survey.repeats:,} of {survey.rows:,} rows repeat another and share its picture")
+    if survey.stale:
+        lines += _told_stale(survey)
+    if not survey.send:
+        return lines
+    lines.append(_told_price(survey, settings))
+    lines.append(_told_time(survey, settings))
+    room = "" if survey.free is None else f" of {size(survey.free)} that are free"
+    tight = "" if survey.fits else ": that may not be enough"
+    lines.append(f"disk: about {size(survey.nbytes)}{room}{tight}")
+    return lines
+
+
+def _told_rows(survey: Survey) -> str:
+    parts = [
+        (survey.done, "done"),
+        (survey.cached, "paid for already"),
+        (survey.final, "failed for good (--retry-failed sends them)"),
+        (survey.left, "may have been paid and are left (--on-ambiguous retry sends them)"),
+        (survey.held_back, "beyond --limit"),
+        (survey.invalid, "invalid"),
+    ]
+    said = [f"{number:,} {words}" for number, words in parts if number]
+    total = survey.rows + survey.invalid
+    if survey.send:
+        pictures = "" if survey.pictures == survey.send else f" for {count(survey.pictures, 'picture')}"
+        said.append(f"{survey.send:,} to send{pictures}")
+    elif not survey.cached:
+        said.append("nothing to send")
+    return f"{count(total, 'row')}: {', '.join(said)}"
+
+
+def _told_stale(survey: Survey) -> Sequence[str]:
+    most = (
+        "for an amount that is not known" if survey.stale_bound is None else f"for at most {money(survey.stale_bound)}"
+    )
+    lines = [f"{count(survey.stale, 'row')} would be made again, though the folder has their pictures, {most}:"]
+    lines += [f"  {number:,} {why}" for why, number in survey.why[:REASONS]]
+    more = sum(number for _, number in survey.why[REASONS:])
+    return [*lines, f"  {more:,} for other reasons"] if more else lines
+
+
+def _told_price(survey: Survey, settings: Settings) -> str:
+    if survey.bound is None:
+        return f"price: not known for {survey.unpriced:,} of {count(survey.pictures, 'picture')}"
+    expected = "" if survey.expected is None else f", probably {money(survey.expected)}"
+    budget = "" if settings.budget is None else f" (never more than the budget of ${settings.budget:f} in all)"
+    return f"price: at most {money(survey.bound)}{expected}{budget}"
+
+
+def _told_time(survey: Survey, settings: Settings) -> str:
+    if survey.seconds is None:
+        return "time: not known"
+    limits, keys = settings.limits, len(settings.keys)
+    with_keys = f" with {count(keys, 'key')}" if keys > 1 else ""
+    learned = limits.rpm is None and limits.ipm is None and limits.tpm is None
+    allowed = ", if the provider's limits allow it" if learned else ""
+    return f"time: about {span(survey.seconds)}{with_keys}{allowed}"
+
+
+def size(nbytes: int) -> str:
+    """An amount of bytes for people: `450 MB`, `1.5 GB`."""
+    for unit, words in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if nbytes >= unit:
+            amount = nbytes / unit
+            return f"{amount:.0f} {words}" if amount >= 9.95 else f"{amount:.1f} {words}"
+    return f"{nbytes} bytes"
