@@ -272,7 +272,8 @@ def test_a_fault_leaves_nothing_behind(tmp_path: Path) -> None:
         (["-", "--format", "zip"], "a zip cannot be written to standard output"),
         (["gone/rows.csv"], "gone/"),
         (["."], "a name ends in"),
-        (["pictures", "--format", "csv"], "pictures is a folder"),
+        (["pictures", "--format", "csv"], "belongs to the batch"),
+        (["deep", "--format", "csv"], "deep is a folder"),
         (["x.csv", "--bogus"], "there is no option --bogus"),
     ],
 )
@@ -280,9 +281,10 @@ def test_what_cannot_be_is_said(
     export: Export, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     """The exit code is 2, the message says what to do."""
+    Path("deep").mkdir()
     assert 2 == export(*arguments)
     assert said in capsys.readouterr().err
-    assert ["pictures"] == [path.name for path in Path().iterdir()]
+    assert {"pictures", "deep"} == {path.name for path in Path().iterdir()}
 
 
 @pytest.mark.parametrize("there", [True, False])

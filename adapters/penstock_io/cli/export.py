@@ -148,5 +148,5 @@ def _problem(folder: Path, target: Path, *, overwrite: bool) -> str:
 def _refused(console: Console, message: str) -> int:
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
 
-    console.tell(f"penstock export: {message}", Level.ERROR)
+    console.tell(message, Level.ERROR)
     return USAGE
