@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock_io.cli.parsing import Parser, Subparsers
+
 if TYPE_CHECKING:
     from penstock.simulation.server import ServerSettings
+    from penstock_io.batch.plan import Plan
+    from penstock_io.batch.settings import Settings
+    from penstock_io.cli.console import Console
+    from penstock_io.journal import Journal
     from penstock_io.simserver import SimServer
 
-Subparsers = argparse._SubParsersAction  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  it has no public name
-
-USAGE = 2
 FOLDER = Path("penstock-demo")
 MODEL, QUALITY, SIZE = "gpt-image-2", "low", "1024x1024"
 KEYS = {"DEMO_KEY_1": "demo-key-1", "DEMO_KEY_2": "demo-key-2"}
@@ -49,7 +51,7 @@ PROMPTS = (
 )
 
 
-def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: Subparsers[Parser]) -> None:
     """Add `demo` to a command line; `args.run(args)` then runs it."""
     parser = subparsers.add_parser(
         "demo",
@@ -65,37 +67,62 @@ def add_parser(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit code of its batch."""
-    from decimal import Decimal  # noqa: PLC0415 - as what follows
-
-    from penstock.config import Limits  # noqa: PLC0415 - as what follows
     from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
-    from penstock_io.batch.plan import check_rows  # noqa: PLC0415 - as above
-    from penstock_io.batch.rows import Defaults, read_rows  # noqa: PLC0415 - as above
-    from penstock_io.batch.run import Settings  # noqa: PLC0415 - as above
-    from penstock_io.cli.batch import finish, tell  # noqa: PLC0415 - as above
-    from penstock_io.journal import Journal  # noqa: PLC0415 - as above
+    from penstock_io.cli.batching import refuse  # noqa: PLC0415 - as above
+    from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
+
+    with Console() as console:
+        try:
+            return _demo(args.out, console)
+        except PenstockError as error:
+            return refuse(error, console, as_json=False)
+
+
+def _demo(folder: Path, console: Console) -> int:
+    """The demo in a folder. Raises `PenstockError` where it cannot begin."""
+    from decimal import Decimal  # noqa: PLC0415 - as above
+
+    from penstock.config import Limits  # noqa: PLC0415 - as above
+    from penstock_io.batch.run import run_batch  # noqa: PLC0415 - as above
+    from penstock_io.batch.settings import Settings  # noqa: PLC0415 - as above
+    from penstock_io.cli.batching import finish, holding  # noqa: PLC0415 - as above
     from penstock_io.simserver import serving  # noqa: PLC0415 - as above
 
-    folder: Path = args.out
-    try:
-        journal = Journal.open(folder)
-        try:
-            prompts = folder / "prompts.jsonl"
-            prompts.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in PROMPTS), encoding="utf-8")
-            rows = check_rows(read_rows(prompts, Defaults(MODEL, SIZE, QUALITY)), str(prompts), budget=True)
-        except BaseException:
-            journal.close()
-            raise
-    except (PenstockError, OSError) as error:
-        tell(f"penstock demo: {error}")
-        return USAGE
-    with serving(_provider(), seed=7) as sim:
+    with holding(folder, console) as journal, serving(_provider(), seed=7) as sim:
+        settings = Settings(folder, sim.base_url, KEYS, limits=Limits(concurrency=8), budget=Decimal(1))
+        plan = _plan(settings, journal, console)
         sim.call(lambda server: server.inject(*FAULTS))
-        tell(f"A simulated provider listens on {sim.base_url}; {len(PROMPTS)} rows go to it with {len(KEYS)} keys:")
-        settings = Settings(folder, sim.base_url, KEYS, limits=Limits(concurrency=8), budget=Decimal(1), tell=tell)
-        code = finish(settings, rows, journal)
+        console.tell(
+            f"A simulated provider listens on {sim.base_url}; {len(PROMPTS)} rows go to it with {len(KEYS)} keys:"
+        )
+        ended = run_batch(settings, plan, (), journal, console)
+        code = finish(ended, folder, console, as_json=False)
         _report(sim, folder)
     return code
+
+
+def _plan(settings: Settings, journal: Journal, console: Console) -> Plan:
+    """What is to be done, once the prompts are written. Raises `InputError`, `JournalError`."""
+    from penstock_io.batch.inputs import read_rows  # noqa: PLC0415 - as above
+    from penstock_io.batch.keying import key_rows  # noqa: PLC0415 - as above
+    from penstock_io.batch.plan import make_plan  # noqa: PLC0415 - as above
+    from penstock_io.batch.rows import Defaults  # noqa: PLC0415 - as above
+    from penstock_io.batch.survey import survey, told  # noqa: PLC0415 - as above
+    from penstock_io.cli.batching import books_of  # noqa: PLC0415 - as above
+    from penstock_io.journal import JournalError  # noqa: PLC0415 - as above
+
+    prompts = settings.folder / "prompts.txt"
+    try:
+        prompts.write_text("".join(f"{prompt}\n" for prompt in PROMPTS), encoding="utf-8")
+    except OSError as fault:
+        raise JournalError(f"{prompts} cannot be written: {fault.strerror or fault}") from fault
+    rows = read_rows(prompts, Defaults(MODEL, SIZE, QUALITY))
+    books, choices = books_of(journal), settings.choices
+    keyed = key_rows(rows.rows, choices, budget=True, states=books.states, account=books.account, file=str(prompts))
+    plan = make_plan(keyed, books.states, books.account, choices)
+    for line in told(survey(plan, books.account, settings, free=None), settings):
+        console.tell(line)
+    return plan
 
 
 def _provider() -> ServerSettings:
@@ -114,3 +141,4 @@ def _report(sim: SimServer, folder: Path) -> None:
     print(f"  refusals: {refused}; faults: {faults}")
     print(f"  its bill: ${stats['billed'] / 10**12:.6f}; the batch has charged plus maybe billed of at least that")
     print(f"  pictures: {folder / 'images'}; rows: {folder / 'results.jsonl'}; sums: {folder / 'summary.json'}")
+    print(f"Look at them: open {(folder / 'index.html').resolve().as_uri()} in a browser", flush=True)

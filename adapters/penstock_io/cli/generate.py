@@ -23,7 +23,7 @@ from penstock_io.cli.options import (
     YES,
     N,
 )
-from penstock_io.cli.parsing import USAGE, Formatter, Parser, Subparsers, add_options, print_error
+from penstock_io.cli.parsing import USAGE, Formatter, Parser, Subparsers, add_options, complain, print_error
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -88,10 +88,7 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
         with Console(quiet=values[QUIET], verbose=values[VERBOSE], json=as_json, log_file=log) as console:
             return _generate(values, _read() if prompt == "-" else prompt, console)
     except (OptionError, PenstockError, ValueError) as error:
-        print(f"penstock generate: {error}", file=sys.stderr)
-        if as_json:
-            print_error("usage", str(error))
-        return USAGE
+        return complain("generate", "usage", str(error), as_json=as_json)
 
 
 def _read() -> str:

@@ -53,6 +53,14 @@ def print_error(kind: str, message: str, code: int = USAGE) -> None:
     print(json.dumps({"error": {"kind": kind, "message": message}, "exit_code": code}), flush=True)
 
 
+def complain(command: str, kind: str, message: str, code: int = USAGE, *, as_json: bool) -> int:
+    """Say why a command cannot be done before there is a console to say it; returns the code."""
+    print(f"penstock {command}: {message}", file=sys.stderr, flush=True)
+    if as_json:
+        print_error(kind, message, code)
+    return code
+
+
 def add_options(parser: argparse.ArgumentParser, options: Sequence[AnyOption]) -> None:
     """Add a table of options, under their headings. What is not given does not occur in the parsed arguments."""
     for heading in GROUPS:

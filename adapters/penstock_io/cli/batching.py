@@ -1,0 +1,339 @@
+"""A batch from its options to its end: rows read, the folder looked at, figures shown, consent taken, and the run.
+
+Nothing is created before somebody agreed: a folder without a journal is planned for as the empty one that it will be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from attrs import asdict, frozen
+
+from penstock.config import Limits
+from penstock.errors import PenstockError
+from penstock.work import OnAmbiguous
+from penstock_io.batch.convert import available, parse_convert, parse_resize
+from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
+from penstock_io.batch.keying import Keyed, key_rows, key_valid
+from penstock_io.batch.naming import Template
+from penstock_io.batch.plan import Plan, make_plan
+from penstock_io.batch.progress import Level
+from penstock_io.batch.results import closing, summary_json, usd
+from penstock_io.batch.rows import Defaults, InputError, Invalid, Rows
+from penstock_io.batch.run import Ended, Exit, run_batch
+from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
+from penstock_io.batch.states import RowState, load_states
+from penstock_io.batch.stream import run_stream
+from penstock_io.batch.survey import REASONS, Survey, survey, told
+from penstock_io.batch.writing import GALLERY, RESULTS
+from penstock_io.cli import options
+from penstock_io.cli.config import OPENAI, OptionError, Values, connect, model_of
+from penstock_io.cli.consent import Reason, price_reason, refusal
+from penstock_io.cli.console import Console
+from penstock_io.cli.words import count, money
+from penstock_io.journal import Account, Journal, JournalError, peek
+
+STDIN = "standard input"
+
+
+@frozen
+class Books:
+    """What a folder remembers, and who is at work in it ("" for nobody)."""
+
+    states: Mapping[str, RowState]
+    account: Account
+    holder: str = ""
+
+
+@frozen
+class Task:
+    """A batch as it was asked for. `given` None: rows come from standard input."""
+
+    values: Values
+    given: Path | None
+    settings: Settings
+    defaults: Defaults
+    console: Console
+
+    @property
+    def dry(self) -> bool:
+        """Whether it only says what it would do."""
+        return self.values[options.DRY_RUN]
+
+    def fail(self, kind: str, message: str, code: int = Exit.USAGE) -> int:
+        """End without a result; returns the code."""
+        return fail(self.console, kind, message, code, as_json=self.values[options.JSON])
+
+
+def start(values: Values, given: Path | None, console: Console) -> int:
+    """Do a batch, to its end; returns the exit code. Raises `OptionError`, `InputError`, `JournalError`."""
+    task = Task(values, given, settings_of(values, os.environ), _defaults(values), console)
+    if given is None and not task.dry:
+        return _stream(task)
+    rows = _read(task)
+    with ExitStack() as stack:
+        folder, journal, books = task.settings.folder, None, Books({}, Account())
+        if journalled(folder):
+            if task.dry:
+                books = _look(folder)
+            else:
+                journal = stack.enter_context(holding(folder, console))
+                books = books_of(journal)
+        keyed, invalid = _keyed(task, rows, books)
+        plan = make_plan(keyed, books.states, books.account, task.settings.choices)
+        found = survey(plan, books.account, task.settings, free=_free(folder), invalid=len(invalid))
+        _show(task, plan, found, invalid)
+        if task.dry:
+            return _planned(task, found, books)
+        message = refusal(reasons_of(found, task.settings), console, yes=values[options.YES])
+        if message is not None:
+            return task.fail("consent", message)
+        if journal is None:
+            journal = stack.enter_context(holding(folder, console))
+            if books_of(journal).states:
+                return task.fail("folder", f"another run has begun in {folder} meanwhile: run the same command again")
+        ended = run_batch(task.settings, plan, invalid, journal, console)
+    return finish(ended, folder, console, as_json=values[options.JSON])
+
+
+def _stream(task: Task) -> int:
+    """Rows are sent as they come; nobody is asked, because the answer would be taken for a row."""
+    console, folder, values = task.console, task.settings.folder, task.values
+    if sys.stdin is None or sys.stdin.closed:  # pyright: ignore[reportUnnecessaryComparison]  a service may have none
+        raise OptionError("-: there is no standard input to read rows from")
+    incoming = Incoming(STDIN, task.defaults, values.get(options.KEEP) or ())
+    with holding(folder, console) as journal:
+        if task.defaults.model is not None and values.get(options.MODEL) is None:
+            console.tell(_default(task.defaults.model))
+        console.tell(f"rows are read from {STDIN}, JSON objects a line, each sent as it comes")
+        yes = values[options.YES]
+        ended = run_stream(task.settings, sys.stdin.buffer, incoming, journal, console, name=STDIN, regenerate=yes)
+    return finish(ended, folder, console, as_json=values[options.JSON])
+
+
+# From options
+
+
+def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
+    """How the batch is done, as the options say. Raises `OptionError`."""
+    connection = connect(values, environ, bare=values[options.DRY_RUN])
+    name = values[options.NAME]
+    try:
+        Template.parse(name)
+    except ValueError as error:
+        raise values.wrong(options.NAME, error) from None
+    choices = Choices(
+        on_ambiguous=OnAmbiguous(values[options.ON_AMBIGUOUS]),
+        retry_failed=values[options.RETRY_FAILED],
+        limit=values.get(options.LIMIT),
+        repeats=Repeats(values[options.REPEATS]),
+        name=name,
+    )
+    rpm, tpm, ipm = (values.get(option) for option in (options.RPM, options.TPM, options.IPM))
+    return Settings(
+        folder=values[options.OUT],
+        base_url=connection.base_url,
+        keys=connection.keys,
+        headers=connection.headers,
+        limits=Limits(rpm, tpm, ipm, values[options.MAX_CONCURRENCY]),
+        budget=values.get(options.BUDGET),
+        choices=choices,
+        max_failures=values.get(options.MAX_FAILURES),
+        deadline=values.get(options.DEADLINE),
+        conversion=_conversion(values),
+    )
+
+
+def _conversion(values: Values) -> Conversion | None:
+    resize, convert = values.get(options.RESIZE), values.get(options.CONVERT)
+    if resize is None and convert is None:
+        return None
+    option = options.CONVERT if resize is None else options.RESIZE
+    try:
+        longest = None if resize is None else parse_resize(resize)
+        option = options.CONVERT
+        format_, quality = (None, None) if convert is None else parse_convert(convert)
+    except ValueError as error:
+        raise values.wrong(option, error) from None
+    missing = available()
+    if missing is not None:
+        raise OptionError(missing)
+    return Conversion(longest, format_, quality)
+
+
+def _defaults(values: Values) -> Defaults:
+    """What rows get that do not say it themselves. Another provider's models are nobody's default."""
+    given = values.get(options.MODEL)
+    model = model_of(values) if given is not None or values[options.PROVIDER] == OPENAI else None
+    return Defaults(
+        model,
+        values.get(options.SIZE),
+        values.get(options.QUALITY),
+        values.get(options.OUTPUT_FORMAT),
+        values.get(options.N),
+    )
+
+
+# Rows and the folder
+
+
+def _read(task: Task) -> Rows:
+    """All rows, checked. Raises `InputError`."""
+    keep, skip = task.values.get(options.KEEP) or (), task.values[options.SKIP_INVALID]
+    if task.given is not None:
+        rows = read_rows(task.given, task.defaults, keep=keep, skip_invalid=skip)
+    else:  # a dry run has the time to read it whole, and bad rows would fail alone
+        begun = time.perf_counter()
+        data = sys.stdin.buffer.read()
+        rows = parse_rows(data, STDIN, task.defaults, kind=Kind.JSONL, keep=keep, skip_invalid=True)
+        rows = Rows(rows.file, rows.rows, rows.invalid, time.perf_counter() - begun)
+    total = len(rows.rows) + len(rows.invalid)
+    task.console.tell(f"{count(total, 'row')} checked in {rows.seconds:.1f} s")
+    return rows
+
+
+def _keyed(task: Task, rows: Rows, books: Books) -> tuple[list[Keyed], list[Invalid]]:
+    """Rows with their keys, and the bad ones. Raises `InputError`."""
+    skip = task.given is None or task.values[options.SKIP_INVALID]
+    budget, choices = task.settings.budget is not None, task.settings.choices
+    states, account = books.states, books.account
+    if not skip:
+        keyed = key_rows(rows.rows, choices, budget=budget, states=states, account=account, file=rows.file)
+        return keyed, list(rows.invalid)
+    keyed, more = key_valid(rows.rows, choices, budget=budget, states=states, account=account, file=rows.file)
+    return keyed, sorted([*rows.invalid, *more], key=lambda one: one.index)
+
+
+def journalled(folder: Path) -> bool:
+    """Whether a batch has been in a folder."""
+    return (folder / "journal.sqlite").exists()
+
+
+@contextmanager
+def holding(folder: Path, console: Console) -> Generator[Journal]:
+    """The journal of a folder, for as long as the block lasts. Raises `JournalError`."""
+    journal = Journal.open(folder)
+    try:
+        yield journal
+    finally:
+        try:
+            journal.close()
+        except (OSError, sqlite3.Error) as fault:
+            console.tell(f"the journal of {folder} could not be closed: {fault}", Level.WARNING)
+
+
+def books_of(journal: Journal) -> Books:
+    """What an open journal remembers. Raises `JournalError`."""
+    try:
+        return Books(load_states(journal.rows()), journal.account())
+    except (OSError, sqlite3.Error) as fault:
+        raise JournalError(f"{journal.folder} cannot be read: {fault}") from fault
+
+
+def _look(folder: Path) -> Books:
+    found = peek(folder)
+    return Books(load_states(found.rows), found.account, found.holder or "")
+
+
+def _free(folder: Path) -> int | None:
+    """Bytes free on the disk where a folder is, or will be; None where nobody knows."""
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        return shutil.disk_usage(there).free
+    except (OSError, StopIteration):
+        return None
+
+
+# What is shown, and asked
+
+
+def _show(task: Task, plan: Plan, found: Survey, invalid: Sequence[Invalid]) -> None:
+    console, model = task.console, task.defaults.model
+    if invalid:
+        console.tell(str(InputError([mistake for one in invalid for mistake in one.mistakes])), Level.WARNING)
+    if task.values.get(options.MODEL) is None and any(keyed.request.model == model for keyed in plan.rows):
+        console.tell(_default(str(model)))
+    for line in told(found, task.settings):
+        console.tell(line)
+
+
+def _default(model: str) -> str:
+    return f"model: {model}, the newest one whose price is known (--model names another)"
+
+
+def reasons_of(found: Survey, settings: Settings) -> list[Reason]:
+    """What has to be agreed to."""
+    reasons: list[Reason] = []
+    price = price_reason(found.bound, count(found.pictures, "picture"), settings.budget) if found.send else None
+    if price is not None:
+        reasons.append(price)
+    if found.stale:
+        why = ", ".join(word for word, _ in found.why[:REASONS])
+        most = "an amount that is not known" if found.stale_bound is None else f"at most {money(found.stale_bound)}"
+        told_ = f"{count(found.stale, 'row')} would be made again ({why}) for {most}"
+        reasons.append(Reason(told_, grave=True, otherwise="another --out"))
+    if not found.fits:
+        reasons.append(Reason("the disk may not have enough room", grave=True, otherwise="another --out"))
+    return reasons
+
+
+def _planned(task: Task, found: Survey, books: Books) -> int:
+    """A dry run ends here."""
+    if books.holder:
+        task.console.tell(f"{books.holder} is at work in {task.settings.folder}: this is how it stands now")
+    if task.values[options.JSON]:
+        figures = asdict(found)
+        for name in ("bound", "expected", "stale_bound"):
+            amount = figures.pop(name)
+            figures[f"{name}_usd"] = None if amount is None else usd(amount)
+        task.console.result(json.dumps({**figures, "exit_code": 0, "message": ""}, ensure_ascii=False))
+    else:
+        task.console.tell("nothing was sent, and nothing was changed (--dry-run)")
+    return Exit.ALL
+
+
+# The end
+
+
+def finish(ended: Ended, folder: Path, console: Console, *, as_json: bool) -> int:
+    """Say how a run ended; returns its exit code."""
+    code = int(ended.code)
+    if ended.summary is None:
+        return fail(console, "halted", ended.message, code, as_json=as_json)
+    if as_json:
+        sums = {**summary_json(ended.summary), "exit_code": code, "message": ended.message}
+        console.result(json.dumps(sums, ensure_ascii=False))
+    else:
+        there = next((name for name in (GALLERY, RESULTS) if (folder / name).is_file()), "")
+        console.result(closing(ended.summary) + (f"; see {folder / there}" if there else ""))
+    if ended.message:
+        console.tell(ended.message, Level.ERROR if ended.code in {Exit.BUDGET, Exit.HALTED} else Level.WARNING)
+    return code
+
+
+def fail(console: Console, kind: str, message: str, code: int, *, as_json: bool) -> int:
+    """End without a result; returns the code."""
+    console.tell(message, Level.ERROR)
+    if as_json:
+        console.result(json.dumps({"error": {"kind": kind, "message": message}, "exit_code": code}))
+    return code
+
+
+def refuse(error: OptionError | PenstockError, console: Console, *, as_json: bool) -> int:
+    """End before anything was sent, because of what was given; returns the code."""
+    kind = "input" if isinstance(error, InputError) else "folder" if isinstance(error, JournalError) else "usage"
+    console.tell(str(error), Level.ERROR)
+    if as_json:
+        said: dict[str, object] = {"kind": kind, "message": str(error)}
+        if isinstance(error, InputError):
+            said["mistakes"] = [asdict(mistake) for mistake in error.mistakes]
+        console.result(json.dumps({"error": said, "exit_code": int(Exit.USAGE)}))
+    return Exit.USAGE
