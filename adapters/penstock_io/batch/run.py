@@ -10,10 +10,10 @@ import signal
 import sqlite3
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import current_thread, main_thread
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from penstock_io.batch import stopping
 from penstock_io.batch.folder import prepare_folder
@@ -73,6 +73,8 @@ def work(batch: Batch, source: Source | None) -> None:
         batch.broken(fault)
     finally:
         batch.over = True
+        with suppress(OSError):  # what it says is in the journal
+            batch.part.close()
 
 
 def conclude(
@@ -113,7 +115,8 @@ def conclude(
         batch.part.remove()
     except OSError as fault:
         batch.broken(fault)
-    end = judge(batch, lines, frozenset(sent), whole=whole)
+    interrupted = batch.interrupts > 0
+    end = judge(lines, frozenset(sent), batch.halt, settings.base_url, interrupted=interrupted, whole=whole)
     keep(journal, evolve(runs, code=int(end.code), message=end.message), batch)
     return Ended(end.code, summary, end.message)
 
@@ -137,48 +140,38 @@ def make_lines(
     return lines
 
 
-@frozen
-class _Left:
-    """What of the rows that should have been sent was not: for want of budget, and for other reasons."""
-
-    short: list[Line] = field(factory=list[Line])
-    others: list[Line] = field(factory=list[Line])
-
-
-def judge(batch: Batch, lines: Sequence[Line], sent: frozenset[str], *, whole: bool = True) -> Ended:
-    """The exit code, the most severe that applies, and its message."""
-    left = _Left()
-    for line in lines:
-        if line.status == "pending" and line.id in sent:
-            (left.short if line.error is not None and line.error.kind == "budget" else left.others).append(line)
-    halt = batch.halt
-    if halt is None and left.others and not batch.interrupts:
-        halt = _unsent(left.others, batch.settings)
-    if halt is not None and halt.mild and whole and not left.others and not left.short:
+def judge(
+    lines: Sequence[Line], sent: frozenset[str], halt: Halt | None, base_url: str, *, interrupted: bool, whole: bool
+) -> Ended:
+    """The exit code, the most severe that applies, and its message. `sent` are ids of rows that should have been."""
+    left = [line for line in lines if line.status == "pending" and line.id in sent]
+    others = [line for line in left if line.error is None or line.error.kind != "budget"]
+    if halt is not None and halt.mild and whole and not left:
         halt = None
-    failed = sum(1 for line in lines if line.status not in {"completed", "pending"})
-    if batch.interrupts:
+    if interrupted:
         why = f" {halt}" if halt is not None and not halt.mild else ""
         return Ended(Exit.INTERRUPTED, message=f"interrupted. {AGAIN}{why}")
+    if halt is None and others:
+        halt = _unsent(others, base_url)
     if halt is not None:
         return Ended(Exit.HALTED, message=str(halt))
-    if left.short:
-        room = f"the budget has no room for {_rows(len(left.short))}"
+    if left:
+        room = f"the budget has no room for {_rows(len(left))}"
         return Ended(Exit.BUDGET, message=f"{room}: raise --budget and run the same command again.")
+    failed = sum(1 for line in lines if line.status not in {"completed", "pending"})
     if failed:
-        return Ended(
-            Exit.SOME, message=f"{_rows(failed)} {'is' if failed == 1 else 'are'} not complete: results.jsonl says why."
-        )
+        are = "is" if failed == 1 else "are"
+        return Ended(Exit.SOME, message=f"{_rows(failed)} {are} not complete: results.jsonl says why.")
     return Ended(Exit.ALL)
 
 
-def _unsent(lines: Sequence[Line], settings: Settings) -> Halt:
+def _unsent(lines: Sequence[Line], base_url: str) -> Halt:
     """Rows that were not sent although nothing halted the run."""
     rows = _rows(len(lines))
     trouble = next((line.error for line in lines if line.error is not None), None)
     if trouble is None:
         return Halt(f"{rows} could not be sent", "see results.jsonl")
-    return stopping.of_trouble(trouble, settings.base_url, rows)
+    return stopping.of_trouble(trouble, base_url, rows)
 
 
 def _rows(count: int) -> str:

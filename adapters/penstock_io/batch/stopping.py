@@ -77,7 +77,7 @@ def of_trouble(trouble: Trouble, base_url: str, rows: str) -> Halt:
             f"{base_url} could not be reached for {rows}: {clause(trouble.message)}",
             "check the network, and --base-url",
         )
-    return Halt(f"{rows} could not be sent: {clause(trouble.message)}", "mend that, or look at results.jsonl")
+    return Halt(f"{rows} could not be sent: {clause(trouble.message)}", trouble.remedy or "see results.jsonl")
 
 
 def of_deadline(seconds: float) -> Halt:

@@ -242,7 +242,8 @@ class Batch:
             self.halt = stopping.of_disk(fault, self.settings.folder)
 
     def _late(self) -> None:
-        if self.settings.deadline is not None and (self._source.coming or self._jobs):
+        source = self._source
+        if self.settings.deadline is not None and (source.total is None or source.coming or self._jobs):
             self.stop(stopping.of_deadline(self.settings.deadline))
 
     # Rows

@@ -1,0 +1,113 @@
+"""Ctrl-C and requests to end: what is out is paid and awaited, a second one breaks it off, the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from penstock.simulation.server import Latency, ServerSettings
+from penstock.work import OnAmbiguous
+from penstock_io.batch.run import Exit
+from penstock_io.batch.settings import Choices
+from penstock_io.simserver import SimServer, serving
+from tests.batching import Folder, folder_for, table
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as Unix has them")
+
+RETRY = Choices(on_ambiguous=OnAmbiguous.RETRY)
+
+
+@pytest.fixture
+def sim() -> Iterator[SimServer]:
+    """A provider that takes its time."""
+    with serving(ServerSettings(latency=Latency(0.4, 0.0))) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sim: SimServer) -> Folder:
+    """An empty folder, and four requests at a time."""
+    made = folder_for(tmp_path / "out", sim)
+    made.concurrency = 4
+    return made
+
+
+@contextmanager
+def signalling(folder: Folder, sim: SimServer, *numbers: int) -> Generator[None]:
+    """Send signals to this very process: the first with four requests out, each other one once that was heard."""
+
+    def send() -> None:
+        while sim.stats()["in_flight"] < 4:
+            time.sleep(0.005)
+        for count, number in enumerate(numbers, 1):
+            os.kill(os.getpid(), number)
+            while sum(text.startswith("interrupted") for text in folder.told) < count:
+                time.sleep(0.005)
+
+    thread = Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_awaits_what_is_paid(folder: Folder, sim: SimServer, number: int) -> None:
+    """Nothing new is sent, what is out arrives and its number is told, exit 130; the same command does the rest."""
+    with signalling(folder, sim, number):
+        ended = folder.run(table(12))
+    assert (Exit.INTERRUPTED, "interrupted. The same command goes on from here.") == (ended.code, ended.message)
+    assert any(text.startswith("interrupted: nothing new is sent; waiting for 4 requests") for text in folder.told)
+    executed = sim.stats()["executed"]
+    assert executed == folder.statuses().count("completed") < 12
+    assert 12 - executed == folder.statuses().count("pending")
+    assert Exit.ALL == folder.run(table(12)).code
+    assert 12 == sim.stats()["executed"]
+
+
+def test_how_long_it_takes_is_said_once_it_is_known(folder: Folder, sim: SimServer) -> None:
+    """From what requests took so far."""
+    folder.concurrency = 2
+
+    def send() -> None:
+        while sim.stats()["executed"] < 4 or sim.stats()["in_flight"] < 2:
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = Thread(target=send)
+    thread.start()
+    folder.run(table(12))
+    thread.join()
+    (told,) = [text for text in folder.told if text.startswith("interrupted: ")]
+    assert "that are out, about 1 s, because they are paid" in told
+
+
+def test_a_second_interrupt_breaks_off(folder: Folder, sim: SimServer) -> None:
+    """What was out becomes ambiguous and is booked with its bound; with `retry` the same command completes all."""
+    sim.call(lambda server: server.inject(*["stall"] * 4))
+    with signalling(folder, sim, signal.SIGINT, signal.SIGINT):
+        ended = folder.run(table(12))
+    assert Exit.INTERRUPTED == ended.code
+    assert "interrupted again: what was out is broken off; its rows are ambiguous" in folder.told
+    assert ["ambiguous"] * 4 + ["pending"] * 8 == folder.statuses()
+    assert ended.summary is not None
+    assert sim.stats()["billed"] <= ended.summary.maybe
+    assert Exit.ALL == folder.run(table(12), choices=RETRY).code
+    assert ["completed"] * 12 == folder.statuses()
+
+
+def test_handlers_are_given_back(folder: Folder, sim: SimServer) -> None:
+    """After a run signals do what they did before it."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with signalling(folder, sim, signal.SIGINT):
+        folder.run(table(6))
+    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
