@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Callable
 from fractions import Fraction
 from hashlib import sha256
 from random import Random
@@ -437,6 +439,28 @@ def test_faster_keeps_the_bucket() -> None:
     assert Latency(0.3, 0.0, (("high", 0.9),)) == fast.latency
     with pytest.raises(ValueError, match="time scale"):
         slow.faster(0.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Latency(math.nan), "latency must be a number from 0 to 1,000,000,000 seconds, not nan"),
+        (lambda: Latency(-1.0), "latency must be a number from 0"),
+        (lambda: Latency(math.inf), "latency must be a number from 0"),
+        (lambda: Latency(sigma=-1.0), "sigma must be a number from 0 to 10, not -1.0"),
+        (lambda: Latency(sigma=math.nan), "sigma must be a number from 0"),
+        (lambda: Latency(sigma=1000.0), "sigma must be a number from 0"),
+        (lambda: Latency(medians=(("high", math.nan),)), "latency of high must be a number from 0"),
+        (lambda: ServerSettings(refusal_delay=math.nan), "refusal_delay must be a number from 0"),
+        (lambda: ServerSettings(picture_bytes=-1), "picture_bytes must be at least 0, not -1"),
+        (lambda: ServerSettings(epoch=math.inf), "epoch must be a finite number of Unix seconds, not inf"),
+        (lambda: ServerSettings(faults=(("500", math.nan),)), "the probability of '500' must be between 0 and 1"),
+    ],
+)
+def test_settings_that_cannot_be(make: Callable[[], object], said: str) -> None:
+    """What would break the provider later, in the middle of a call, is refused at once and by name."""
+    with pytest.raises(ValueError, match=re.escape(said)):
+        make()
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,18 @@ def check_faults(faults: tuple[tuple[str, float], ...]) -> None:
         raise ValueError("the probabilities of all faults together exceed 1")
 
 
+LONGEST = 1e9
+"""Seconds above which nothing is waited for, not even by a clock that runs faster."""
+
+WIDEST = 10.0
+"""The sigma above which a latency may be no number any more."""
+
+
+def _within(name: str, value: float, most: float, unit: str) -> None:
+    if not 0.0 <= value <= most:  # also for what is no number
+        raise ValueError(f"{name} must be a number from 0 to {most:,.0f}{unit and ' ' + unit}, not {value}")
+
+
 @frozen
 class ServerLimits:
     """True limits of one credential: per minute, None where there is none. `concurrency` is calls executing at a time.
@@ -96,6 +108,11 @@ class Latency:
     sigma: float = 0.25
     medians: tuple[tuple[str, float], ...] = ()
 
+    def __attrs_post_init__(self) -> None:
+        for name, value in (("latency", self.median), *((f"latency of {name}", value) for name, value in self.medians)):
+            _within(name, value, LONGEST, "seconds")
+        _within("sigma", self.sigma, WIDEST, "")
+
 
 @frozen
 class ServerSettings:
@@ -121,6 +138,11 @@ class ServerSettings:
 
     def __attrs_post_init__(self) -> None:
         check_faults(self.faults)
+        _within("refusal_delay", self.refusal_delay, LONGEST, "seconds")
+        if self.picture_bytes < 0:
+            raise ValueError(f"picture_bytes must be at least 0, not {self.picture_bytes}")
+        if not math.isfinite(self.epoch):
+            raise ValueError(f"epoch must be a finite number of Unix seconds, not {self.epoch}")
 
     def faster(self, scale: float) -> ServerSettings:
         """The same provider as a client sees it whose clock runs `scale` times slower than the provider's.
