@@ -59,6 +59,29 @@ def test_what_is_no_header(headers: Any, said: str) -> None:
         assert len(str(value)) < 3 or str(value) not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("api.openai.com/v1", "no address"),
+        ("localhost:8000/v1", "no address"),
+        ("ftp://127.0.0.1/v1", "no address"),
+        ("http:///v1", "no address"),
+        ("http://127.0.0.1:99999/v1", "no address"),
+        ("http://[::1/v1", "no address"),
+        ("http://127.0.0.1/ v1", "no address"),
+        ("", "no address"),
+        ("http://127.0.0.1/v1?api-version=1", "without '\\?' and '#'"),
+        ("http://127.0.0.1/v1#x", "without '\\?' and '#'"),
+        ("http://me:secret@127.0.0.1/v1", "holds a user or a password"),
+    ],
+)
+def test_what_is_no_base_url(address: str, said: str) -> None:
+    """It is refused when a client is made, and not shown: it may hold a secret."""
+    with pytest.raises(UsageError, match=said) as caught:
+        Client(address, ["sk-1"])
+    assert "secret" not in str(caught.value)
+
+
 def test_dollars_are_exact() -> None:
     """To the picodollar, and what is smaller is dropped."""
     assert 5_000_000_000_001 == picodollars(Decimal("5.0000000000019"))

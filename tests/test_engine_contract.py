@@ -33,7 +33,7 @@ from penstock.events import (
     Ticked,
 )
 from penstock.ids import AttemptId, JobId, QuestionId, ReadId, RecordId, Ref
-from penstock.outcomes import Status
+from penstock.outcomes import Route, Status
 from penstock.readings import Answer, Delta, Kind, LimitHint, Malformed, Reached, Verdict
 from penstock.work import CachePolicy, Demand, OnAmbiguous, Priority, Screen, Timeouts, Work
 from tests.histories.bench import CONFIG, ONE, QUOTE, Bench, target, work
@@ -86,11 +86,11 @@ def test_line_2_a_second_answer_is_refused() -> None:
 
 
 def test_line_3_a_job_that_can_never_go() -> None:
-    """Too large and indivisible, queue full, too late, of unknown price under a cap: at once, with a word."""
+    """Too large and indivisible, queue full, too late, of unknown price under a cap: at once, saying what to do."""
     tight = Credential("c1", "p", Limits(ipm=2.0, concurrency=None))
     capped = evolve(CONFIG, budget=Budget((("run", 1000),)))
     cases = (
-        (evolve(CONFIG, credentials=(tight,)), Work((evolve(target("a", "b", "c"), divisible=False),)), "too_large"),
+        (evolve(CONFIG, credentials=(tight,)), Work((evolve(target("a", "b", "c"), divisible=False),)), "over_limit"),
         (evolve(CONFIG, queue=0), work("a"), "queue_full"),
         (CONFIG, evolve(work("a"), deadline=-1.0), "expired"),
         (capped, Work((evolve(target("a"), quote=None),)), "unknown_price"),
@@ -104,6 +104,8 @@ def test_line_3_a_job_that_can_never_go() -> None:
         error = bench.take(Finish).outcome.error
         assert error is not None
         assert word == error.kind
+        assert error.text == f"{error.message}; {error.remedy}"
+        assert not error.text.endswith(".")
         assert bench.none(Send)
         assert bench.rests()
 
@@ -342,6 +344,7 @@ def test_the_chain_goes_on() -> None:
     bench.pays(send)
     outcome = bench.take(Finish).outcome
     assert (Status.COMPLETED, 1, 2) == (outcome.status, outcome.strategy, outcome.attempts)
+    assert Route("p", "other", 1) == outcome.route
 
 
 def test_priorities() -> None:

@@ -6,6 +6,8 @@ Every way to fail is really provoked, in three ways of waiting and over both lib
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import ssl
 import struct
@@ -130,6 +132,7 @@ class Notes:
         self.opens: list[int] = []
         self.data = b""
         self.failures: list[tuple[Kind, Reached]] = []
+        self.details: list[str] = []
         self._enough = enough
 
     def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
@@ -149,9 +152,10 @@ class Notes:
             return self.failed(Kind.TOO_LARGE, Reached.READING)
         return Opened(ATTEMPT, 299)
 
-    def failed(self, kind: Kind, reached: Reached) -> Event:
+    def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:
         """Note the failure."""
         self.failures.append((kind, reached))
+        self.details.append(detail)
         return Failed(ATTEMPT, kind, reached)
 
 
@@ -319,13 +323,17 @@ def test_a_name_that_is_not_known(way: str, library: str, monkeypatch: pytest.Mo
         )
         runner()
     assert [(Kind.DNS, Reached.NOTHING)] == notes.failures
+    assert ["no.such.host.invalid:80: Name or service not known"] == notes.details
 
 
 def test_a_port_where_nobody_listens(way: str, library: str) -> None:
     """A refused connection is CONNECT, and nothing was reached."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    assert (Kind.CONNECT, Reached.NOTHING) == fail(way, library, make_order(way, port))
+    notes = Notes()
+    run(way, library, Exchange(make_order(way, port), notes, Progress([False])))
+    assert [(Kind.CONNECT, Reached.NOTHING)] == notes.failures
+    assert [f"127.0.0.1:{port}: {os.strerror(errno.ECONNREFUSED)}"] == notes.details
 
 
 @contextmanager

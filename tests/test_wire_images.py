@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from penstock.catalog import GRID
 from penstock.config import Config
 from penstock.errors import UsageError
-from penstock.http import HttpCall
+from penstock.http import REQUEST_ID_HEADERS, HttpCall
 from penstock.ids import Handle
 from penstock.prepare import Prepared, prepare
 from penstock.requests import ImageRequest, Options, Said
@@ -214,6 +214,14 @@ def test_only_harmless_headers_pass() -> None:
         ("x-request-id", "req_1"),
         ("anthropic-ratelimit-requests-reset", "2025-08-21T12:40:59Z"),
     ) == allowed(given_)
+
+
+def test_the_name_of_an_exchange_is_told_without_secrets() -> None:
+    """What a provider calls an exchange passes, cleaned; any other header that repeats a secret is left out whole."""
+    pairs = [(name, "r-1 for hunter2 with sk-0123456789") for name in REQUEST_ID_HEADERS]
+    assert [(name, "r-1 for *** with ***") for name in REQUEST_ID_HEADERS] == list(allowed(pairs, ("hunter2",)))
+    assert () == allowed([("x-ratelimit-limit-requests", "hunter2"), ("date", "Bearer abc")], ("hunter2",))
+    assert (("retry-after", "12"),) == allowed([("retry-after", "12")], ("hunter2",))
 
 
 def test_headers_are_bounded_in_number() -> None:

@@ -383,7 +383,7 @@ def test_a_proxys_page_is_not_the_providers_word() -> None:
     """Nobody knows whether the request was executed."""
     page = "<html><body><h1>502 Bad Gateway</h1></body></html>"
     reading, _ = read(page.encode(), status=502, content_type="text/html")
-    assert Problem(message=page, own=False) == reading
+    assert Problem(message="502 Bad Gateway", own=False) == reading
     assert Malformed("not JSON but text/html", page) == read(page.encode(), content_type="text/html")[0]
 
 

@@ -49,7 +49,7 @@ from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker, unheard
 from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, address, carried, named
 from penstock_io.journal import Journal, JournalStore
-from penstock_io.resources import Image, Result, error_of
+from penstock_io.resources import Image, Result, error_of, unsendable
 from penstock_io.stores import Store
 
 Http = TypeVar("Http")
@@ -323,7 +323,8 @@ class Base(ABC, Generic[Http]):
             dialect=self._setup.dialect,
         )
         if isinstance(prepared, Refusal):
-            raise InvalidRequest(prepared.message, field=prepared.field)
+            outcome = unsendable(prepared.message, prepared.field)
+            raise InvalidRequest(prepared.message, field=prepared.field, outcome=outcome)
         job = Job(JobId(number), handle, request, done, index)
         self._prepared[handle] = prepared
         self._jobs[job.id] = job

@@ -15,13 +15,15 @@ URL of a picture may be signed.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -77,8 +79,8 @@ class Receiver(Protocol):
         """The body is complete (or was enough): the event that ends the attempt."""
         ...
 
-    def failed(self, kind: Kind, reached: Reached) -> Event:
-        """No reply, or not all of it: the event that ends the attempt."""
+    def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:
+        """No reply, or not all of it: the event that ends the attempt. `detail` is a line without secrets."""
         ...
 
 
@@ -224,12 +226,36 @@ def _names(error: object) -> set[str]:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The exception, what it came from, and what that came from: a chain of at most 20."""
+    """The exception, what it came from, and what that came from: a chain of at most 20 or so."""
     found = [error]
     for cause in found:  # it grows as it is walked
         if len(found) < 20:
             found.extend(other for other in (cause.__cause__, cause.__context__) if other is not None)
+            if isinstance(cause, BaseExceptionGroup):  # all addresses of a host were tried
+                found.extend(cast("BaseExceptionGroup[BaseException]", cause).exceptions[:5])
     return found
+
+
+def _words(error: Exception) -> str:
+    """What the system said, in its own fixed words: an exception's text may hold anything."""
+    causes = _causes(error)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, ssl.SSLError):
+            return (cause.reason or "").replace("_", " ").lower()
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return str(cause.strerror or "") if isinstance(cause, socket.gaierror) else os.strerror(cause.errno)
+    return ""
+
+
+def _host(url: str) -> str:
+    """Host and port of a URL, and nothing else of it."""
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    host = f"[{name}]" if ":" in name else name
+    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 class Exchange:
@@ -247,7 +273,9 @@ class Exchange:
 
     def failed(self, error: Exception) -> Event:
         """End it with what the exception says."""
-        self.ended = self.receiver.failed(*self.progress.fault(error))
+        kind, reached = self.progress.fault(error)
+        detail = "" if kind is Kind.ABORTED else ": ".join(filter(None, (_host(self.order.url), _words(error))))
+        self.ended = self.receiver.failed(kind, reached, detail)
         return self.ended
 
     def _opened(self, status: int, headers: list[tuple[str, str]], report: Callable[[Event], None]) -> None:

@@ -22,12 +22,13 @@ class Reply:
         self._attempt, self._sink = attempt, sink
         self._status = 0
         self._headers: tuple[tuple[str, str], ...] = ()
+        self._redact = redact
         self._read = partial(reader, operation, sink, redact=redact, cap=cap)
         self._reader: Reader = self._read(status=0)
 
     def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
         """Start a reader for this status and type."""
-        self._status, self._headers = status, allowed(headers)
+        self._status, self._headers = status, allowed(headers, self._redact)
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
         self._reader = self._read(status=status, content_type=kind)
         return Opened(self._attempt, status, self._headers)
@@ -43,10 +44,10 @@ class Reply:
             return self.failed(Kind.TOO_LARGE, Reached.READING)
         return Responded(self._attempt, self._status, self._headers, self._reader.close())
 
-    def failed(self, kind: Kind, reached: Reached) -> Event:
+    def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:
         """Forget what was read so far."""
         self._sink.discard()
-        return Failed(self._attempt, kind, reached)
+        return Failed(self._attempt, kind, reached, detail)
 
 
 class Download:
@@ -79,6 +80,6 @@ class Download:
         data = b"".join(self._chunks)
         return Fetched(self._attempt, (self._payloads.keep(data),), None, sniff(data[:HEAD]), self._size)
 
-    def failed(self, kind: Kind, reached: Reached) -> Event:
+    def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:
         """Nothing was paid for this: any failure is a fault."""
-        return Fetched(self._attempt, fault=f"{kind.value} ({reached.value})")
+        return Fetched(self._attempt, fault=f"{kind.value} ({reached.value})" + (f": {detail}" if detail else ""))

@@ -8,6 +8,7 @@ from decimal import Decimal
 from hashlib import sha256
 from random import Random
 from typing import cast
+from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
@@ -53,10 +54,16 @@ def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
 
 
 def address(base_url: str) -> str:
-    """A base URL as it is used, and shown. Raises `UsageError` where a user or a password stands in it."""
+    """A base URL as it is used, and shown. Raises `UsageError` for what is none, or holds a user or a password."""
     rest = base_url.partition("://")[2] or base_url
     if "@" in rest.replace("\\", "/").replace("?", "/").replace("#", "/").partition("/")[0]:
         raise UsageError("base_url holds a user or a password, and is shown; give them to an http_client")
+    if not _leads_somewhere(base_url):
+        raise UsageError("base_url is no address: it is like https://api.openai.com/v1")
+    if "?" in base_url or "#" in base_url:
+        raise UsageError(
+            "base_url ends where paths are added to it: without '?' and '#', like https://api.openai.com/v1"
+        )
     return base_url.rstrip("/")
 
 
@@ -91,6 +98,16 @@ def carried(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
             raise UsageError(f"headers: the value of {name} holds what no header can carry")
         kept[low] = value
     return tuple(kept.items())
+
+
+def _leads_somewhere(url: str) -> bool:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, half an address of IPv6
+        return False
 
 
 OnSubmit = Callable[[JobId, int, Work], object]

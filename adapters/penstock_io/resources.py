@@ -20,13 +20,17 @@ from penstock.errors import (
     ContentRefused,
     CredentialRejected,
     DeadlineExceeded,
+    Halted,
     InvalidRequest,
     JobError,
+    NotStored,
     PenstockError,
     ProviderError,
+    QueueFull,
+    ScreenFailed,
     UsageError,
 )
-from penstock.outcomes import Outcome, Picture, Source, Status, Trouble
+from penstock.outcomes import Outcome, Picture, Route, Source, Status, Trouble
 from penstock.readings import Usage
 from penstock.requests import ImageRequest, Options, Scalar
 
@@ -131,6 +135,11 @@ class Result:
         return self.outcome.status is Status.CACHED
 
     @property
+    def route(self) -> Route | None:
+        """What served it, or was tried last: provider, model, place in its chain. None: it was nobody's turn yet."""
+        return self.outcome.route
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What was changed or is doubtful about the request."""
         return self.outcome.warnings
@@ -155,16 +164,26 @@ _BY_KIND: dict[str, type[JobError]] = {
     "budget": BudgetExceeded,
     "unknown_price": BudgetExceeded,
     "credential": CredentialRejected,
-    "no_lane": JobError,
-    "not_stored": JobError,
-    "queue_full": JobError,
-    "screen_fault": JobError,
+    "no_lane": Halted,
+    "removed": Halted,
+    "quota_exhausted": Halted,
+    "not_stored": NotStored,
+    "queue_full": QueueFull,
+    "screen_fault": ScreenFailed,
 }
-"""Failures that are not the provider's."""
+"""Failures that are not the provider's.
+
+`Halted` is what no other request to the same provider would escape either, until somebody does something about it: no
+credential for it, no credit. A model that is gone or forbidden is the provider's refusal of what was asked: another
+model may go. Whatever had to be given up because the engine was halted is `Halted`, too, whatever halted it.
+"""
 
 
 def error_of(outcome: Outcome) -> JobError | None:
-    """The named error of an outcome; None where everything asked for is there."""
+    """The named error of an outcome; None where everything asked for is there.
+
+    It says what happened and what to do, then in brackets the kind, and the provider's status, code and request id.
+    """
     kind = _BY_STATUS.get(outcome.status)
     if kind is None:
         return None
@@ -173,15 +192,21 @@ def error_of(outcome: Outcome) -> JobError | None:
         return kind(outcome.status.value, outcome)
     if outcome.status in {Status.FAILED, Status.PARTIAL}:
         kind = _BY_KIND.get(trouble.kind, kind)
-    said = " ".join(str(part) for part in (trouble.status, trouble.code) if part is not None)
-    return kind(f"{trouble.kind}: {trouble.message}" + (f" ({said})" if said else ""), outcome)
+    elif outcome.status is Status.CANCELLED and trouble.kind != "cancelled":
+        kind = Halted
+    codes = (trouble.kind, trouble.status, trouble.code, trouble.request_id)
+    return kind(f"{trouble.text} ({', '.join(str(code) for code in codes if code is not None)})", outcome)
 
 
 def refused(request: ImageRequest, error: InvalidRequest, index: int) -> Result:
     """The result of a request that could not be sent; its error carries the outcome, too."""
-    outcome = Outcome(Status.FAILED, error=Trouble("invalid", str(error), None, error.field))
-    error.outcome = outcome
+    outcome = error.outcome = error.outcome or unsendable(str(error), error.field)
     return Result(request, outcome, (), error, index)
+
+
+def unsendable(message: str, field: str | None) -> Outcome:
+    """The outcome of a request that could not be sent; `field` stands where a provider's code would."""
+    return Outcome(Status.FAILED, error=Trouble("invalid", message, None, field))
 
 
 class Images(Generic[Returned, Requests, Results]):
@@ -213,8 +238,9 @@ class Images(Generic[Returned, Requests, Results]):
         """Make `n` pictures of a prompt and wait for them: a `Result`.
 
         Raises `InvalidRequest` for what no server would take, or a `JobError` that carries its `outcome`: one of
-        `ContentRefused`, `BudgetExceeded`, `CredentialRejected`, `DeadlineExceeded`, `Ambiguous`, `Cancelled` and
-        `ProviderError`. Giving up waiting lets a picture that is being paid for arrive in the store.
+        `ContentRefused`, `BudgetExceeded`, `CredentialRejected`, `DeadlineExceeded`, `Ambiguous`, `Halted`,
+        `ScreenFailed`, `NotStored`, `QueueFull`, `Cancelled` and `ProviderError`. Giving up waiting lets a picture that
+        is being paid for arrive in the store.
         """
         request = ImageRequest(
             prompt=prompt,

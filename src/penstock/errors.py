@@ -23,7 +23,7 @@ class UsageError(PenstockError):
 class InvalidRequest(PenstockError):
     """A request that cannot be sent: what is wrong, in which field, and what to do.
 
-    `outcome` is that of its job; None where there was none, because the request could not even be made.
+    `outcome` is that of its job; None where there was none, because the `ImageRequest` could not even be made.
     """
 
     def __init__(self, message: str, *, field: str | None = None, outcome: Outcome | None = None) -> None:
@@ -66,6 +66,18 @@ class ProviderError(JobError):
 
 class Halted(JobError):
     """Nothing can be sent any more; the outcome says why. The work is still to be done."""
+
+
+class ScreenFailed(JobError):
+    """A screen could not say whether it may be sent or shown."""
+
+
+class NotStored(JobError):
+    """It is not in the store, and its cache policy never buys."""
+
+
+class QueueFull(JobError):
+    """As many jobs wait as the configuration allows."""
 
 
 class Cancelled(JobError):

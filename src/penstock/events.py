@@ -61,11 +61,15 @@ class Responded:
 
 @frozen
 class Failed:
-    """No reply. Ends the attempt. A task that never started has reached NOTHING."""
+    """No reply. Ends the attempt. A task that never started has reached NOTHING.
+
+    `detail` says in one line whom it was about and what the system said ("127.0.0.1:1: Connection refused").
+    """
 
     attempt: AttemptId
     kind: Kind
     reached: Reached
+    detail: str = ""
 
 
 @frozen

@@ -8,6 +8,10 @@ CALL_HEADER = "x-penstock-call"
 """Names the call that an exchange buys, so that a provider's books can be laid beside the journal."""
 
 
+REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "request-id")
+"""Where a reply says what its provider calls the exchange (OpenAI and most others; Azure; Anthropic), best first."""
+
+
 @frozen
 class HttpCall:
     """A request. `path` is relative to the provider's base URL ("/images/generations"); no credential is in it."""

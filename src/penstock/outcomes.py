@@ -65,11 +65,44 @@ class Picture:
     key: Key
 
 
+REMEDIES = {
+    "ambiguous": "look into the provider's usage before you ask again, or let it be tried again (on_ambiguous)",
+    "budget": "raise the budget, or ask for less",
+    "conflict": "try again later",
+    "credential": "set a valid key",
+    "expired": "give it more time",
+    "forbidden": "see to what the key and its organization are allowed to do at the provider",
+    "invalid": "change the request",
+    "journal": "make room or the folder writable",
+    "missing": "ask again",
+    "model_not_found": "choose another model, or get access to this one",
+    "moderation": "change the prompt",
+    "moderation_output": "change the prompt",
+    "no_endpoint": "check the base URL: paths like /images/generations are added to it, and most end in /v1",
+    "no_lane": "configure a credential for this provider and model",
+    "not_stored": "let it be bought (another cache policy)",
+    "over_limit": "ask for less at once, or raise the limit",
+    "overloaded": "try again later",
+    "queue_full": "try again later",
+    "quota_exhausted": "add credit or raise the spending limit at the provider",
+    "rate_limited": "try again later, or set limits that are as low as the provider's",
+    "removed": "configure a credential for this provider and model",
+    "screen_fault": "mend the screen, or let it pass on faults (passes_on_fault)",
+    "server_error": "try again later",
+    "slow_down": "try again later, or set limits that are as low as the provider's",
+    "unknown_price": "choose a model whose price is published, or allow unknown prices",
+    "unrecorded": "make room or the folder writable",
+    "unsent": "check the network and the base URL",
+}
+"""What helps against a trouble, by its kind; those that are not here need no word, or there is nothing to be done."""
+
+
 @frozen
 class Trouble:
-    """Why a job did not end well: `kind` (a word of `penstock.errors`), what was said, and the provider's own codes.
+    """Why a job did not end well: `kind` (a word), what was said, and the provider's own codes.
 
-    `request_id` is what the provider called the exchange, for those who ask its support.
+    `message` is a sentence without its full stop, so that whoever shows it may go on. `request_id` is what the provider
+    called the exchange, for those who ask its support.
     """
 
     kind: str
@@ -77,6 +110,25 @@ class Trouble:
     status: int | None = None
     code: str | None = None
     request_id: str | None = None
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, without a full stop; empty where nothing helps."""
+        return REMEDIES.get(self.kind, "")
+
+    @property
+    def text(self) -> str:
+        """What happened and what to do, in one sentence without its full stop."""
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+
+@frozen
+class Route:
+    """Which target of a job's chain served it, or was tried last: at `place` (from 0) a provider and its model."""
+
+    provider: str
+    model: str
+    place: int = 0
 
 
 @frozen
@@ -86,7 +138,8 @@ class Outcome:
     `charge` is what this job paid (None: the price of something it paid is unknown), `maybe` the bound of what may have
     been billed besides, `saved` what hits and sharing saved, `pending` the bound of what is still out for it.
     `attempts` counts exchanges of calls that it paid or waited for, `strategy` is the place in its chain that served
-    it, `waits` the seconds it waited by reason. `lost` counts samples that are paid but could not be fetched.
+    it, `waits` the seconds it waited by reason. `lost` counts samples that are paid but could not be fetched. `route`
+    says what served it or was tried last (None: it ended before that was anybody's turn).
     """
 
     status: Status
@@ -104,3 +157,4 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     error: Trouble | None = None
     template: Ref | None = None
+    route: Route | None = None

@@ -66,14 +66,14 @@ def test_an_asynchronous_input() -> None:
 
         async def on_asyncio() -> list[int]:
             async with penstock_io.asyncio.Client(sim.base_url, ["sk-1"]) as client:
-                return [result.index async for result in client.images.map(slowly(sim, asyncio.sleep))]
+                return sorted([result.index async for result in client.images.map(slowly(sim, asyncio.sleep))])
 
         assert [0, 1] == asyncio.run(on_asyncio())
     with serving(QUICK) as sim:
 
         async def on_trio() -> list[int]:
             async with penstock_io.trio.Client(sim.base_url, ["sk-1"]) as client:
-                return [result.index async for result in client.images.map(slowly(sim, trio.sleep))]
+                return sorted([result.index async for result in client.images.map(slowly(sim, trio.sleep))])
 
         assert [0, 1] == trio.run(on_trio)
 

@@ -18,11 +18,13 @@ from penstock.errors import (
     BudgetExceeded,
     ContentRefused,
     CredentialRejected,
+    Halted,
     InvalidRequest,
     JobError,
     ProviderError,
+    ScreenFailed,
 )
-from penstock.events import Event, Failed, Opened, Responded
+from penstock.events import Event, Failed, Mode, Opened, Responded
 from penstock.outcomes import Source, Status
 from penstock.readings import Kind, Verdict
 from penstock.requests import ImageRequest, Options
@@ -193,6 +195,7 @@ def test_map_raises_for_none(driver: str, library: str, sim: SimServer) -> None:
         results = sorted(side.collect(mixed), key=lambda result: result.index)
     assert [None, None, InvalidRequest, ContentRefused] == [r.error and type(r.error) for r in results]
     assert "size" == getattr(results[2].error, "field", None)
+    assert results[2].outcome is getattr(results[2].error, "outcome", None)
     assert Status.REFUSED is results[3].outcome.status
 
 
@@ -312,6 +315,37 @@ def test_a_rejected_key(driver: str, library: str, sim: SimServer) -> None:
         side.generate(**ASKED)
     assert KEY not in str(caught.value)
     assert "Incorrect API key" in str(caught.value)
+    assert "; set a valid key (credential, 401, invalid_api_key, req_" in str(caught.value)
+
+
+def test_a_client_that_halts_says_so(driver: str, library: str, sim: SimServer) -> None:
+    """Whoever waits when a halted client is left hears `Halted`, and why."""
+    sim.call(lambda server: server.revoke(KEY))
+    config = Config(retry=Retry(base=0.005), halts=True)
+    with running(driver, library, **given(sim, config=config)) as side:
+        pending = side.start(**ASKED)
+        waiting_for(lambda: side.snapshot().halted is not None)
+        side.on_owner(lambda: side.client._close(Mode.DRAIN))
+        with pytest.raises(Halted, match=r"Incorrect API key.*; set a valid key") as caught:
+            pending.result()
+    assert Status.CANCELLED is caught.value.outcome.status
+
+
+def test_a_wrong_address(driver: str, library: str, sim: SimServer) -> None:
+    """A page that is not the API's says so at once and closes nothing; a port where nobody listens is named."""
+    with running(driver, library, **given(sim, base_url=sim.base_url + "/elsewhere")) as side:
+        for _ in range(2):
+            with pytest.raises(ProviderError, match="check the base URL") as caught:
+                side.generate(**ASKED)
+            assert (1, "no_endpoint") == (
+                caught.value.outcome.attempts,
+                getattr(caught.value.outcome.error, "kind", ""),
+            )
+    nobody = {"base_url": "http://127.0.0.1:1/v1", "config": Config(retry=Retry(attempts=2, base=0.005))}
+    with running(driver, library, **given(sim, **nobody)) as side:
+        with pytest.raises(ProviderError, match=r"127\.0\.0\.1:1: .*; check the network and the base URL") as caught:
+            side.generate(**ASKED)
+        assert "unsent" == getattr(caught.value.outcome.error, "kind", "")
 
 
 def test_another_key_takes_over(driver: str, library: str, sim: SimServer) -> None:
@@ -374,7 +408,7 @@ def test_screens(driver: str, library: str, sim: SimServer) -> None:
             assert not asked(side, "a hen", Screen("nobody 1", hook="nobody"))
     finally:
         hold.set()
-    assert [ContentRefused, ContentRefused, JobError, JobError, JobError] == [type(error) for error in refusals]
+    assert [ContentRefused, ContentRefused, *[ScreenFailed] * 3] == [type(error) for error in refusals]
     assert PROMPT not in "".join(map(str, refusals))
     assert 3 == sim.stats()["executed"]
 
@@ -410,6 +444,7 @@ def test_a_request_that_no_model_takes(driver: str, library: str, sim: SimServer
     with running(driver, library, **given(sim)) as side, pytest.raises(InvalidRequest) as caught:
         side.generate(prompt=PROMPT, model="gpt-image-1.5", size="17x3")
     assert "size" == caught.value.field
+    assert "size" == getattr(caught.value.outcome and caught.value.outcome.error, "code", None)
     assert left_empty(side)
 
 

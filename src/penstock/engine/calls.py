@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from penstock.engine.billing import payer
 from penstock.engine.entities import CLOSED, Call, Job
 from penstock.engine.moves import Answered, Broke, Forgotten, Stop
@@ -260,6 +262,4 @@ def gathering_name(target: Target) -> str:
 
 def doubt(trouble: Trouble) -> Trouble:
     """The same trouble, said to be ambiguous: it may have been executed and billed."""
-    return Trouble(
-        "ambiguous", f"it may have been executed and billed: {trouble.message}", trouble.status, trouble.code
-    )
+    return evolve(trouble, kind="ambiguous", message=f"it may have been executed and billed: {trouble.message}")

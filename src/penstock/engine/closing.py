@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.engine.entities import CLOSED
 from penstock.engine.tables import JobState
 from penstock.events import Mode
 from penstock.outcomes import Status
@@ -69,7 +70,7 @@ class Closing:
         if self.desk.closed is Mode.ABORT:
             self.jobs.abort(job)
         elif job.state is JobState.CHECKING and not job.finished:
-            self.jobs.leave(job, Status.CANCELLED, "closed", abort=False)
+            self.jobs.leave(job, Status.CANCELLED, CLOSED.message, abort=False)
         elif job.state is JobState.ASKING:
             for ask in job.asks:
                 call = ask.flight.call if ask.flight is not None else None

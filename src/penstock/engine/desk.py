@@ -24,6 +24,7 @@ from penstock.engine.tables import (
 from penstock.engine.timers import Timers
 from penstock.judging.allowance import Allowance
 from penstock.money.ledger import Ledger
+from penstock.outcomes import REMEDIES
 
 if TYPE_CHECKING:
     from random import Random
@@ -34,14 +35,6 @@ if TYPE_CHECKING:
     from penstock.engine.moves import Move
     from penstock.events import Mode
     from penstock.money.ledger import Balances, Share
-
-REMEDIES = {
-    "journal": "make room or the folder writable, then resume",
-    "credential": "set a valid key, then resume",
-    "quota_exhausted": "add credit or raise the spending limit, then resume",
-    "model_not_found": "choose another model, then resume",
-    "no_lane": "configure a credential for this provider and model, then resume",
-}
 
 
 class Desk:
@@ -119,7 +112,7 @@ class Desk:
     def halted(self, cause: str, message: str) -> None:
         """Nothing can be sent any more; the first cause stands until it is lifted."""
         if self.halt is None:
-            self.halt = Halted(cause, message, REMEDIES.get(cause, "mend the cause, then resume"))
+            self.halt = Halted(cause, message, f"{REMEDIES.get(cause, 'mend the cause')}, then resume")
             self.notify(self.halt)
 
     def sending(self) -> bool:

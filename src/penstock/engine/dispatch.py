@@ -40,7 +40,7 @@ PORTION = 64
 """How many parked calls of one scope a step looks at."""
 
 
-REMOVED = Trouble("removed", "the credential was removed, or no longer serves this model")
+REMOVED = Trouble("removed", "its credential was removed, or no longer serves this model")
 
 
 class Dispatch:
@@ -153,9 +153,8 @@ class Dispatch:
         if refusal is None:
             return call.verdict if call.barred and any(lane.closed is None for lane in call.group.lanes) else None
         return Trouble(
-            "too_large",
-            f"it needs {refusal.needed:g} {refusal.quantity} at once, and the limit is {refusal.limit:g}: "
-            "ask for less, or raise the limit",
+            "over_limit",
+            f"it needs {refusal.needed:g} {refusal.quantity} at once, and the limit is {refusal.limit:g}",
         )
 
     # The line

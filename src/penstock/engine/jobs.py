@@ -14,7 +14,7 @@ from attrs import evolve
 
 from penstock.commands import Finish, Release, WriteCache
 from penstock.engine.billing import pays_now
-from penstock.engine.entities import Ask, Flight, Job, Question
+from penstock.engine.entities import CLOSED, Ask, Flight, Job, Question
 from penstock.engine.moves import Asked, Left
 from penstock.engine.outcome import TROUBLE_STATUS, outcome, status_of
 from penstock.engine.questions import let_go
@@ -22,7 +22,7 @@ from penstock.engine.tables import JobInput, JobState
 from penstock.engine.timers import Alarm
 from penstock.entries import Deferred, Held, Published
 from penstock.events import Mode
-from penstock.outcomes import Source, Status, Trouble
+from penstock.outcomes import Outcome, Source, Status, Trouble
 from penstock.readings import Fault, Verdict
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Jobs:
         if desk.closed is not None:
             return Trouble("cancelled", "closed: no more work is taken")
         if desk.config.queue is not None and self.unfinished > desk.config.queue:
-            return Trouble("queue_full", f"{desk.config.queue} jobs wait already; try again later")
+            return Trouble("queue_full", f"{desk.config.queue} jobs wait already")
         if work.deadline is not None and work.deadline <= desk.now:
             return Trouble("expired", "the deadline was over before the job began")
         return None
@@ -327,7 +327,7 @@ class Jobs:
         """Closed(ABORT): the job ends now; what it pays and is still out makes it ambiguous."""
         out = any(ask.landing is None and (pays_now(ask, sent=True) or doubtful(ask)) for ask in job.asks)
         if job.trouble is None:
-            job.trouble = Trouble("ambiguous" if out else "cancelled", "closed")
+            job.trouble = Trouble("ambiguous", "closed while it was out") if out else CLOSED
         for ask in job.asks:
             if ask.landing is None and ask.trouble is None:
                 self.desk.moves.append(Left(ask, abort=True))
@@ -338,10 +338,22 @@ class Jobs:
 
     def _finish(self, job: Job, status: Status, *, detached: bool = False) -> None:
         if not job.finished:
-            self.desk.out.append(Finish(job.id, outcome(job, status), detached))
+            self.desk.out.append(Finish(job.id, self._told(outcome(job, status)), detached))
             job.finished = True
             self.unfinished -= 1
             self.desk.count(status.value)
+
+    def _told(self, ended: Outcome) -> Outcome:
+        """What was closed because of a halt says what halted it; its status says that it is still to be done."""
+        halt = self.desk.halt if self.desk.closed is not None else None
+        if (
+            halt is None
+            or ended.status is not Status.CANCELLED
+            or ended.error is None
+            or ended.error.kind != "cancelled"
+        ):
+            return ended
+        return evolve(ended, error=Trouble("unrecorded" if halt.cause == "journal" else halt.cause, halt.message))
 
     def _end(self, job: Job, status: Status) -> None:
         """The job is DONE: its one Finish if it is still due, and nothing of it stays behind."""

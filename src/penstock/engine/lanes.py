@@ -87,7 +87,7 @@ def broke(fit: Fit, invoice: Bill) -> Trouble:
     if fit is Fit.UNKNOWN:
         return Trouble(
             "unknown_price",
-            "its price is unknown and a budget is set: give a price for the model, or allow unknown prices",
+            "its price is unknown, and a budget is set",
         )
     bound = sum(share.amount or 0 for share in invoice.shares)
     return Trouble("budget", f"the budget has no room for its bound of ${bound / 10**12:.6f}")

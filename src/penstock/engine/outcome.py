@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.outcomes import Outcome, Picture, Source, Status
+from penstock.outcomes import Outcome, Picture, Route, Source, Status
 
 if TYPE_CHECKING:
     from penstock.engine.entities import Ask, Attempt, Job
@@ -78,7 +78,7 @@ def outcome(job: Job, status: Status) -> Outcome:
     pictures: list[Picture] = []
     saved = 0
     score = None
-    strategy = 0
+    served = tried = -1
     trouble = job.trouble
     warnings: tuple[str, ...] = ()
     shown = status in SHOWN
@@ -91,11 +91,14 @@ def outcome(job: Job, status: Status) -> Outcome:
             if source is not Source.BOUGHT:
                 saved += landing.meta.cost or 0
             score = landing.score if landing.score is not None else score
+            served = max(served, ask.target)
         elif ask.trouble is not None:
             trouble = trouble or ask.trouble
-        if ask.target > strategy:
-            strategy = ask.target
-    for target in job.work.targets[: strategy + 1]:
+        if ask.target > tried:
+            tried = ask.target
+    place = tried if served < 0 else served
+    route = Route(job.work.targets[place].provider, job.work.targets[place].model, place) if place >= 0 else None
+    for target in job.work.targets[: max(tried, 0) + 1]:
         if target.warnings:
             warnings += target.warnings
     return Outcome(
@@ -107,11 +110,12 @@ def outcome(job: Job, status: Status) -> Outcome:
         saved,
         0 if job.unheard == 0 else pending(job),
         job.attempts,
-        strategy,
+        max(place, 0),
         score,
         job.lost() if trouble is not None else 0,
         () if job.waits is None else tuple(job.waits.items()),
         warnings,
         trouble,
         job.template,
+        route,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from penstock.engine.billing import payer
 from penstock.engine.calls import BROKEN, LOST, MISSING, NOBODY, Calls, doubt
 from penstock.engine.entities import CLOSED
@@ -12,7 +14,6 @@ from penstock.engine.questions import let_go
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.judging.judgement import Next
-from penstock.outcomes import Trouble
 from penstock.readings import Fault
 
 if TYPE_CHECKING:
@@ -75,9 +76,7 @@ class Results:
             self.calls.end(call, CallInput.FAIL, trouble)
             return True
         if call.delivered:
-            self.calls.end(
-                call, CallInput.FAIL, Trouble("broken_stream", trouble.message, trouble.status, trouble.code)
-            )
+            self.calls.end(call, CallInput.FAIL, evolve(trouble, kind="broken_stream"))
             return True
         if call.final or call.tries >= self.desk.config.retry.attempts:
             ambiguous = judgement.next is Next.AMBIGUOUS and trouble is not LOST

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.events import Failed
+from penstock.http import REQUEST_ID_HEADERS
 from penstock.outcomes import Trouble
-from penstock.readings import Malformed, Problem
+from penstock.readings import Kind, Malformed, Problem, Reached
 
 if TYPE_CHECKING:
     from penstock.engine.entities import Attempt
-    from penstock.events import Responded
+    from penstock.events import Headers, Responded
     from penstock.judging.judgement import Judgement
     from penstock.readings import Part, Usage
+
+
+ERRORS = 400
+"""Statuses from here on are errors; those below that are no success send elsewhere."""
 
 
 def quote(attempt: Attempt) -> int | None:
@@ -63,13 +68,58 @@ def spread(total: int | None, count: int) -> tuple[int | None, ...]:
     return tuple(nth(total, count, place) for place in range(count))
 
 
+FAILURES = {
+    Kind.DNS: "the provider's name could not be looked up",
+    Kind.CONNECT: "no connection to the provider",
+    Kind.TLS: "no secure connection to the provider",
+    Kind.ABORTED: "it was broken off",
+    Kind.TOO_LARGE: "the reply is larger than any that is taken",
+}
+"""How an exchange ended, in words; time-outs and broken connections differ by how far it had got."""
+
+STAGES = {
+    Reached.NOTHING: "while it connected",
+    Reached.CONNECTED: "before the request was sent",
+    Reached.SENDING: "while the request was sent",
+    Reached.SENT: "before the answer began",
+    Reached.READING: "in the middle of the answer",
+}
+
+
 def trouble_of(judgement: Judgement, fact: Responded | Failed) -> Trouble:
-    """An attempt's failure in words, with the provider's own codes."""
+    """An attempt's failure in words, with the provider's own codes and its name for the exchange."""
     if isinstance(fact, Failed):
-        return Trouble(judgement.kind, f"{fact.kind.value} ({fact.reached.value})")
-    reading = fact.reading
+        return Trouble(judgement.kind, _failure(fact))
+    reading, code = fact.reading, None
     if isinstance(reading, Problem):
-        return Trouble(judgement.kind, reading.message, fact.status, reading.code or reading.type)
+        code = reading.code or reading.type
+    return Trouble(judgement.kind, _said(judgement, fact), fact.status, code, request_id(fact.headers))
+
+
+def request_id(headers: Headers) -> str | None:
+    """What the provider calls an exchange, where it says so."""
+    told = dict(headers)
+    return next((told[name] for name in REQUEST_ID_HEADERS if told.get(name)), None)
+
+
+def _failure(fact: Failed) -> str:
+    said = FAILURES.get(fact.kind)
+    if said is None:
+        said = f"{'the time was over' if fact.kind is Kind.TIMEOUT else 'the connection broke'} {STAGES[fact.reached]}"
+    return f"{said}: {fact.detail}" if fact.detail else said
+
+
+def _said(judgement: Judgement, fact: Responded) -> str:
+    """What a reply says, as a sentence without its full stop."""
+    reading = fact.reading
+    words = reading.message.rstrip(" .") if isinstance(reading, Problem) else ""
+    if judgement.kind == "no_endpoint" and not (words and isinstance(reading, Problem) and reading.own):
+        leads = "leads elsewhere" if fact.status < ERRORS else "is none of the API's"
+        return f"the address {leads}: it answered {fact.status}"
+    if isinstance(reading, Problem):
+        if not reading.own:
+            return f"the answer {fact.status} is not the API's own" + (f": {words}" if words else "")
+        return words or f"the provider answered {fact.status} and did not say why"
     if isinstance(reading, Malformed):
-        return Trouble(judgement.kind, f"the reply could not be read: {reading.reason}", fact.status)
-    return Trouble(judgement.kind, "the reply had no picture", fact.status)
+        return f"the reply could not be read: {reading.reason}"
+    return "the reply had no picture"

@@ -23,6 +23,7 @@ _ROWS = (
     # what it is, executed, billed (as OpenAI bills: what ran, whether or not anybody took it), quota, next
     Judgement("ok", _YES, _YES, _YES, Next.NEVER),
     Judgement("unsent", _NO, _NO, _NO, Next.NOW),
+    Judgement("no_endpoint", _NO, _NO, _NO, Next.NEVER),
     Judgement("rate_limited", _NO, _NO, _YES, Next.WAIT, rate=True),
     Judgement("slow_down", _NO, _NO, _YES, Next.WAIT, rate=True),
     Judgement("overloaded", _NO, _NO, _YES, Next.WAIT),
@@ -90,6 +91,7 @@ WORDS: dict[str, str] = {
     "invalid_input_fidelity_model": "invalid",
     "image_generation_user_error": "invalid",
     "permission_error": "forbidden",
+    "unknown_url": "no_endpoint",
 }
 
 STATUSES: dict[int, str] = {
@@ -108,8 +110,11 @@ STATUSES: dict[int, str] = {
 _CERTAIN = frozenset({400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431})
 """Statuses that mean a refusal, whoever wrote the body: a server that answers so has made no picture."""
 
-FOREIGN = {401: "credential", 429: "rate_limited"}
-"""What such a refusal means where it is not just "invalid": a proxy's 403 or 404 says nothing of the account."""
+FOREIGN = {401: "credential", 404: "no_endpoint", 405: "no_endpoint", 429: "rate_limited"}
+"""What such a refusal means where it is not just "invalid": a proxy's 403 says nothing of the account."""
+
+_LOST = frozenset({404, 405})
+"""Statuses at which an error without code and type is a web framework's word for "no such path"."""
 
 REDIRECTS, ERRORS = 300, 400
 
@@ -155,11 +160,11 @@ def _foreign(status: int) -> str:
     """A body that is not the provider's (a proxy's page): only refusals, and being sent elsewhere, are beyond doubt."""
     if status in _CERTAIN:
         return FOREIGN.get(status, "invalid")
-    return "invalid" if REDIRECTS <= status < ERRORS else "uncertain"
+    return "no_endpoint" if REDIRECTS <= status < ERRORS else "uncertain"
 
 
 def _problem(status: int, problem: Problem) -> str:
-    if not problem.own:
+    if not problem.own or (status in _LOST and problem.code is None and problem.type is None):
         return _foreign(status)
     word = _word(status, problem)
     limit = problem.limit

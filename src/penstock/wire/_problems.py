@@ -22,6 +22,9 @@ _AGAIN = re.compile(
     r"|(?:try again|retry)(?:\s+(?:in|after))*\s+(?P<span>[0-9][0-9.hmsu\u00b5\u03bc]{0,30})",
     re.IGNORECASE,
 )
+_TAGS = re.compile(r"<(style|script)\b.*?(?:</\1\s*>|$)|<[!/?a-z][^<>]*>", re.IGNORECASE | re.DOTALL)
+"""What of a page is not its text."""
+
 _UNITS = (("milli", 1e-3), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0))
 _LIMIT = re.compile(
     r"(?s:.*)\bon (?P<bucket>[A-Za-z0-9_\- ]{1,60}?)(?: \((?P<dim>\w{1,20})\))?: "
@@ -52,8 +55,8 @@ def from_body(body: Json, clean: Clean) -> Problem | None:
 
 def foreign(text: str, clean: Clean) -> Problem:
     """A body that is not of the provider's shape: a proxy's page, or nothing."""
-    told = clean(text, MESSAGE)
-    return Problem(message=told, hint=hint(text[:_LOOK]), own=False)
+    told = " ".join(_TAGS.sub(" ", clean(text, _LOOK)).split())  # cleaned before: a prompt may look like tags
+    return Problem(message=told[:MESSAGE], hint=hint(text[:_LOOK]), own=False)
 
 
 def hint(message: str) -> float | None:
