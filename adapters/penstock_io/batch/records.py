@@ -42,6 +42,12 @@ class Record:
     prompt: str | None = None
     raw: Mapping[str, Json] = field(factory=dict[str, Json], repr=False, hash=False)
 
+    @property
+    def kind(self) -> str:
+        """The kind of its error; "" where it has none."""
+        error = self.raw.get("error")
+        return (_text(error.get("kind")) or "") if isinstance(error, dict) else ""
+
 
 def read_records(folder: Path) -> list[Record]:
     """All rows that are known, in the order of the input. Raises `OSError`."""

@@ -1,0 +1,102 @@
+"""How a folder stands, for whoever only looks: its rows by status, its money, and what comes next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from penstock_io.batch.records import Record, read_records
+from penstock_io.batch.results import STATUSES
+from penstock_io.batch.states import FINAL, load_runs, load_states
+from penstock_io.cli.words import count
+from penstock_io.journal import peek
+
+SAME = "run the same command again"
+
+BUDGET = 3
+"""How a run ends for which the budget had no room; `run.Exit` is slow to load."""
+
+
+@frozen
+class Standing:
+    """A folder at one moment.
+
+    `holder` names the process at work (None: nobody is). `counts` are rows by status as they were last recorded, `out`
+    is how many were asked for and have no record yet. Money is picodollars: `charged`, and `maybe` besides; `unpriced`
+    says that a charge among it is unknown. `code` and `message` are how the last run ended (None: it is under way, or
+    was cut off). `steps` say what may be done next.
+    """
+
+    holder: str | None
+    counts: Mapping[str, int]
+    out: int
+    images: int
+    charged: int
+    maybe: int
+    unpriced: bool
+    code: int | None
+    message: str
+    steps: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        """All rows that are known."""
+        return sum(self.counts.values()) + self.out
+
+
+def look(folder: Path) -> Standing:
+    """How a folder stands. Raises `JournalUnusable` and `OSError`."""
+    journal = peek(folder)
+    records = read_records(folder)
+    runs = load_runs(journal.rows)
+    over = journal.holder is None and runs.code is not None
+    known = {record.id for record in records}
+    states = {} if over else load_states(journal.rows)
+    out = sum(1 for name, state in states.items() if not state.status and name not in known)
+    counts = Counter(record.status for record in records)
+    total = journal.balances.total
+    return Standing(
+        holder=journal.holder,
+        counts={status: counts[status] for status in dict.fromkeys((*STATUSES, *counts))},
+        out=out,
+        images=sum(len(record.files) for record in records),
+        charged=total.charged,
+        maybe=total.maybe,
+        unpriced=any(tally.unpriced for tally in journal.account.tallies.values()),
+        code=None if journal.holder is not None else runs.code,
+        message=runs.message,
+        steps=tuple(steps(records, journal.holder, runs.code)),
+    )
+
+
+def steps(records: list[Record], holder: str | None, code: int | None) -> list[str]:
+    """What may be done next, the most urgent first."""
+    if holder is not None:
+        return ["wait: it is at work. Ctrl-C in its terminal ends it in good order, and the same command goes on later"]
+    counts = Counter(record.status for record in records)
+    final = sum(1 for record in records if record.status == "failed" and record.kind in FINAL)
+    found: list[str] = []
+    if code is None:
+        found.append(f"{SAME}: the last run was cut off, it goes on where that stopped")
+    elif counts["pending"]:
+        before = "raise --budget and " if code == BUDGET else ""
+        found.append(f"{before}{SAME}: {_are(counts['pending'])} pending")
+    if counts["partial"]:
+        found.append(f"{SAME}: {_are(counts['partial'])} partial")
+    if counts["failed"] - final:
+        found.append(f"{SAME}: {count(counts['failed'] - final, 'row')} failed in a way that may pass")
+    if final:
+        found.append(f"{SAME} with --retry-failed: {count(final, 'row')} failed for good")
+    if counts["ambiguous"]:
+        told = "may have been made and billed, and retry pays perhaps again"
+        found.append(f"{SAME} with --on-ambiguous retry: {count(counts['ambiguous'], 'row')} {told}")
+    if counts["invalid"]:
+        found.append(f"mend the input and {SAME}: {_are(counts['invalid'])} invalid")
+    return found or ["nothing: every row is done"]
+
+
+def _are(number: int) -> str:
+    return f"{count(number, 'row')} {'is' if number == 1 else 'are'}"

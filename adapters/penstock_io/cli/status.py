@@ -1,0 +1,119 @@
+"""`penstock status`: how a batch's folder stands, and what comes next. It only looks, also while a run is on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock_io.cli.parsing import Formatter, Parser, Subparsers, print_error
+
+if TYPE_CHECKING:
+    from penstock_io.batch.standing import Standing
+    from penstock_io.cli.console import Console
+
+DONE, USAGE = 0, 2
+
+EPILOG = """\
+It changes nothing and may be asked at any time, also while a run is on. --json prints one object: folder, running,
+holder, rows (by status; out: asked for and not yet recorded), total, images, cost_usd, maybe_billed_usd, last_run
+{exit_code, message}, next (a list of what may be done).
+
+exit codes: 0 it was said; 2 there is no such folder, or it is not a batch's
+"""
+
+
+def add_parser(subparsers: Subparsers[Parser]) -> None:
+    """Add `status` to a command line; `args.run(args)` then runs it."""
+    parser = subparsers.add_parser(
+        "status",
+        usage="penstock status DIR [--json]",
+        description="How the folder of a batch stands: whether it is at work, its rows by status, money, the last "
+        "run's message, and what comes next.",
+        epilog=EPILOG,
+        formatter_class=Formatter,
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of a batch")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.flags = ["--json", "--help"]
+    parser.set_defaults(run=partial(run, parser))
+
+
+def run(parser: Parser, args: argparse.Namespace) -> int:
+    """Say it; returns the exit code."""
+    from penstock_io.batch.progress import Level  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io.batch.standing import look  # noqa: PLC0415 - as above
+    from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
+    from penstock_io.journal import JournalError  # noqa: PLC0415 - as above
+
+    del parser
+    folder: Path = args.folder
+    with Console(json=args.json) as console:
+        try:
+            if not folder.is_dir():
+                raise NotADirectoryError(f"{folder} is no folder: name the one that `penstock batch --out` made")
+            standing = look(folder)
+        except (JournalError, OSError) as fault:
+            console.tell(str(fault), Level.ERROR)
+            if args.json:
+                print_error("folder", str(fault))
+            return USAGE
+        _tell(folder, standing, console, as_json=args.json)
+    return DONE
+
+
+def _tell(folder: Path, standing: Standing, console: Console, *, as_json: bool) -> None:
+    if as_json:
+        console.result(json.dumps(as_object(folder, standing), ensure_ascii=False, indent=2))
+    else:
+        console.result("\n".join(f"{name + ':':9} {text}" for name, text in as_lines(standing).items()))
+
+
+def as_object(folder: Path, standing: Standing) -> dict[str, object]:
+    """What `--json` prints."""
+    from penstock_io.batch.results import usd  # noqa: PLC0415 - as above
+
+    return {
+        "folder": str(folder),
+        "running": standing.holder is not None,
+        "holder": standing.holder,
+        "rows": {**standing.counts, "out": standing.out},
+        "total": standing.total,
+        "images": standing.images,
+        "cost_usd": None if standing.unpriced else usd(standing.charged),
+        "maybe_billed_usd": usd(standing.maybe),
+        "last_run": {"exit_code": standing.code, "message": standing.message},
+        "next": list(standing.steps),
+    }
+
+
+def as_lines(standing: Standing) -> dict[str, str]:
+    """What people are told, by what it is about."""
+    from penstock_io.cli.words import count, money, one_line  # noqa: PLC0415 - as above
+
+    lines = {"state": "nobody is at work"}
+    if standing.holder is not None:
+        lines["state"] = f"at work: {one_line(standing.holder)}"
+    elif standing.code is None:
+        lines["state"] = "nobody is at work; the last run was cut off"
+    so_far = " so far" if standing.holder is not None or standing.code is None else ""
+    lines["rows"] = f"{count(standing.total, 'row')}{so_far}: {_counted(standing.counts, standing.out)}"
+    lines["images"] = f"{standing.images:,}"
+    least = "at least " if standing.unpriced else ""
+    maybe = f", and at most {money(standing.maybe)} more may have been billed" if standing.maybe else ""
+    lines["spent"] = f"{least}{money(standing.charged)}{maybe}"
+    if standing.message:
+        code = "" if standing.code is None else f"exit code {standing.code}: "
+        lines["last run"] = f"{code}{one_line(standing.message, 1000)}"
+    lines["next"] = "\n          ".join(standing.steps)
+    return lines
+
+
+def _counted(counts: Mapping[str, int], out: int) -> str:
+    parts = [f"{number:,} {status}" for status, number in counts.items() if number]
+    if out:
+        parts.append(f"{out:,} asked for and not yet recorded")
+    return ", ".join(parts) or "none is known"

@@ -1,0 +1,185 @@
+"""`penstock status`: what it says of finished, interrupted and running folders, and that it only looks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from penstock_io.batch.records import Record
+from penstock_io.batch.standing import SAME, steps
+from penstock_io.batch.states import NEW, RUNS, Runs, dump_runs, dump_state
+from penstock_io.cli.main import main
+from penstock_io.journal import Journal
+from penstock_io.simserver import SimServer, serving
+from tests.batching import FAST, Folder, folder_for, table
+
+
+@pytest.fixture
+def sim() -> Iterator[SimServer]:
+    """A fast provider without limits."""
+    with serving(FAST) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sim: SimServer) -> Folder:
+    """An empty folder."""
+    return folder_for(tmp_path / "out", sim)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All files with their bytes."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def ended(folder: Folder, runs: Runs) -> None:
+    """Remember a run that ended so; `code` None is what a killed one leaves."""
+    with Journal.open(folder.path) as journal:
+        journal.put_row(RUNS, dump_runs(runs))
+
+
+def test_a_finished_folder_has_nothing_to_do(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows, pictures, money; the exit code is 0, and not a byte of the folder changes."""
+    folder.run(table(3))
+    before = files(folder.path)
+    assert 0 == main(["status", str(folder.path)])
+    said = capsys.readouterr()
+    spent = Decimal(str(folder.sums()["cost_usd"]))
+    assert [
+        "state:    nobody is at work",
+        "rows:     3 rows: 3 completed",
+        "images:   3",
+        f"spent:    ${spent:.4f}",
+        "next:     nothing: every row is done",
+    ] == said.out.splitlines()
+    assert "" == said.err
+    assert before == files(folder.path)
+
+
+def test_json_is_one_object_with_exact_sums(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same for programs: money as decimal texts, as in summary.json."""
+    folder.run(table(2))
+    assert 0 == main(["status", str(folder.path), "--json"])
+    sums = folder.sums()
+    counts = {name: sums[name] for name in ("completed", "partial", "failed", "ambiguous", "invalid", "pending")}
+    assert {
+        "folder": str(folder.path),
+        "running": False,
+        "holder": None,
+        "rows": {**counts, "out": 0},
+        "total": 2,
+        "images": 2,
+        "cost_usd": sums["cost_usd"],
+        "maybe_billed_usd": sums["maybe_billed_usd"],
+        "last_run": {"exit_code": 0, "message": ""},
+        "next": ["nothing: every row is done"],
+    } == json.loads(capsys.readouterr().out)
+
+
+def test_a_run_out_of_budget_says_what_to_raise(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last run's message stands there, and the next step is the same command with more."""
+    result = folder.run(table(5), budget=Decimal("0.013"))
+    assert 3 == result.code
+    main(["status", str(folder.path)])
+    lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    pending = folder.statuses().count("pending")
+    assert f"5 rows: {5 - pending} completed, {pending} pending" == lines["rows"].strip()
+    assert f"exit code 3: {result.message}" == lines["last run"].strip()
+    assert f"raise --budget and run the same command again: {pending} rows are pending" == lines["next"].strip()
+
+
+def test_a_running_folder_names_who_is_at_work(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """While another holds it the rows that ended are counted, and those that are out."""
+    folder.run(table(2))
+    with Journal.open(folder.path) as journal:
+        journal.put_row("row7", dump_state(NEW))
+        journal.put_row("row1", dump_state(NEW))
+        journal.flush()
+        part = json.dumps({"id": "row9", "index": 9, "status": "failed", "error": {"kind": "lost", "message": "x"}})
+        (folder.path / "results.part.jsonl").write_text(f"{part}\n", encoding="utf-8")
+        assert 0 == main(["status", str(folder.path)])
+        lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+        assert 0 == main(["status", str(folder.path), "--json"])
+    assert f"at work: process {os.getpid()} on " in lines["state"]
+    assert "4 rows so far: 2 completed, 1 failed, 1 asked for and not yet recorded" == lines["rows"].strip()
+    assert lines["next"].strip().startswith("wait: ")
+    told = json.loads(capsys.readouterr().out)
+    assert (True, 1, 4, None) == (told["running"], told["rows"]["out"], told["total"], told["last_run"]["exit_code"])
+
+
+def test_a_folder_whose_run_was_killed_says_so(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody is at work and no end was recorded: the same command goes on."""
+    folder.run(table(2))
+    ended(folder, Runs())
+    assert 0 == main(["status", str(folder.path)])
+    said = capsys.readouterr().out
+    assert "nobody is at work; the last run was cut off" in said
+    assert "next:     run the same command again: the last run was cut off, it goes on where that stopped" in said
+
+
+def test_a_message_drives_no_terminal(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a server said may be in it."""
+    folder.run(table(1))
+    ended(folder, Runs(code=4, message="halted: \x1b[2J\r\nno such model"))
+    main(["status", str(folder.path)])
+    assert r"last run: exit code 4: halted: \x1b[2J" in capsys.readouterr().out
+    main(["status", str(folder.path), "--json"])
+    assert "halted: \x1b[2J\r\nno such model" == json.loads(capsys.readouterr().out)["last_run"]["message"]
+
+
+@pytest.mark.parametrize("kind", ["gone", "file", "empty", "broken"])
+def test_what_is_no_folder_of_a_batch_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """No folder, a file, a folder without a journal, a journal that is none: said, and nothing is made."""
+    path = tmp_path / "x"
+    if kind == "file":
+        path.write_text("x", encoding="utf-8")
+    elif kind != "gone":
+        path.mkdir()
+    if kind == "broken":
+        (path / "journal.sqlite").write_text("no database", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    assert 2 == main(["status", str(path)])
+    assert capsys.readouterr().err.startswith(f"error: {path} ")
+    assert 2 == main(["status", str(path), "--json"])
+    assert "folder" == json.loads(capsys.readouterr().out)["error"]["kind"]
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def records(*kinds: str) -> list[Record]:
+    """Rows of these statuses; what follows a slash is the kind of their error."""
+    told = [kind.partition("/") for kind in kinds]
+    return [Record(str(n), n, status, raw={"error": {"kind": kind}}) for n, (status, _, kind) in enumerate(told)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "expected"),
+    [
+        (["completed"], 0, "nothing: every row is done"),
+        (["pending", "pending"], 4, f"{SAME}: 2 rows are pending"),
+        (["pending"], 3, f"raise --budget and {SAME}: 1 row is pending"),
+        (["partial"], 1, f"{SAME}: 1 row is partial"),
+        (["failed/server_error"], 1, f"{SAME}: 1 row failed in a way that may pass"),
+        (["failed/moderation", "failed/lost"], 1, f"{SAME} with --retry-failed: 2 rows failed for good"),
+        (["invalid"], 1, f"mend the input and {SAME}: 1 row is invalid"),
+    ],
+)  # fmt: skip
+def test_the_next_step_follows_from_the_rows(rows: list[str], code: int, expected: str) -> None:
+    """What the same command does by itself, and what it needs an option for."""
+    assert [expected] == steps(records(*rows), None, code)
+
+
+def test_all_steps_are_said_the_most_urgent_first() -> None:
+    """Each cause has its own."""
+    rows = records("failed/moderation", "pending", "invalid", "ambiguous", "partial", "failed/server_error")
+    assert 6 == len(steps(rows, None, 4))
+    assert "pending" in steps(rows, None, 4)[0]
+    assert "cut off" in steps(rows, None, None)[0]
+    assert "--on-ambiguous retry: 1 row may have been made and billed" in steps(rows, None, 4)[4]
+    assert ["wait"] == [step.partition(":")[0] for step in steps(rows, "process 1", None)]
