@@ -304,3 +304,21 @@ def test_rounding_is_half_to_even_and_up() -> None:
     """1536x864 at base 24 is 13.5 sides, which is 14; tokens are rounded up."""
     expected = ceil(Fraction(24 * 14 * (2_000_000 + 1536 * 864), 4_000_000))
     assert expected == catalog.output_tokens("gpt-image-2.5-flare", "1536x864", "medium")
+
+
+def test_the_default_model_is_the_newest_with_a_price_and_a_formula() -> None:
+    """2.5 from its release on, 2 before it; 2.6 has no published formula, so nobody pays for it unasked."""
+    assert "gpt-image-2.5-flare" == catalog.default_model(catalog.moment("2026-11-22"))
+    assert "gpt-image-2" == catalog.default_model(catalog.moment("2026-05-01"))
+    with pytest.raises(LookupError, match="name one"):
+        catalog.default_model(catalog.moment("2020-01-01"))
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_better_pictures_are_not_expected_sooner(name: str) -> None:
+    """A known model has a typical time for each quality, and none for an unknown model."""
+    seconds = [catalog.typical_seconds(name, quality) or 0.0 for quality in ("low", "medium", "high")]
+    assert sorted(seconds) == seconds
+    assert 0.0 < seconds[0]
+    assert catalog.typical_seconds(name, "high") == catalog.typical_seconds(name, None)
+    assert catalog.typical_seconds("never-heard-of", "low") is None

@@ -6,6 +6,7 @@ from penstock.catalog.check import Objection, objection
 from penstock.catalog.lookup import (
     Ending,
     Model,
+    default_model,
     ending,
     estimated_tokens,
     input_tokens_bound,
@@ -15,6 +16,7 @@ from penstock.catalog.lookup import (
     output_tokens,
     rates,
     tier,
+    typical_seconds,
 )
 from penstock.catalog.sizes import GRID, Grid, parse
 
@@ -24,6 +26,7 @@ __all__ = [
     "Grid",
     "Model",
     "Objection",
+    "default_model",
     "ending",
     "estimated_tokens",
     "input_tokens_bound",
@@ -35,4 +38,5 @@ __all__ = [
     "parse",
     "rates",
     "tier",
+    "typical_seconds",
 ]

@@ -20,8 +20,8 @@ class Model:
     """What a model takes. `parameters` are the optional ones it knows, `always` those that must be said each time.
 
     `sizes` are the sizes it takes besides "auto"; empty: any that fits the grid (`penstock.catalog.sizes`).
-    `shutdown` is the date (YYYY-MM-DD) after which it is gone, with its `replacements`; `pool` names the rate limit
-    that it shares, `longest` bounds the prompt in characters, `most` the pictures of one call.
+    `released` is the date (YYYY-MM-DD) since which it is there ("" where nobody noted it), `shutdown` the one after which
+    it is gone, with its `replacements`; `pool` names the rate limit that it shares, `longest` bounds the prompt in characters, `most` the pictures of one call.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Model:
     tokens: TokenRule
     pool: str
     snapshots: tuple[str, ...] = ()
+    released: str = ""
     shutdown: str = ""
     replacements: tuple[str, ...] = ()
     longest: int = 32_000
@@ -59,6 +60,34 @@ def model(name: str) -> Model | None:
 def names() -> tuple[str, ...]:
     """The models of the catalog that are alive, by name, in its order."""
     return tuple(dict.fromkeys(entry.name for entry in _models().values()))
+
+
+def default_model(unix: float) -> str:
+    """The newest model alive on the day of `unix` whose price and token formula are known; the first named of equals.
+
+    Raises LookupError on a day on which there is none.
+    """
+    found = ""
+    newest = ""
+    for name in names():
+        known = _models()[name]
+        price = rates("openai", name, unix)
+        alive = not known.shutdown or unix < moment(known.shutdown)
+        there = bool(known.released) and moment(known.released) <= unix
+        priced = price is not None and output_tokens(name, None, None) is not None
+        if alive and there and priced and known.released > newest:
+            found, newest = name, known.released
+    if not found:
+        raise LookupError("no model of the catalog is alive with a known price on this day: name one")
+    return found
+
+
+def typical_seconds(name: str, quality: str | None) -> float | None:
+    """About how many seconds a picture of a known model takes, for a forecast; None for a model nobody knows of."""
+    if model(name) is None:
+        return None
+    seconds = table(table(load("models.json")["seconds"])["typical"])
+    return _seconds(seconds.get(quality or "auto", seconds["auto"]))
 
 
 def ending(name: str) -> Ending | None:
@@ -133,6 +162,7 @@ def _model(row: dict[str, Json], family: dict[str, Json], data: dict[str, Json])
         tokens=tokens.rule(table(family["tokens"])),
         pool=text(row.get("pool")) or name,
         snapshots=texts(row.get("snapshots")),
+        released=text(row.get("released")),
         shutdown=text(row.get("shutdown")),
         replacements=texts(row.get("replacements")),
         longest=whole(table(data["prompt"])["longest"]),
