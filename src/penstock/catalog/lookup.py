@@ -20,8 +20,9 @@ class Model:
     """What a model takes. `parameters` are the optional ones it knows, `always` those that must be said each time.
 
     `sizes` are the sizes it takes besides "auto"; empty: any that fits the grid (`penstock.catalog.sizes`).
-    `released` is the date (YYYY-MM-DD) since which it is there ("" where nobody noted it), `shutdown` the one after which
-    it is gone, with its `replacements`; `pool` names the rate limit that it shares, `longest` bounds the prompt in characters, `most` the pictures of one call.
+    `released` is the date (YYYY-MM-DD) since which it is there ("" where nobody noted it), `shutdown` the one after
+    which it is gone, with its `replacements`; `pool` names the rate limit that it shares, `longest` bounds the prompt
+    in characters, `most` the pictures of one call.
     """
 
     name: str
