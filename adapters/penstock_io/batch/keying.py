@@ -206,7 +206,7 @@ class Shapes:
 
 
 def _shape(request: ImageRequest) -> tuple[Scalar | tuple[tuple[str, Scalar], ...], ...]:
-    """All of a request but its prompt, of which models and prices know only the length."""
+    """All of a request but its prompt, of which models and prices know only the length, and what its seed is."""
     prompt = request.prompt
     return (
         len(prompt),
@@ -221,7 +221,7 @@ def _shape(request: ImageRequest) -> tuple[Scalar | tuple[tuple[str, Scalar], ..
         request.output_compression,
         request.user,
         request.complexity,
-        request.seed,
+        request.seed is None,
         request.extra,
     )
 
