@@ -1,14 +1,17 @@
-"""`penstock batch` and `penstock demo` as processes: exit codes, interruptions, a folder that is in use."""
+"""`penstock batch` and what people and programs see of it: figures, consent, exit codes, interruptions, JSON."""
 
 from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,41 +20,63 @@ from penstock_io.cli.main import main
 from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
 
-PENSTOCK = (sys.executable, "-m", "penstock_io.cli.main")
+PENSTOCK = (sys.executable, "-m", "penstock_io")
 OPTIONS = ("--model", "gpt-image-2", "--quality", "low", "--size", "1024x1024", "--api-key-env", "TEST_KEY")
 
 
+@pytest.fixture(scope="module")
+def quick() -> Iterator[SimServer]:
+    """A provider for tests that read what is said."""
+    with serving(ServerSettings(latency=Latency(0.02, 0.0))) as running:
+        yield running
+
+
 @pytest.fixture
-def sim() -> Iterator[SimServer]:
+def slow() -> Iterator[SimServer]:
     """A provider that takes its time."""
     with serving(ServerSettings(latency=Latency(0.6, 0.0))) as running:
         yield running
 
 
 class Command:
-    """A `penstock batch` of twelve rows, four at a time."""
+    """A `penstock batch` in a folder of its own; `said` is what the last one said on either stream."""
 
-    def __init__(self, folder: Path, sim: SimServer) -> None:
+    def __init__(self, folder: Path, sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self.sim = sim
+        self.capsys = capsys
         self.input = folder / "in.jsonl"
-        self.input.write_text("".join(json.dumps({"prompt": f"kettle {n}"}) + "\n" for n in range(12)))
+        self.rows(*({"prompt": f"kettle {n}"} for n in range(12)))
         self.out = folder / "out"
 
+    def rows(self, *rows: Mapping[str, object]) -> None:
+        """Write the input."""
+        self.input.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def words(self, *options: str, given: str | None = None) -> list[str]:
+        """The arguments."""
+        there = ["--out", str(self.out), "--base-url", self.sim.base_url]
+        return ["batch", given or str(self.input), *there, *OPTIONS, *options]
+
+    def run(self, *options: str, given: str | None = None) -> tuple[int, str, str]:
+        """Run it within this process: its exit code and what it said."""
+        code = main(self.words(*options, given=given))
+        told = self.capsys.readouterr()
+        return code, told.out, told.err
+
     def start(self, *options: str) -> subprocess.Popen[str]:
-        """Start it."""
-        command = [*PENSTOCK, "batch", str(self.input), "--out", str(self.out), "--base-url", self.sim.base_url]
+        """Start it, four requests at a time."""
         return subprocess.Popen(
-            [*command, *OPTIONS, "--max-concurrency", "4", *options],
+            [*PENSTOCK, *self.words("--max-concurrency", "4", *options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"TEST_KEY": "test-key"},
         )
 
-    def out_with(self, count: int, process: subprocess.Popen[str]) -> None:
+    def out_with(self, requests: int, process: subprocess.Popen[str]) -> None:
         """Wait until so many requests are out."""
-        while self.sim.stats()["in_flight"] < count:
+        while self.sim.stats()["in_flight"] < requests:
             assert process.poll() is None
 
     def counts(self) -> tuple[int, int, int]:
@@ -60,10 +85,25 @@ class Command:
         return summary["completed"], summary["ambiguous"], summary["pending"]
 
 
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No options from whoever runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(("PENSTOCK_", "OPENAI_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TEST_KEY", "test-key")
+
+
 @pytest.fixture
-def command(tmp_path: Path, sim: SimServer) -> Command:
-    """The command in an empty folder."""
-    return Command(tmp_path, sim)
+def command(tmp_path: Path, quick: SimServer, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command in an empty folder, with a quick provider."""
+    return Command(tmp_path, quick, capsys)
+
+
+@pytest.fixture
+def long_command(tmp_path: Path, slow: SimServer, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The same with a slow one."""
+    return Command(tmp_path, slow, capsys)
 
 
 def wait(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -72,14 +112,221 @@ def wait(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_an_interrupt_awaits_what_is_paid(command: Command) -> None:
+# What is said
+
+
+def test_a_batch_says_what_it_will_do_and_what_it_did(command: Command) -> None:
+    """Rows checked, price, time and disk first; the sums on standard output, with the gallery."""
+    command.rows(*({"prompt": f"kettle {n % 3}"} for n in range(4)))
+    code, out, err = command.run()
+    assert 0 == code
+    for word in ("4 rows checked in less than 0.1 s\n", "1 of 4 rows repeat another", "price: at most $0.0", "disk: "):
+        assert word in err
+    assert "--model names another" not in err
+    assert out.startswith("4 rows: 4 completed; 4 images; $0.0")
+    assert out.endswith(f"see {command.out / 'index.html'}\n")
+    again, _, err = command.run()
+    assert (0, True) == (again, "4 rows: 4 done, nothing to send" in err)
+
+
+def test_json_is_one_object(command: Command) -> None:
+    """With `--json` standard output has the sums, the exit code and the message, and nothing besides."""
+    _, out, _ = command.run("--json", "--limit", "2")
+    told = json.loads(out)
+    assert (2, 10, 0, "") == (told["completed"], told["pending"], told["exit_code"], told["message"])
+    sums = json.loads((command.out / "summary.json").read_text())
+    assert sums == {name: value for name, value in told.items() if name not in {"exit_code", "message"}}
+
+
+def test_errors_are_json_too(command: Command) -> None:
+    """Usage, input with all its mistakes, consent and the folder: each is one object with its kind."""
+    command.rows({"prompt": "a"}, {"promt": "b"})
+    for options in (("--rpm", "0"), ("--api-key-env", "NO_KEY"), ("--name", "{")):
+        code, out, _ = command.run("--json", *options)
+        told = json.loads(out)
+        assert (2, 2, "usage") == (code, told["exit_code"], told["error"]["kind"])
+    told = json.loads(command.run("--json")[1])
+    assert (2, "input") == (told["exit_code"], told["error"]["kind"])
+    mistakes = told["error"]["mistakes"]
+    assert {(2, "promt"), (2, "prompt")} == {(mistake["line"], mistake["field"]) for mistake in mistakes}
+    with Journal.open(command.out):
+        command.rows({"prompt": "a"})
+        told = json.loads(command.run("--json")[1])
+    assert ("folder", True) == (told["error"]["kind"], "in use by process" in told["error"]["message"])
+
+
+def test_the_model_that_nobody_named_is_shown(command: Command) -> None:
+    """Without `--model` the newest one with a known price is taken, and said; rows that name theirs are not told."""
+    arguments = ["batch", str(command.input), "--out", str(command.out), "--dry-run"]
+    assert 0 == main(arguments)
+    assert "model: gpt-image-" in command.capsys.readouterr().err
+    command.rows({"prompt": "a", "model": "gpt-image-1-mini"})
+    assert 0 == main(arguments)
+    assert "model: " not in command.capsys.readouterr().err
+
+
+def test_options_may_come_from_a_file_and_the_environment(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a batch needs may stand elsewhere: a provider of the file, a folder of the environment."""
+    config = command.folder / "penstock.toml"
+    provider = f"[providers.mine]\nbase_url = '{command.sim.base_url}'\napi_key_env = 'TEST_KEY'"
+    config.write_text(f"provider = 'mine'\nmodel = 'gpt-image-2'\nquality = 'high'\nlimit = 1\n{provider}")
+    monkeypatch.setenv("PENSTOCK_CONFIG", str(config))
+    monkeypatch.setenv("PENSTOCK_OUT", str(command.out))
+    monkeypatch.setenv("PENSTOCK_QUALITY", "low")
+    assert 0 == main(["batch", str(command.input), "--limit", "2"])
+    lines = [json.loads(line) for line in (command.out / "results.jsonl").read_text().splitlines()]
+    assert [("completed", "low")] * 2 == [(line["status"], line["quality"]) for line in lines[:2]]
+    assert (2, 0, 10) == command.counts()
+
+
+# Consent
+
+
+def test_a_dry_run_changes_nothing(command: Command) -> None:
+    """Without a folder none is made; with one it is told how it stands, byte for byte as before. It needs no key."""
+    before = command.sim.stats()["received"]
+    code, out, err = command.run("--dry-run", "--api-key-env", "NO_SUCH_KEY")
+    assert (0, "", False) == (code, out, command.out.exists())
+    assert "12 rows: 12 to send" in err
+    assert 0 == command.run("--limit", "5")[0]
+    files = {path: path.read_bytes() for path in command.out.rglob("*") if path.is_file()}
+    told = json.loads(command.run("--dry-run", "--json")[1])
+    assert (5, 7, 0) == (told["done"], told["send"], told["exit_code"])
+    assert 0 < float(told["expected_usd"]) < float(told["bound_usd"])
+    assert files == {path: path.read_bytes() for path in command.out.rglob("*") if path.is_file()}
+    assert before + 5 == command.sim.stats()["received"]
+    with Journal.open(command.out):
+        assert "is at work in" in command.run("--dry-run")[2]
+
+
+def test_pictures_are_made_again_only_with_a_yes(command: Command) -> None:
+    """Other options for what the folder has: how many, why, the bound and the advice, exit 2; `--yes` does it."""
+    assert 0 == command.run()[0]
+    received = command.sim.stats()["received"]
+    code, _, err = command.run("--quality", "medium")
+    assert (2, received) == (code, command.sim.stats()["received"])
+    last = err.splitlines()[-1]
+    assert last.startswith("error: 12 rows would be made again (quality low -> medium) for at most $0.6")
+    assert last.endswith("nothing was sent: go on with --yes or another --out")
+    assert 0 == command.run("--quality", "medium", "--yes")[0]
+    assert 12 == len(list((command.out / "superseded").iterdir()))
+
+
+def test_too_small_a_disk_needs_a_yes(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the pictures may not fit it ends with 2, before anything is made."""
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(path=path, free=1_000))
+    code, _, err = command.run()
+    assert (2, False) == (code, command.out.exists())
+    assert "the disk may not have enough room; nothing was sent: go on with --yes or another --out" in err
+    assert 0 == command.run("--yes", "--limit", "1")[0]
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 2)])
+def test_somebody_at_a_terminal_is_asked_above_a_dollar(command: Command, answer: bytes, code: int) -> None:
+    """The question has the bound; yes goes on, no ends it with 2 and leaves no folder."""
+    command.rows(*({"prompt": f"kettle {n}", "quality": "high"} for n in range(6)))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*PENSTOCK, *command.words()], stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    said = b""
+    while b"[y/N]" not in said:
+        said += os.read(ours, 4096)
+    os.write(ours, answer)
+    while process.poll() is None:
+        try:
+            said += os.read(ours, 4096)
+        except OSError:  # whoever held the other end has left
+            process.wait(timeout=60)
+    os.close(ours)
+    assert (code, code == 0) == (process.returncode, command.out.exists())
+    assert b"6 pictures cost at most $" in said
+
+
+# Mistakes
+
+
+def test_mistakes_end_with_2_before_anything_is_made(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad row, a missing key, a URL that is none: each is named, nothing is sent, no folder is made."""
+    monkeypatch.setenv("BAD_KEY", "two words")
+    received = command.sim.stats()["received"]
+    for options, word in (
+        (("--api-key-env", "OTHER_KEY"), "environment variable OTHER_KEY"),
+        (("--api-key-env", "BAD_KEY"), "API key BAD_KEY is empty, or holds what no header can carry"),
+        (("--base-url", "ftp://x"), "--base-url: 'ftp://x' does not begin with http"),
+        (("--base-url", "http://me:secret@127.0.0.1/v1"), "holds a user or a password"),
+        (("--quality", "ultra"), "in.jsonl: quality: "),
+        (("--size", "7x7"), "(all 12 rows)"),
+        (("--model", "a model"), "the options: model: must be a name"),
+        (("--budget", "much"), "not an amount of dollars"),
+        (("--on-ambiguous", "perhaps"), "is none of auto, retry, skip"),
+        (("--name", "{id"), "--name: a brace is not closed"),
+        (("--name", "{sku}"), "in.jsonl: sku: is missing"),
+        (("--resize", "small"), "--resize: 'small' is not"),
+        (("--resize", "64", "--convert", "gif"), "--convert: 'gif' is not a format"),
+        (("--out", str(command.input)), "in.jsonl is a file: name a folder"),
+        (("--provider", "mine"), "--provider: there is no provider 'mine'"),
+        (("--log-file", str(command.folder)), "--log-file"),
+        (("--model", "zzz", "--budget", "1"), "price of zzz is not known"),
+    ):
+        code, out, err = command.run(*options)
+        assert (2, "", True) == (code, out, word in err), err
+    assert (2, True) == (main(["batch", str(command.input)]), "--out DIR is missing" in command.capsys.readouterr().err)
+    assert not command.out.exists()
+    assert received == command.sim.stats()["received"]
+
+
+def test_bad_rows_may_be_passed_over(command: Command) -> None:
+    """With `--skip-invalid` they are recorded with their reason and the others are bought; the exit code is 1."""
+    command.rows({"prompt": "a"}, {"prompt": ""}, {"prompt": "b", "size": "7x7"}, {"prompt": "c"})
+    code, out, err = command.run("--skip-invalid")
+    assert (1, True) == (code, out.startswith("4 rows: 2 completed, 2 invalid; 2 images"))
+    assert "warning: " in err
+    assert "in.jsonl:3: size: " in err
+    lines = [json.loads(line) for line in (command.out / "results.jsonl").read_text().splitlines()]
+    assert ["completed", "invalid", "invalid", "completed"] == [line["status"] for line in lines]
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_rows_may_come_from_standard_input(
+    options: tuple[str, ...], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are sent as they come and a bad one fails alone; a dry run reads them whole and sends none."""
+    source = command.folder / "pipe"
+    source.write_bytes(b'{"prompt": "a"}\n{"promt": "b"}\n{"prompt": "c"}\n')
+    with source.open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        code, out, err = command.run(*options, given="-")
+    assert "standard input:2: promt: " in err
+    if options:
+        assert (0, "", False) == (code, out, command.out.exists())
+        assert "3 rows: 1 invalid, 2 to send" in err
+    else:
+        assert (1, True) == (code, out.startswith("3 rows: 2 completed, 1 invalid"))
+        assert "rows are read from standard input" in err
+
+
+def test_nothing_to_read_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed standard input, an empty one in a dry run, a file that is not there."""
+    empty = TextIOWrapper(BytesIO())
+    monkeypatch.setattr(sys, "stdin", empty)
+    assert "there is no row in it" in command.run("--dry-run", given="-")[2]
+    empty.close()
+    assert (2, True) == ((ran := command.run(given="-"))[0], "there is no standard input" in ran[2])
+    assert (2, True) == ((ran := command.run(given="no.jsonl"))[0], "no.jsonl: there is no such file" in ran[2])
+
+
+# Interruptions
+
+
+def test_an_interrupt_awaits_what_is_paid(long_command: Command) -> None:
     """Nothing new is sent, what is out arrives, exit 130; the same command does the rest."""
+    command = long_command
     process = command.start()
     command.out_with(4, process)
     process.send_signal(signal.SIGINT)
     code, out, err = wait(process)
     assert 130 == code
-    assert "interrupted: nothing new is sent; waiting for 4 requests" in err
+    assert "nothing new is sent" in err
     executed = command.sim.stats()["executed"]
     assert 4 <= executed < 12
     assert (executed, 0, 12 - executed) == command.counts()
@@ -88,14 +335,15 @@ def test_an_interrupt_awaits_what_is_paid(command: Command) -> None:
     assert 12 == command.sim.stats()["executed"]
 
 
-def test_a_second_interrupt_breaks_off(command: Command) -> None:
+def test_a_second_interrupt_breaks_off(long_command: Command) -> None:
     """What was out becomes ambiguous and is told with its bound; with `retry` the same command completes all."""
+    command = long_command
     command.sim.call(lambda server: server.inject(*["stall"] * 4))
     process = command.start()
     command.out_with(4, process)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    while "interrupted:" not in process.stderr.readline():
+    while "nothing new is sent" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     code, _, err = wait(process)
@@ -107,8 +355,9 @@ def test_a_second_interrupt_breaks_off(command: Command) -> None:
     assert (12, 0, 0) == command.counts()
 
 
-def test_a_killed_run_is_told_by_the_next(command: Command) -> None:
+def test_a_killed_run_is_told_by_the_next(long_command: Command) -> None:
     """SIGKILL leaves four orphans; the next run names them with their bound and does the other eight."""
+    command = long_command
     command.sim.call(lambda server: server.inject(*["stall"] * 4))
     process = command.start()
     command.out_with(4, process)
@@ -121,8 +370,9 @@ def test_a_killed_run_is_told_by_the_next(command: Command) -> None:
     assert (8, 4, 0) == command.counts()
 
 
-def test_a_folder_is_held_by_one_process(command: Command) -> None:
+def test_a_folder_is_held_by_one_process(long_command: Command) -> None:
     """The second is refused with exit 2, and told by whom; it changes nothing."""
+    command = long_command
     command.sim.call(lambda server: server.inject(*["stall"] * 4))
     process = command.start()
     command.out_with(4, process)
@@ -133,69 +383,12 @@ def test_a_folder_is_held_by_one_process(command: Command) -> None:
     assert 4 == command.sim.stats()["received"]
 
 
-def test_mistakes_end_with_2_before_anything_is_made(
-    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A bad row, a missing key, a URL that is none: each is named, nothing is sent, no folder is made."""
-    monkeypatch.setenv("TEST_KEY", "test-key")
-    monkeypatch.delenv("OTHER_KEY", raising=False)
-    monkeypatch.setenv("BAD_KEY", "two words")
-    base = ["batch", str(command.input), "--out", str(command.out), "--base-url", command.sim.base_url, *OPTIONS]
-    command.input.write_text('{"prompt": "a"}\n{"prompt": "a", "sise": "8x8"}\n')
-    for arguments, word in (
-        (base, "in.jsonl:2: sise: no field of a row"),
-        ([*base, "--api-key-env", "OTHER_KEY"], "environment variable OTHER_KEY"),
-        ([*base, "--api-key-env", "BAD_KEY"], "API key BAD_KEY is empty, or holds what no header can carry"),
-        ([*base, "--base-url", "ftp://x"], "does not begin with http"),
-        ([*base, "--base-url", "http://me:secret@127.0.0.1/v1"], "holds a user or a password"),
-        ([*base, "--quality", "ultra"], "in.jsonl:2: sise"),
-        ([*base, "--budget", "much"], "not an amount of dollars"),
-        ([*base, "--rpm", "0"], "not a number above 0"),
-        ([*base, "--max-concurrency", "0"], "not a whole number"),
-        ([*base, "--on-ambiguous", "perhaps"], "invalid choice"),
-    ):
-        assert 2 == main(arguments)
-        assert word in capsys.readouterr().err
-    assert not command.out.exists()
-    assert 0 == command.sim.stats()["received"]
-
-
-def test_a_demo_leaves_a_folder_in_use_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where another process holds the folder the demo says so, and its prompts stay as they are."""
-    prompts = tmp_path / "prompts.jsonl"
-    with Journal.open(tmp_path):
-        prompts.write_text("mine")
-        assert 2 == main(["demo", "--out", str(tmp_path)])
-    assert "in use by process" in capsys.readouterr().err
-    assert "mine" == prompts.read_text()
-
-
-def test_a_demo_gives_the_folder_back_where_it_cannot_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Prompts that cannot be written are said, and the folder is free again."""
-    (tmp_path / "prompts.jsonl").mkdir()
-    assert 2 == main(["demo", "--out", str(tmp_path)])
-    assert "prompts.jsonl" in capsys.readouterr().err
-    Journal.open(tmp_path).close()
-
-
-def test_a_key_is_never_said(command: Command) -> None:
+def test_a_key_is_never_said(long_command: Command) -> None:
     """Not in output, results, summary or journal, also when the provider refuses it and repeats it."""
+    command = long_command
     command.sim.call(lambda server: server.revoke("test-key"))
     code, out, err = wait(command.start())
     assert 4 == code
     assert "TEST_KEY" in err
     for said in (out, err, *(path.read_bytes().decode("latin-1") for path in command.out.iterdir() if path.is_file())):
         assert "test-key" not in said
-
-
-def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """24 pictures through refusals, broken servers and a reset, exit 0; its figures agree with the provider's."""
-    assert 0 == main(["demo", "--out", str(tmp_path / "demo")])
-    said = capsys.readouterr().out
-    assert "24 rows: 24 completed; 24 images" in said
-    assert "made 25 pictures" in said
-    assert "reset" in said
-    assert 24 == len(list((tmp_path / "demo" / "images").iterdir()))
-    assert 0 < json.loads((tmp_path / "demo" / "summary.json").read_text())["http_429"]
-    assert 0 == main(["demo", "--out", str(tmp_path / "demo")])
-    assert "received 0 requests" in capsys.readouterr().out

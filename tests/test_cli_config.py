@@ -196,7 +196,7 @@ def test_a_variable_that_is_wrong_is_named() -> None:
 def test_what_is_missing_is_said_when_it_is_asked_for() -> None:
     """An option without default that nobody gave names its flag, and a wrong value where it came from."""
     values = resolve({}, BATCH, {"PENSTOCK_NAME": "{"})
-    with pytest.raises(OptionError, match="--out is missing: the folder"):
+    with pytest.raises(OptionError, match="--out DIR is missing: the folder"):
         _ = values[options.OUT]
     assert "PENSTOCK_NAME: unclosed" == str(values.wrong(options.NAME, "unclosed"))
     assert "--rpm: too low" == str(values.wrong(options.RPM, "too low"))

@@ -41,14 +41,42 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     assert f"usage: penstock {name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["bath"], ["--bath"], ["batch"], ["batch", "x.jsonl"], ["demo", "-n"]])
-def test_a_wrong_command_line_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever is missing or unknown is said on stderr."""
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "which command?"),
+        (["bath"], "there is no command 'bath'; did you mean batch?"),
+        (["zzz"], "there is no command 'zzz'; there are generate, batch, "),
+        (["--bath"], "there is no option '--bath'"),
+        (["batch"], "usage: penstock batch INPUT --out DIR [options]"),
+        (["batch", "--bogus"], "usage: penstock batch INPUT --out DIR [options]"),
+        (["batch", "x.jsonl", "--bugdet", "3"], "did you mean --budget?"),
+        (["demo", "-n"], "usage: penstock demo"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is missing or unknown is said on stderr, with the command's own usage or a suggestion."""
     assert 2 == main(arguments)
-    assert "error:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert (True, True) == ("error:" in said, words in said)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["batch", "--help"], ["demo", "--help"], []])
+@pytest.mark.parametrize("arguments", [["help"], ["-h"], ["help", "batch"], ["batch", "-h"]])
+def test_help_is_found_however_it_is_asked_for(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As a word or as an option, of all or of one command."""
+    assert 0 == main(arguments)
+    assert ("usage: penstock batch" in capsys.readouterr().out) is ("batch" in arguments)
+
+
+def test_the_package_runs_as_a_module() -> None:
+    """`python -m penstock_io` is `penstock`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "penstock_io", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith("penstock ")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["batch", "--help"], ["generate", "-h"], ["demo", "-h"], []])
 def test_the_start_is_light(arguments: list[str]) -> None:
     """Until a command runs nothing heavy is loaded: no HTTP, no event loop, no database, not even the core."""
     done = subprocess.run(

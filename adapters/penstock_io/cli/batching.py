@@ -124,6 +124,9 @@ def _stream(task: Task) -> int:
 
 def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
     """How the batch is done, as the options say. Raises `OptionError`."""
+    folder = values[options.OUT]
+    if folder.exists() and not folder.is_dir():
+        raise values.wrong(options.OUT, f"{folder} is a file: name a folder, which need not be there yet")
     connection = connect(values, environ, bare=values[options.DRY_RUN])
     name = values[options.NAME]
     try:
@@ -139,7 +142,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
     )
     rpm, tpm, ipm = (values.get(option) for option in (options.RPM, options.TPM, options.IPM))
     return Settings(
-        folder=values[options.OUT],
+        folder=folder,
         base_url=connection.base_url,
         keys=connection.keys,
         headers=connection.headers,
@@ -196,7 +199,8 @@ def _read(task: Task) -> Rows:
         rows = parse_rows(data, STDIN, task.defaults, kind=Kind.JSONL, keep=keep, skip_invalid=True)
         rows = Rows(rows.file, rows.rows, rows.invalid, time.perf_counter() - begun)
     total = len(rows.rows) + len(rows.invalid)
-    task.console.tell(f"{count(total, 'row')} checked in {rows.seconds:.1f} s")
+    took = f"{rows.seconds:.1f} s" if rows.seconds >= 0.05 else "less than 0.1 s"
+    task.console.tell(f"{count(total, 'row')} checked in {took}")
     return rows
 
 

@@ -91,7 +91,7 @@ class Values:
         """As `get`, of an option that has a default or is required. Raises `OptionError` where it is missing."""
         value = self.get(option)
         if value is None:
-            raise OptionError(f"{option.flag} is missing: {option.help}")
+            raise OptionError(f"{option.flag} {option.metavar} is missing: {option.help}")
         return value
 
     def source(self, option: AnyOption) -> Source:

@@ -92,9 +92,8 @@ def _demo(folder: Path, console: Console) -> int:
         settings = Settings(folder, sim.base_url, KEYS, limits=Limits(concurrency=8), budget=Decimal(1))
         plan = _plan(settings, journal, console)
         sim.call(lambda server: server.inject(*FAULTS))
-        console.tell(
-            f"A simulated provider listens on {sim.base_url}; {len(PROMPTS)} rows go to it with {len(KEYS)} keys:"
-        )
+        if plan.send:
+            console.tell(f"A simulated provider at {sim.base_url} gets {len(plan.send)} rows, with {len(KEYS)} keys:")
         ended = run_batch(settings, plan, (), journal, console)
         code = finish(ended, folder, console, as_json=False)
         _report(sim, folder)
