@@ -268,7 +268,8 @@ def test_a_prompt_never_takes_more_tokens_than_bytes(prompt: str) -> None:
 def test_every_fact_has_a_source_and_every_model_a_price() -> None:
     """No figure stands in the data without saying where it comes from."""
     models = load("models.json")
-    for row in rows(models["models"]) + rows(models["gone"]) + rows(load("prices.json")["prices"]):
+    listed = rows(models["models"]) + rows(models["gone"]) + rows(models["latencies"])
+    for row in listed + rows(load("prices.json")["prices"]):
         assert text(row["source"])
     for family in table(models["families"]).values():
         assert text(table(family)["source"])
@@ -306,19 +307,45 @@ def test_rounding_is_half_to_even_and_up() -> None:
     assert expected == catalog.output_tokens("gpt-image-2.5-flare", "1536x864", "medium")
 
 
-def test_the_default_model_is_the_newest_with_a_price_and_a_formula() -> None:
-    """2.5 from its release on, 2 before it; 2.6 has no published formula, so nobody pays for it unasked."""
-    assert "gpt-image-2.5-flare" == catalog.default_model(catalog.moment("2026-11-22"))
-    assert "gpt-image-2" == catalog.default_model(catalog.moment("2026-05-01"))
-    with pytest.raises(LookupError, match="name one"):
-        catalog.default_model(catalog.moment("2020-01-01"))
+@pytest.mark.parametrize(
+    ("day", "name"),
+    [
+        ("2026-11-22", "gpt-image-2.5-flare"),
+        ("2026-09-08", "gpt-image-2.5-flare"),
+        ("2026-09-07", "gpt-image-2"),
+        ("2026-04-21", "gpt-image-2"),
+        ("2026-04-20", "gpt-image-1.5"),
+        ("2025-12-16", "gpt-image-1.5"),
+        ("1970-01-01", "gpt-image-2.5-flare"),
+        ("2090-01-01", "gpt-image-2.5-flare"),
+    ],
+)
+def test_the_default_model_is_the_newest_that_can_be_quoted(day: str, name: str) -> None:
+    """2.6 has no published formula, so nobody pays for it unasked; a clock that was never set does no harm."""
+    assert name == catalog.default_model(catalog.moment(day))
 
 
-@pytest.mark.parametrize("name", catalog.names())
-def test_better_pictures_are_not_expected_sooner(name: str) -> None:
-    """A known model has a typical time for each quality, and none for an unknown model."""
-    seconds = [catalog.typical_seconds(name, quality) or 0.0 for quality in ("low", "medium", "high")]
-    assert sorted(seconds) == seconds
-    assert 0.0 < seconds[0]
-    assert catalog.typical_seconds(name, "high") == catalog.typical_seconds(name, None)
-    assert catalog.typical_seconds("never-heard-of", "low") is None
+def test_the_default_model_is_there_with_a_price_on_its_day() -> None:
+    """Whatever day it is from the first price on, it is released, not shut down, and its bound is known."""
+    day = catalog.moment("2025-12-16")
+    while day < catalog.moment("2027-06-01"):
+        known = catalog.model(catalog.default_model(day))
+        assert known is not None
+        assert catalog.moment(known.released) <= day
+        assert not known.shutdown or day < catalog.moment(known.shutdown)
+        assert catalog.rates("openai", known.name, day) is not None
+        assert catalog.output_tokens(known.name, None, None) is not None
+        day += 86_400.0
+
+
+def test_typical_seconds_are_measured_or_general() -> None:
+    """What was measured for a model and a quality goes first, snapshots mean their model, strangers have none."""
+    assert 94.0 == catalog.typical_seconds("gpt-image-2-2026-04-21", "high")
+    assert 9.0 == catalog.typical_seconds("gpt-image-2.6-flare", "low")
+    assert {20.0} == {catalog.typical_seconds("gpt-image-2.5-flare", quality) for quality in (None, "auto", "max")}
+    assert None is catalog.typical_seconds("never-heard-of", "low")
+    for name in catalog.names():
+        low, high = catalog.typical_seconds(name, "low"), catalog.typical_seconds(name, "high")
+        assert low is not None
+        assert high is not None
+        assert 0.0 < low <= high

@@ -20,9 +20,9 @@ class Model:
     """What a model takes. `parameters` are the optional ones it knows, `always` those that must be said each time.
 
     `sizes` are the sizes it takes besides "auto"; empty: any that fits the grid (`penstock.catalog.sizes`).
-    `released` is the date (YYYY-MM-DD) since which it is there ("" where nobody noted it), `shutdown` the one after
-    which it is gone, with its `replacements`; `pool` names the rate limit that it shares, `longest` bounds the prompt
-    in characters, `most` the pictures of one call.
+    `released` is the date (YYYY-MM-DD) from which it is there, `shutdown` that after which it is gone, with its
+    `replacements`; `pool` names the rate limit that it shares, `longest` bounds the prompt in characters, `most` the
+    pictures of one call.
     """
 
     name: str
@@ -64,31 +64,52 @@ def names() -> tuple[str, ...]:
 
 
 def default_model(unix: float) -> str:
-    """The newest model alive on the day of `unix` whose price and token formula are known; the first named of equals.
+    """The model for whoever names none: the newest that is there on the day of `unix` (seconds) and can be quoted.
 
-    Raises LookupError on a day on which there is none.
+    Its price and its token formula are published for that day; of several of one day it is the first of the catalog.
+    On a day for which there is none (a clock that was never set) it is the newest that can be quoted at all.
     """
-    found = ""
-    newest = ""
-    for name in names():
-        known = _models()[name]
-        price = rates("openai", name, unix)
-        alive = not known.shutdown or unix < moment(known.shutdown)
-        there = bool(known.released) and moment(known.released) <= unix
-        priced = price is not None and output_tokens(name, None, None) is not None
-        if alive and there and priced and known.released > newest:
-            found, newest = name, known.released
-    if not found:
-        raise LookupError("no model of the catalog is alive with a known price on this day: name one")
-    return found
+    quotable = [one for one in map(_models().__getitem__, names()) if tokens.bound(one.tokens, None, None) is not None]
+    there = [one for one in quotable if _there(one, unix) and _priced(one.name, unix)]
+    return max(there or quotable, key=lambda one: one.released).name  # max keeps the first of equals
+
+
+def _there(one: Model, unix: float) -> bool:
+    return moment(one.released) <= unix and (not one.shutdown or unix < moment(one.shutdown))
+
+
+def _priced(name: str, unix: float) -> bool:
+    price = rates("openai", name, unix)
+    return price is not None and price.text is not None and price.image_out is not None
 
 
 def typical_seconds(name: str, quality: str | None) -> float | None:
-    """About how many seconds a picture of a known model takes, for a forecast; None for a model nobody knows of."""
-    if model(name) is None:
+    """About how long a picture takes from request to reply, in seconds, by published figures; None: nobody knows.
+
+    For planning only. A figure for the model and the quality goes before the general one.
+    """
+    known = model(name)
+    if known is None:
         return None
-    seconds = table(table(load("models.json")["seconds"])["typical"])
-    return _seconds(seconds.get(quality or "auto", seconds["auto"]))
+    for models, qualities, seconds in _latencies():
+        if models & {known.name, ANY} and qualities & {quality, ANY}:
+            return seconds
+    return None
+
+
+ANY = "*"
+"""Stands for all models, or all qualities, in the data of latencies."""
+
+
+@lru_cache(maxsize=1)
+def _latencies() -> tuple[tuple[frozenset[str], frozenset[str], float], ...]:
+    found = rows(load("models.json")["latencies"])
+    return tuple(
+        [
+            (frozenset(texts(row["models"])), frozenset(texts(row["qualities"])), _seconds(row["seconds"]))
+            for row in found
+        ]
+    )
 
 
 def ending(name: str) -> Ending | None:
@@ -163,7 +184,7 @@ def _model(row: dict[str, Json], family: dict[str, Json], data: dict[str, Json])
         tokens=tokens.rule(table(family["tokens"])),
         pool=text(row.get("pool")) or name,
         snapshots=texts(row.get("snapshots")),
-        released=text(row.get("released")),
+        released=text(row["released"]),
         shutdown=text(row.get("shutdown")),
         replacements=texts(row.get("replacements")),
         longest=whole(table(data["prompt"])["longest"]),
