@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from io import BytesIO
 
@@ -112,6 +113,14 @@ def test_a_picture_is_made_as_small_as_asked_and_never_larger() -> None:
     assert (400, 200) == opened(make(data, Conversion(longest=1000, format="webp"))).size
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("longest", [30, 190, 300, 799])
+def test_a_large_picture_gets_the_side_that_was_asked_for(kind: str, longest: int) -> None:
+    """A JPEG may be decoded smaller to save time, but never too small."""
+    made = opened(make(saved(colours(1600, 800), kind), Conversion(longest=longest)))
+    assert (longest, round(longest / 2)) == made.size
+
+
 def test_only_the_head_of_a_picture_that_stays_is_read() -> None:
     """A later run looks at thousands of large pictures in no time."""
     source = BytesIO(saved(Image.effect_noise((1000, 1000), 99), "PNG"))
@@ -202,6 +211,15 @@ def test_what_cannot_be_converted_is_named(data: bytes, why: str) -> None:
     """Moving pictures, drawings, broken ones, and a few bytes that claim a billion pixels."""
     with pytest.raises(Unconvertible, match=why):
         make(data, JPEG)
+
+
+def test_a_bomb_is_no_warning_of_the_process() -> None:
+    """Pillow would warn of it on standard error, in words that say nothing of the folder."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(Unconvertible):
+            make(bomb(10_000, 10_000), JPEG)
+    assert [] == told
 
 
 GOOD = tuple(saved(colours(30, 30, "L"), kind) for kind in ("PNG", "JPEG", "WEBP", "GIF"))
