@@ -107,6 +107,7 @@ class Folder:
         self.settings = Settings(path, base_url, KEYS)
         self.listener = Listening()
         self.concurrency = 64
+        self.limits = Limits()
 
     @property
     def told(self) -> list[str]:
@@ -130,7 +131,7 @@ class Folder:
         settings = evolve(
             self.settings,
             keys=keys or KEYS,
-            limits=Limits(concurrency=self.concurrency),
+            limits=evolve(self.limits, concurrency=self.concurrency),
             budget=budget,
             choices=choices or Choices(),
             max_failures=max_failures,

@@ -11,47 +11,35 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.ids import AttemptId, JobId, Key
+from penstock.ids import AttemptId, JobId, Key, Ref
 from penstock.outcomes import Meta, Outcome, Picture, Source, Status, Trouble
 from penstock.readings import Usage
 from penstock.requests import ImageRequest
-from penstock_io.batch.progress import Progress, closing
-from penstock_io.batch.results import NEW, Line, line_of, result, summary_json, summary_of, usd, write_results
-from penstock_io.batch.rows import Row
-from penstock_io.batch.states import (
-    FINAL,
-    PASSING,
-    RUNS,
-    RowState,
-    Runs,
-    dump_runs,
-    dump_state,
-    load_runs,
-    load_state,
+from penstock_io.batch.keying import Keyed
+from penstock_io.batch.results import (
+    STATUSES,
+    Line,
+    closing,
+    line_of,
+    line_of_end,
+    line_of_invalid,
+    result,
+    summary_json,
+    summary_of,
+    usd,
 )
+from penstock_io.batch.rows import Invalid, Mistake, Row
+from penstock_io.batch.run import Exit, judge
+from penstock_io.batch.states import FINAL, NEW, PASSING, RowState, Runs
+from penstock_io.batch.stopping import Halt
+from penstock_io.batch.writing import Part, card, replace, write_results
 from penstock_io.journal import Account, Lost, Tally
 
-ROW = Row("kettle", 0, 1, ImageRequest(prompt="a", model="gpt-image-2", size="1024x1024", n=2))
-JOB, OTHER = (1, JobId(5)), (1, JobId(6))
+REQUEST = ImageRequest(prompt="a", model="gpt-image-2", size="1024x1024", n=2)
 KEYS = (Key("k1"), Key("k2"))
-SENT = NEW.sent(JOB, KEYS, ROW.request)
-TROUBLES = st.none() | st.builds(Trouble, st.text(), st.text(), st.none() | st.integers(), st.none() | st.text())
-STATES = st.builds(
-    RowState,
-    jobs=st.lists(st.tuples(st.integers(1, 9), st.integers(-9, 9).map(JobId)), max_size=3).map(tuple),
-    keys=st.lists(st.text().map(Key), max_size=3).map(tuple),
-    asked=st.none() | st.tuples(st.text(), st.none() | st.text(), st.none() | st.text(), st.integers(1, 9)),
-)
-ENDED = st.builds(
-    lambda state, status, error, warnings, seconds: evolve(
-        state, status=status.value, error=error, warnings=tuple(warnings), seconds=seconds
-    ),
-    STATES,
-    st.sampled_from(Status),
-    TROUBLES,
-    st.lists(st.text(), max_size=2),
-    st.floats(0, 1e6),
-)
+ROW = Keyed(Row("kettle", 0, 1, REQUEST, "c", {"sku": 7}), REQUEST, KEYS, ("kettle-1", "kettle-2"))
+JOB, OTHER = (1, JobId(5)), (1, JobId(6))
+SENT = NEW.sent(JOB, KEYS, REQUEST)
 
 
 def shown(*files: str) -> Account:
@@ -61,34 +49,22 @@ def shown(*files: str) -> Account:
 
 
 def failed(kind: str, status: Status = Status.FAILED) -> RowState:
-    """A state that ended so."""
-    return SENT.ended(Outcome(status, error=Trouble(kind, "said", 400, "code")), 1.5)
+    """A row whose job ended so."""
+    return SENT.ended(Outcome(status, error=Trouble(kind, "said", 400, "code", "req_1")), 1.5)
 
 
-@given(STATES | ENDED)
-def test_a_state_survives_its_text(state: RowState) -> None:
-    """What is kept of a row comes back as it was, whatever a server said in it."""
-    assert state == load_state(dump_state(state))
+def test_a_row_with_all_its_pictures_is_completed() -> None:
+    """Its files in their order, its own attempts, cost and tokens; an error of an earlier try is no more."""
+    line = line_of(ROW, failed("server_error"), shown("images/kettle-1.png", "images/kettle-2.png"))
+    assert ("completed", 0, None) == (line.status, line.missing, line.error)
+    assert ("images/kettle-1.png", "images/kettle-2.png") == line.files
+    assert (2, 700, Usage(input_text=3), 1.5) == (line.attempts, line.cost, line.usage, line.seconds)
 
 
-def test_figures_of_all_runs_survive_their_text() -> None:
-    """Refusals and seconds add up over runs; a folder without any has none."""
-    assert Runs(3, 4, 5.5) == load_runs({RUNS: dump_runs(Runs(3, 4, 5.5)), "row": "x"})
-    assert Runs() == load_runs({})
-
-
-def test_a_row_is_what_its_files_say() -> None:
-    """All pictures published: completed, whatever was told of it before; some: partial; none and no end: pending."""
-    both = shown("images/kettle-1.png", "images/kettle-2.png")
-    line = line_of(ROW, failed("server_error"), both)
-    assert ("completed", ("images/kettle-1.png", "images/kettle-2.png"), 0, None) == (
-        line.status, line.files, line.missing, line.error,
-    )  # fmt: skip
-    assert (700, 2, Usage(input_text=3)) == (line.cost, line.attempts, line.usage)
-    part = line_of(ROW, failed("server_error", Status.PARTIAL), shown("images/kettle-1.png"))
-    assert ("partial", 1, "server_error") == (part.status, part.missing, part.error and part.error.kind)
-    assert "pending" == line_of(ROW, SENT, Account()).status
-    assert "pending" == line_of(ROW, NEW, Account()).status
+def test_some_of_its_pictures_make_a_row_partial() -> None:
+    """With what is missing and why."""
+    line = line_of(ROW, failed("moderation"), shown("images/kettle-1.png"))
+    assert ("partial", 1, "moderation") == (line.status, line.missing, line.error and line.error.kind)
 
 
 @pytest.mark.parametrize("kind", [*sorted(PASSING), *sorted(FINAL), "server_error"])
@@ -97,22 +73,36 @@ def test_a_trouble_that_says_nothing_of_the_row_leaves_it_pending(kind: str) -> 
     line = line_of(ROW, failed(kind), Account())
     assert ("pending" if kind in PASSING else "failed") == line.status
     assert kind == (line.error and line.error.kind)
-    assert (kind in FINAL) == failed(kind).final
 
 
 def test_a_doubt_makes_a_row_ambiguous_with_its_bound() -> None:
-    """A key of the row, or of what it would be asked for with now, may have been billed: told with the bound."""
-    account = Account(doubts={KEYS[0]: 2_500_000_000, Key("now"): None})
+    """A key of the row may have been billed: told with the bound, and what was said of it."""
+    account = Account(doubts={KEYS[0]: 2_500_000_000, Key("else"): None})
     line = line_of(ROW, failed("ambiguous", Status.AMBIGUOUS), account)
     assert "ambiguous" == line.status
     assert line.error is not None
     assert "at most $0.0025" in line.error.message
-    assert (400, "code") == (line.error.status, line.error.code)
+    assert (400, "code", "req_1") == (line.error.status, line.error.code, line.error.request_id)
     part = shown("images/kettle-1.png")
     assert "partial" == line_of(ROW, SENT, evolve(part, doubts={KEYS[1]: 5})).status
-    never = line_of(ROW, NEW, account, (Key("now"),))
+    never = line_of(evolve(ROW, keys=(Key("else"),)), NEW, account)
     assert ("ambiguous", True) == (never.status, "unknown amount" in (never.error.message if never.error else ""))
-    assert "pending" == line_of(ROW, NEW, account, (Key("else"),)).status
+    assert "pending" == line_of(evolve(ROW, keys=(Key("new"),)), NEW, account).status
+
+
+def test_a_row_that_asks_for_something_else_shows_nothing_of_before() -> None:
+    """Neither pictures nor the error of what it asked for before: it is pending, and what it cost stays its cost."""
+    request = evolve(REQUEST, quality="high")
+    other = evolve(ROW, request=request, keys=(Key("n1"), Key("n2")))
+    line = line_of(other, failed("moderation"), shown("images/kettle-1.png", "images/kettle-2.png"))
+    assert ("pending", (), None, "high", 700) == (line.status, line.files, line.error, line.quality, line.cost)
+
+
+def test_pictures_under_other_keys_count_where_a_row_asks_for_the_same() -> None:
+    """A later version may make other keys of the same request: what is there is there."""
+    later = evolve(ROW, keys=(Key("n1"), Key("n2")))
+    line = line_of(later, SENT, shown("images/kettle-1.png", "images/kettle-2.png"))
+    assert ("completed", 2) == (line.status, len(line.files))
 
 
 def test_what_another_row_paid_is_saved_and_what_it_paid_itself_is_not() -> None:
@@ -127,18 +117,43 @@ def test_what_another_row_paid_is_saved_and_what_it_paid_itself_is_not() -> None
 
 def test_where_pictures_came_from() -> None:
     """`cached` and `shared` say it; a row that paid in an earlier run is not called cached."""
-    picture = Picture(0, KEYS[0], Source.SHARED, Meta(), KEYS[0])  # type: ignore[arg-type]
+    picture = Picture(0, Ref("f:images/kettle-1.png"), Source.SHARED, Meta(), KEYS[0])
     state = SENT.ended(Outcome(Status.CACHED, (picture,)), 0.1)
     files = shown("images/kettle-1.png", "images/kettle-2.png")
     assert (False, True) == (line_of(ROW, state, files).cached, line_of(ROW, state, files).shared)
     assert line_of(ROW, state, evolve(files, tallies={})).cached
 
 
-def test_a_row_keeps_what_it_was_asked_for_with() -> None:
-    """Another model on the command line does not change what is said of a row that is there."""
-    state = NEW.sent(JOB, KEYS, ImageRequest(prompt="a", model="old", quality="low", n=2))
-    line = line_of(ROW, state, shown("images/kettle-1.png", "images/kettle-2.png"))
-    assert ("old", None, "low", "completed") == (line.model, line.size, line.quality, line.status)
+def test_the_end_of_a_job_says_the_same_as_the_books() -> None:
+    """As far as one job is all there was: status, files, money and tokens."""
+    outcome = Outcome(Status.COMPLETED, usage=Usage(input_text=3), charge=700, attempts=2)
+    state = SENT.ended(outcome, 0.5)
+    files = ("images/kettle-1.png", "images/kettle-2.png")
+    assert line_of(ROW, state, shown(*files)) == line_of_end(ROW, state, outcome, files)
+
+
+def test_an_invalid_row_says_what_is_wrong() -> None:
+    """All of it, with the field of the first mistake as its code."""
+    mistakes = (Mistake("in", 3, "size", "too large"), Mistake("in", 3, "n", "must be a whole number"))
+    line = line_of_invalid(Invalid("x", 2, 3, mistakes))
+    assert ("x", 2, "invalid") == (line.id, line.index, line.status)
+    assert Trouble("invalid", "in:3: size: too large; in:3: n: must be a whole number", None, "size") == line.error
+
+
+@pytest.mark.parametrize(
+    ("revised", "told"),
+    [
+        ((), None),
+        ((None,), None),
+        (("x",), "x"),
+        (("x", "x"), "x"),
+        (("x", "y"), ["x", "y"]),
+        ((None, "y"), [None, "y"]),
+    ],
+)
+def test_revised_prompts(revised: tuple[str | None, ...], told: object) -> None:
+    """One text, or a list where pictures differ."""
+    assert told == result(line_of(ROW, evolve(SENT, revised=revised), Account()))["revised_prompt"]
 
 
 @given(st.integers(0, 10**20))
@@ -149,31 +164,69 @@ def test_dollars_are_exact(picodollars: int) -> None:
     assert set(text) <= set("0123456789.")
 
 
-def test_both_files_are_whole(tmp_path: Path) -> None:
-    """results.jsonl has a line a row in order, summary.json the sums; what was there before is replaced."""
+def test_all_files_are_whole(tmp_path: Path) -> None:
+    """results.jsonl has a line a row in order, summary.json the sums, index.html the prompts; nothing else is left."""
     orphans = (Lost(1, AttemptId(7), KEYS, 5), Lost(2, AttemptId(8), (), None))
-    account = evolve(shown("images/kettle-1.png", "images/kettle-2.png"), orphans=orphans)
-    other = Row("\u58f6", 1, 2, ROW.request)
+    account = evolve(shown("images/kettle-1.png", "images/kettle-2.png"), orphans=orphans, prices={KEYS[0]: 1})
+    other = evolve(ROW, row=Row("\u58f6\u2028", 1, 2, REQUEST))
     lines = [line_of(ROW, SENT, account), line_of(other, evolve(failed("refused"), jobs=()), account)]
-    summary = summary_of(lines, account, {"kettle": SENT}, 700, 30, Runs(1, 2, 3.25))
+    summary = summary_of(lines, account, {"kettle": SENT}, 700, 30, Runs(1, 2, 30.25, made=3.0, allowed=4.0))
     (tmp_path / "summary.json").write_text("old")
-    write_results(tmp_path, lines, summary)
-    first, second = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text("utf-8").splitlines()]
+    write_results(tmp_path, lines, summary, lambda index: f"prompt {index}")
+    text = (tmp_path / "results.jsonl").read_text("utf-8")
+    first, second = [json.loads(line) for line in text.splitlines()]
     assert [
         "id", "index", "status", "files", "model", "size", "quality", "usage", "cost_usd", "attempts", "cached",
-        "shared", "seconds", "warnings", "error",
+        "shared", "seconds", "revised_prompt", "warnings", "meta", "error",
     ] == list(first)  # fmt: skip
-    assert ("kettle", "0.0000000007", None) == (first["id"], first["cost_usd"], first["error"])
-    error = {"kind": "refused", "message": "said", "status": 400, "code": "code"}
-    assert ("\u58f6", 1, "failed", error) == (second["id"], second["index"], second["status"], second["error"])
+    assert ("kettle", "0.0000000007", None, {"sku": 7}) == (
+        first["id"], first["cost_usd"], first["error"], first["meta"]
+    )  # fmt: skip
+    error = {"kind": "refused", "message": "said", "status": 400, "code": "code", "request_id": "req_1"}
+    assert ("\u58f6\u2028", 1, "failed", error) == (second["id"], second["index"], second["status"], second["error"])
     told = json.loads((tmp_path / "summary.json").read_text("utf-8"))
     assert summary_json(summary) == told
-    assert (2, 1, 1, 0) == (told["requested"], told["completed"], told["failed"], told["pending"])
-    assert (1, 2, 3.25, 2) == (told["http_429"], told["http_5xx"], told["seconds"], told["attempts"])
+    assert (2, 1, 1, 0, 0) == (told["requested"], told["completed"], told["failed"], told["pending"], told["invalid"])
+    assert (1, 2, 30.25, 2) == (told["http_429"], told["http_5xx"], told["seconds"], told["attempts"])
+    assert (0.75, 1.983) == (told["limit_utilisation"], told["images_per_minute"])
     assert [("1-7", "kettle", "0.000000000005"), ("2-8", "", None)] == [
         (orphan["attempt"], orphan["id"], orphan["bound_usd"]) for orphan in told["orphans"]
     ]
-    assert {"results.jsonl", "summary.json"} == {path.name for path in tmp_path.iterdir()}
+    assert "prompt 1" in (tmp_path / "index.html").read_text("utf-8")
+    assert {"results.jsonl", "summary.json", "index.html"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_file_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
+    """What fails on the way leaves what was there."""
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(b"old")
+
+    def parts() -> list[bytes]:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        replace(path, parts())
+    assert b"old" == path.read_bytes()
+
+
+def test_rows_in_finishing_order(tmp_path: Path) -> None:
+    """Each is there as soon as it ended, what an earlier run left is gone, and so is the file in the end."""
+    (tmp_path / "results.part.jsonl").write_text("old\n")
+    part = Part(tmp_path)
+    for number in (2, 1):
+        part.write(Line(f"row{number}", number, "completed"))
+        assert f'"row{number}"' in part.path.read_text().splitlines()[-1]
+    assert ["row2", "row1"] == [json.loads(line)["id"] for line in part.path.read_text().splitlines()]
+    part.remove()
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_card_of_the_gallery() -> None:
+    """It says what the line says, and the prompt."""
+    line = line_of(ROW, evolve(failed("moderation"), revised=("x", None)), shown("images/kettle-1.png"))
+    made = card(line, "a prompt")
+    assert ("kettle", "partial", "a prompt", "said") == (made.id, made.status, made.prompt, made.error)
+    assert (("images/kettle-1.png",), "0.0000000007", "x") == (made.files, made.cost_usd, made.revised_prompt)
 
 
 def test_an_unknown_cost_is_null() -> None:
@@ -186,9 +239,36 @@ def test_an_unknown_cost_is_null() -> None:
     assert "an unknown amount charged" in closing(summary)
 
 
-def test_progress_in_a_line() -> None:
-    """Done of total, in flight, pace, money, refusals; what is doubtful only where there is any."""
-    progress = Progress(10, base=2, done=3, in_flight=4, images=6, refused=1, spent=2 * 10**12)
-    assert "5/10 done, 4 in flight, 36 images/min, $2.0000 spent, 1 refused" == progress.line(10.0)
-    progress.broken, progress.maybe = 7, 10**11
-    assert progress.line(0.0).endswith("0 images/min, $2.0000 spent, 1 refused, 7 server errors, $0.1000 maybe billed")
+LEFT = {
+    "budget": evolve(line_of(ROW, failed("budget"), Account()), id="short"),
+    "unsent": evolve(line_of(ROW, failed("unsent"), Account()), id="unsent"),
+}
+
+
+@given(st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.sampled_from([None, True, False]))
+def test_the_most_severe_exit_code_counts(
+    interrupted: bool, unsent: bool, short: bool, bad: bool, mild: bool | None
+) -> None:
+    """130 before 4 before 3 before 1; a halt that was wished for is none where everything was sent."""
+    left = [line for line, here in ((LEFT["budget"], short), (LEFT["unsent"], unsent)) if here]
+    lines = [Line("fine", 0, "completed"), *([Line("bad", 1, "failed")] if bad else []), *left]
+    halt = None if mild is None else Halt("it happened", "do this", mild=mild)
+    ended = judge(lines, frozenset({"short", "unsent", "fine"}), halt, "http://x", interrupted=interrupted, whole=True)
+    if interrupted:
+        expected = Exit.INTERRUPTED
+    elif unsent or (halt is not None and (not halt.mild or short)):
+        expected = Exit.HALTED
+    else:
+        expected = Exit.BUDGET if short else Exit.SOME if bad else Exit.ALL
+    assert expected == ended.code
+    assert (expected is Exit.ALL) == (not ended.message)
+    assert ".." not in ended.message
+    assert ended.message.endswith(".") or not ended.message
+
+
+def test_rows_that_were_not_to_be_sent_are_no_halt() -> None:
+    """What lies beyond a limit is pending, and nobody's fault."""
+    lines = [Line("fine", 0, "completed"), Line("later", 1, "pending")]
+    assert Exit.ALL == judge(lines, frozenset({"fine"}), None, "", interrupted=False, whole=True).code
+    assert Exit.HALTED == judge(lines, frozenset({"later"}), None, "", interrupted=False, whole=True).code
+    assert set(STATUSES) >= {line.status for line in lines}

@@ -54,11 +54,11 @@ def run_batch(
         rows = journal.rows()
         states, runs = load_states(rows), load_runs(rows)
         prepared = prepare_folder(journal, plan, states, listener.tell)
+        done = len(plan.rows) - plan.held_back - len(prepared.send)
+        watch = Watch(runs, time.monotonic(), settings.budget, done=done)
+        batch = Batch(settings, journal, listener, states, watch, Doubts(plan.doubtful, len(plan.send)))
     except (OSError, sqlite3.Error) as fault:
         return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, folder)))
-    done = len(plan.rows) - plan.held_back - len(prepared.send)
-    watch = Watch(runs, time.monotonic(), settings.budget, done=done)
-    batch = Batch(settings, journal, listener, states, watch, Doubts(plan.doubtful, len(plan.send)))
     with signals(batch):
         work(batch, Listed(prepared.send, done) if prepared.send else None)
         return conclude(batch, journal, plan.rows, invalid, {keyed.id for keyed in prepared.send})
@@ -102,8 +102,7 @@ def conclude(
     except (OSError, sqlite3.Error) as fault:
         batch.broken(fault)
         return Ended(Exit.HALTED, None, str(batch.halt))
-    lines = make_lines(rows, invalid, states, account)
-    lines = batch.shaper.finish(lines, lambda: batch.interrupts > 0)
+    lines = batch.shaper.finish(make_lines(rows, invalid, states, account), lambda: batch.interrupts > 0)
     batch.halt = batch.halt or batch.shaper.halt
     charged = None if any(tally.unpriced for tally in account.tallies.values()) else total.charged
     summary = summary_of(lines, account, states, charged, total.maybe, runs)

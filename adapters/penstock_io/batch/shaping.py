@@ -97,8 +97,12 @@ class Shaper:
         """The lines with what their pictures are shown as; whatever is not yet, is converted, unless `stopped`."""
         converter = self._converter
         files = [file for line in lines for file in line.files]
+        names: dict[str, str] = {}
         if converter is None:
-            names = shown_as(self._folder)
+            try:
+                names = shown_as(self._folder)
+            except OSError as fault:
+                self.halt = of_disk(fault, self._folder)
         else:
             with ThreadPoolExecutor(THREADS, thread_name_prefix="penstock-convert") as pool:
                 convert = partial(self._last, converter, stopped)

@@ -48,12 +48,12 @@ def run_stream(
         states, runs = load_states(rows), load_runs(rows)
         prepare_folder(journal, make_plan((), states, journal.account(), choices), states, listener.tell)
         account = journal.account()
+        keyer = Keyer(choices, budget=budget, states=states, account=account, file=name)
+        watch = Watch(runs, time.monotonic(), settings.budget)
+        taken = min(AUTO.floor, len(account.doubts))
+        batch = Batch(settings, journal, listener, states, watch, Doubts(taken))
     except (OSError, sqlite3.Error) as fault:
         return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, settings.folder)))
-    keyer = Keyer(choices, budget=budget, states=states, account=account, file=name)
-    watch = Watch(runs, time.monotonic(), settings.budget)
-    taken = min(AUTO.floor, len(account.doubts))
-    batch = Batch(settings, journal, listener, states, watch, Doubts(taken))
     stream = Stream(settings, source, name, incoming, keyer, journal, listener, states, account, watch)
     stream.regenerate = regenerate
     with signals(batch):

@@ -1,0 +1,148 @@
+"""Figures of a run: pace, time to go, how much of the limits is made use of, and what is waited for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.admission.bucket import GaugeFigures
+from penstock.admission.quota import QuotaFigures
+from penstock.config import Limits
+from penstock.engine import Waiting
+from penstock.engine.figures import LaneFigures
+from penstock.simulation.server import Latency, ServerLimits, ServerSettings
+from penstock_io.batch.pace import WINDOW, Mix, Pace, Use, waiting_for
+from penstock_io.batch.run import Exit
+from penstock_io.simserver import serving
+from tests.batching import folder_for, table
+
+NONE = GaugeFigures(float("inf"), float("inf"), None, "none")
+
+
+def limit(level: float, per_minute: float) -> GaugeFigures:
+    """A limit."""
+    return GaugeFigures(level, per_minute, per_minute, "limit")
+
+
+def lane(
+    images: GaugeFigures = NONE, requests: GaugeFigures = NONE, tokens: GaugeFigures = NONE, name: str = "key"
+) -> LaneFigures:
+    """An open lane under these limits."""
+    return LaneFigures(name, "model", None, 0, QuotaFigures(requests, tokens, images, 0, None, None))
+
+
+def test_pace_and_time_to_go() -> None:
+    """Two rows and three images a second, over the last minute alone."""
+    pace = Pace()
+    assert (0.0, None) == (pace.images(), pace.eta(5))
+    for second in range(600):
+        pace.look(float(second), 2 * second, 3 * second)
+    assert (180.0, 50.0, 0.0) == (pace.images(), pace.eta(100), pace.eta(0))
+    for second in range(600, 700):
+        pace.look(float(second), 1200, 1800)
+    assert (0.0, None) == (pace.images(), pace.eta(100))
+
+
+@given(st.lists(st.floats(0.01, 30.0), min_size=2, max_size=300))
+def test_the_past_is_forgotten(steps: list[float]) -> None:
+    """What is remembered spans the window, and little more than that."""
+    pace, now = Pace(), 0.0
+    for step in steps:
+        now += step
+        pace.look(now, 0, 0)
+    assert pace._seen[-1].at - pace._seen[0].at <= WINDOW + max(steps)
+
+
+def test_the_tightest_limit_counts_in_pictures() -> None:
+    """Requests are worth as many pictures as one asks for on average, tokens as many as they bought."""
+    mix = Mix()
+    mix.asked(2)
+    mix.asked(4)
+    mix.paid(10, 5_000)
+    assert (7.0, 60.0) == mix.counted(lane(limit(7, 60), limit(100, 100)).quota)
+    assert (30.0, 30.0) == mix.counted(lane(limit(7, 60), limit(10, 10)).quota)
+    assert (1.0, 20.0) == mix.counted(lane(limit(7, 60), limit(10, 10), limit(500, 10_000)).quota)
+    assert mix.counted(lane().quota) is None
+
+
+def test_a_limit_that_is_used_up_is_used_whole() -> None:
+    """60 a minute with a burst of 60: 600 images in 9 minutes are all that it allows; in 18, half of it."""
+    for minutes, expected in ((9, 1.0), (18, 0.5263)):
+        use, mix, sent = Use(), Mix(), 0.0
+        seconds = minutes * 60
+        for second in range(seconds + 1):
+            level = max(0.0, 60.0 + second - sent)
+            use.look(float(second), [lane(limit(level, 60))], mix, sent=sent, left=600 - sent)
+            sent = 60 + 540 * second / seconds
+        use.look(seconds + 1.0, [lane(limit(0, 60))], mix, sent=600.0, left=0)
+        assert expected == pytest.approx(use.sent / use.allowed, abs=0.003)
+
+
+def test_a_burst_counts_as_far_as_there_was_work_for_it() -> None:
+    """24 images against a burst of 250 are all that was wanted."""
+    use = Use()
+    use.look(0.0, [lane(limit(250, 250))], Mix(), sent=0, left=24)
+    use.look(0.1, [lane(limit(226, 250))], Mix(), sent=24, left=0)
+    assert use.sent / use.allowed == pytest.approx(24 / 24.4, abs=0.01)
+
+
+def test_times_without_a_known_limit_do_not_count() -> None:
+    """Nor those without work, nor closed lanes; one quota of two models counts once."""
+    use, mix = Use(), Mix()
+    use.look(0.0, [lane(), lane(limit(0, 60), name="other")], mix, sent=0, left=10)
+    use.look(60.0, [lane(limit(0, 60))], mix, sent=50, left=10)
+    assert (0.0, 0.0) == (use.sent, use.allowed)
+    shared = lane(limit(0, 60))
+    use.look(120.0, [shared, shared], mix, sent=100, left=0)
+    assert (50.0, 60.0) == (use.sent, use.allowed)
+    use.look(180.0, [shared, shared], mix, sent=100, left=10)
+    use.look(240.0, [], mix, sent=130, left=10)
+    assert (80.0, 120.0) == (use.sent, use.allowed)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "said"),
+    [
+        (Waiting("quota", "images of 3f:KEY_A", 112.2), "images a minute of 3f:KEY_A, 12 s"),
+        (Waiting("quota", "blocked of 3f", 99.0), "the end of a wait asked of 3f, 0 s"),
+        (Waiting("quota", "concurrency of 3f"), "a reply, as many are out as may be at a time for 3f"),
+        (Waiting("retry", "the server is busy.", 130.0), "another try (the server is busy), 30 s"),
+        (Waiting("no_lane", "3f: credential"), "a key that serves its model (3f: credential)"),
+        (Waiting("budget", "refunds"), "money of the budget that others have reserved"),
+        (Waiting("provider", "default/m with 3f", 700.0), ""),
+        (Waiting("done"), ""),
+    ],
+)
+def test_what_is_waited_for(waiting: Waiting, said: str) -> None:
+    """In words, with the seconds where they are known; nothing for what is only out."""
+    assert said == waiting_for(waiting, 100.0)
+
+
+@pytest.fixture
+def limited() -> ServerSettings:
+    """Twelve images a second, of which two at once."""
+    return ServerSettings(limits=ServerLimits(ipm=720, burst=2 / 720), latency=Latency(0.05, 0.0))
+
+
+def test_a_run_shows_its_figures(tmp_path: Path, limited: ServerSettings) -> None:
+    """Four times a second: rows done, images, money, what is waited for; and at last how well limits were used."""
+    with serving(limited) as sim:
+        folder = folder_for(tmp_path / "out", sim)
+        folder.limits = Limits(ipm=720, burst=2 / 720)
+        assert Exit.ALL == folder.run(table(30)).code
+    figures = folder.listener.figures
+    assert [30] * len(figures) == [one.total for one in figures]
+    assert sorted(one.done for one in figures) == [one.done for one in figures]
+    last = figures[-1]
+    assert (30, 30, 0, 0.0) == (last.done, last.images, last.in_flight, last.eta)
+    assert last.spent > 0
+    assert len(figures) == pytest.approx(4 * last.seconds, abs=3)
+    assert any("images a minute of" in one.waiting for one in figures)
+    used = folder.sums()["limit_utilisation"]
+    assert isinstance(used, float)
+    assert 0.7 < used <= 1.0
+    folder.run(table(30))
+    assert used == folder.sums()["limit_utilisation"]

@@ -1,0 +1,115 @@
+"""While a run is on: rows in finishing order, and pictures that are converted as they come."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.batch.run import Exit
+from penstock_io.batch.settings import Conversion
+from penstock_io.simserver import SimServer, serving
+from tests.batching import FAST, Folder, folder_for, table
+
+JPEG = Conversion(longest=64, format="jpeg", quality=80)
+
+
+@pytest.fixture
+def sim() -> Iterator[SimServer]:
+    """A fast provider without limits."""
+    with serving(FAST) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sim: SimServer) -> Folder:
+    """An empty folder."""
+    return folder_for(tmp_path / "out", sim)
+
+
+def test_rows_are_told_in_finishing_order_while_the_run_goes_on(tmp_path: Path) -> None:
+    """Each in a whole line, as results.jsonl will say it; then that stands and the other is gone."""
+    seen: list[str] = []
+    with serving(ServerSettings(latency=Latency(0.3, 0.0))) as sim:
+        folder = folder_for(tmp_path / "out", sim)
+        folder.concurrency = 2
+        part = folder.path / "results.part.jsonl"
+
+        def watch() -> None:
+            while not (folder.path / "results.jsonl").exists():
+                if part.exists():
+                    seen[:] = part.read_text("utf-8").splitlines(keepends=True) or seen
+                time.sleep(0.005)
+
+        watcher = Thread(target=watch)
+        watcher.start()
+        folder.run(table(6))
+        watcher.join()
+    assert not part.exists()
+    assert 4 <= len(seen)
+    assert all(line.endswith("\n") for line in seen)
+    early = {line["id"]: line for line in map(json.loads, seen)}
+    for line in folder.lines():
+        assert early.get(line["id"], line) == line
+
+
+def converted(folder: Folder) -> list[bytes]:
+    """The heads of the pictures that results.jsonl names."""
+    return [(folder.path / name).read_bytes()[:3] for line in folder.lines() for name in line["files"]]
+
+
+def test_pictures_are_converted_and_the_originals_kept(folder: Folder, sim: SimServer) -> None:
+    """Results name the converted ones; the same command again does nothing, another conversion buys nothing."""
+    assert Exit.ALL == folder.run(table(12), conversion=JPEG).code
+    assert [[f"images/row{n}.jpg"] for n in range(12)] == [line["files"] for line in folder.lines()]
+    assert [b"\xff\xd8\xff"] * 12 == converted(folder)
+    assert {f"row{n}.png" for n in range(12)} == {p.name for p in (folder.path / "originals").glob("*.png")}
+    before = folder.lines()
+    assert Exit.ALL == folder.run(table(12), conversion=JPEG).code
+    assert before == folder.lines()
+    assert Exit.ALL == folder.run(table(12), conversion=Conversion(format="webp")).code
+    assert [b"RIF"] * 12 == converted(folder)
+    assert 12 == sim.stats()["received"]
+
+
+def test_results_go_on_naming_what_was_converted(folder: Folder) -> None:
+    """Also by a run that converts nothing."""
+    folder.run(table(3), conversion=JPEG)
+    before = folder.lines()
+    assert Exit.ALL == folder.run(table(3)).code
+    assert before == folder.lines()
+
+
+def test_what_was_not_converted_is_converted_later(folder: Folder, sim: SimServer) -> None:
+    """Pictures of an earlier run without it are converted by one with it, and nothing is bought."""
+    folder.run(table(5))
+    assert Exit.ALL == folder.run(table(6), conversion=JPEG).code
+    assert [b"\xff\xd8\xff"] * 6 == converted(folder)
+    assert 6 == sim.stats()["received"]
+
+
+def test_shared_pictures_are_converted_one_by_one(folder: Folder, sim: SimServer) -> None:
+    """Rows of one prompt share what was paid while it moves: each has its own converted file, and no file is missed."""
+    folder.concurrency = 3
+    rows = table([f"kettle {n % 7}" for n in range(60)])
+    assert Exit.ALL == folder.run(rows, conversion=JPEG).code
+    assert [b"\xff\xd8\xff"] * 60 == converted(folder)
+    assert 7 == sim.stats()["executed"]
+
+
+def test_an_original_that_cannot_be_kept_halts(folder: Folder, sim: SimServer) -> None:
+    """The disk's word is one for people, and with it mended the same command converts what is left."""
+    folder.path.mkdir()
+    (folder.path / "originals").write_text("in the way")
+    ended = folder.run(table(4), conversion=JPEG)
+    assert Exit.HALTED == ended.code
+    assert "another of another kind is in its place" in ended.message
+    (folder.path / "originals").unlink()
+    assert Exit.ALL == folder.run(table(4), conversion=JPEG).code
+    assert [b"\xff\xd8\xff"] * 4 == converted(folder)
+    assert 4 == sim.stats()["executed"]
