@@ -187,7 +187,11 @@ def over(exchange: Exchange) -> Reply:
 
 
 def never(exchange: Exchange) -> Reply:
-    """The request is refused for good."""
+    """The request is refused for good, by the provider or by somebody who is no such API at all."""
+    if exchange.rng.random() < 0.3:
+        status = exchange.rng.choice((301, 302, 308, 404, 405))
+        elsewhere: tuple[Reading, ...] = (Problem(message="Not Found", own=False), Malformed("not JSON", "<html>"))
+        return Reply(exchange.responded(exchange.rng.choice(elsewhere), status))
     status, code = exchange.rng.choice(((400, "invalid_value"), (404, None), (413, None), (422, None), (400, None)))
     return Reply(exchange.responded(Problem(code, None, "not like this"), status))
 
