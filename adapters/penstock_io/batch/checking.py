@@ -19,7 +19,7 @@ from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from typing import NamedTuple
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from penstock.errors import InvalidRequest
 from penstock.requests import ImageRequest, Scalar
@@ -36,6 +36,9 @@ META = "meta."
 
 SHAPES = 4_096
 """Shapes that are remembered at a time."""
+
+MOST_FAULTS = 20
+"""Faults of one record after which no more unknown names are looked for."""
 
 HEX = 16
 """Digits of a name that is made from content."""
@@ -58,7 +61,7 @@ class Wrong(Exception):
     def __init__(self, faults: Iterable[tuple[str, str]], name: str | None = None) -> None:
         self.faults = tuple(faults)
         self.id = name
-        super().__init__("; ".join(f"{field}: {message}" for field, message in self.faults))
+        super().__init__("; ".join(f"{plain(field, LONGEST_NAME)}: {message}" for field, message in self.faults))
 
 
 class Checked(NamedTuple):
@@ -140,6 +143,8 @@ class Checker:
         meta: dict[str, Json] = {}
         for name in [name for name in fields if name not in _FIELDS]:
             value = fields.pop(name)
+            if len(faults) >= MOST_FAULTS:
+                continue
             if (reason := self.unknown(name)) is not None:
                 faults.append((name, reason))
             elif name != "meta":
@@ -171,6 +176,13 @@ class Checker:
                     self._shapes.clear()
                 self._shapes[key] = found
         return found
+
+
+def check_defaults(defaults: Defaults) -> list[tuple[str, str]]:
+    """What is wrong with what rows take that do not say it themselves: (field, message) pairs."""
+    faults: list[tuple[str, str]] = []
+    _shape({}, defaults if defaults.model is not None else evolve(defaults, model=_ANY.model), faults)
+    return faults
 
 
 def identity(own: Mapping[str, Json]) -> str:
@@ -240,7 +252,8 @@ def _asked(like: ImageRequest, prompt: Json, seed: int | None, faults: list[tupl
         faults.append(("prompt", "must be a text in quotes"))
         return None
     request = Later(like, prompt, seed)
-    if not prompt or prompt.isspace() or len(prompt) > _SURELY_SHORT or _SURROGATE.search(prompt):
+    sound = prompt.isascii() or not _SURROGATE.search(prompt)
+    if not sound or not prompt or prompt.isspace() or len(prompt) > _SURELY_SHORT:
         try:
             request.made()
         except InvalidRequest as fault:

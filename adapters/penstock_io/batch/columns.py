@@ -19,6 +19,9 @@ from penstock_io.batch.rows import Json, plain
 Unknown: TypeAlias = Callable[[str], str | None]
 """Why a column cannot be called so; None where it can."""
 
+MOST_COLUMNS = 1_000
+"""Columns that a table may have."""
+
 _WHOLE = frozenset({"n", "output_compression", "seed"})
 _OBJECTS = frozenset({"extra", "meta"})
 _DELIMITERS = (",", ";", "\t")
@@ -84,6 +87,8 @@ def _bad_table(said: str) -> str:
 
 def _check_header(names: Sequence[str], line: int, unknown: Unknown) -> None:
     """The columns must be known, once each, and one of them is the prompt. Raises `Unreadable`."""
+    if len(names) > MOST_COLUMNS:
+        raise Unreadable(line, "", f"has {len(names):,} columns: is this the header of a table?")
     for name in names:
         if name and names.count(name) > 1:
             raise Unreadable(line, name, "two columns have this name: leave one out")

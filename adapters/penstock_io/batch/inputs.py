@@ -13,7 +13,7 @@ from time import perf_counter
 
 from attrs import evolve
 
-from penstock_io.batch.checking import Checked, Checker, Wrong
+from penstock_io.batch.checking import Checked, Checker, Wrong, check_defaults
 from penstock_io.batch.columns import records
 from penstock_io.batch.lines import Record, Unreadable, json_line, objects, prompts
 from penstock_io.batch.rows import Defaults, InputError, Invalid, Json, Mistake, Row, Rows, plain
@@ -61,7 +61,7 @@ def parse_rows(
     skip_invalid: bool = False,
 ) -> Rows:
     """The same for the bytes of a file; `name` is what mistakes call it, and `seconds` stays 0."""
-    checker = Checker(defaults, keep)
+    checker = _checker(defaults, keep)
     reader = _Reader(name, checker)
     rows: list[Row] = []
     invalid: list[Invalid] = []
@@ -83,10 +83,13 @@ def parse_rows(
 
 
 class Incoming:
-    """Rows of JSONL as they come, one line at a time: a bad one is told alone, and the others are not held up."""
+    """Rows of JSONL as they come, one line at a time: a bad one is told alone, and the others are not held up.
+
+    Raises `InputError` for defaults that no row can take.
+    """
 
     def __init__(self, name: str, defaults: Defaults, keep: Sequence[str] = ()) -> None:
-        self._reader = _Reader(name, Checker(defaults, keep))
+        self._reader = _Reader(name, _checker(defaults, keep))
         self._line = 0
 
     def take(self, line: bytes) -> Row | Invalid | None:
@@ -136,6 +139,14 @@ class _Reader:
         return name
 
 
+def _checker(defaults: Defaults, keep: Sequence[str]) -> Checker:
+    """A checker, where the defaults are good: what is wrong with them is said once, not for every row."""
+    faults = check_defaults(defaults)
+    if faults:
+        raise InputError([Mistake("the options", 0, field, message) for field, message in faults])
+    return Checker(defaults, keep)
+
+
 def _bytes(path: Path) -> bytes:
     """What is in a file. Raises `InputError` in words."""
     try:
@@ -144,11 +155,13 @@ def _bytes(path: Path) -> bytes:
         kind_of(path)
         return path.read_bytes()
     except FileNotFoundError:
-        message = "there is no such file"
+        message = "there is no such file: check its name"
     except PermissionError:
         message = "this user may not read it: change its permissions, or who runs this"
-    except (OSError, ValueError) as fault:
-        message = f"cannot be read: {fault}"
+    except OSError as fault:
+        message = f"cannot be read ({fault.strerror or type(fault).__name__}): try a copy of it"
+    except ValueError:
+        message = "no file can be called so: check its name"
     raise InputError([Mistake(str(path), 0, "", message)])
 
 

@@ -76,7 +76,7 @@ def json_line(line: bytes) -> dict[str, Json] | Wrong | None:
     try:
         value = decode(text)
     except Wrong as wrong:
-        return wrong
+        return Wrong([("", NUL)]) if "\0" in text else wrong
     return value if isinstance(value, dict) else Wrong([("", f"not an object: {WRITTEN}")])
 
 

@@ -5,7 +5,6 @@ How files become rows is in `inputs`, what a row must be in `checking`, how its 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
@@ -29,8 +28,6 @@ LONGEST_MESSAGE = 300
 LONGEST_NAME = 60
 """Characters of a field's name in a mistake."""
 
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-
 
 def plain(text: str, longest: int) -> str:
     """A text for a terminal: one line, what cannot be seen as an escape, at most `longest` characters."""
@@ -39,7 +36,7 @@ def plain(text: str, longest: int) -> str:
     shown: list[str] = []
     room = longest
     for character in text[: longest + 1]:
-        said = character if unicodedata.category(character) not in _INVISIBLE else ascii(character)[1:-1]
+        said = character if character.isprintable() else ascii(character)[1:-1]
         room -= len(said)
         shown.append(said)
     whole = "".join(shown)
