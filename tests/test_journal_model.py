@@ -17,109 +17,8 @@ from penstock.entries import Entry, Failed, Intent, Lane, Maybe, Published, Sett
 from penstock.ids import AttemptId, CallId, JobId, Key, Ref
 from penstock.work import Purpose
 from penstock_io._payloads import Payloads
-from penstock_io.journal import Disk, Journal, Written
-
-FAULT, DEATH = "fault", "death"
-
-
-class Died(BaseException):
-    """The process is gone in the middle of a step."""
-
-
-class Statements(sqlite3.Connection):
-    """A database whose begin and commit may fail."""
-
-    disk: FailingDisk
-
-    def execute(self, sql: str, parameters: object = (), /) -> sqlite3.Cursor:
-        """Count what a disk would feel."""
-        if sql.startswith(("BEGIN", "COMMIT")):
-            self.disk.tick(sqlite3.OperationalError("disk I/O error"))
-        return super().execute(sql, parameters)  # type: ignore[arg-type]
-
-
-class FailingDisk(Disk):
-    """A disk that fails, or dies, at a chosen operation, and knows what a loss of power would take."""
-
-    def __init__(self, *, links: bool) -> None:
-        self.links = links
-        self.left: int | None = None
-        self.how = FAULT
-        self.dead = False
-        self.synced: set[int] = set()
-        self.loose: set[Path] = set()
-
-    def arm(self, left: int | None, how: str) -> None:
-        """Let the operation after `left` more fail."""
-        self.left, self.how = left, how
-
-    def tick(self, fault: Exception) -> None:
-        """One operation."""
-        if self.dead:
-            raise Died
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                if self.how == DEATH:
-                    self.dead = True
-                    raise Died
-                raise fault
-
-    def operate(self) -> None:
-        """One operation of the file system."""
-        self.tick(OSError(28, "No space left on device"))
-
-    def write(self, path: Path, data: bytes) -> None:
-        """Bytes, then their sync: it may end between."""
-        path.write_bytes(data[:3])
-        self.operate()
-        super().write(path, data)
-        self.synced.add(path.stat().st_ino)
-
-    def sync(self, path: Path) -> None:
-        """A file's bytes."""
-        self.operate()
-        self.synced.add(path.stat().st_ino)
-
-    def sync_folder(self, path: Path) -> None:
-        """A folder's names."""
-        self.operate()
-        self.loose = {name for name in self.loose if name.parent != path}
-
-    def rename(self, old: Path, new: Path) -> None:
-        """A name that is loose until its folder is synced."""
-        self.operate()
-        super().rename(old, new)
-        self.loose.add(new)
-
-    def link(self, old: Path, new: Path) -> None:
-        """A second name, or none."""
-        self.operate()
-        if not self.links:
-            raise PermissionError(1, "Operation not permitted")
-        super().link(old, new)
-
-    def unlink(self, path: Path) -> None:
-        """A name goes."""
-        self.operate()
-        super().unlink(path)
-
-    def connect(self, path: Path) -> sqlite3.Connection:
-        """The database, with its failing statements."""
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, factory=Statements)
-        db.disk = self
-        return db
-
-    def lose_power(self, folder: Path, copy: Path) -> None:
-        """Copy what is durable: no loose names, and no bytes that were never synced."""
-        shutil.copytree(folder, copy)
-        for sub in ("held", "images"):
-            for path in (folder / sub).iterdir():
-                if path in self.loose:
-                    (copy / sub / path.name).unlink()
-                elif path.stat().st_ino not in self.synced:
-                    (copy / sub / path.name).write_bytes(b"")
+from penstock_io.journal import Journal, Written
+from tests.failing import DEATH, FAULT, Died, FailingDisk
 
 
 @frozen
@@ -215,7 +114,7 @@ class JournalMachine(RuleBasedStateMachine):
                     model.charged += 8
                     model.pictures[entry.keys[0]] = Paid(picture, 8)
                 case Published():
-                    model.shown[f"name-{entry.job}.png"] = picture
+                    model.shown[f"images/name-{entry.job}.png"] = picture
                 case Void():
                     del model.open[run, entry.attempt]
                 case Failed():
@@ -280,6 +179,69 @@ class JournalMachine(RuleBasedStateMachine):
             answered = not self.pending
         except Died:
             pass
+        run = self.journal.run
+        self.live_again(power=power, links=links)
+        self.pending = []
+        if not answered and group and self.is_there(group[0][0], run):
+            self.apply(group, run)
+        self.recover()
+
+    def draw_moves(self, data: st.DataObject) -> dict[str, str]:
+        """Pictures that move on, each to another folder."""
+        names = data.draw(st.lists(st.sampled_from(sorted(self.model.shown)), unique=True, max_size=3), "moves")
+        moves: dict[str, str] = {}
+        for name in names:
+            folder, _, last = name.partition("/")
+            others = sorted({"images", "originals", "superseded"} - {folder})
+            moves[name] = f"{data.draw(st.sampled_from(others), 'folder')}/{last}"
+        return moves
+
+    def moved(self, moves: dict[str, str]) -> None:
+        """The moves are true now, and so are rows that waited."""
+        for old, new in moves.items():
+            self.model.shown[new] = self.model.shown.pop(old)
+        self.model.rows |= self.sent_rows
+
+    @precondition(lambda self: self.model.shown)
+    @rule(data=st.data(), left=st.one_of(st.none(), st.integers(0, 20)))
+    def move(self, data: st.DataObject, left: int | None) -> None:
+        """Shown pictures move on a disk that may fail: all of them or none."""
+        moves = self.draw_moves(data)
+        self.disk.arm(left, FAULT)
+        try:
+            self.journal.move_all(list(moves.items()))
+        except (OSError, sqlite3.Error):
+            pass
+        else:
+            self.moved(moves)
+        finally:
+            self.disk.arm(None, FAULT)
+
+    @precondition(lambda self: self.model.shown)
+    @rule(data=st.data(), left=st.integers(0, 25), power=st.booleans(), links=st.booleans())
+    def die_moving(self, data: st.DataObject, left: int, power: bool, links: bool) -> None:
+        """The process dies while pictures move: all of them did, or none; no old name is left."""
+        moves = self.draw_moves(data)
+        self.disk.arm(left, DEATH)
+        try:
+            self.journal.move_all(list(moves.items()))
+            done = True
+        except Died:
+            done = False
+        self.pending = []
+        self.live_again(power=power, links=links)
+        if done or any(name in self.shown_names() for name in moves.values()):
+            self.moved(moves)
+        self.recover()
+        stale = [old for old in moves if old not in self.model.shown and (self.journal.folder / old).exists()]
+        assert [] == stale
+
+    def shown_names(self) -> set[str]:
+        """The names that the tables say."""
+        return {name for (name,) in self.journal._db.execute("SELECT file FROM published")}
+
+    def live_again(self, *, power: bool, links: bool) -> None:
+        """The folder is opened by another process, as a death left it or a loss of power."""
         self.lives += 1
         folder = self.home / str(self.lives)
         if power:
@@ -287,13 +249,12 @@ class JournalMachine(RuleBasedStateMachine):
         else:
             shutil.copytree(self.journal.folder, folder)
         self.old.append(self.journal)
-        run = self.journal.run
         self.disk = FailingDisk(links=links)
         self.disk.synced = {path.stat().st_ino for path in folder.rglob("*")}
         self.journal = Journal.open(folder, disk=self.disk)
-        self.pending = []
-        if not answered and group and self.is_there(group[0][0], run):
-            self.apply(group, run)
+
+    def recover(self) -> None:
+        """What was not durable is forgotten, and every paid picture is found."""
         self.sent_rows = dict(self.model.rows)
         self.refs = {}
         for key in self.model.pictures:
@@ -346,7 +307,7 @@ class JournalMachine(RuleBasedStateMachine):
             assert found is not None
             assert paid.data == self.journal.payloads.read(found[1])
         for name, data in self.model.shown.items():
-            assert data == (self.journal.folder / "images" / name).read_bytes()
+            assert data == (self.journal.folder / name).read_bytes()
         rows = self.journal.rows()
         assert self.model.rows | self.sent_rows == rows
 

@@ -1,0 +1,154 @@
+"""What a run will cost and take: the figures of a plan, and the lines that say them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.catalog import typical_seconds
+from penstock.config import Limits
+from penstock.ids import Key
+from penstock_io.batch.keying import Keyed
+from penstock_io.batch.plan import Plan, Stale
+from penstock_io.batch.settings import Conversion, Settings
+from penstock_io.batch.survey import Survey, size, survey, told
+from penstock_io.journal import Account
+from tests.planning import keyed_of, rows_of
+
+SETTINGS = Settings(Path("out"), "http://127.0.0.1/v1", {"A": "a"})
+
+
+def of(*fields: Mapping[str, object] | str, settings: Settings = SETTINGS, paid: Sequence[int] = ()) -> Survey:
+    """The survey of rows that are all sent, some of which are paid."""
+    rows = keyed_of(rows_of(*fields))
+    account = Account(prices=dict.fromkeys((key for place in paid for key in rows[place].keys), 5))
+    return survey(Plan(tuple(rows), tuple(rows)), account, settings, free=None)
+
+
+@given(prompts=st.lists(st.sampled_from("abc"), min_size=1, max_size=8), n=st.integers(1, 3), paid=st.booleans())
+def test_each_picture_counts_once(prompts: list[str], n: int, paid: bool) -> None:
+    """Rows that repeat another share its picture, price and place on the disk; what is paid costs nothing."""
+    rows = keyed_of(rows_of(*({"prompt": prompt, "n": n} for prompt in prompts)))
+    first = set(rows[0].keys) if paid else set[Key]()
+    made = survey(Plan(tuple(rows), tuple(rows)), Account(prices=dict.fromkeys(first, 5)), SETTINGS, free=None)
+    assert (len(prompts), len(set(prompts))) == (made.rows, made.distinct)
+    assert made.rows == made.distinct + made.repeats == made.cached + made.send
+    bought = {prompt: row for prompt, row in zip(prompts, rows, strict=True) if row.keys[0] not in first}
+    assert len(bought) * n == made.pictures
+    assert sum(row.bound or 0 for row in bought.values()) == made.bound
+    assert sum(row.expected or 0 for row in bought.values()) == made.expected
+    assert made.pictures * 1024 * 1024 * 2 == made.nbytes
+
+
+def test_a_price_that_is_not_known_is_not_nothing() -> None:
+    """One picture without a price makes the sum unknown, and says how many there are."""
+    made = of("a", {"prompt": "b", "model": "unheard-of", "n": 2})
+    assert (None, None, 2, 3) == (made.bound, made.expected, made.unpriced, made.pictures)
+    assert "price: not known for 2 of 3 pictures" in told(made, SETTINGS)
+    nothing = of()
+    assert (0, 0, 0, 0.0) == (nothing.bound, nothing.expected, nothing.unpriced, nothing.seconds)
+
+
+def seconds(rows: int, keys: int = 1, model: str = "gpt-image-2", **limits: float) -> float | None:
+    """How long so many pictures are said to take."""
+    settings = evolve(SETTINGS, keys={f"{n}": f"{n}" for n in range(keys)}, limits=Limits(**limits, concurrency=10))
+    fields = [{"prompt": f"{n:04}", "model": model} for n in range(rows)]
+    return of(*fields, settings=settings).seconds
+
+
+def test_the_tightest_limit_says_how_long_it_takes() -> None:
+    """The first minute's worth goes at once, the rest as the limit and the number of keys allow; then the last."""
+    typical = typical_seconds("gpt-image-2", "low")
+    assert typical is not None
+    assert typical == seconds(10)
+    assert 10 * typical == seconds(100)
+    assert pytest.approx(600 + typical) == seconds(110, ipm=10)
+    assert pytest.approx(270 + typical) == seconds(110, keys=2, ipm=10)
+    assert pytest.approx(1200 + typical) == seconds(105, ipm=10, rpm=5)
+    assert (seconds(100, tpm=10_000) or 0) > 60
+
+
+def test_models_run_side_by_side_and_unknown_ones_say_nothing() -> None:
+    """The time is that of the slowest model; where neither a limit nor a usual time is known, nobody knows."""
+    limited = evolve(SETTINGS, limits=Limits(ipm=1))
+    rows = [{"prompt": f"{n}", "model": "one"} for n in range(3)]
+    made = of(*rows, {"prompt": "a", "model": "two"}, settings=limited)
+    assert 120.0 == made.seconds
+    assert seconds(3, model="unheard-of") is None
+    assert "time: not known" in told(of({"prompt": "a", "model": "unheard-of"}), SETTINGS)
+
+
+def test_disk_space_is_that_of_sizes_and_formats() -> None:
+    """A size that the model chooses counts as a large one; what is made of pictures comes on top; too much is said."""
+    square = 1024 * 1024
+    assert [2 * square, round(0.6 * square), 3 * square] == [
+        of({"prompt": "a", **fields}).nbytes for fields in ({}, {"output_format": "jpeg"}, {"size": "auto"})
+    ]
+    halves = evolve(SETTINGS, conversion=Conversion(longest=512, format="jpeg"))
+    assert round(2 * square + 0.6 * square / 4) == of("a", settings=halves).nbytes
+    made = evolve(of("a"), free=square)
+    assert not made.fits
+    assert "disk: about 2.1 MB of 1.0 MB that are free: that may not be enough" in told(made, SETTINGS)
+    assert evolve(made, free=10 * square).fits
+    assert ["0 bytes", "999 bytes", "1.5 kB", "450 MB", "2.0 TB"] == list(
+        map(size, (0, 999, 1_500, 450_000_000, 2 * 10**12))
+    )
+
+
+def stale(rows: Sequence[Keyed], *why: str) -> Plan:
+    """A plan in which rows are made again for these reasons."""
+    return Plan(tuple(rows), tuple(rows), stale=tuple(map(Stale, rows, why, [()] * len(why))))
+
+
+def test_what_is_made_again_is_told_with_its_price_and_reasons() -> None:
+    """How many, at most what, and why, the commonest first; many reasons are counted together."""
+    rows = keyed_of(rows_of(*(f"{n}" for n in range(9))))
+    why = ["quality low -> high"] * 4 + [f"seed {n} -> {n + 1}" for n in range(4)]
+    made = survey(stale(rows, *why), Account(), SETTINGS, free=None)
+    assert (8, sum(row.bound or 0 for row in rows[:8])) == (made.stale, made.stale_bound)
+    assert ("quality low -> high", 4) == made.why[0]
+    lines = told(made, SETTINGS)
+    at = next(number for number, line in enumerate(lines) if line.startswith("8 rows would be made again"))
+    assert lines[at].endswith(":")
+    expected = ["  4 quality low -> high", "  1 seed 0 -> 1", "  1 seed 1 -> 2", "  2 for other reasons"]
+    assert expected == lines[at + 1 : at + 5]
+    unknown = keyed_of(rows_of({"prompt": "a", "model": "unheard-of"}))
+    without = survey(stale(unknown, "prompt changed"), Account(), SETTINGS, free=None)
+    assert without.stale_bound is None
+    assert "1 row would be made again, though the folder has their pictures, for an amount that is not known:" in told(
+        without, SETTINGS
+    )
+
+
+def test_what_is_shown_first() -> None:
+    """Rows by what becomes of them, what repeats, price, time and disk; only what there is."""
+    rows = keyed_of(rows_of("a", "b", "b", {"prompt": "c", "n": 2}))
+    plan = Plan(tuple(rows), tuple(rows), done=1000, final=2, left=3, held_back=4)
+    settings = evolve(SETTINGS, keys={"A": "a", "B": "b"}, budget=Decimal("20.00"))
+    made = survey(plan, Account(prices={rows[0].keys[0]: 5}), settings, free=5 * 10**9, invalid=6)
+    first, repeats, price, time, disk = told(made, settings)
+    assert (
+        "10 rows: 1,000 done, 1 paid for already, 2 failed for good (--retry-failed sends them), "
+        "3 may have been paid and are left (--on-ambiguous retry sends them), 4 beyond --limit, 6 invalid, 3 to send"
+    ) == first
+    assert "1 of 4 rows repeat another and share its picture" == repeats
+    assert price.startswith("price: at most $")
+    assert ", probably $" in price
+    assert price.endswith("(never more than the budget of $20.00 in all)")
+    assert time.endswith("with 2 keys, if the provider's limits allow it")
+    assert "disk: about 6.3 MB of 5.0 GB that are free" == disk
+    done = survey(Plan(tuple(rows), (), done=4), Account(), settings, free=None)
+    assert ["4 rows: 4 done, nothing to send", repeats] == told(done, settings)
+
+
+def test_a_plan_that_only_publishes_costs_nothing() -> None:
+    """What is paid needs neither price nor time nor disk, and is not called nothing."""
+    made = of("a", paid=[0])
+    assert (1, 0, 0, 0, 0.0, 0) == (made.cached, made.send, made.pictures, made.bound, made.seconds, made.nbytes)
+    assert ["1 row: 1 paid for already"] == told(made, SETTINGS)
