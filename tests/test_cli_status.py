@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from penstock_io.batch.records import Record
 from penstock_io.batch.standing import SAME, steps
@@ -99,6 +100,7 @@ def test_a_running_folder_names_who_is_at_work(folder: Folder, capsys: pytest.Ca
     with Journal.open(folder.path) as journal:
         journal.put_row("row7", dump_state(NEW))
         journal.put_row("row1", dump_state(NEW))
+        journal.put_row("row8", dump_state(evolve(NEW, status="completed")))  # no longer in the input
         journal.flush()
         part = json.dumps({"id": "row9", "index": 9, "status": "failed", "error": {"kind": "lost", "message": "x"}})
         (folder.path / "results.part.jsonl").write_text(f"{part}\n", encoding="utf-8")
@@ -127,7 +129,7 @@ def test_a_message_drives_no_terminal(folder: Folder, capsys: pytest.CaptureFixt
     folder.run(table(1))
     ended(folder, Runs(code=4, message="halted: \x1b[2J\r\nno such model"))
     main(["status", str(folder.path)])
-    assert r"last run: exit code 4: halted: \x1b[2J" in capsys.readouterr().out
+    assert r"last run: exit code 4: halted: \x1b[2J\x0d no such model" in capsys.readouterr().out.splitlines()
     main(["status", str(folder.path), "--json"])
     assert "halted: \x1b[2J\r\nno such model" == json.loads(capsys.readouterr().out)["last_run"]["message"]
 
