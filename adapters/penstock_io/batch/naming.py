@@ -155,12 +155,12 @@ def _field(name: str) -> str:
 
 
 def _said(row: Row, name: str) -> str:
-    value: Json
     if name == "id":
-        value = row.id
-    elif name == "index":
-        value = row.index
-    elif name in _ASKED:
+        return row.id
+    if name == "index":
+        return str(row.index)
+    value: Json
+    if name in _ASKED:
         value = getattr(row.request, name)
     else:
         value = row.meta.get(name.removeprefix(META))
@@ -195,7 +195,7 @@ class Namer:
     def _marks(self, row: Row, n: int) -> Iterator[str]:
         """Nothing, or what tells the row apart; first of all what its pictures of earlier runs are called by."""
         first = _mark(row.id)
-        if self._before and self._has(row, n, first) and not self._has(row, n, ""):
+        if self._before and not self._has(row, n, "") and self._has(row, n, first):
             yield first
         yield ""
         yield first
