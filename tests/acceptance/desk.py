@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from decimal import Decimal
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from threading import Event
+from time import monotonic
 from unicodedata import normalize
 
 from penstock_io.cli.main import main
@@ -49,6 +50,7 @@ class Desk:
         self.folder = folder
         self.out = folder / "out"
         self.environment = {"OPENAI_API_KEY": KEY, "OTHER_KEY": OTHER, "OPENAI_BASE_URL": base_url}
+        self.environment["HTTPS_PROXY"] = "http://127.0.0.1:9"  # whatever goes wrong, nothing leaves this machine
 
     def write(self, name: str, rows: Iterable[Row]) -> Path:
         """A JSONL file of rows."""
@@ -66,12 +68,12 @@ class Desk:
         os.environ.clear()
         os.environ.update(_inherited(before) | self.environment)
         try:
-            with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+            with redirect_stdout(_stream()) as out, redirect_stderr(_stream()) as err:
                 code = main([str(argument) for argument in arguments])
         finally:
             os.environ.clear()
             os.environ.update(before)
-        return Ran(code, out.getvalue(), err.getvalue())
+        return Ran(code, _text(out), _text(err))
 
     def batch(self, rows: Path | str, *arguments: object) -> Ran:
         """`penstock batch` to `out`, at low quality, with a yes to everything that is not said otherwise."""
@@ -90,6 +92,7 @@ class Desk:
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            errors="surrogateescape",
         )
         try:
             yield process
@@ -126,6 +129,15 @@ class Desk:
         return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in files)
 
 
+def _stream() -> TextIOWrapper[BytesIO]:
+    """What standard output and error are to a program: text over bytes."""
+    return TextIOWrapper(BytesIO(), encoding="utf-8", write_through=True)
+
+
+def _text(stream: TextIOWrapper[BytesIO]) -> str:
+    return stream.buffer.getvalue().decode()
+
+
 def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """What of the surroundings a program needs; no option and no key of whoever runs the tests."""
     return {name: text for name, text in environment.items() if not name.startswith(("OPENAI", "PENSTOCK"))}
@@ -137,11 +149,14 @@ def ended(process: subprocess.Popen[str], stdin: str | None = None) -> Ran:
     return Ran(process.returncode, out, err)
 
 
-def reached(witness: Witness, executed: int) -> Event:
-    """An event that is set once the server has executed so many requests."""
-    event = Event()
+def reached(process: subprocess.Popen[str], witness: Witness, executed: int) -> None:
+    """Wait until the server has executed so many requests of a program that runs."""
+    event, end = Event(), monotonic() + PATIENCE
     witness.after(executed, event.set)
-    return event
+    while not event.wait(0.05):
+        assert monotonic() < end
+        if process.poll() is not None:
+            raise AssertionError(f"it ended before: {ended(process)}")
 
 
 def prompts(count: int, start: int = 0) -> list[Row]:

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from struct import pack
 from urllib.parse import unquote
 
-from tests.acceptance.witness import HTML, Answer, Fault, Habits, Witness
+from tests.acceptance.witness import HTML, Answer, Fault, Habits, Witness, refusal
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -53,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         key = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         if self.path == "/v1/images/generations":
             self._write(witness.generate(key, raw))
+        elif self.path == "/images/generations":
+            self._write(refusal(404, "Invalid URL (POST /images/generations)"))
         else:
             self._write(Answer(404, b"<html><center><h1>404 Not Found</h1></center><hr>nginx</html>", HTML))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.desk import KEY, LOW, OTHER, PATIENCE, Desk, check, dollars, ended, once, paid, prompts, reached
+from tests.acceptance.desk import KEY, LOW, OTHER, Desk, check, dollars, ended, once, paid, prompts, reached
 from tests.acceptance.other_server import other_server
 from tests.acceptance.witness import Habits, Witness
 
@@ -35,21 +36,22 @@ def test_killed_and_started_again(desk: Desk, witness: Witness) -> None:
     """SIGKILL in the middle, twice: in the end every row is there, and at most what was out was executed again."""
     rows = prompts(160)
     command = words(desk, desk.write("rows.jsonl", rows), *RETRY)
-    settled: set[str] = set()
+    settled: list[tuple[set[str], Counter[str]]] = []
     for count in (40, 100):
         with desk.started(*command) as process:
-            assert reached(witness, count).wait(PATIENCE)
+            reached(process, witness, count)
             process.kill()
             assert -signal.SIGKILL == ended(process).code
-        settled |= {path.name for path in (desk.out / "images").iterdir()}
-    assert settled
+        settled.append(({path.name for path in (desk.out / "images").iterdir()}, witness.executed))
     last = desk.batch(desk.folder / "rows.jsonl", "--max-concurrency", OUT, *RETRY)
     assert 0 == last.code, last.err
     check(desk, rows)
-    again = {prompt for prompt, count in witness.executed.items() if count > 1}
     assert 2 * OUT >= sum(witness.executed.values()) - len(rows)
-    kept = {str(line["files"]): str(row["prompt"]) for row, line in zip(rows, desk.results(), strict=True)}
-    assert set() == {name for name in settled if kept[f"['images/{name}']"] in again}
+    prompt = {str(line["files"]): str(row["prompt"]) for row, line in zip(rows, desk.results(), strict=True)}
+    for names, before in settled:
+        assert names
+        there = [prompt[f"['images/{name}']"] for name in names]
+        assert {name: before[name] for name in there} == {name: witness.executed[name] for name in there}
     summary = desk.summary()
     told = Decimal(str(summary["cost_usd"])), Decimal(str(summary["maybe_billed_usd"]))
     assert told[0] <= dollars(witness.bill) <= sum(told)
@@ -60,7 +62,7 @@ def test_skip_never_pays_twice(desk: Desk, witness: Witness) -> None:
     rows = prompts(60)
     command = words(desk, desk.write("rows.jsonl", rows), "--on-ambiguous", "skip")
     with desk.started(*command) as process:
-        assert reached(witness, 30).wait(PATIENCE)
+        reached(process, witness, 30)
         process.kill()
         ended(process)
     last = desk.batch(desk.folder / "rows.jsonl", "--on-ambiguous", "skip")
@@ -78,7 +80,7 @@ def test_an_interrupt_waits_for_what_is_paid(desk: Desk, witness: Witness, sign:
     rows = prompts(100)
     command = words(desk, desk.write("rows.jsonl", rows))
     with desk.started(*command) as process:
-        assert reached(witness, 30).wait(PATIENCE)
+        reached(process, witness, 30)
         process.send_signal(sign)
         stopped = ended(process)
     assert 130 == stopped.code, stopped.err
@@ -99,7 +101,7 @@ def test_a_second_interrupt_breaks_off(tmp_path: Path) -> None:
         desk = Desk(tmp_path, slow.base_url)
         rows = prompts(40)
         with desk.started(*words(desk, desk.write("rows.jsonl", rows))) as process:
-            assert reached(slow, OUT).wait(PATIENCE)
+            reached(process, slow, OUT)
             process.send_signal(signal.SIGINT)
             assert process.stderr is not None
             said = iter(process.stderr.readline, "")

@@ -119,13 +119,13 @@ def test_a_model_that_is_gone_halts_the_run(desk: Desk, witness: Witness) -> Non
     once(witness, rows)
 
 
-@pytest.mark.parametrize("wrong", ["/nowhere/v1", ":1/v1"], ids=["another page", "nobody listens"])
+@pytest.mark.parametrize("wrong", ["/nowhere/v1", "", ":1/v1"], ids=["another page", "no version", "nobody listens"])
 def test_a_wrong_address_halts_the_run(desk: Desk, witness: Witness, wrong: str) -> None:
     """A page that is no API, and a port where nobody listens: pending rows, one message with the URL, no storm."""
     rows = prompts(50)
     path = desk.write("rows.jsonl", rows)
     good = witness.base_url
-    bad = good.removesuffix("/v1") + wrong if wrong.startswith("/") else "http://127.0.0.1" + wrong
+    bad = "http://127.0.0.1" + wrong if wrong.startswith(":") else good.removesuffix("/v1") + wrong
     desk.environment["OPENAI_BASE_URL"] = bad
     ran = desk.batch(path)
     assert 4 == ran.code, ran.err

@@ -15,15 +15,15 @@ from tests.acceptance.witness import Witness
 MANY = 5_000
 
 FIELDS = (
-    "id index status files model size quality usage cost_usd attempts cached shared seconds revised_prompt warnings meta "
-    "error"
+    "id index status files model size quality usage cost_usd attempts cached shared seconds revised_prompt warnings "
+    "meta error"
 ).split()
 
 
 def test_five_thousand_rows(desk: Desk, witness: Witness) -> None:
     """Each of 5,000 rows has its picture, each was bought once, and the sums are the bill."""
     rows = prompts(MANY)
-    ran = desk.apart("batch", desk.write("rows.jsonl", rows), "--out", desk.out, *LOW, "--yes")
+    ran = desk.apart("batch", desk.write("rows.jsonl", rows), "--out", desk.out, *LOW, "--yes", "--max-concurrency", 16)
     assert 0 == ran.code, ran.err[-2000:]
     assert {"completed": MANY} == desk.statuses()
     check(desk, rows)
@@ -99,7 +99,7 @@ def test_a_line_of_results_has_every_field(desk: Desk, witness: Witness) -> None
     assert (None, None, {}) == (line["revised_prompt"], line["error"], line["meta"])
     assert isinstance(line["seconds"], float)
     assert isinstance(line["usage"], dict)
-    assert 196 == line["usage"]["output_tokens"]
+    assert 196 == line["usage"]["output_image"]
 
 
 def test_a_dry_run_does_nothing(desk: Desk, witness: Witness) -> None:
@@ -159,7 +159,7 @@ def test_status_and_export(desk: Desk) -> None:
     """`status` says how a folder stands, `export` writes a table of it that a spreadsheet cannot run."""
     desk.batch(desk.write("rows.jsonl", [*prompts(2), {"id": "=1+1", "prompt": "a kettle"}]))
     told = desk.run("status", desk.out, "--json")
-    assert (0, 3) == (told.code, json.loads(told.out)["completed"])
+    assert (0, 3) == (told.code, json.loads(told.out)["rows"]["completed"])
     table = desk.run("export", desk.out, "--to", "-")
     assert 0 == table.code, table.err
     ids = [line["id"] for line in csv.DictReader(StringIO(table.out))]
