@@ -68,6 +68,18 @@ def test_help_is_found_however_it_is_asked_for(arguments: list[str], capsys: pyt
     assert ("usage: penstock batch" in capsys.readouterr().out) is ("batch" in arguments)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    ["--sigma -1", "--latency nan", "--port 65536", "--port x", "--rpm 0", "--time-scale 0", "--faults flood=1"],
+)
+def test_a_simulated_provider_says_which_option_is_no_good(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message has the option's name and no traceback; the exit code is 2."""
+    option, value = arguments.split()
+    assert 2 == main(["sim", option, value])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert (True, True) == (said.startswith("penstock sim: "), option.strip("-").replace("-", " ") in said)
+
+
 def test_the_package_runs_as_a_module() -> None:
     """`python -m penstock_io` is `penstock`."""
     done = subprocess.run(

@@ -203,8 +203,10 @@ BASE_URL = Option("base-url", _text, WHERE, "where the API is; also OPENAI_BASE_
 API_KEY_ENV = Option("api-key-env", _variables, WHERE, "an environment variable with an API key; repeat it for more "
                      "keys (default: OPENAI_API_KEY)", "NAME", Kind.LIST)  # fmt: skip
 
-BUDGET = Option("budget", _dollars, CONSENT, "never spend more, in this folder over all runs", "USD", Kind.NUMBER)
-YES = Option("yes", _switch, CONSENT, "do not ask; also where pictures of the folder are made again", "", Kind.SWITCH,
+BUDGET = Option(
+    "budget", _dollars, CONSENT, "never spend more (a batch: in this folder, over all its runs)", "USD", Kind.NUMBER
+)
+YES = Option("yes", _switch, CONSENT, "do not ask (a batch: and make again what the folder has otherwise)", "", Kind.SWITCH,
              False, "y", once=True)  # fmt: skip
 DRY_RUN = Option("dry-run", _switch, CONSENT, "say what would be done and what it would cost, and do nothing", "",
                  Kind.SWITCH, False, once=True)  # fmt: skip
@@ -254,7 +256,7 @@ GENERATE: tuple[AnyOption, ...] = (
 """What `penstock generate` takes."""
 
 NOTE = """\
-Each option may also stand in the environment (PENSTOCK_MAX_CONCURRENCY=16) or in the file of --config
-(max_concurrency = 16; for a provider of your own [providers.NAME] with base_url and api_key_env). A flag counts before
-the environment, the environment before the file.
+Options may also stand in the environment (PENSTOCK_QUALITY=low) or in the file of --config (quality = "low"; and for
+providers of your own [providers.NAME] with base_url and api_key_env). A flag counts before the environment, the
+environment before the file.
 """

@@ -9,13 +9,15 @@ import signal
 import sys
 
 from penstock.simulation.server import FAULTS, Latency, ServerLimits, ServerSettings, parse_faults
+from penstock_io.cli.parsing import Parser, Subparsers
 from penstock_io.simserver import SimServer
 
 EXIT_OK, EXIT_USAGE = 0, 2
+LAST_PORT = 65_535
 
 
 def add_parser(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],  # pyright: ignore[reportPrivateUsage]  has no other
+    subparsers: Subparsers[Parser],
 ) -> None:
     """Add `sim` to a command line; `args.run(args)` then runs it."""
     parser = subparsers.add_parser(
@@ -28,7 +30,7 @@ def add_parser(
         ),
     )
     add = parser.add_argument
-    add("--port", type=int, default=0, metavar="N", help="port to listen on (default: a free one)")
+    add("--port", type=_port, default=0, metavar="N", help="port to listen on (default: a free one)")
     add("--rpm", type=float, metavar="N", help="requests a minute, for each credential")
     add("--tpm", type=float, metavar="N", help="tokens a minute, for each credential")
     add("--ipm", type=float, metavar="N", help="images a minute, for each credential")
@@ -67,6 +69,12 @@ def _settings(args: argparse.Namespace) -> ServerSettings:
         charged_refusals=args.charged_refusals,
         headers=not args.no_rate_headers,
     )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LAST_PORT):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port: 0 (a free one) to {LAST_PORT}")
+    return int(text)
 
 
 def _faults(text: str) -> tuple[tuple[str, float], ...]:
