@@ -206,8 +206,8 @@ API_KEY_ENV = Option("api-key-env", _variables, WHERE, "an environment variable 
 BUDGET = Option(
     "budget", _dollars, CONSENT, "never spend more (a batch: in this folder, over all its runs)", "USD", Kind.NUMBER
 )
-YES = Option("yes", _switch, CONSENT, "do not ask (a batch: and make again what the folder has otherwise)", "", Kind.SWITCH,
-             False, "y", once=True)  # fmt: skip
+YES = Option("yes", _switch, CONSENT, "do not ask (a batch: and make again what the folder has otherwise)", "",
+             Kind.SWITCH, False, "y", once=True)  # fmt: skip
 DRY_RUN = Option("dry-run", _switch, CONSENT, "say what would be done and what it would cost, and do nothing", "",
                  Kind.SWITCH, False, once=True)  # fmt: skip
 LIMIT = Option("limit", _count, CONSENT, "send at most so many rows, keep the rest for later", "N", Kind.WHOLE)
