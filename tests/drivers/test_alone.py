@@ -22,7 +22,7 @@ from penstock.commands import Abort, Send
 from penstock.config import Limits
 from penstock.entries import Lane
 from penstock.errors import ProviderError, UsageError
-from penstock.events import Closed, Event, Failed, Fetched, Mode
+from penstock.events import Closed, Event, Failed, Fetched, Mode, Opened
 from penstock.ids import AttemptId, CallId, Handle
 from penstock.money.balances import Balances
 from penstock.readings import Kind, Reached
@@ -368,6 +368,13 @@ def test_what_a_download_refuses() -> None:
         assert isinstance(event, Fetched)
         assert event.fault
     assert Fetched(ATTEMPT, fault="broken (sent)") == Download(ATTEMPT, payloads).failed(Kind.BROKEN, Reached.SENT)
+
+
+def test_headers_that_repeat_a_secret() -> None:
+    """A key in what the provider calls an exchange is struck out; in any other header it takes the header with it."""
+    reply = Reply(ATTEMPT, "images.generate", MemorySink(), ("key-of-mine",))
+    told = reply.opened(400, [("X-Request-Id", "req for key-of-mine"), ("x-ratelimit-a", "key-of-mine")])
+    assert Opened(ATTEMPT, 400, (("x-request-id", "req for ***"),)) == told
 
 
 def test_a_reply_above_the_cap() -> None:

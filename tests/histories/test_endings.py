@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 from attrs import evolve
 
-from penstock.commands import Finish, Send
+from penstock.commands import Finish, Record, Send
 from penstock.engine.sums import trouble_of
 from penstock.events import Closed, Failed, Mode, Responded
 from penstock.http import REQUEST_ID_HEADERS
@@ -72,9 +72,23 @@ def test_what_is_closed_while_halted_says_what_halted_it(mode: Mode, status: int
     assert bench.rests()
 
 
+def test_what_is_closed_while_the_journal_is_down_is_unrecorded() -> None:
+    """Whether it was waiting for its record or in line behind it: its status says that it is still to be done."""
+    bench = Bench(evolve(CONFIG, journal=True))
+    bench.ask("a")
+    bench.ask("b")
+    bench.records(bench.take(Record), "OSError: No space left on device")
+    bench.tell(Closed(Mode.DRAIN))
+    bench.records(bench.take(Record), "OSError: No space left on device")
+    for _ in range(2):
+        outcome = bench.take(Finish).outcome
+        assert (Status.CANCELLED, "unrecorded") == (outcome.status, getattr(outcome.error, "kind", ""))
+        assert "No space left on device" in getattr(outcome.error, "message", "")
+
+
 def test_the_name_of_the_exchange_stays_with_the_trouble() -> None:
     """Also where it is said to be ambiguous; the best-known header goes first."""
-    headers = tuple((name, f"r{place}") for place, name in reversed(list(enumerate(REQUEST_ID_HEADERS))))
+    headers = (("request-id", "r2"), ("apim-request-id", "r1"), ("x-request-id", "r0"))
     for status, kind in ((400, "invalid"), (502, "ambiguous")):
         bench = Bench()
         bench.submit(evolve(work("a"), on_ambiguous=OnAmbiguous.SKIP))
@@ -84,7 +98,7 @@ def test_the_name_of_the_exchange_stays_with_the_trouble() -> None:
         assert error is not None
         assert (kind, status, "a_code", "r0") == (error.kind, error.status, error.code, error.request_id)
     assert None is replied(400, Problem()).request_id
-    assert "r2" == replied(400, Problem(), ("request-id", "r2")).request_id
+    assert ["r1", "r2"] == [replied(400, Problem(), *headers[:count]).request_id for count in (2, 1)]
     assert set(REQUEST_ID_HEADERS) <= ALLOWED
 
 

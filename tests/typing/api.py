@@ -15,9 +15,18 @@ import penstock_io.trio
 from penstock.commands import Notice
 from penstock.config import Limits
 from penstock.engine import Snapshot
-from penstock.errors import ContentRefused, JobError, PenstockError
+from penstock.errors import (
+    ContentRefused,
+    Halted,
+    InvalidRequest,
+    JobError,
+    NotStored,
+    PenstockError,
+    QueueFull,
+    ScreenFailed,
+)
 from penstock.events import Event
-from penstock.outcomes import Outcome
+from penstock.outcomes import Outcome, Route, Trouble
 from penstock.readings import Usage, Verdict
 from penstock.requests import ImageRequest, Options
 from penstock.work import OnAmbiguous, Screen
@@ -57,7 +66,19 @@ def read(result: Result) -> None:
     error: PenstockError | None = result.error
     place: tuple[int, ImageRequest] = (result.index, result.request)
     flags: tuple[bool, int, tuple[str, ...]] = (result.cached, result.attempts, result.warnings)
-    use(data, path, cost, usage, outcome, error, place, flags)
+    route: Route | None = result.route
+    where: tuple[str, str, int] | None = None if route is None else (route.provider, route.model, route.place)
+    use(data, path, cost, usage, outcome, error, place, flags, where)
+
+
+def help_out(error: PenstockError) -> str:
+    """What a program may read of an error."""
+    if not isinstance(error, InvalidRequest | JobError) or error.outcome is None or error.outcome.error is None:
+        return str(error)
+    trouble: Trouble = error.outcome.error
+    request_id: str | None = trouble.request_id
+    named = isinstance(error, Halted | ScreenFailed | NotStored | QueueFull)
+    return f"{trouble.text} {trouble.message} {trouble.remedy} {request_id} {named}"
 
 
 def threads(folder: Path) -> None:
