@@ -142,11 +142,11 @@ def test_what_a_disk_says_in_words(fault: OSError | sqlite3.Error | str, what: s
 def test_what_the_engine_says_in_words() -> None:
     """Its remedy without what a batch does by itself; a journal's fault as one of the disk."""
     credential = Halted("credential", "Incorrect API key.", "set a valid key, then resume")
-    assert "halted: Incorrect API key. Set a valid key. The same command goes on from here." == str(
-        of_engine(credential, FOLDER)
-    )
+    said = "halted: Incorrect API key. Put a valid key into A or B. The same command goes on from here."
+    assert said == str(of_engine(credential, FOLDER, ["A", "B"]))
+    assert "Set a valid key." in str(of_engine(credential, FOLDER, [""]))
     journal = Halted("journal", "the journal cannot be written: No space left on device", "make room, then resume")
-    assert "Make room on it." in str(of_engine(journal, FOLDER))
+    assert "Make room on it." in str(of_engine(journal, FOLDER, ()))
 
 
 @given(st.text(max_size=200))

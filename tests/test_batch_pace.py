@@ -139,6 +139,7 @@ def test_a_run_shows_its_figures(tmp_path: Path, limited: ServerSettings) -> Non
     last = figures[-1]
     assert (30, 30, 0, 0.0) == (last.done, last.images, last.in_flight, last.eta)
     assert last.spent > 0
+    assert 60 * 30 / last.seconds == pytest.approx(last.pace)
     assert len(figures) == pytest.approx(4 * last.seconds, abs=3)
     assert any("images a minute of" in one.waiting for one in figures)
     used = folder.sums()["limit_utilisation"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from collections.abc import Iterable
 from enum import IntEnum
 from pathlib import Path
 
@@ -58,11 +59,15 @@ def clause(text: str) -> str:
     return " ".join(text.split()).rstrip(" .")
 
 
-def of_engine(notice: Halted, folder: Path) -> Halt:
-    """The engine's own halt: a credential, the credit, the model, or the journal."""
+def of_engine(notice: Halted, folder: Path, keys: Iterable[str]) -> Halt:
+    """The engine's own halt: a credential, the credit, the model, or the journal. `keys` are the labels of API keys."""
     if notice.cause == "journal":
         return of_disk(notice.message, folder)
-    return Halt(notice.message, clause(notice.remedy).removesuffix(", then resume"))
+    remedy = clause(notice.remedy).removesuffix(", then resume")
+    names = [label for label in keys if label]
+    if notice.cause == "credential" and names:
+        remedy = f"put a valid key into {' or '.join(names)}"
+    return Halt(notice.message, remedy)
 
 
 def of_trouble(trouble: Trouble, base_url: str, rows: str) -> Halt:
@@ -90,7 +95,7 @@ def of_failures(count: int) -> Halt:
     rows = "1 row" if count == 1 else f"{count} rows"
     return Halt(
         f"{rows} did not succeed, which is as many as --max-failures bears",
-        "results.jsonl says why: mend that, or raise --max-failures",
+        "see in results.jsonl why, mend that, or raise --max-failures",
         mild=True,
     )
 

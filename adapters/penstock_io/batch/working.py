@@ -184,7 +184,7 @@ class Batch:
                 if alarm is not None:
                     alarm.cancel()
                 source.stop()
-                self._look(client)
+                self._look(client, last=True)
 
     def signalled(self) -> None:
         """A signal came: the loop, if there is one, is told. The third one ends the process as usual."""
@@ -231,9 +231,11 @@ class Batch:
             return
         self.halt = halt
         if not self._stopping:
-            out = self._outstanding()
-            waits = f"; waiting for {out}" if out else ""
-            self._listener.tell(f"nothing more is sent: {stopping.clause(halt.what)}{waits}", Level.WARNING)
+            if out := self._outstanding():  # else the run's own message follows at once
+                cause = stopping.clause(halt.what)
+                known = any(cause in told for told in self._told)
+                why = "" if known else f" ({cause})"
+                self._listener.tell(f"nothing more is sent{why}; waiting for {out}", Level.WARNING)
             self._stop(Mode.DRAIN)
 
     def broken(self, fault: OSError | sqlite3.Error) -> None:
@@ -330,7 +332,7 @@ class Batch:
         elif isinstance(notice, Warned):
             self._tell_once(f"{notice.what}: {notice.message}")
         elif isinstance(notice, Halted) and self._loop is not None:
-            halt = stopping.of_engine(notice, self.settings.folder)
+            halt = stopping.of_engine(notice, self.settings.folder, self.settings.keys)
             with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
                 self._loop.call_soon_threadsafe(self.stop, halt)
 
@@ -350,10 +352,12 @@ class Batch:
             ticks += 1
             await asyncio.sleep(TICK)
 
-    def _look(self, client: Client) -> None:
+    def _look(self, client: Client, *, last: bool = False) -> None:
         watch, source = self.watch, self._source
         coming = 0 if self._stopping else source.coming
         figures: Figures = watch.look(client.engine, self._jobs, time.monotonic(), coming)
+        if last and figures.seconds > 0:  # of the whole run, however short it was
+            figures = evolve(figures, pace=60.0 * figures.images / figures.seconds)
         total = source.total
         eta = None if total is None else watch.pace.eta(total - watch.done)
         self._listener.update(evolve(figures, total=total, eta=eta))
