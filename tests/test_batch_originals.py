@@ -158,6 +158,26 @@ def test_killed_after_the_move_the_next_run_makes_the_picture(folder: Folder) ->
     assert ["images/x.jpg", "originals/x.png"] == folder.names()
 
 
+@pytest.mark.parametrize("wish", [JPEG, Conversion(longest=30)])
+def test_killed_while_a_new_picture_takes_an_old_name_the_old_is_not_taken_for_it(
+    folder: Folder, wish: Conversion
+) -> None:
+    """The row was generated again, its old original put aside; what was made of that one does not pass for the new."""
+
+    def move(old: str, new: str) -> None:
+        folder.move(old, new)
+        raise Killed
+
+    folder.converter(wish).convert("images/x.png")
+    (folder.path / "originals/x.png").unlink()
+    folder.put("images/x.png", picture(20, 60))
+    with pytest.raises(Killed):
+        folder.converter(wish, move).convert("images/x.png")
+    shown = folder.converter(wish).convert("originals/x.png")
+    assert (20, 60) == size(folder.path / "originals/x.png")
+    assert ((20, 60) if wish is JPEG else (10, 30)) == size(folder.path / shown)
+
+
 def test_a_new_picture_of_an_old_name_does_not_overwrite_an_original(folder: Folder) -> None:
     """A row that was generated again has an original of its own beside one that nobody moved away."""
     folder.converter(JPEG).convert("images/x.png")

@@ -234,6 +234,8 @@ class Converter:
             os.fsync(file.fileno())
         original = path.as_posix()
         if not kept:
+            if before is not None and before["file"] != original:  # made of an earlier original of this name
+                (self._folder / before["file"]).unlink(missing_ok=True)
             original = self._free(path)
             (self._folder / ORIGINALS).mkdir(exist_ok=True)
             self._move(path.as_posix(), original)
