@@ -34,10 +34,10 @@ def words(desk: Desk, path: Path, *more: object) -> tuple[object, ...]:
 
 def test_killed_and_started_again(desk: Desk, witness: Witness) -> None:
     """SIGKILL in the middle, twice: in the end every row is there, and at most what was out was executed again."""
-    rows = prompts(160)
+    rows = prompts(200)
     command = words(desk, desk.write("rows.jsonl", rows), *RETRY)
     settled: list[tuple[set[str], Counter[str]]] = []
-    for count in (40, 100):
+    for count in (40, 110):
         with desk.started(*command) as process:
             reached(process, witness, count)
             process.kill()
@@ -59,7 +59,7 @@ def test_killed_and_started_again(desk: Desk, witness: Witness) -> None:
 
 def test_skip_never_pays_twice(desk: Desk, witness: Witness) -> None:
     """After a SIGKILL with --on-ambiguous skip nothing at all is executed twice; what was out is ambiguous."""
-    rows = prompts(60)
+    rows = prompts(120)
     command = words(desk, desk.write("rows.jsonl", rows), "--on-ambiguous", "skip")
     with desk.started(*command) as process:
         reached(process, witness, 30)
@@ -77,7 +77,7 @@ def test_skip_never_pays_twice(desk: Desk, witness: Witness) -> None:
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_waits_for_what_is_paid(desk: Desk, witness: Witness, sign: signal.Signals) -> None:
     """Nothing new is sent, what is out is kept, the exit code is 130, and the same command pays for nothing twice."""
-    rows = prompts(100)
+    rows = prompts(200)
     command = words(desk, desk.write("rows.jsonl", rows))
     with desk.started(*command) as process:
         reached(process, witness, 30)
@@ -85,8 +85,8 @@ def test_an_interrupt_waits_for_what_is_paid(desk: Desk, witness: Witness, sign:
         stopped = ended(process)
     assert 130 == stopped.code, stopped.err
     executed = len(witness.items)
-    assert {"completed": executed, "pending": 100 - executed} == desk.statuses()
-    assert 30 <= executed < 100
+    assert {"completed": executed, "pending": 200 - executed} == desk.statuses()
+    assert 30 <= executed < 200
     paid(desk, witness)
     check(desk, rows)
     assert 0 == desk.batch(desk.folder / "rows.jsonl").code
