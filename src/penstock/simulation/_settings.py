@@ -95,7 +95,7 @@ class ServerLimits:
     def __attrs_post_init__(self) -> None:
         for name, value in (("rpm", self.rpm), ("tpm", self.tpm), ("ipm", self.ipm), ("burst", self.burst)):
             if value is not None and not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be above 0, not {value}")
+                raise ValueError(f"{name} must be a finite number above 0, not {value}")
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, not {self.concurrency}")
 
