@@ -35,7 +35,8 @@ from penstock.prepare import prepare
 from penstock.requests import Options, Refusal
 from penstock.simulation.server import Stats
 from penstock.wire import encode
-from penstock_io.batch.rows import Defaults, Row, read_rows
+from penstock_io.batch.inputs import read_rows
+from penstock_io.batch.rows import Defaults, Row
 
 OUT = 32
 """Requests that must be out when the process is killed."""
@@ -122,7 +123,7 @@ class Round:
         self.out = folder / "out"
         self.log = folder / "log.txt"
         self.input.write_text("".join(json.dumps({"prompt": self._prompt(n)}) + "\n" for n in range(rows)))
-        self.rows = read_rows(self.input, DEFAULTS)
+        self.rows = read_rows(self.input, DEFAULTS).rows
         self.identities = {key: identity for row in self.rows for key, identity in [_identity(row)]}
         self.pictures: dict[Key, int] = {}
         self.orphans: dict[Name, int] = {}
