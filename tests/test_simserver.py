@@ -278,13 +278,28 @@ def test_command_serves_until_it_is_told(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--rpm", "0"), ("--burst", "-1"), ("--time-scale", "0"), ("--port", "99999"), ("--max-concurrency", "0")],
+    [
+        ("--rpm", "0"),
+        ("--burst", "-1"),
+        ("--time-scale", "0"),
+        ("--max-concurrency", "0"),
+        ("--sigma", "-1"),
+        ("--latency", "nan"),
+    ],
 )
 def test_command_refuses_what_cannot_be(arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Limits of nothing and ports that are none end with 2 and a line that says so."""
+    """Limits of nothing and latencies that are no numbers end with 2 and a line that says so."""
     args = parsed(*arguments)
     assert 2 == args.run(args)
     assert capsys.readouterr().err.startswith("penstock sim: ")
+
+
+def test_command_refuses_a_port_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """It ends with 2 and says which there are."""
+    with pytest.raises(SystemExit) as ending:
+        parsed("--port", "99999")
+    assert 2 == ending.value.code
+    assert "65535" in capsys.readouterr().err
 
 
 def test_command_refuses_unknown_faults(capsys: pytest.CaptureFixture[str]) -> None:
