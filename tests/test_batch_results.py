@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -201,12 +202,14 @@ def test_a_file_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     path.write_bytes(b"old")
 
-    def parts() -> list[bytes]:
+    def parts() -> Iterator[bytes]:
+        yield b"new"
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
         replace(path, parts())
     assert b"old" == path.read_bytes()
+    assert ["results.jsonl"] == [found.name for found in tmp_path.iterdir()]
 
 
 def test_rows_in_finishing_order(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from attrs import evolve
 
@@ -93,6 +94,7 @@ class Stream:
         self._keyer = keyer
         self._journal = journal
         self._listener = listener
+        self._tell = partial(listener.tell, level=Level.DETAIL)  # of each row alone it would be too much
         self._states = states
         self._account = account
         self._watch = watch
@@ -183,7 +185,7 @@ class Stream:
         self._doubtful += plan.doubtful
         if not plan.send:
             return False
-        prepared = await asyncio.to_thread(prepare_folder, self._journal, plan, self._states, self._listener.tell)
+        prepared = await asyncio.to_thread(prepare_folder, self._journal, plan, self._states, self._tell)
         return bool(prepared.send)
 
     def _kept(self, keyed: Keyed, stale: Stale) -> Invalid:

@@ -226,8 +226,8 @@ class Batch:
             self._client.end(mode)
 
     def stop(self, halt: Halt) -> None:
-        """Nothing new is sent, for this reason; the first one stands."""
-        if self.halt is not None:
+        """Nothing new is sent, for this reason; the first one stands, unless it was only wished for."""
+        if self.halt is not None and (halt.mild or not self.halt.mild):
             return
         self.halt = halt
         if not self._stopping:
@@ -281,7 +281,10 @@ class Batch:
             del self._jobs[out.job]
         seconds = time.monotonic() - out.since if out.since else 0.0
         revised = tuple(image.revised_prompt for image in result.images)
-        state = self.states.get(keyed.row.id, NEW).ended(result.outcome, seconds, revised)
+        state = self.states.get(keyed.row.id, NEW)
+        if out.job is None:  # it could not even be submitted
+            state = state.asking(keyed.keys, keyed.request, keyed.row.content, keyed.sample)
+        state = state.ended(result.outcome, seconds, revised)
         self._remember(keyed.row.id, state)
         self.watch.ended(result.outcome, seconds)
         files = [
