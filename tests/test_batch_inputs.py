@@ -78,7 +78,7 @@ def test_a_table() -> None:
         b"\xef\xbb\xbfid,prompt, n,seed,extra,meta,meta.shelf,\r\n"
         b'1,"a, ""red""\r\nkettle",2,-7,"{""x"": 1}","{""sku"": 7}",left,\r\n'
         b"\r\n,,,,,,,\r\n"
-        b" 2 , b , , ,,,,\r\n",
+        b' 2 , "b", , ,,,,\r\n',
         "in",
         DEFAULTS,
         kind=Kind.CSV,
@@ -192,6 +192,8 @@ MALFORMED: list[tuple[Kind, bytes, str]] = [
     (Kind.CSV, b'prompt\n"a" b\n', "in:2: a quote stands inside a cell"),
     (Kind.CSV, b"prompt\n" + b"a" * 140_000, "in:2: a cell has more than 131,072 characters"),
     (Kind.CSV, b"prompt,n\na,two\n", 'in:2: n: must be a whole number, not "two"'),
+    (Kind.CSV, "prompt,n\na,\u00b2\n".encode(), "in:2: n: must be a whole number"),
+    (Kind.CSV, "prompt,n\na,\u0663\n".encode(), "in:2: n: must be a whole number"),
     (Kind.CSV, b"prompt,n\na,1.0\n", "in:2: n: must be a whole number"),
     (Kind.CSV, b"prompt,n\na," + b"9" * 5_000, "in:2: n: must be a whole number"),
     (Kind.CSV, b"prompt,extra\na,{\n", "in:2: extra: not JSON"),
@@ -224,6 +226,7 @@ def test_bad_rows_may_be_told_apart() -> None:
     assert [(0, 1, "a"), (3, 4, "b")] == prompts(found)
     assert [(None, 1, 2), ("k", 2, 3)] == [(bad.id, bad.index, bad.line) for bad in found.invalid]
     assert ["in:3: prompt: must be a text in quotes"] == [str(mistake) for mistake in found.invalid[1].mistakes]
+    assert (1, 1) == (len((brace := rows('{"prompt": "a"}', "{", skip=True)).rows), len(brace.invalid))
     assert ((), 1) == ((only := rows("x", skip=True)).rows, len(only.invalid))
     for data, kind in ((b"", Kind.JSONL), (b'prompt\n"a', Kind.CSV), (b"\xff\xfe", Kind.TXT)):
         with pytest.raises(InputError):

@@ -112,10 +112,14 @@ def test_a_template_is_filled_in(template: str, n: int, names: tuple[str, ...]) 
 def test_a_template_with_odd_values_is_one_name() -> None:
     """What a value holds never makes folders, and the number of the picture is not cut off."""
     odd = row("x", meta={"sku": "../a", "text": "long " * 100, "more": "é" * 200})
+    long = named("{text}-{k}", odd, 2)
+    assert [1, 1] == [name.count("~") for name in long]
+    assert ["-1", "-2"] == [name[-2:] for name in long]
     assert ("_a~61b4c98b-1", "_a~61b4c98b-2") == named("{sku}-{k}", odd, 2)
     for template in ("{text}", "{text}-{k}", "{text} {more} {k}", "{k}{more}{text}{more}{sku}"):
         names = named(template, odd, 2)
         assert 2 == len(set(names))
+
         assert all(safe(name) == name or name[:-2] == safe(name[:-2]) for name in names)
 
 
@@ -180,6 +184,15 @@ def test_later_runs_keep_the_names_they_gave(names: list[str], data: st.DataObje
     assert len(found) == len({folded(stem) for stems in found.values() for stem in stems})
 
 
+def test_a_marked_name_stays_when_the_other_row_is_gone() -> None:
+    """A row keeps the name that it got beside another; where it has both, the plain one."""
+    template = Template.parse("{id}")
+    marked = "x~2d711642"
+    assert (marked,) == Namer(template, {folded(marked): "x"}).stems(row("x"), 1)
+    assert ("x",) == Namer(template, {folded(marked): "x", "x": "x"}).stems(row("x"), 1)
+    assert ("x",) == Namer(template, {folded(marked): "y"}).stems(row("x"), 1)
+
+
 def test_marks_that_are_taken_make_way_for_others() -> None:
     """An id that looks like the marked name of another is no way to its picture."""
     namer = Namer(Template.parse("{id}"), {})
@@ -200,6 +213,8 @@ def test_a_known_row_keeps_its_sample() -> None:
     """Rows of earlier runs stay with their pictures, and new ones get none of those."""
     sampler = Sampler({"b": 0, "a": 3}, {"p": {0, 3}})
     assert [1, 0, 3, 2, 4] == [sampler.sample(row(name, "p")) for name in ("new", "b", "a", "c", "d")]
+    sampler = Sampler({"b": 0}, {})
+    assert [0, 1] == [sampler.sample(row(name, "p")) for name in ("b", "new")]
     assert [4] == [Sampler({}, {"p": [0, 3]}).sample(row("x", "p", 4))]
 
 

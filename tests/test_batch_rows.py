@@ -155,6 +155,7 @@ def test_what_is_remembered_is_bounded() -> None:
     checker = Checker(DEFAULTS)
     names = {checker.check({"prompt": "a", "user": f"u{number}"}).id for number in range(SHAPES + 10)}
     assert SHAPES + 10 == len(names)
+    assert SHAPES >= len(checker._shapes)
     assert check({"prompt": "a", "user": "u1"}).id == checker.check({"prompt": "a", "user": "u1"}).id
 
 

@@ -209,8 +209,7 @@ def bad_id(value: Json) -> str | None:
 
 @lru_cache(maxsize=1_024)
 def _unknown(name: str) -> str:
-    # What is long is no slip of the pen, and comparing it would take for ever.
-    near = get_close_matches(name.lower(), _KNOWN, 1, 0.7) if len(name) <= LONGEST_NAME else []
+    near = get_close_matches(name.lower(), _KNOWN, 1, 0.7)
     shown = plain(name, LONGEST_NAME)
     if near:
         return f'unknown name: did you mean "{near[0]}"? To carry it to the results, call it "{META}{shown}"'

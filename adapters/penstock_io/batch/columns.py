@@ -63,7 +63,7 @@ def _delimiter(text: str) -> str:
 
 def _cells(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """The records that are not blank, each with the line on which it begins."""
-    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = csv.reader(StringIO(text, newline=None), delimiter=delimiter, strict=True, skipinitialspace=True)
     while True:
         start = reader.line_num + 1
         try:
@@ -82,7 +82,7 @@ def _bad_table(said: str) -> str:
     if "field limit" in said:
         limit = csv.field_size_limit()
         return f"a cell has more than {limit:,} characters: is a quote never closed? A .jsonl file takes longer ones"
-    return "a quote stands inside a cell: put the whole cell in quotes and double those in it"
+    return "a quote stands inside a cell, or something after it: put the whole cell in quotes and double those in it"
 
 
 def _check_header(names: Sequence[str], line: int, unknown: Unknown) -> None:
@@ -129,7 +129,7 @@ def _value(name: str, text: str) -> Json:
             field, message = wrong.faults[0]
             raise Wrong([(name, f"{field}: {message}" if field else message)]) from None
     if name not in _WHOLE:
-        return text.replace("\r\n", "\n")
+        return text
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
         raise Wrong([(name, f"must be a whole number, not {encode_basestring(plain(text, 40))}")])

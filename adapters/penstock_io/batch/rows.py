@@ -161,8 +161,3 @@ class Rows:
     rows: tuple[Row, ...]
     invalid: tuple[Invalid, ...] = ()
     seconds: float = 0.0
-
-
-def stems(name: str, n: int) -> tuple[str, ...]:
-    """The names of a row's `n` pictures: its own, with a number from 1 where there are several."""
-    return (name,) if n == 1 else tuple(f"{name}-{k}" for k in range(1, n + 1))
