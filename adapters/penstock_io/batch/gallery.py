@@ -2,7 +2,7 @@
 
 The page is a template, a style and a script that stand here as files, and the rows as JSON in a block of data. Nothing
 of a row is ever markup: the block is escaped so that no text can end it, and the script makes nodes and sets their
-text. What may run is named by its digest in the page's own policy, which allows pictures and nothing else from anywhere.
+text. What may run is named by its digest in the page's own policy, which lets in pictures and nothing else.
 """
 
 from __future__ import annotations

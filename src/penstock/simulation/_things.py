@@ -261,7 +261,7 @@ def still(scene: Scene) -> None:
             wide = radius * (1.25 - 0.13 * step)
             scene.blob(x + radius * 0.55, foot - radius * 0.06, wide, wide * 0.2, dark + step)
         colour = kinds[number % 4]
-        ball(scene, x, foot - radius * 0.94, radius, blend(colour, LIGHT, 0.55), blend(colour, NEAR, 0.55), 17)
+        ball(scene, x, foot - radius * 0.94, radius, blend(colour, LIGHT, 0.6), blend(colour, NEAR, 0.4), 17)
         for row in range(int(radius * 0.3)):
             scene.span(int(foot - radius * 2.02) + row, x - 2 * unit + row * 0.2, x + 3 * unit + row * 0.2, stalk)
 

@@ -62,7 +62,7 @@ KINDS: tuple[_Kind, ...] = (
     _Kind(_scenes.sea, "sea ocean beach boat ship sail sailing island coast surf salt marble crescent harbour harbor"),
     _Kind(_scenes.dunes, "desert dune dunes sand sahara camel oasis", ("low sun", "big sun", "clouds", "high sun")),
     _Kind(_scenes.forest, "forest wood woods pine pines jungle fern ferns bear wolf hollow moss"),
-    _Kind(_scenes.snow, "snow snowy frost ice winter polar glacier igloo ski hedgehog"),
+    _Kind(_scenes.snow, "snow snowy frost ice winter polar glacier igloo ski hedgehog icy"),
     _Kind(_scenes.fields, "field fields farm tea terraced vineyard country hills meadow sheep village garden"),
     _Kind(_scenes.city, "city street skyline tower towers town bakery train neon shop library clockmaker metropolis"),
     _Kind(_things.lighthouse, "lighthouse beacon cliff"),
@@ -81,11 +81,9 @@ KINDS: tuple[_Kind, ...] = (
         ("plain",),
     ),
     _Kind(
-        _things.waves, "abstract pattern silk flowing wave waves ink wash cello music", ("low sun", "big sun", "plain")
+        _things.waves, "abstract pattern silk flowing wave waves cello music screen", ("low sun", "big sun", "plain")
     ),
-    _Kind(
-        _things.arcs, "poster print geometric isometric bauhaus cutaway drawing poly logo icon", ("plain",), ("plain",)
-    ),
+    _Kind(_things.arcs, "geometric bauhaus logo icon shapes arcs collage", ("plain",), ("plain",)),
     _Kind(
         _things.bloom,
         "flower flowers sunflower sunflowers rose roses tulip poppy hummingbird bee botanist seed blossom",
