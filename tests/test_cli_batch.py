@@ -165,6 +165,13 @@ def test_the_model_that_nobody_named_is_shown(command: Command) -> None:
     assert "model: " not in command.capsys.readouterr().err
 
 
+def test_what_a_provider_announced_is_said_before(command: Command) -> None:
+    """Once for each model, that it is gone and what takes its place."""
+    command.rows(*({"prompt": f"kettle {n}", "model": "dall-e-3"} for n in range(3)))
+    err = command.run("--dry-run", "--quality", "standard")[2]
+    assert 1 == err.count("warning: dall-e-3 was shut down on ")
+
+
 def test_options_may_come_from_a_file_and_the_environment(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that a batch needs may stand elsewhere: a provider of the file, a folder of the environment."""
     config = command.folder / "penstock.toml"

@@ -157,13 +157,22 @@ def test_errors_come_by_name_with_a_remedy(sim: SimServer, capsys: pytest.Captur
     assert 1 == main(["generate", "something rude"])
     said = capsys.readouterr().err
     assert "error: ContentRefused: " in said
-    assert "Say it in other words" in said
+    assert "change the prompt" in said
     sim.call(lambda server: server.revoke("revoked-key"))
     os.environ["OPENAI_API_KEY"] = "revoked-key"
     assert 4 == main(["generate", "a fox"])
     said = capsys.readouterr().err
     assert "OPENAI_API_KEY" in said
     assert "revoked-key" not in said
+
+
+def test_what_a_provider_announced_is_said_before(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """That a model is gone is a warning, once, with what takes its place, and above what it brings."""
+    assert 0 == main(["generate", "a fox", "--model", "dall-e-3"])
+    said = capsys.readouterr().err.splitlines()
+    assert "1 picture of dall-e-3 for an amount that is not known beforehand" == said[0]
+    assert "warning: dall-e-3 was shut down on " in said[1]
+    assert ([], True) == ([line for line in said[2:] if "shut down" in line], received(sim) > 0)
 
 
 def test_nobody_there_is_said(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:

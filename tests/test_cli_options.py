@@ -166,9 +166,10 @@ def test_percent_signs_in_a_value_are_only_text(capsys: pytest.CaptureFixture[st
     assert "'5%d' is not a number" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("name", "near"), [("modle", "model"), ("max-con", "max-concurrency"), ("zzz", ""), ("", ""), ("siz", "size")]
-)
+CLOSE = {"modle": "model", "max-con": "max-concurrency", "on-a": "on-ambiguous", "siz": "size", "zzz": "", "": ""}
+
+
+@pytest.mark.parametrize(("name", "near"), CLOSE.items())
 def test_closest(name: str, near: str) -> None:
     """A name is suggested where it is close, or where it begins like what was written."""
     assert near == closest(name, [option.name for option in BATCH])

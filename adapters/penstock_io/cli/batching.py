@@ -35,6 +35,7 @@ from penstock_io.batch.stream import run_stream
 from penstock_io.batch.survey import REASONS, Survey, survey, told
 from penstock_io.batch.writing import GALLERY, RESULTS
 from penstock_io.cli import options
+from penstock_io.cli.buying import quote_of
 from penstock_io.cli.config import OPENAI, OptionError, Values, connect, model_of
 from penstock_io.cli.consent import Reason, price_reason, refusal
 from penstock_io.cli.console import Console
@@ -267,6 +268,9 @@ def _show(task: Task, plan: Plan, found: Survey, invalid: Sequence[Invalid]) -> 
         console.tell(_default(str(model)))
     for line in told(found, task.settings):
         console.tell(line)
+    first = {keyed.request.model: keyed.request for keyed in reversed(plan.send)}
+    for warning in dict.fromkeys(word for request in first.values() for word in quote_of(request).warnings):
+        console.tell(warning, Level.WARNING)
 
 
 def _default(model: str) -> str:

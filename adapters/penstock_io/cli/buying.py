@@ -72,13 +72,21 @@ def _said(model: str, format_: str | None) -> str | None:
     return format_ if "output_format" in known.parameters else None
 
 
-def bound_of(request: ImageRequest) -> int | None:
-    """The most that all its pictures cost, in picodollars; None where it is not known. Raises `InvalidRequest`."""
+@frozen
+class Quote:
+    """What is known of a request beforehand: its most in picodollars (None: unknown), and what is doubtful of it."""
+
+    bound: int | None
+    warnings: tuple[str, ...]
+
+
+def quote_of(request: ImageRequest) -> Quote:
+    """What all its pictures cost at most, and what its model's provider has announced. Raises `InvalidRequest`."""
     made = prepare(request, Options(), Config(), handle=Handle(0), unix=time.time(), provider=PROVIDER)
     if isinstance(made, Refusal):
         raise InvalidRequest(made.message, field=made.field)
-    quote = made.work.targets[0].quote
-    return None if quote is None else quote * request.n
+    target = made.work.targets[0]
+    return Quote(None if target.quote is None else target.quote * request.n, target.warnings)
 
 
 def ask_for(request: ImageRequest, connection: Connection, budget: Decimal | None, console: Console) -> Bought:

@@ -41,11 +41,10 @@ UNREACHED = frozenset({"unsent", "no_endpoint"})
 
 REMEDIES = {
     "Ambiguous": "It is at most {maybe}; the same command again may pay a second time.",
-    "BudgetExceeded": "Raise --budget, or ask for less: fewer, smaller, of a lower quality.",
-    "ContentRefused": "Say it in other words: asked in the same way again, it is refused again.",
-    "CredentialRejected": "Look at the key in {keys}.",
+    "BudgetExceeded": "It is given with --budget.",
+    "CredentialRejected": "It is read from {keys}.",
 }
-"""What to do, by named error, where its own text cannot know."""
+"""What there is to be said of named errors that their own texts cannot know."""
 
 LONGEST = 4_000_000
 """Bytes of a prompt that is read from standard input."""
@@ -106,8 +105,9 @@ def _read() -> str:
 
 def _generate(values: Values, prompt: str, console: Console) -> int:
     """All of it, once the options are known. Raises `OptionError`, `UsageError`, `InvalidRequest`."""
+    from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
-    from penstock_io.cli.buying import ask_for, bound_of, request_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.buying import ask_for, quote_of, request_of  # noqa: PLC0415 - as above
     from penstock_io.cli.config import connect  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
     from penstock_io.cli.words import count, money  # noqa: PLC0415 - as above
@@ -119,20 +119,25 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     files = saving.plan(values.get(FILE), prompt, n=n, output_format=format_, overwrite=values[OVERWRITE])
     connection = connect(values, os.environ)
     request = request_of(values, prompt, files.format)
-    bound = bound_of(request)
+    quote = quote_of(request)
     pictures = count(n, "picture")
-    price = "an amount that is not known beforehand" if bound is None else f"at most {money(bound)}"
+    price = "an amount that is not known beforehand" if quote.bound is None else f"at most {money(quote.bound)}"
     console.tell(f"{pictures} of {request.model} for {price}")
-    reason = price_reason(bound, pictures, budget)
+    for warning in quote.warnings:
+        console.tell(warning, Level.WARNING)
+    reason = price_reason(quote.bound, pictures, budget)
     message = refusal([] if reason is None else [reason], console, yes=values[YES])
     if message is not None:
         return _failed(console, "declined", message, USAGE, as_json=values[JSON])
     bought = ask_for(request, connection, budget, console)
-    return _report(bought, files, connection, console, as_json=values[JSON])
+    told = frozenset(quote.warnings)
+    return _report(bought, files, connection, console, told, as_json=values[JSON])
 
 
-def _report(bought: Bought, files: Files, connection: Connection, console: Console, *, as_json: bool) -> int:
-    """Save what came, and say what became of it; returns the exit code."""
+def _report(
+    bought: Bought, files: Files, connection: Connection, console: Console, told: frozenset[str], *, as_json: bool
+) -> int:
+    """Save what came, and say what became of it, but no warnings that were `told`; returns the exit code."""
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
 
@@ -144,7 +149,8 @@ def _report(bought: Bought, files: Files, connection: Connection, console: Conso
         message = f"the picture cannot be written anywhere: {fault.strerror or fault}"
         return _failed(console, "disk", message, HALTED, as_json=as_json)
     for warning in (*result.warnings, *saved.warnings):
-        console.tell(warning, Level.WARNING)
+        if warning not in told:
+            console.tell(warning, Level.WARNING)
     code = _code(result.error) if result.error is not None else DONE
     if bought.interrupted:
         code = INTERRUPTED

@@ -1,0 +1,111 @@
+"""How the options of a batch become its settings, and which figures have to be agreed to."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from penstock.config import Limits
+from penstock.work import OnAmbiguous
+from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
+from penstock_io.batch.survey import Survey
+from penstock_io.cli.batching import reasons_of, settings_of
+from penstock_io.cli.config import OptionError, resolve
+from penstock_io.cli.options import BATCH
+
+ENVIRON = {
+    "OPENAI_API_KEY": "sk-vendor",
+    "OPENAI_ORG_ID": "org-1",
+    "PENSTOCK_OUT": "pictures",
+    "PENSTOCK_BASE_URL": "http://a/v1",
+}
+CHOSEN = {
+    "PENSTOCK_ON_AMBIGUOUS": "skip",
+    "PENSTOCK_RETRY_FAILED": "yes",
+    "PENSTOCK_LIMIT": "20",
+    "PENSTOCK_REPEATS": "new",
+    "PENSTOCK_NAME": "{sku}-{k}",
+    "PENSTOCK_RPM": "1",
+    "PENSTOCK_TPM": "2",
+    "PENSTOCK_IPM": "3",
+    "PENSTOCK_MAX_CONCURRENCY": "4",
+    "PENSTOCK_BUDGET": "5.50",
+    "PENSTOCK_MAX_FAILURES": "6",
+    "PENSTOCK_DEADLINE": "7m",
+    "PENSTOCK_RESIZE": "1024",
+    "PENSTOCK_CONVERT": "jpeg:85",
+}
+
+FOUND = Survey(
+    rows=10, distinct=10, repeats=0, done=0, cached=0, send=10, pictures=10, bound=10**11, expected=10**10, unpriced=0,
+    seconds=1.0, nbytes=10, free=100, stale=0, stale_bound=0, why=(), final=0, held_back=0,
+)  # fmt: skip
+
+
+def settings(environ: dict[str, str]) -> Settings:
+    """The settings of an environment."""
+    return settings_of(resolve({}, BATCH, environ), environ)
+
+
+def test_every_option_reaches_the_settings() -> None:
+    """What each option says stands in its place."""
+    expected = Settings(
+        folder=Path("pictures"),
+        base_url="http://a/v1",
+        keys={"OPENAI_API_KEY": "sk-vendor"},
+        headers={"OpenAI-Organization": "org-1"},
+        limits=Limits(1.0, 2.0, 3.0, 4),
+        budget=Decimal("5.50"),
+        choices=Choices(OnAmbiguous.SKIP, True, 20, Repeats.NEW, "{sku}-{k}"),
+        max_failures=6,
+        deadline=420.0,
+        conversion=Conversion(1024, "jpeg", 85),
+    )
+    assert expected == settings(ENVIRON | CHOSEN)
+
+
+def test_nothing_said_is_the_default() -> None:
+    """Without options a batch is done as its settings' defaults say."""
+    expected = Settings(
+        Path("pictures"), "http://a/v1", {"OPENAI_API_KEY": "sk-vendor"}, {"OpenAI-Organization": "org-1"}
+    )
+    assert expected == settings(ENVIRON)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("PENSTOCK_NAME", "{"), ("PENSTOCK_RESIZE", "3 m"), ("PENSTOCK_CONVERT", "tiff"), ("PENSTOCK_OUT", __file__)],
+)
+def test_what_is_wrong_is_named_as_it_was_given(variable: str, text: str) -> None:
+    """The message begins with the variable that says it."""
+    with pytest.raises(OptionError, match=f"^{variable}: "):
+        settings(ENVIRON | {variable: text})
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (FOUND, []),
+        (evolve(FOUND, bound=2 * 10**12), ["10 pictures cost at most $2.0000"]),
+        (evolve(FOUND, bound=None, unpriced=10), ["10 pictures cost an amount that is not known beforehand"]),
+        (evolve(FOUND, bound=None, send=0, pictures=0), []),
+        (evolve(FOUND, free=None), []),
+        (evolve(FOUND, nbytes=101), ["the disk may not have enough room"]),
+        (
+            evolve(FOUND, stale=2, stale_bound=10**10, why=(("prompt changed", 1), ("size a -> b", 1))),
+            ["2 rows would be made again (prompt changed, size a -> b) for at most $0.0100"],
+        ),
+        (
+            evolve(FOUND, stale=1, stale_bound=None, why=(("prompt changed", 1),)),
+            ["1 row would be made again (prompt changed) for an amount that is not known"],
+        ),
+    ],
+)
+def test_what_has_to_be_agreed_to(found: Survey, told: list[str]) -> None:
+    """A price above a dollar or unknown, pictures that would be made again, a disk without room."""
+    reasons = reasons_of(found, Settings(Path(), "", {}))
+    assert told == [reason.told for reason in reasons]
+    assert all(reason.grave == ("cost" not in reason.told) for reason in reasons)
