@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import warnings
 import zlib
 from io import BytesIO
@@ -274,3 +275,9 @@ def test_what_is_no_format_is_said_with_what_is(text: str) -> None:
 def test_it_says_whether_pictures_can_be_converted_here() -> None:
     """Pillow is there when these tests run."""
     assert None is available()
+
+
+def test_without_pillow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is paid for: the extra is named."""
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert "pip install 'penstock[pictures]'" in (available() or "")

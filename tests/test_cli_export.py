@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -17,6 +20,7 @@ from penstock_io.batch.exports import guarded, whole, write_csv, write_jsonl
 from penstock_io.batch.gallery import Card, gallery
 from penstock_io.batch.records import Record, read_records, with_prompts
 from penstock_io.cli.main import main
+from tests.terminals import Terminal
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 
@@ -111,6 +115,26 @@ def test_standard_output_has_the_table_and_nothing_else(
     )  # fmt: skip
 
 
+def test_a_table_drives_no_terminal(export: Export, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Printed to one, csv by default, controls of its texts are spelled out; a pipe gets them as they are."""
+    (folder / "results.jsonl").write_text(line("a", 0, model="\x1b[2J\r"), encoding="utf-8")
+    terminal = Terminal.open()
+    monkeypatch.setattr(sys, "stdout", terminal.stream)
+    assert 0 == export("-")
+    assert "\\x1b[2J\\x0d" in terminal.raw()
+    assert "\x1b" not in terminal.raw()
+
+
+def test_a_reader_who_leaves_ends_it_quietly(folder: Path) -> None:
+    """`penstock export ... | head` is no fault that anybody has to read about."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "penstock_io.cli.main", "export", str(folder), "--to", "-"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(writer)
+    assert (True, b"") == (done.returncode != 0, done.stderr)
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 JSON = st.recursive(
     TEXTS | st.integers() | st.booleans() | st.none(), lambda inner: st.lists(inner, max_size=2), max_leaves=3
@@ -166,6 +190,15 @@ def test_a_zip_has_the_pictures_and_what_is_said_of_them(export: Export, folder:
         assert PNG == archive.read("images/a-2.png")
         lines = [json.loads(one) for one in archive.read("results.jsonl").decode().splitlines()]
         assert [json.loads(one) for one in (folder / "results.jsonl").read_text("utf-8").splitlines()] == lines
+
+
+def test_a_zip_of_a_run_that_is_not_over_has_what_there_is(export: Export, folder: Path) -> None:
+    """Neither sums nor gallery yet."""
+    for name in ("summary.json", "index.html"):
+        (folder / name).unlink()
+    assert 0 == export("out.zip")
+    with ZipFile("out.zip") as archive:
+        assert ["images/a-1.png", "images/a-2.png", "results.jsonl"] == sorted(archive.namelist())
 
 
 def test_a_missing_picture_is_said_and_the_rest_exported(export: Export, capsys: pytest.CaptureFixture[str]) -> None:

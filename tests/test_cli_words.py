@@ -108,3 +108,8 @@ def test_things_are_counted() -> None:
     assert ["1 row", "0 rows", "5,000 rows", "2 entries"] == [
         count(1, "row"), count(0, "row"), count(5000, "row"), count(2, "entry", "entries"),
     ]  # fmt: skip
+
+
+def test_a_tab_is_a_blank() -> None:
+    """It moves the cursor nowhere that the text alone would not say."""
+    assert "a b" == harmless("a\tb")
