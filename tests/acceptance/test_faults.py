@@ -76,11 +76,9 @@ def test_automatically_few_are_tried_again(tmp_path: Path) -> None:
         Habits(chunked=True),
         Habits(zipped=True),
         Habits(shouting=True),
-        Habits(lines=True),
-        Habits(prefix=True),
         Habits(linked=True),
         Habits(closes=True),
-        Habits(chunked=True, zipped=True, shouting=True, lines=True, revises=True),
+        Habits(chunked=True, zipped=True, shouting=True, revises=True),
         Habits(form="jpeg"),
         Habits(form="webp", linked=True),
         Habits(form="gif"),
@@ -89,7 +87,7 @@ def test_automatically_few_are_tried_again(tmp_path: Path) -> None:
     ids=called,
 )
 def test_other_habits_do_not_matter(tmp_path: Path, habits: Habits) -> None:
-    """Chunks, gzip, loud headers, broken lines, data URIs, links, other formats than asked for: the same pictures."""
+    """Chunks, gzip, loud headers, links, other formats than asked for: the same pictures, and no key leaks."""
     form = habits.form or "png"
     with other_server(KEY, habits=habits) as server:
         desk = Desk(tmp_path, server.base_url)
@@ -105,6 +103,19 @@ def test_other_habits_do_not_matter(tmp_path: Path, habits: Habits) -> None:
         assert KEY not in desk.texts() + ran.out + ran.err
         revised = desk.results()[0]["revised_prompt"]
         assert ("kettle number 0, in oil" if habits.revises else None) == revised
+
+
+@pytest.mark.parametrize("habits", [Habits(lines=True), Habits(prefix=True)], ids=called)
+def test_a_picture_that_cannot_be_read_is_told(tmp_path: Path, habits: Habits) -> None:
+    """Base64 with line breaks, or a data URI, is not read: such rows are ambiguous, their bound covers the bill."""
+    with other_server(KEY, habits=habits) as server:
+        desk = Desk(tmp_path, server.base_url)
+        rows = prompts(3)
+        ran = desk.batch(desk.write("rows.jsonl", rows), "--on-ambiguous", "skip")
+        assert (1, {"ambiguous": 3}) == (ran.code, desk.statuses()), ran.err
+        assert dollars(server.bill) <= Decimal(str(desk.summary()["maybe_billed_usd"]))
+        check(desk, rows)
+        once(server, rows)
 
 
 def test_a_reply_without_usage_has_a_cost_that_is_not_too_low(tmp_path: Path) -> None:
