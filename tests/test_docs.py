@@ -16,11 +16,17 @@ import pytest
 
 import penstock
 from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.batch.results import STATUSES, Line, Summary, result, summary_json
+from penstock_io.batch.states import Runs
+from penstock_io.batch.stopping import Exit
+from penstock_io.cli.config import read_config
 from penstock_io.cli.main import COMMANDS, main
+from penstock_io.cli.options import BATCH
 from penstock_io.simserver import serving
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+BATCH_PAGE = ROOT / "docs" / "batch.md"
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 
 PROVIDER = "https://api.openai.com/v1"
@@ -85,6 +91,13 @@ def commands(block: str) -> Iterator[list[str]]:
         words = shlex.split(line, comments=True)
         if words and words[0].rpartition("/")[2] == "penstock":
             yield words[1:]
+
+
+def rows(page: Path, heading: str) -> list[str]:
+    """The code words in the first column of the first table after a heading, in order."""
+    text = page.read_text(encoding="utf-8").partition(f"{heading}\n")[2]
+    table = text[text.index("|") :].partition("\n\n")[0]
+    return [word for line in table.splitlines()[2:] for word in re.findall(r"`([^`]+)`", line.split("|")[1])]
 
 
 def listed() -> dict[str, list[str]]:
@@ -186,3 +199,32 @@ def test_no_page_has_a_place_left_to_fill(path: Path) -> None:
     """A line of capitals alone is where a figure should have come."""
     prose = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert [] == re.findall(r"^[A-Z]{4,}$", prose, re.MULTILINE)
+
+
+def test_the_batch_page_tells_every_field() -> None:
+    """The tables of docs/batch.md have the fields of a line of results and of the sums, in their order."""
+    assert list(result(Line("a", 0, "pending"))) == rows(BATCH_PAGE, "### A line of results.jsonl")
+    sums = Summary(dict.fromkeys(STATUSES, 0), 0, 0, 0, 0, 0, 0, Runs())
+    assert list(summary_json(sums)) == rows(BATCH_PAGE, "### summary.json")
+
+
+def test_the_batch_page_tells_every_option() -> None:
+    """Each option of `penstock batch` is on the page."""
+    page = BATCH_PAGE.read_text(encoding="utf-8")
+    assert [] == [option.flag for option in BATCH if not re.search(rf"{option.flag}\b(?!-)", page)]
+
+
+def test_the_file_of_options_on_the_batch_page_is_one(tmp_path: Path) -> None:
+    """The TOML block is read without a complaint."""
+    ((_, block),) = blocks(BATCH_PAGE, "toml")
+    path = tmp_path / "penstock.toml"
+    path.write_text(block, encoding="utf-8")
+    _, providers = read_config(path)
+    assert ["studio"] == list(providers)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", BATCH_PAGE], ids=name)
+def test_exit_codes_are_told(page: Path) -> None:
+    """A page that lists exit codes lists all of them."""
+    told = re.findall(r"^\| (\d+) \|", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [int(code) for code in Exit] == [int(code) for code in told]
