@@ -67,7 +67,8 @@ def test_a_prompt_a_line() -> None:
 
 def test_an_object_a_line() -> None:
     """Blank lines, a byte order mark, and ends of lines in either way."""
-    found = rows('\ufeff{"prompt": "a"}\r', "", " \r", '  {"prompt": "b", "id": "own"} \r')
+    found = rows('\ufeff{"prompt": "a"}\r', "", " \r", '  {"prompt": "b", "id": "own", "meta": {"x": 1.5}} \r')
+    assert {"x": 1.5} == found.rows[1].meta
     assert [(0, 1, "a"), (1, 4, "b")] == prompts(found)
     assert (("own", True), False) == ((found.rows[1].id, found.rows[1].explicit), found.rows[0].explicit)
 
@@ -157,6 +158,7 @@ MALFORMED: list[tuple[Kind, bytes, str]] = [
     (Kind.TXT, b"\n \r\n", "in: there is no row in it"),
     (Kind.CSV, b"", "in: there is no row in it"),
     (Kind.CSV, b"prompt,size\n", "in: there is no row in it"),
+    (Kind.CSV, b"\n\r\n", "in: there is no row in it"),
     (Kind.JSONL, b'{"prompt": "caf\xe9"}', "in:1: not UTF-8 (byte 0xe9): save the file as UTF-8"),
     (Kind.TXT, b"a\ncaf\xe9\n", "in:2: not UTF-8 (byte 0xe9)"),
     (Kind.CSV, b"prompt\na\ncaf\xe9\n", "in:3: not UTF-8 (byte 0xe9)"),

@@ -6,6 +6,7 @@ Whatever bytes come, each line is a record or `Wrong`; what makes the rest of a 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from math import isinf
 from typing import TypeAlias, cast
@@ -98,11 +99,8 @@ def decode(text: str) -> Json:
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise Wrong([(name, "given twice: leave one out")])
-            seen.add(name)
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise Wrong([(twice, "given twice: leave one out")])
     return found
 
 
