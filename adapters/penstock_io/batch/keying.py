@@ -169,15 +169,16 @@ class Keyer:
             first=sample,
             samples=request.n,
         )
-        return Keyed(
+        keyed = Keyed(
             row=row,
             request=request,
             keys=keys,
-            stems=_kept_stems(stems, keys, _places(keys, request, sample, state), state, self._account),
+            stems=stems,
             sample=sample,
             bound=None if target.quote is None else target.quote * request.n,
             expected=None if target.expected is None else target.expected * request.n,
         )
+        return evolve(keyed, stems=_kept_stems(keyed, state, self._account)) if state.jobs else keyed
 
     def _sample(self, row: Row, state: RowState) -> int:
         if self._sampler is not None and (state.content == row.content or row.id not in self._known):
@@ -255,19 +256,13 @@ def known_samples(
     return known, used
 
 
-def _places(keys: tuple[Key, ...], request: ImageRequest, sample: int, state: RowState) -> tuple[Key, ...]:
-    """Under which keys a row's pictures are remembered: those of now, or others if it asked for just the same."""
-    return state.keys if state.same(keys, request, sample) else keys
-
-
-def _kept_stems(
-    stems: tuple[str, ...], keys: tuple[Key, ...], places: tuple[Key, ...], state: RowState, account: Account
-) -> tuple[str, ...]:
-    """Names for pictures: those that they have already, else `stems`, no two alike."""
+def _kept_stems(keyed: Keyed, state: RowState, account: Account) -> tuple[str, ...]:
+    """Names for a row's pictures: those that they have already, be it under other keys, else its own, no two alike."""
+    stems, keys = keyed.stems, keyed.keys
     here = {key: PurePosixPath(file).stem for key, file in here_of(state, account).items()}
     if not here:
         return stems
-    kept = [here.get(key) for key in places]
+    kept = [here.get(key) for key in (state.keys if state.same(keys, keyed.request, keyed.sample) else keys)]
     taken = {folded(stem) for stem in kept if stem is not None}
     return tuple(
         mine if mine is not None else f"{stem}~{key[:8]}" if folded(stem) in taken else stem

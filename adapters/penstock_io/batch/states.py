@@ -84,9 +84,9 @@ class RowState:
 
     def same(self, keys: tuple[Key, ...], request: ImageRequest, sample: int) -> bool:
         """Whether the last job asked for just this, be it under other keys (a later version may make others)."""
-        return self.keys == keys or (
-            self.sample == sample and self.asked == asked_of(request) and self.prompt == digest(request.prompt)
-        )
+        if self.keys == keys or not self.asked:
+            return self.keys == keys
+        return self.sample == sample and self.prompt == digest(request.prompt) and self.asked == asked_of(request)
 
     def asking(self, keys: tuple[Key, ...], request: ImageRequest, content: str, sample: int) -> RowState:
         """The row is to be asked for as this from now on; of what was before, its jobs are remembered."""
