@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 
 import pytest
@@ -167,7 +168,7 @@ def test_invalid_rows_may_be_skipped(desk: Desk, witness: Witness) -> None:
 
 
 def test_the_journal_refuses_a_second_process(desk: Desk, witness: Witness) -> None:
-    """While one process works in a folder, another one ends with 2 and says who is there."""
+    """While one process works in a folder, another one ends with 2 and says who is there; `status` may look."""
     witness.closing.clear()
     path = desk.write("rows.jsonl", [{"prompt": "a kettle"}])
     with desk.started("batch", "-", "--out", desk.out, *LOW) as first:
@@ -177,6 +178,8 @@ def test_the_journal_refuses_a_second_process(desk: Desk, witness: Witness) -> N
         while not witness.items:
             assert first.poll() is None
             witness.closing.wait(0.02)
+        told = desk.run("status", desk.out, "--json")
+        assert (0, True) == (told.code, json.loads(told.out)["running"])
         second = desk.batch(path)
         assert 2 == second.code
         assert str(first.pid) in second.err
