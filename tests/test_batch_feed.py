@@ -96,6 +96,19 @@ class Silent:
         return self.number
 
 
+def test_all_lines_come_in_their_order() -> None:
+    """More of them than are read ahead."""
+
+    async def take() -> list[bytes]:
+        fed = Feed(b"%d" % number for number in range(3 * AHEAD))
+        found: list[bytes] = []
+        while (line := await fed.next()) is not None:
+            found.append(line)
+        return found
+
+    assert [b"%d" % number for number in range(3 * AHEAD)] == asyncio.run(take())
+
+
 def test_closing_ends_the_wait_for_a_line() -> None:
     """Somebody who waits for a line that nobody writes hears that this is the end."""
     reading, writing = os.pipe()

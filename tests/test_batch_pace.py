@@ -16,6 +16,8 @@ from penstock.engine.figures import LaneFigures
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock_io.batch.pace import WINDOW, Mix, Pace, Use, waiting_for
 from penstock_io.batch.run import Exit
+from penstock_io.batch.states import Runs
+from penstock_io.batch.watch import Watch
 from penstock_io.simserver import serving
 from tests.batching import folder_for, table
 
@@ -119,6 +121,15 @@ def test_times_without_a_known_limit_do_not_count() -> None:
 def test_what_is_waited_for(waiting: Waiting, said: str) -> None:
     """In words, with the seconds where they are known; nothing for what is only out."""
     assert said == waiting_for(waiting, 100.0)
+
+
+def test_sums_of_all_runs() -> None:
+    """This run is added to those before; how the last one ended is not said of one that goes on."""
+    watch = Watch(Runs(1, 2, 10.0, made=3.0, allowed=4.0, code=4, message="halted"), begun=100.0)
+    for status in (429, 429, 503, 200):
+        watch.replied(status)
+    watch.use.sent, watch.use.allowed = 0.5, 1.0
+    assert Runs(3, 3, 15.0, made=3.5, allowed=5.0) == watch.so_far(105.0)
 
 
 @pytest.fixture

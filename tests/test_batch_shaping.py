@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -9,10 +10,15 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from attrs import evolve
 
+from penstock.ids import Key
 from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.batch.results import Line
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Conversion
+from penstock_io.batch.shaping import Shaper
+from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
 from tests.batching import FAST, Folder, folder_for, table
 
@@ -113,3 +119,31 @@ def test_an_original_that_cannot_be_kept_halts(folder: Folder, sim: SimServer) -
     assert Exit.ALL == folder.run(table(4), conversion=JPEG).code
     assert [b"\xff\xd8\xff"] * 4 == converted(folder)
     assert 4 == sim.stats()["executed"]
+
+
+def test_a_picture_that_others_want_is_not_moved(folder: Folder) -> None:
+    """It is converted once nobody is left who may be given it; who comes while it moves waits."""
+    folder.run(table(1))
+    key = Key(folder.sql("SELECT 0, 0, key FROM pictures")[0][2])
+    said: list[tuple[str, ...]] = []
+    line = Line("row0", 0, "completed", ("images/row0.png",))
+
+    def hear(line: Line) -> None:
+        said.append(line.files)
+
+    async def live(shaper: Shaper) -> None:
+        await shaper.want([key])
+        await shaper.want([key])
+        shaper.shape(line, [key], hear)
+        assert [("images/row0.png",)] == said
+        shaper.shape(line, [key], hear)
+        assert 1 == len(said)
+        await shaper.want([key])
+        assert [("images/row0.png",), ("images/row0.jpg",)] == said
+        await shaper.rest()
+
+    with Journal.open(folder.path) as journal:
+        shaper = Shaper(evolve(folder.settings, conversion=JPEG), journal, folder.listener)
+        asyncio.run(live(shaper))
+        assert shaper.halt is None
+        assert [line] == shaper.finish([line], lambda: True)
