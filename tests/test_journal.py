@@ -179,6 +179,15 @@ def test_a_file_sinks_file_becomes_the_held_one(tmp_path: Path) -> None:
         assert journal.look_up(Key("a")) is not None
 
 
+def test_a_text_is_beside_the_shown_picture_too(tmp_path: Path) -> None:
+    """What a provider said of a picture stands beside each name that it is shown under, and beside the held one."""
+    with Journal.open(tmp_path) as journal:
+        held = buy(journal, 1, "a")
+        journal.payloads.annotate(held, "revised")
+        shown = [journal.append([published(job, "a", [held])])[0].files[0] for job in (1, 2)]
+        assert ["revised"] * 3 == [journal.payloads.note(ref) for ref in (held, *shown)]
+
+
 def test_a_missing_or_changed_file_is_a_miss(tmp_path: Path) -> None:
     """A picture counts as stored only while its file is there with its length."""
     with Journal.open(tmp_path) as journal:

@@ -105,6 +105,12 @@ class Payloads:
         """The text beside a reference."""
         return self._notes.get(ref)
 
+    def share(self, old: Ref, new: Ref) -> None:
+        """What stands behind `old` stands behind `new`, too: the text is beside both."""
+        text = self._notes.get(old)
+        if text is not None:
+            self._notes[new] = text
+
     def replace(self, old: Ref, new: Ref) -> None:
         """Something now stands behind `new`: the text moves along and `old` is forgotten."""
         if old == new:

@@ -310,7 +310,10 @@ class Journal:
                 return Written(files)
             case Published():
                 self._names.pop(entry.job, None)
-                return Written(tuple(Ref("") if one is None else one.file.ref for one in shown))
+                refs = tuple(Ref("") if one is None else one.file.ref for one in shown)
+                for old, new in zip(entry.refs, refs, strict=True):
+                    self.payloads.share(old, new)
+                return Written(refs)
             case Held() | Deferred():
                 self._names.pop(entry.job, None)
                 return Written(entry.refs if isinstance(entry, Held) else ())
