@@ -1,14 +1,13 @@
-"""`penstock batch` and what people and programs see of it: figures, consent, exit codes, interruptions, JSON."""
+"""`penstock batch` and what people and programs see of it: figures, consent, mistakes, JSON."""
 
 from __future__ import annotations
 
 import json
 import os
 import pty
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,9 +18,7 @@ from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.cli.main import main
 from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
-
-PENSTOCK = (sys.executable, "-m", "penstock_io")
-OPTIONS = ("--model", "gpt-image-2", "--quality", "low", "--size", "1024x1024", "--api-key-env", "TEST_KEY")
+from tests.batch_command import PENSTOCK, Command
 
 
 @pytest.fixture(scope="module")
@@ -29,60 +26,6 @@ def quick() -> Iterator[SimServer]:
     """A provider for tests that read what is said."""
     with serving(ServerSettings(latency=Latency(0.02, 0.0))) as running:
         yield running
-
-
-@pytest.fixture
-def slow() -> Iterator[SimServer]:
-    """A provider that takes its time."""
-    with serving(ServerSettings(latency=Latency(0.6, 0.0))) as running:
-        yield running
-
-
-class Command:
-    """A `penstock batch` in a folder of its own; `said` is what the last one said on either stream."""
-
-    def __init__(self, folder: Path, sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self.sim = sim
-        self.capsys = capsys
-        self.input = folder / "in.jsonl"
-        self.rows(*({"prompt": f"kettle {n}"} for n in range(12)))
-        self.out = folder / "out"
-
-    def rows(self, *rows: Mapping[str, object]) -> None:
-        """Write the input."""
-        self.input.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def words(self, *options: str, given: str | None = None) -> list[str]:
-        """The arguments."""
-        there = ["--out", str(self.out), "--base-url", self.sim.base_url]
-        return ["batch", given or str(self.input), *there, *OPTIONS, *options]
-
-    def run(self, *options: str, given: str | None = None) -> tuple[int, str, str]:
-        """Run it within this process: its exit code and what it said."""
-        code = main(self.words(*options, given=given))
-        told = self.capsys.readouterr()
-        return code, told.out, told.err
-
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """Start it, four requests at a time."""
-        return subprocess.Popen(
-            [*PENSTOCK, *self.words("--max-concurrency", "4", *options)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"TEST_KEY": "test-key"},
-        )
-
-    def out_with(self, requests: int, process: subprocess.Popen[str]) -> None:
-        """Wait until so many requests are out."""
-        while self.sim.stats()["in_flight"] < requests:
-            assert process.poll() is None
-
-    def counts(self) -> tuple[int, int, int]:
-        """Rows that are completed, ambiguous, pending."""
-        summary = json.loads((self.out / "summary.json").read_text())
-        return summary["completed"], summary["ambiguous"], summary["pending"]
 
 
 @pytest.fixture(autouse=True)
@@ -98,18 +41,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def command(tmp_path: Path, quick: SimServer, capsys: pytest.CaptureFixture[str]) -> Command:
     """The command in an empty folder, with a quick provider."""
     return Command(tmp_path, quick, capsys)
-
-
-@pytest.fixture
-def long_command(tmp_path: Path, slow: SimServer, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The same with a slow one."""
-    return Command(tmp_path, slow, capsys)
-
-
-def wait(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Its exit code and what it said."""
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
 
 
 # What is said
@@ -231,6 +162,20 @@ def test_too_small_a_disk_needs_a_yes(command: Command, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 2)])
 def test_somebody_at_a_terminal_is_asked_above_a_dollar(command: Command, answer: bytes, code: int) -> None:
     """The question has the bound; yes goes on, no ends it with 2 and leaves no folder."""
+    ended, said = asked(command, answer)
+    assert (code, code == 0) == (ended, command.out.exists())
+    assert "6 pictures cost at most $" in said
+
+
+def test_a_folder_that_was_used_meanwhile_is_left_alone(command: Command) -> None:
+    """What was agreed to was said of an empty folder: where another run came first, it ends with 2."""
+    ended, said = asked(command, b"y\n", lambda: command.run("--limit", "1"))
+    assert (2, True) == (ended, f"another run has begun in {command.out} meanwhile" in said.replace("\r\n", ""))
+    assert 1 == len(list((command.out / "images").iterdir()))
+
+
+def asked(command: Command, answer: bytes, meanwhile: Callable[[], object] = tuple) -> tuple[int, str]:
+    """A batch of six expensive pictures, at a terminal: its exit code, and what it said there."""
     command.rows(*({"prompt": f"kettle {n}", "quality": "high"} for n in range(6)))
     ours, theirs = pty.openpty()
     process = subprocess.Popen([*PENSTOCK, *command.words()], stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL)
@@ -238,15 +183,15 @@ def test_somebody_at_a_terminal_is_asked_above_a_dollar(command: Command, answer
     said = b""
     while b"[y/N]" not in said:
         said += os.read(ours, 4096)
+    meanwhile()
     os.write(ours, answer)
-    while process.poll() is None:
+    while True:
         try:
             said += os.read(ours, 4096)
         except OSError:  # whoever held the other end has left
-            process.wait(timeout=60)
+            break
     os.close(ours)
-    assert (code, code == 0) == (process.returncode, command.out.exists())
-    assert b"6 pictures cost at most $" in said
+    return process.wait(timeout=60), said.decode()
 
 
 # Mistakes
@@ -312,6 +257,29 @@ def test_rows_may_come_from_standard_input(
         assert "rows are read from standard input" in err
 
 
+@pytest.mark.parametrize(("options", "code", "qualities"), [((), 1, {None}), (("--yes",), 0, {"medium"})])
+def test_a_stream_makes_again_what_the_folder_has_only_with_a_yes(
+    options: tuple[str, ...], code: int, qualities: set[str | None], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can be asked, so without `--yes` such rows fail alone."""
+    assert 0 == command.run("--limit", "2")[0]
+    command.rows({"prompt": "kettle 0"}, {"prompt": "kettle 1"})
+    with command.input.open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert code == command.run("--quality", "medium", *options, given="-")[0]
+    lines = [json.loads(line) for line in (command.out / "results.jsonl").read_text().splitlines()]
+    assert qualities == {line["quality"] for line in lines}
+
+
+def test_another_provider_has_no_default_model(command: Command) -> None:
+    """Rows that name no model are mistakes there."""
+    config = command.folder / "penstock.toml"
+    config.write_text(f"[providers.mine]\nbase_url = '{command.sim.base_url}'\napi_key_env = 'TEST_KEY'")
+    arguments = ["batch", str(command.input), "--out", str(command.out), "--config", str(config), "--provider", "mine"]
+    assert 2 == main(arguments)
+    assert "model: missing" in command.capsys.readouterr().err
+
+
 def test_nothing_to_read_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """A closed standard input, an empty one in a dry run, a file that is not there."""
     empty = TextIOWrapper(BytesIO())
@@ -320,82 +288,3 @@ def test_nothing_to_read_is_said(command: Command, monkeypatch: pytest.MonkeyPat
     empty.close()
     assert (2, True) == ((ran := command.run(given="-"))[0], "there is no standard input" in ran[2])
     assert (2, True) == ((ran := command.run(given="no.jsonl"))[0], "no.jsonl: there is no such file" in ran[2])
-
-
-# Interruptions
-
-
-def test_an_interrupt_awaits_what_is_paid(long_command: Command) -> None:
-    """Nothing new is sent, what is out arrives, exit 130; the same command does the rest."""
-    command = long_command
-    process = command.start()
-    command.out_with(4, process)
-    process.send_signal(signal.SIGINT)
-    code, out, err = wait(process)
-    assert 130 == code
-    assert "nothing new is sent" in err
-    executed = command.sim.stats()["executed"]
-    assert 4 <= executed < 12
-    assert (executed, 0, 12 - executed) == command.counts()
-    assert f"{executed} completed, {12 - executed} pending" in out
-    assert 0 == wait(command.start())[0]
-    assert 12 == command.sim.stats()["executed"]
-
-
-def test_a_second_interrupt_breaks_off(long_command: Command) -> None:
-    """What was out becomes ambiguous and is told with its bound; with `retry` the same command completes all."""
-    command = long_command
-    command.sim.call(lambda server: server.inject(*["stall"] * 4))
-    process = command.start()
-    command.out_with(4, process)
-    process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    while "nothing new is sent" not in process.stderr.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    code, _, err = wait(process)
-    assert (130, True) == (code, "broken off" in err)
-    assert (0, 4, 8) == command.counts()
-    maybe = json.loads((command.out / "summary.json").read_text())["maybe_billed_usd"]
-    assert command.sim.stats()["billed"] <= float(maybe) * 10**12
-    assert 0 == wait(command.start("--on-ambiguous", "retry"))[0]
-    assert (12, 0, 0) == command.counts()
-
-
-def test_a_killed_run_is_told_by_the_next(long_command: Command) -> None:
-    """SIGKILL leaves four orphans; the next run names them with their bound and does the other eight."""
-    command = long_command
-    command.sim.call(lambda server: server.inject(*["stall"] * 4))
-    process = command.start()
-    command.out_with(4, process)
-    process.kill()
-    wait(process)
-    code, _, err = wait(command.start("--on-ambiguous", "skip"))
-    assert 1 == code
-    assert "4 attempts of a run that was cut off may have been executed and billed:" in err
-    assert 4 == err.count(": at most $0.00")
-    assert (8, 4, 0) == command.counts()
-
-
-def test_a_folder_is_held_by_one_process(long_command: Command) -> None:
-    """The second is refused with exit 2, and told by whom; it changes nothing."""
-    command = long_command
-    command.sim.call(lambda server: server.inject(*["stall"] * 4))
-    process = command.start()
-    command.out_with(4, process)
-    code, _, err = wait(command.start())
-    assert (2, True) == (code, f"is in use by process {process.pid} on " in err)
-    process.kill()
-    wait(process)
-    assert 4 == command.sim.stats()["received"]
-
-
-def test_a_key_is_never_said(long_command: Command) -> None:
-    """Not in output, results, summary or journal, also when the provider refuses it and repeats it."""
-    command = long_command
-    command.sim.call(lambda server: server.revoke("test-key"))
-    code, out, err = wait(command.start())
-    assert 4 == code
-    assert "TEST_KEY" in err
-    for said in (out, err, *(path.read_bytes().decode("latin-1") for path in command.out.iterdir() if path.is_file())):
-        assert "test-key" not in said

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -21,8 +22,10 @@ from hypothesis import strategies as st
 
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.cli import saving
-from penstock_io.cli.config import OptionError
+from penstock_io.cli.buying import request_of
+from penstock_io.cli.config import OptionError, resolve
 from penstock_io.cli.main import main
+from penstock_io.cli.options import GENERATE
 from penstock_io.simserver import SimServer, serving
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -241,8 +244,8 @@ def test_somebody_at_a_terminal_is_asked_above_a_dollar(sim: SimServer) -> None:
 def test_an_interrupt_waits_for_what_is_paid(sim: SimServer) -> None:
     """Ctrl-C once: the picture that is out arrives and is saved, and the exit code is 130."""
     with serving(ServerSettings(latency=Latency(1.0, 0.0))) as slow:
-        code, said = interrupted(slow, 1)
-    assert (130, ["fox.png"]) == (code, names())
+        code, told, said = interrupted(slow, 1)
+    assert (130, 130, ["fox.png"], ["fox.png"]) == (code, told["exit_code"], told["files"], names())
     assert "waiting for 1 request on the way and paid for" in said
     assert 0 <= received(sim)
 
@@ -250,17 +253,25 @@ def test_an_interrupt_waits_for_what_is_paid(sim: SimServer) -> None:
 def test_a_second_interrupt_breaks_off(sim: SimServer) -> None:
     """Ctrl-C twice: nobody knows whether it is billed, and that is said with its bound."""
     with serving(ServerSettings(latency=Latency(60.0, 0.0))) as stuck:
-        code, said = interrupted(stuck, 2)
-    assert (130, []) == (code, names())
-    assert "Ambiguous: " in said
-    assert "It is at most $0.0" in said
+        code, told, said = interrupted(stuck, 2)
+        billed = stuck.stats()["billed"]
+    assert (130, 130, [], []) == (code, told["exit_code"], told["files"], names())
+    maybe = Decimal(str(told["maybe_billed_usd"]))
+    assert 0 < billed <= maybe * 10**12
+    assert "error: Ambiguous: " in said
+    assert f"It is at most ${round(maybe, 4)}; " in said
     assert 0 <= received(sim)
 
 
-def interrupted(sim: SimServer, times: int) -> tuple[int, str]:
-    """A command that is interrupted while its request is out; its exit code and what it said."""
-    command = [sys.executable, "-m", "penstock_io", "generate", "a fox", "-o", "fox.png", "--base-url", sim.base_url]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+def interrupted(sim: SimServer, times: int) -> tuple[int, dict[str, object], str]:
+    """A command that is interrupted while its request is out: its exit code, its JSON and what it said."""
+    words = ["a fox", "-o", "fox.png", "--json", "--base-url", sim.base_url]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "penstock_io", "generate", *words],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert process.stderr is not None
     while not sim.stats()["in_flight"]:
         assert process.poll() is None
@@ -270,8 +281,31 @@ def interrupted(sim: SimServer, times: int) -> tuple[int, str]:
         while word not in said:
             said += process.stderr.readline()
             assert process.poll() is None or word in said
-    said += process.communicate(timeout=60)[1]
-    return process.returncode, said
+    out, rest = process.communicate(timeout=60)
+    return process.returncode, json.loads(out), said + rest
+
+
+@pytest.mark.parametrize(
+    ("model", "format_", "asked"),
+    [
+        ("gpt-image-2", "jpeg", "jpeg"),
+        ("gpt-image-2", None, None),
+        ("a/model", "png", None),
+        ("a/model", "webp", "webp"),
+    ],
+)
+def test_the_name_says_the_format_where_it_can_be_said(model: str, format_: str | None, asked: str | None) -> None:
+    """A model is told what it can be told, and one that no catalog knows only what is not usual anyway."""
+    assert asked == request_of(resolve({"model": model}, GENERATE, {}), "a fox", format_).output_format
+    told = resolve({"model": model, "output_format": "webp"}, GENERATE, {})
+    assert "webp" == request_of(told, "a fox", None).output_format
+
+
+def test_pictures_without_a_name_of_their_own_are_called_what_they_are(tmp_path: Path) -> None:
+    """Each gets the extension of its format."""
+    files = saving.plan(tmp_path / "fox", "a fox", n=3, output_format=None, overwrite=False)
+    saved = saving.save(files, [("png", b"1"), ("jpeg", b"2"), ("", b"3")])
+    assert ["fox-1.png", "fox-2.jpg", "fox-3.bin"] == [path.name for path in saved.paths]
 
 
 @given(st.text())
