@@ -66,7 +66,9 @@ class Picture:
 
 
 REMEDIES = {
+    "account": "see to the account at the provider; no other request would go either",
     "ambiguous": "look into the provider's usage before you ask again, or let it be tried again (on_ambiguous)",
+    "blocked": "see what stands between here and the provider: a proxy, a firewall, a barred address",
     "budget": "raise the budget, or ask for less",
     "conflict": "try again later",
     "credential": "set a valid key",

@@ -26,7 +26,7 @@ RUNS = f"{ASIDE}runs"
 """The name under which figures of all runs are kept."""
 
 PASSING = frozenset({
-    "budget", "cancelled", "credential", "expired", "forbidden", "model_not_found", "no_endpoint", "no_lane",
+    "account", "budget", "cancelled", "credential", "expired", "forbidden", "model_not_found", "no_endpoint", "no_lane",
     "quota_exhausted", "unrecorded", "unsent",
 })  # fmt: skip
 """Troubles of a row that was not sent for a reason outside it: it is still to be done."""

@@ -2,8 +2,10 @@
 
 A reply or a failure is first put into a *class* (a word); the tables below say everything else about it. An error's
 `code` speaks before its `type`, and both before the status, because the type of a quota fault may be that of another
-(OpenAI's error guide, 2026). At the statuses of gateways (408, 502, 504, 52x), inside a 200, and where the body is not
-of the provider's error shape, a word like "server_error" proves nothing: the request may have been executed.
+(OpenAI's error guide, 2026). What a message says of the whole account speaks before all of them: a block of the account
+comes under the codes of a refused prompt, too, and changing the prompt does not lift it. At the statuses of gateways
+(408, 502, 504, 52x), inside a 200, and where the body is not of the provider's error shape, a word like "server_error"
+proves nothing: the request may have been executed.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ _ROWS = (
     Judgement("quota_exhausted", _NO, _NO, _NO, Next.LANE, Closes.LANE),
     Judgement("model_not_found", _NO, _NO, _NO, Next.LANE, Closes.LANE),
     Judgement("forbidden", _NO, _NO, _NO, Next.LANE, Closes.LANE),
+    Judgement("account", _NO, _NO, _NO, Next.LANE, Closes.CREDENTIAL),
+    Judgement("blocked", _NO, _NO, _NO, Next.NEVER),
     Judgement("invalid", _NO, _NO, _YES, Next.NEVER),
     Judgement("moderation", _NO, _NO, _YES, Next.NEVER),
     Judgement("moderation_output", _YES, _MAYBE, _YES, Next.NEVER),
@@ -71,7 +75,10 @@ WORDS: dict[str, str] = {
     "billing_error": "quota_exhausted",
     "invalid_api_key": "credential",
     "authentication_error": "credential",
-    "account_deactivated": "credential",
+    "no_organization": "credential",
+    "account_deactivated": "account",
+    "ip_not_authorized": "account",
+    "organization_restricted": "account",
     "model_not_found": "model_not_found",
     "moderation_blocked": "moderation",
     "content_policy_violation": "moderation",
@@ -107,14 +114,43 @@ STATUSES: dict[int, str] = {
     529: "overloaded",
 }
 
-_CERTAIN = frozenset({400, 401, 403, 404, 405, 413, 414, 415, 422, 429, 431})
+_CERTAIN = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431})
 """Statuses that mean a refusal, whoever wrote the body: a server that answers so has made no picture."""
 
-FOREIGN = {401: "credential", 404: "no_endpoint", 405: "no_endpoint", 429: "rate_limited"}
+FOREIGN = {
+    401: "credential",
+    402: "quota_exhausted",
+    403: "blocked",
+    404: "no_endpoint",
+    405: "no_endpoint",
+    409: "conflict",
+    429: "rate_limited",
+}
 """What such a refusal means where it is not just "invalid": a proxy's 403 says nothing of the account."""
+
+_BODY = r"\b(?:account|organi[sz]ation|project|resource|subscription|workspace)\b[^.,:;]{0,80}?"
+_HOW = r"(?:deactivated|suspended|blocked|disabled|banned|terminated|restricted|locked|deleted)\b"
+_ACCOUNT = re.compile(
+    rf"{_BODY}\b(?:(?:has|have) been|is|was)(?: \w+ly)? {_HOW}|\bdeactivated account\b"
+    r"|\bip(?: address)?\b[^,:;]{0,60}?\bnot (?:authori[sz]ed|allowed|permitted)\b",
+    re.IGNORECASE,
+)
+"""A message that speaks of whoever asks: "... account associated with this API key has been deactivated"."""
+
+_UNVERIFIED = re.compile(r"\borgani[sz]ation (?:must be|is not|has not been) verified\b", re.IGNORECASE)
+"""A message that says that this model is not for this organization yet."""
+
+_FLAGGED = re.compile(r"\bflagged\b|\bmoderation\b", re.IGNORECASE)
+"""What a 403 of OpenRouter says whose prompt a moderation refused (its guide to errors, 2026)."""
+
+_BLAMES = frozenset({"invalid", "moderation", "forbidden", "credential", "model_not_found", "no_endpoint"})
+"""Classes that a message about the account overrules: they blame the request, the key, or the model."""
 
 _LOST = frozenset({404, 405})
 """Statuses at which an error without code and type is a web framework's word for "no such path"."""
+
+_NOWHERE = "Invalid URL"
+"""How OpenAI's own error begins that says so: `Invalid URL (POST /images/generations)`, with a type, without a code."""
 
 REDIRECTS, ERRORS = 300, 400
 
@@ -140,7 +176,7 @@ def judge(fact: Responded | Failed, dialect: str) -> Judgement:
     elif isinstance(reading, Malformed):
         verdict = table["unreadable" if 200 <= fact.status < 300 else _foreign(fact.status)]
     else:
-        verdict = table[_problem(fact.status, reading)]
+        verdict = table[_problem(fact.status, reading, dialect)]
         if verdict.kind == "moderation_output" and reading.usage is not None and verdict.billed is Three.MAYBE:
             verdict = evolve(verdict, billed=Three.YES)
     if verdict.closes is Closes.NOTHING and verdict.next is not Next.NEVER and _refuses_retry(fact.headers):
@@ -163,10 +199,16 @@ def _foreign(status: int) -> str:
     return "no_endpoint" if REDIRECTS <= status < ERRORS else "uncertain"
 
 
-def _problem(status: int, problem: Problem) -> str:
-    if not problem.own or (status in _LOST and problem.code is None and problem.type is None):
+def _problem(status: int, problem: Problem, dialect: str) -> str:
+    if not problem.own:
         return _foreign(status)
-    word = _word(status, problem)
+    pathless = problem.type is None or problem.message.startswith(_NOWHERE)
+    lost = status in _LOST and problem.code is None and pathless
+    word = _foreign(status) if lost else _word(status, problem)
+    if word in _BLAMES:
+        word = _of_account(problem.message) or word
+    if word == "forbidden" and dialect == "openrouter" and _FLAGGED.search(problem.message):
+        word = "moderation"
     limit = problem.limit
     if word == "rate_limited":
         over = limit is not None and limit.requested is not None and limit.requested > limit.limit
@@ -174,6 +216,13 @@ def _problem(status: int, problem: Problem) -> str:
     if word == "moderation" and (problem.stage == "output" or (problem.stage is None and problem.usage is not None)):
         return "moderation_output"
     return word
+
+
+def _of_account(message: str) -> str | None:
+    """The class of a message that speaks of whoever asks, and not of what is asked."""
+    if _ACCOUNT.search(message):
+        return "account"
+    return "forbidden" if _UNVERIFIED.search(message) else None
 
 
 def _word(status: int, problem: Problem) -> str:
