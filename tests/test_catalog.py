@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
-from itertools import pairwise
 from math import ceil
-from pkgutil import get_data
 from typing import Never, cast
 
 import pytest
@@ -276,19 +273,6 @@ def test_every_fact_has_a_source_and_every_model_a_price() -> None:
         assert text(table(table(family)["tokens"])["source"])
     for name in catalog.names():
         assert catalog.rates("openai", name, NOVEMBER) is not None
-
-
-def test_prices_of_a_model_never_overlap() -> None:
-    """At most one price holds on a day."""
-    raw = get_data("penstock.catalog", "prices.json")
-    assert raw is not None
-    spans: dict[str, list[tuple[str, str]]] = {}
-    for row in json.loads(raw)["prices"]:
-        for name in row["models"]:
-            spans.setdefault(name, []).append((row["since"], row["until"] or "9999"))
-    for rows_of in spans.values():
-        rows_of.sort()
-        assert all(first[1] <= second[0] for first, second in pairwise(rows_of))
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,21 @@ from attrs import evolve, frozen
 
 from penstock.cache.key import keys
 from penstock.catalog import (
+    NO_OVERRIDES,
     Model,
+    Overrides,
     ending,
     estimated_tokens,
     input_tokens_bound,
     moment,
     objection,
-    output_tokens,
-    rates,
 )
 from penstock.catalog import model as lookup
 from penstock.config import Config
 from penstock.ids import Handle
+from penstock.money.quote import quote
 from penstock.requests import PARAMETERS, ImageRequest, Options, Prepared, Refusal, Said, Scalar
-from penstock.work import Demand, Rates, Target, Timeouts, Work
+from penstock.work import Demand, Target, Timeouts, Work
 
 __all__ = ["Prepared", "Refusal", "prepare"]
 
@@ -39,18 +40,20 @@ def prepare(
     unix: float,
     provider: str = "default",
     dialect: str = "openai",
+    prices: Overrides = NO_OVERRIDES,
 ) -> Prepared | Refusal:
     """`request` made ready for the engine under `handle`, or what its model (or a fallback's) does not take of it.
 
-    `unix` (seconds) picks the prices of the day. Quotes are upper bounds a picture in picodollars, None where the
-    price or the token formula is not published; demands are tokens and pictures a sample.
+    `unix` (seconds) picks the published prices of the day, on which `prices` of your own lie. Quotes are upper bounds
+    a picture in picodollars, None where the price or the token formula is not known; demands are tokens and pictures
+    a sample.
     """
     chain = ((provider, request.model), *options.fallbacks)
     targets: list[Target] = []
     said: list[Said] = []
     for place, (name, model) in enumerate(chain):
         asked = request if place == 0 else evolve(request, model=model)
-        made = _Maker(asked, options, name, dialect, unix, lookup(model)).make()
+        made = _Maker(asked, options, name, dialect, unix, lookup(model), prices).make()
         if isinstance(made, Refusal):
             return made if place == 0 else evolve(made, message=f"(fallback {place}: {name}/{model}) {made.message}")
         targets.append(made[0])
@@ -82,6 +85,7 @@ class _Maker:
     dialect: str
     unix: float
     known: Model | None
+    prices: Overrides
 
     def make(self) -> tuple[Target, Said] | Refusal:
         request, options, known = self.request, self.options, self.known
@@ -89,7 +93,8 @@ class _Maker:
             return Refusal(problem.field, f"{problem.field} {problem.message}")
         parameters = self._parameters()
         sent = dict(parameters)
-        price = rates(self.dialect, request.model, self.unix)
+        price = self.prices.price(self.provider, self.dialect, request.model, self.unix)
+        cost = quote(request, price)
         timeouts, hurry = self._timeouts()
         prompt = input_tokens_bound(request.prompt)
         most = known.most if known is not None else 10
@@ -105,10 +110,10 @@ class _Maker:
                 first=options.sample,
                 samples=request.n,
             ),
-            demand=Demand(1, 1, prompt + (self._estimate() or 0)),
-            quote=_quote(price, prompt, output_tokens(request.model, request.size, request.quality)),
-            expected=_quote(price, 16 + len(request.prompt.encode()) // 4, self._usual()),
-            rates=price,
+            demand=Demand(1, 1, prompt + (self._estimate() or price.output_tokens or 0)),
+            quote=cost.bound,
+            expected=cost.expected,
+            rates=price.rates,
             dialect=self.dialect,
             pool=known.pool if known is not None else request.model,
             most=most,
@@ -135,12 +140,6 @@ class _Maker:
     def _estimate(self) -> int | None:
         return estimated_tokens(self.request.model, self.request.size, self.request.quality)
 
-    def _usual(self) -> int | None:
-        """Output tokens that are likely: a square megapixel and high quality where the model may choose."""
-        size = "1024x1024" if self.request.size in (None, "auto") else self.request.size
-        quality = "high" if self.request.quality in (None, "auto") else self.request.quality
-        return estimated_tokens(self.request.model, size, quality)
-
     def _timeouts(self) -> tuple[Timeouts, tuple[str, ...]]:
         own = self.known.timeouts if self.known is not None else Timeouts()
         chosen = self.options.timeouts
@@ -164,10 +163,3 @@ class _Maker:
             return ()
         verb = "was" if self.unix >= moment(end.shutdown) else "will be"
         return (f"{self.request.model} {verb} shut down on {end.shutdown}; use {' or '.join(end.replacements)}",)
-
-
-def _quote(price: Rates | None, prompt: int, output: int | None) -> int | None:
-    """Picodollars of one picture, or None where a price or a figure is not known."""
-    if price is None or output is None or price.text is None or price.image_out is None:
-        return None
-    return prompt * price.text + output * price.image_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum, IntEnum
 
 from attrs import frozen
@@ -41,6 +42,25 @@ class Rates:
     source: str = ""
     since: str = ""
 
+    def times(self, factor: Decimal) -> Rates:
+        """Every rate times `factor`; a fraction of a picodollar counts as a whole one, unknown stays unknown."""
+        numerator, denominator = factor.as_integer_ratio()
+
+        def scaled(rate: int | None) -> int | None:
+            return None if rate is None else -(-rate * numerator // denominator)
+
+        return Rates(
+            text=scaled(self.text),
+            cached_text=scaled(self.cached_text),
+            image=scaled(self.image),
+            cached_image=scaled(self.cached_image),
+            image_out=scaled(self.image_out),
+            text_out=scaled(self.text_out),
+            picture=scaled(self.picture),
+            source=f"{self.source}, times {factor:f}",
+            since=self.since,
+        )
+
 
 class Purpose(Enum):
     """What an exchange is for."""
@@ -74,11 +94,15 @@ class CachePolicy(Enum):
 
 
 class OnAmbiguous(Enum):
-    """What to do with a call that may have been executed: one more try within an allowance, always retry, never."""
+    """What to do with a call that may have been executed: one more try within an allowance, always retry, never.
+
+    `ask` is like `skip`, and whoever runs many jobs (a batch) asks at the end, about all of them together.
+    """
 
     AUTO = "auto"
     RETRY = "retry"
     SKIP = "skip"
+    ASK = "ask"
 
 
 @frozen

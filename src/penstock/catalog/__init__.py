@@ -6,29 +6,41 @@ from penstock.catalog.check import Objection, objection
 from penstock.catalog.lookup import (
     Ending,
     Model,
+    batch_rates,
     default_model,
     ending,
+    estimated_image_tokens,
     estimated_tokens,
+    image_tokens,
     input_tokens_bound,
     model,
-    moment,
     names,
     output_tokens,
+    preview_tokens,
     rates,
     tier,
     typical_seconds,
 )
+from penstock.catalog.overrides import NO_OVERRIDES, Override, Overrides, Price
+from penstock.catalog.prices import moment, picture_rate, token_rate
 from penstock.catalog.sizes import GRID, Grid, parse
 
 __all__ = [
     "GRID",
+    "NO_OVERRIDES",
     "Ending",
     "Grid",
     "Model",
     "Objection",
+    "Override",
+    "Overrides",
+    "Price",
+    "batch_rates",
     "default_model",
     "ending",
+    "estimated_image_tokens",
     "estimated_tokens",
+    "image_tokens",
     "input_tokens_bound",
     "model",
     "moment",
@@ -36,7 +48,10 @@ __all__ = [
     "objection",
     "output_tokens",
     "parse",
+    "picture_rate",
+    "preview_tokens",
     "rates",
     "tier",
+    "token_rate",
     "typical_seconds",
 ]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from calendar import timegm
-from decimal import Decimal
 from functools import lru_cache
 
 from attrs import frozen
 
-from penstock.catalog import tokens
+from penstock.catalog import inputs, prices, tokens
 from penstock.catalog._load import Json, load, rows, table, text, texts, whole
+from penstock.catalog.inputs import InputRule
+from penstock.catalog.prices import moment
 from penstock.catalog.tokens import TokenRule
 from penstock.config import Limits
 from penstock.work import Rates, Timeouts
@@ -34,6 +34,7 @@ class Model:
     complexities: tuple[str, ...]
     sizes: tuple[str, ...]
     tokens: TokenRule
+    inputs: InputRule
     pool: str
     snapshots: tuple[str, ...] = ()
     released: str = ""
@@ -117,15 +118,18 @@ def ending(name: str) -> Ending | None:
     return _endings().get(name)
 
 
-def rates(dialect: str, name: str, unix: float) -> Rates | None:
-    """Published token prices of a model on the day of `unix` (seconds); None where none is known for that day."""
+def rates(dialect: str, name: str, unix: float, processing: str = prices.STANDARD) -> Rates | None:
+    """Published prices of a model on the day of `unix` (seconds); None where none is known for that day.
+
+    A snapshot that has prices of its own goes by them, any other by its model's. `processing` is "standard" or "batch".
+    """
     known = model(name)
-    if known is None:
-        return None
-    for since, until, price in _prices().get((dialect, known.name), ()):
-        if since <= unix < until:
-            return price
-    return None
+    return prices.find(dialect, (name,) if known is None else (name, known.name), unix, processing)
+
+
+def batch_rates(dialect: str, name: str, unix: float) -> Rates | None:
+    """Published prices of the provider's own batch API (within a day); None where it has none, or none is known."""
+    return rates(dialect, name, unix, prices.BATCH)
 
 
 def output_tokens(name: str, size: str | None, quality: str | None) -> int | None:
@@ -141,6 +145,26 @@ def estimated_tokens(name: str, size: str | None, quality: str | None) -> int | 
     """About how many output tokens one picture takes, at most, also where only measurements exist. None: unknown."""
     known = model(name)
     return None if known is None else tokens.estimate(known.tokens, size, quality)
+
+
+def preview_tokens(previews: int) -> int:
+    """The output tokens that `previews` partial images of a stream take besides the picture."""
+    return previews * whole(table(load("models.json")["preview"])["tokens"])
+
+
+def image_tokens(name: str, width: int, height: int, fidelity: str | None = None) -> int | None:
+    """The most input tokens of an image (pixels) that a picture is made from; None where nothing is published.
+
+    `fidelity` is "low" or "high"; None counts as the dearest that the model takes.
+    """
+    known = model(name)
+    return None if known is None else inputs.bound(known.inputs, width, height, fidelity)
+
+
+def estimated_image_tokens(name: str, width: int, height: int, fidelity: str | None = None) -> int | None:
+    """About how many input tokens such an image takes, also where only measurements exist. None: unknown."""
+    known = model(name)
+    return None if known is None else inputs.estimate(known.inputs, width, height, fidelity)
 
 
 def input_tokens_bound(prompt: str) -> int:
@@ -182,6 +206,7 @@ def _model(row: dict[str, Json], family: dict[str, Json], data: dict[str, Json])
         complexities=texts(family.get("complexities")),
         sizes=() if family["sizes"] == "grid" else texts(family["sizes"]),
         tokens=tokens.rule(table(family["tokens"])),
+        inputs=inputs.rule(table(family["inputs"]), texts(row.get("fidelities") or family.get("fidelities"))),
         pool=text(row.get("pool")) or name,
         snapshots=texts(row.get("snapshots")),
         released=text(row["released"]),
@@ -204,38 +229,6 @@ def _endings() -> dict[str, Ending]:
             for name in (text(row["name"]), *texts(row.get("snapshots"))):
                 found[name] = entry
     return found
-
-
-@lru_cache(maxsize=1)
-def _prices() -> dict[tuple[str, str], tuple[tuple[float, float, Rates], ...]]:
-    found: dict[tuple[str, str], tuple[tuple[float, float, Rates], ...]] = {}
-    for row in rows(load("prices.json")["prices"]):
-        price = Rates(
-            text=_picodollars(row.get("text")),
-            cached_text=_picodollars(row.get("cached_text")),
-            image=_picodollars(row.get("image")),
-            cached_image=_picodollars(row.get("cached_image")),
-            image_out=_picodollars(row.get("image_out")),
-            text_out=_picodollars(row.get("text_out")),
-            source=text(row["source"]),
-            since=text(row["since"]),
-        )
-        until = moment(text(row["until"])) if row["until"] else float("inf")
-        for name in texts(row["models"]):
-            key = (text(row["dialect"]), name)
-            found[key] = (*found.get(key, ()), (moment(price.since), until, price))
-    return found
-
-
-def moment(date: str) -> float:
-    """The Unix time at which a day (YYYY-MM-DD, UTC) begins."""
-    year, month, day = date.split("-")
-    return float(timegm((int(year), int(month), int(day), 0, 0, 0)))
-
-
-def _picodollars(dollars: Json) -> int | None:
-    """Dollars a million tokens as picodollars a token: the same figure times a million."""
-    return None if dollars is None else int(Decimal(text(dollars)) * 1_000_000)
 
 
 def _seconds(value: Json) -> float:
