@@ -162,12 +162,33 @@ class LaneClosed:
 
 
 @frozen
+class Waits:
+    """Notice: a provider asks to wait on a lane, for `seconds` until `until` (Unix seconds)."""
+
+    lane: Lane
+    seconds: float
+    until: float
+
+
+@frozen
 class Excess:
     """Notice: the provider charged more than the published bound. Picodollars."""
 
     model: str
     quote: int
     charge: int
+
+
+@frozen
+class BudgetLow:
+    """Notice: what is charged, or may have been billed, has passed a share of a cap (`Budget.warn`). Picodollars.
+
+    Told once for each time that it is passed: a new day, or a raised cap, may pass it again.
+    """
+
+    scope: str
+    used: int
+    cap: int
 
 
 @frozen
@@ -185,7 +206,7 @@ class Warned:
     message: str
 
 
-Notice = Halted | Charged | LaneClosed | Excess | Unrecorded | Warned
+Notice = Halted | Charged | LaneClosed | Waits | Excess | BudgetLow | Unrecorded | Warned
 
 
 @frozen

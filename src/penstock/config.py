@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from enum import Enum
 from math import isfinite
 
 from attrs import frozen
@@ -44,32 +46,114 @@ class Credential:
 
 @frozen
 class Retry:
-    """At most `attempts` exchanges a call; waits between `base` and `cap` seconds, full jitter."""
+    """At most `attempts` exchanges a call, and at most `most` for one picture of a job over its whole chain.
+
+    Hedges are among them. What a rate limit refused, and what closed its lane, is counted by neither: patience bounds
+    the one, the number of lanes the other. Waits lie between `base` and `cap` seconds, full jitter. Raises UsageError.
+    """
 
     attempts: int = 6
     base: float = 0.5
     cap: float = 60.0
+    most: int = 12
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in (("attempts", self.attempts), ("most", self.most)):
+            if value < 1:
+                raise UsageError(f"{name} must be at least 1, not {value}")
+
+
+@frozen
+class Used:
+    """What earlier runs of the same books used: `attempts` that were sent and `tries` of them in spite of a doubt.
+
+    `quoted` and `bounds` are what each of the two cost at most, in picodollars.
+    """
+
+    attempts: int = 0
+    tries: int = 0
+    quoted: int = 0
+    bounds: int = 0
 
 
 @frozen
 class Ambiguity:
-    """When to try again what may have been billed: within max(`floor`, `share` of all attempts) under AUTO."""
+    """When to try again what may have been billed.
+
+    Under AUTO a job gets one more try, while such tries and hedges are at most `floor`, or `share` of all attempts and,
+    where prices are known, of what those were quoted. What counts is the run with what was used `before` it, or, in a
+    service, the last `window` seconds. Raises UsageError.
+    """
 
     mode: OnAmbiguous = OnAmbiguous.AUTO
     floor: int = 3
     share: float = 0.02
+    window: float | None = None
+    before: Used = Used()
+
+    def __attrs_post_init__(self) -> None:
+        if self.floor < 0:
+            raise UsageError(f"floor must be at least 0, not {self.floor}")
+        if not 0.0 <= self.share <= 1.0:
+            raise UsageError(f"share must lie between 0 and 1, not {self.share}")
+        if self.window is not None and not (self.window > 0.0 and isfinite(self.window)):
+            raise UsageError(f"window must be a finite number of seconds above 0, not {self.window}")
+
+
+class BudgetPolicy(Enum):
+    """What becomes of a call that the budget has no room for now: it waits for refunds, or it fails."""
+
+    WAIT = "wait"
+    FAIL = "fail"
 
 
 @frozen
 class Budget:
     """Hard caps in picodollars by scope: "run", "tenant:acme", "tag:summer".
 
-    `waits`: a call that does not fit now waits for refunds, else it fails. `unknown`: send what has no known price.
+    With a ledger on disk also "day" and "month" (UTC), and those of a tenant or a tag: "tenant:acme@day",
+    "tag:summer@month". `unknown`: send what has no known price. `warn` is the share of a cap from which on a BudgetLow
+    tells of it (None: never). Raises UsageError.
     """
 
     caps: tuple[tuple[str, int], ...] = ()
-    waits: bool = True
+    policy: BudgetPolicy = BudgetPolicy.WAIT
     unknown: bool = False
+    warn: float | None = 0.8
+
+    def __attrs_post_init__(self) -> None:
+        seen: set[str] = set()
+        for scope, cap in self.caps:
+            if _SCOPE.fullmatch(scope) is None:
+                raise UsageError(
+                    f"{scope!r} is no scope of a cap: they are run, day, month, tenant:NAME, tag:NAME, and the last "
+                    "two with @day or @month behind them"
+                )
+            if scope in seen:
+                raise UsageError(f"{scope!r} has two caps")
+            seen.add(scope)
+            if cap < 0:
+                raise UsageError(f"the cap of {scope!r} must be at least 0, not {cap}")
+        if self.warn is not None and not 0.0 < self.warn <= 1.0:
+            raise UsageError(f"warn must be a share above 0 and at most 1, or None, not {self.warn}")
+
+    @property
+    def waits(self) -> bool:
+        """Whether a call that does not fit now waits for refunds."""
+        return self.policy is BudgetPolicy.WAIT
+
+    @property
+    def dated(self) -> tuple[str, ...]:
+        """The scopes of caps that begin anew each day or month."""
+        return tuple(scope for scope, _ in self.caps if dated(scope))
+
+
+def dated(scope: str) -> bool:
+    """Whether a cap's scope begins anew each day or month."""
+    return scope in {"day", "month"} or scope.endswith(("@day", "@month"))
+
+
+_SCOPE = re.compile(r"run|day|month|(?:tenant|tag):(?!@(?:day|month)$).+", re.DOTALL)
 
 
 @frozen
@@ -101,15 +185,17 @@ class NearCache:
 class Config:
     """Everything the engine goes by.
 
-    `store` and `journal` say whether the driver has one. `claims` asks a shared store for leases. `halts`: with no lane
+    `store`, `journal` and `ledger` say whether the driver has one (a ledger: on disk). `claims` asks a shared store for leases. `halts`: with no lane
     left that can ever serve a call the engine halts (a batch) instead of failing the call (a service). `queue` bounds
     jobs waiting, `window` is how many unfinished jobs are worth having at a time (0: from the concurrency).
-    `read_patience` is seconds to wait for the store.
+    `patience` is seconds for which a job waits where a provider tells it to, or refuses everything: a longer wait is the
+    end of its target (None: it waits). `read_patience` is seconds to wait for the store.
     `downloads` is how often a URL result is tried, `url_life` how many seconds it is good for.
     """
 
     credentials: tuple[Credential, ...] = ()
     retry: Retry = Retry()
+    patience: float | None = 600.0
     ambiguity: Ambiguity = Ambiguity()
     budget: Budget = Budget()
     gathering: Gathering = Gathering()
@@ -117,6 +203,7 @@ class Config:
     near: NearCache | None = None
     store: bool = False
     journal: bool = False
+    ledger: bool = False
     claims: bool = False
     halts: bool = False
     notify: bool = True
@@ -125,3 +212,12 @@ class Config:
     read_patience: float = 5.0
     downloads: int = 4
     url_life: float = 3600.0
+
+    def __attrs_post_init__(self) -> None:
+        if self.patience is not None and not (self.patience > 0.0 and isfinite(self.patience)):
+            raise UsageError(f"patience must be a finite number of seconds above 0, or None, not {self.patience}")
+
+    @property
+    def records(self) -> bool:
+        """Whether what is paid for is recorded before it is sent: in a journal, a ledger, or both."""
+        return self.journal or self.ledger

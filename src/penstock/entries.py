@@ -25,7 +25,8 @@ class Lane:
 class Intent:
     """An attempt is about to be sent: durable before its first byte leaves. `quote` bounds what it may cost.
 
-    `parts` says who pays for which samples, `scopes` the budget scopes of each part in the same order.
+    `parts` says who pays for which samples, `scopes` the budget scopes of each part in the same order. Provider, size
+    and quality are as they were asked for ("": left to the provider).
     """
 
     attempt: AttemptId
@@ -38,11 +39,17 @@ class Intent:
     scopes: tuple[tuple[str, ...], ...]
     quote: int | None
     at: float
+    provider: str = ""
+    size: str = ""
+    quality: str = ""
 
 
 @frozen
 class Owed:
-    """An attempt was charged and its pictures are still to be downloaded, before `expires` (Unix seconds)."""
+    """An attempt was charged and its pictures are still to be downloaded, before `expires` (Unix seconds).
+
+    `charges` is what each payer of the intent was charged, in its order.
+    """
 
     attempt: AttemptId
     keys: tuple[Key, ...]
@@ -51,13 +58,15 @@ class Owed:
     charge: int | None
     expires: float
     at: float
+    charges: tuple[int | None, ...] = ()
 
 
 @frozen
 class Settled:
     """An attempt was executed and paid; `refs` name the pictures, one a key, '' for one that is lost.
 
-    A journal makes the bytes durable before this entry, and answers with the names of the files.
+    A journal makes the bytes durable before this entry, and answers with the names of the files. `charges` is what
+    each payer of the intent was charged, in its order.
     """
 
     attempt: AttemptId
@@ -66,6 +75,7 @@ class Settled:
     usage: Usage | None
     charge: int | None
     at: float
+    charges: tuple[int | None, ...] = ()
 
 
 @frozen
@@ -102,12 +112,13 @@ class Void:
 
 @frozen
 class Failed:
-    """An attempt that ended without a picture; `charge` is what it cost all the same (usually 0)."""
+    """An attempt that ended without a picture; `charge` is what it cost all the same (usually 0), `charges` by payer."""
 
     attempt: AttemptId
     kind: str
     charge: int | None
     at: float
+    charges: tuple[int | None, ...] = ()
 
 
 @frozen

@@ -118,6 +118,8 @@ class _Maker:
             pool=known.pool if known is not None else request.model,
             most=most,
             timeouts=timeouts,
+            size=request.size or "",
+            quality=request.quality or "",
             asked=self._asked(sent),
             warnings=(*self._dropped(sent), *self._ending(), *hurry),
         )

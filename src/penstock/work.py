@@ -119,7 +119,8 @@ class Target:
 
     `keys` has one key a sample. `demand` and `quote` are upper bounds *a sample* (tokens, picodollars); a quote of
     None is unknown. A divisible target may be bought in several calls of at most `most` samples. `gather` names what
-    may be bought together with other jobs' samples in one call (None: nothing). `hook` is empty for provider work.
+    may be bought together with other jobs' samples in one call (None: nothing). `size` and `quality` are as they were
+    asked for ("": left to the provider).
     """
 
     provider: str
@@ -140,6 +141,8 @@ class Target:
     stream: bool = False
     hedgeable: bool = True
     timeouts: Timeouts = Timeouts()
+    size: str = ""
+    quality: str = ""
     asked: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -4,19 +4,24 @@ A share is what one payer of an attempt may have to pay, booked on all its scope
 bounds of all shares before anything is sent and ends exactly once. As long as charges stay within their bounds,
 `reserved + charged + maybe <= cap` holds for every scope, however reservations interleave. An excess is booked all the
 same, because it was paid, and what follows has less room.
+
+Days and months are scopes whose names begin with a date (`penstock.money.periods`). A share is booked on those of the
+moment when it was made and ends there, also after midnight; the date never runs backwards.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from math import ceil
 
 from attrs import define, frozen
 
 from penstock.config import Budget
 from penstock.errors import UsageError
 from penstock.money.balances import NOTHING, RUN, Balance, Balances
+from penstock.money.periods import Period, check, period
 
-__all__ = ["NOTHING", "RUN", "Balance", "Balances", "Fit", "Ledger", "Reservation", "Share"]
+__all__ = ["NOTHING", "RUN", "Balance", "Balances", "Fit", "Ledger", "Low", "Reservation", "Share"]
 
 
 @frozen
@@ -47,11 +52,23 @@ class Reservation:
     ended: bool = False
 
 
+@frozen
+class Low:
+    """A cap of which a share is used that is worth a warning. Picodollars."""
+
+    scope: str
+    used: int
+    cap: int
+
+
 class _Book:
-    __slots__ = ("cap", "charged", "maybe", "refunded", "reserved", "unknown")
+    __slots__ = ("cap", "charged", "mark", "maybe", "refunded", "reserved", "scope", "told", "unknown")
 
     def __init__(self, opening: Balance) -> None:
         self.cap: int | None = None
+        self.scope = ""
+        self.mark: int | None = None
+        self.told = False
         self.reserved = 0
         self.charged = opening.charged
         # what an earlier run left reserved was never ended: it may have been billed
@@ -61,23 +78,62 @@ class _Book:
 
 
 class Ledger:
-    """The books of a run. `opening` carries the sums of earlier runs; what they left reserved counts as maybe."""
+    """The books of a run. `opening` carries the sums of earlier runs; what they left reserved counts as maybe.
 
-    __slots__ = ("_books", "_budget", "_capped", "_run")
+    `dated`: shares are booked by day and month, too, which asks for the `opening` of the current ones from a ledger on
+    disk. Raises UsageError for caps by day or month without it.
+    """
 
-    def __init__(self, budget: Budget, opening: Balances = NOTHING) -> None:
+    __slots__ = ("_books", "_budget", "_capped", "_dated", "_low", "_period", "_run")
+
+    def __init__(self, budget: Budget, opening: Balances = NOTHING, *, dated: bool = False) -> None:
         self._books: dict[str, _Book] = {name: _Book(balance) for name, balance in opening.scopes}
         self._run = self._book(RUN)
+        self._dated = dated
+        self._period: Period | None = None
+        self._low: list[Low] = []
         self.rebudget(budget)
 
     def rebudget(self, budget: Budget) -> None:
-        """Go by other caps from now on. What is reserved stays reserved, also above a lower cap."""
+        """Go by other caps from now on. What is reserved stays reserved, also above a lower cap. Raises UsageError."""
+        check(budget, ledger=self._dated)
         self._budget = budget
         for book in self._books.values():
-            book.cap = None
-        for scope, cap in budget.caps:
-            self._book(scope).cap = cap
+            book.cap = book.mark = None
         self._capped = bool(budget.caps)
+        self._cap()
+
+    def _cap(self) -> None:
+        budget = self._budget
+        for scope, cap in budget.caps:
+            if self._period is None and scope in budget.dated:
+                continue  # nothing was booked yet, and nobody knows what day it is
+            book = self._book(scope if self._period is None else self._period.book(scope))
+            book.scope, book.cap = scope, cap
+            book.mark = None if budget.warn is None else ceil(cap * budget.warn)
+            book.told = book.told and book.mark is not None and book.charged + book.maybe >= book.mark
+
+    def scopes(self, plain: tuple[str, ...], unix: float) -> tuple[str, ...]:
+        """What a share that is made at `unix` (seconds) is booked on: these scopes, and by day and month."""
+        if not self._dated:
+            return plain
+        now = self._period
+        if now is None or unix >= now.ends:
+            now = self._turn(period(unix))
+        return now.scopes(plain)
+
+    def _turn(self, now: Period) -> Period:
+        """Another day begins: its caps count from now on, and books of earlier ones go that nothing is reserved on."""
+        self._period = now
+        for name in [name for name, book in self._books.items() if not book.reserved and now.past(name)]:
+            del self._books[name]
+        self._cap()
+        return now
+
+    def low(self) -> list[Low]:
+        """Caps of which more than the share that is warned of is used, each once, since this was asked last."""
+        low, self._low = self._low, []
+        return low
 
     def fits(self, shares: tuple[Share, ...]) -> Fit:
         """Whether all shares fit under all caps together. What costs nothing always fits."""
@@ -104,15 +160,22 @@ class Ledger:
         return Fit.LATER if Fit.LATER in rooms else Fit.NOW
 
     def tight(self, shares: tuple[Share, ...]) -> str:
-        """The first scope that has no room for all shares now: whose refund to wait for after LATER."""
+        """The scope that stands in the way: after LATER the first whose refunds to wait for, after NEVER what is full."""
         wanted: dict[str, int] = {}
         for share in shares:
             for scope in share.scopes:
                 wanted[scope] = wanted.get(scope, 0) + (share.amount or 0)
-        for scope, amount in wanted.items():
-            if self._room(self._books.get(scope), amount) is not Fit.NOW:
-                return scope
+        rooms = {scope: self._room(self._books.get(scope), amount) for scope, amount in wanted.items()}
+        for fit in (Fit.NEVER, Fit.LATER):
+            for scope, room in rooms.items():
+                if room is fit:
+                    return scope
         return RUN
+
+    def cap_of(self, scope: str) -> str:
+        """What the cap on a book is called: "day" for "2026-11-22/run"."""
+        book = self._books.get(scope)
+        return book.scope if book is not None and book.cap is not None else scope
 
     def reserve(self, shares: tuple[Share, ...]) -> Reservation:
         """Set the bounds of all shares aside. Raises UsageError where `fits` is not NOW; nothing has changed then."""
@@ -150,6 +213,8 @@ class Ledger:
                 book.charged += charge
                 if rest > 0:
                     book.refunded += rest
+                if book.mark is not None:
+                    self._warn(book)
             if rest < 0 and amount is not None:
                 excess -= rest
         return excess
@@ -194,6 +259,14 @@ class Ledger:
             book.reserved -= bound
             book.maybe += bound
             book.unknown += unknown
+            if book.mark is not None:
+                self._warn(book)
+
+    def _warn(self, book: _Book) -> None:
+        used = book.charged + book.maybe
+        if not book.told and used and book.cap is not None and book.mark is not None and used >= book.mark:
+            book.told = True
+            self._low.append(Low(book.scope, used, book.cap))
 
     def _end(self, reservation: Reservation) -> None:
         if reservation.ended:
