@@ -19,6 +19,7 @@ from typing import Generic, TypeVar
 
 from attrs import evolve, field, frozen
 
+from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, ReadCache, Record, Release, Send
 from penstock.config import Config, Credential, Limits
 from penstock.engine import Engine, Waiting
@@ -102,12 +103,13 @@ class Base(ABC, Generic[Http]):
         on_submit: OnSubmit | None = None,
         rng: Random | None = None,
         headers: Mapping[str, str] | None = None,
+        prices: Overrides = NO_OVERRIDES,
     ) -> None:
         if store is None and journal is not None:
             store = JournalStore(journal)
         self._setup = Setup(
             address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
-            record_trace, trace, notices, on_submit, rng, headers=carried(headers),
+            record_trace, trace, notices, on_submit, rng, headers=carried(headers), prices=prices,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -321,6 +323,7 @@ class Base(ABC, Generic[Http]):
             unix=self._epoch + self._now(),
             provider=PROVIDER,
             dialect=self._setup.dialect,
+            prices=self._setup.prices,
         )
         if isinstance(prepared, Refusal):
             outcome = unsendable(prepared.message, prepared.field)

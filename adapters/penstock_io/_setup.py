@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
+from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Notice
 from penstock.config import Config, Credential, Limits
 from penstock.errors import UsageError
@@ -124,6 +125,7 @@ class Setup:
     `record_trace` hears every event with its time, `trace` takes the lines of a trace (`penstock.simulation.trace`),
     `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted; `rng` is where
     chance comes from. `headers` go with every request to the provider, and never with a download.
+    `prices` are your own, on top of what is published.
     """
 
     base_url: str
@@ -142,6 +144,7 @@ class Setup:
     rng: Random | None = None
     dialect: str = "openai"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    prices: Overrides = NO_OVERRIDES
 
     def configured(self, names: Sequence[str]) -> Config:
         """The engine's configuration for these credentials."""

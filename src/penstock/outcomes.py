@@ -86,13 +86,17 @@ REMEDIES = {
     "over_limit": "ask for less at once, or raise the limit",
     "overloaded": "try again later",
     "queue_full": "try again later",
+    "patience": "try again later, or have more patience (Config.patience)",
     "quota_exhausted": "add credit or raise the spending limit at the provider",
     "rate_limited": "try again later, or set limits that are as low as the provider's",
     "removed": "configure a credential for this provider and model",
     "screen_fault": "mend the screen, or let it pass on faults (passes_on_fault)",
     "server_error": "try again later",
     "slow_down": "try again later, or set limits that are as low as the provider's",
-    "unknown_price": "choose a model whose price is published, or allow unknown prices",
+    "unknown_price": (
+        'say its price (prices= of a client, or [prices."MODEL"] with picture = 0.04 in the file of --config), choose '
+        "a model whose price is published, or allow unknown prices (Budget.unknown, --allow-unknown-price)"
+    ),
     "unrecorded": "make room or the folder writable",
     "unsent": "check the network and the base URL",
 }

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from attrs import evolve, field, frozen
 
 from penstock.cache.key import keys as keys_of
+from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.config import Config
 from penstock.ids import Handle, Key
 from penstock.prepare import prepare
@@ -24,6 +25,7 @@ from penstock_io.batch.rows import InputError, Invalid, Mistake, Row
 from penstock_io.batch.settings import Choices, Repeats
 from penstock_io.batch.states import NEW, RowState, here_of
 from penstock_io.journal import Account
+from penstock_io.pricing import unpriced
 
 ALIKE = 3
 """So many rows with the same mistake are told one by one; of more, the first is told with their number."""
@@ -137,7 +139,7 @@ class Keyer:
         self._states = states
         self._account = account
         self._file = file
-        self._shapes = Shapes()
+        self._shapes = Shapes(choices.prices)
         self._namer = Namer(Template.parse(choices.name), taken_names(states, account))
         pairs = [(name, state.content) for name, state in states.items()]
         if rows is not None:
@@ -153,8 +155,7 @@ class Keyer:
         if isinstance(target, Refusal):
             return (self._wrong(row, target.field, target.message.removeprefix(f"{target.field} ")),)
         if self._budget and target.quote is None:
-            unpriced = f"the price of {target.model} is not known, so no budget can bound it: leave --budget out"
-            return (self._wrong(row, "model", unpriced),)
+            return (self._wrong(row, "model", unpriced(target)),)
         request = row.request
         try:
             stems = self._namer.stems(row, request.n)
@@ -192,7 +193,8 @@ class Keyer:
 class Shapes:
     """What models say of requests, asked once for all that differ in the words of their prompts alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, prices: Overrides = NO_OVERRIDES) -> None:
+        self._prices = prices
         self._unix = time.time()
         self._seen: dict[tuple[object, ...], Target | Refusal] = {}
 
@@ -201,7 +203,15 @@ class Shapes:
         shape = _shape(request)
         found = self._seen.get(shape)
         if found is None:
-            made = prepare(request, Options(), Config(), handle=Handle(0), unix=self._unix, provider=PROVIDER)
+            made = prepare(
+                request,
+                Options(),
+                Config(),
+                handle=Handle(0),
+                unix=self._unix,
+                provider=PROVIDER,
+                prices=self._prices,
+            )
             found = self._seen[shape] = made if isinstance(made, Refusal) else made.work.targets[0]
         return found
 

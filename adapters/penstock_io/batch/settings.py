@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.config import Limits
 from penstock.work import OnAmbiguous
 
@@ -27,8 +28,8 @@ class Repeats(Enum):
 class Choices:
     """Which rows are sent, and as what.
 
-    `retry_failed` sends also what failed for good; `limit` is how many rows at most (None: all); `name` is a template of
-    file names ("{sku}-{k}").
+    `retry_failed` sends also what failed for good; `limit` is how many rows at most (None: all); `name` is a template
+    of file names ("{sku}-{k}"). `prices` are the user's own; `unknown` sends also what has none, in spite of a budget.
     """
 
     on_ambiguous: OnAmbiguous = OnAmbiguous.AUTO
@@ -36,6 +37,8 @@ class Choices:
     limit: int | None = None
     repeats: Repeats = Repeats.SHARE
     name: str = TEMPLATE
+    prices: Overrides = NO_OVERRIDES
+    unknown: bool = False
 
 
 @frozen
@@ -65,3 +68,8 @@ class Settings:
     max_failures: int | None = None
     deadline: float | None = None
     conversion: Conversion | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether only what has a known price is sent."""
+        return self.budget is not None and not self.choices.unknown

@@ -42,7 +42,7 @@ def run_stream(
     `name` is what mistakes call it. `regenerate`: rows whose pictures the folder has, made otherwise, are made again;
     without it they are `invalid`. A limit ends the reading. Everything else is as with `run_batch`.
     """
-    budget = settings.budget is not None
+    budget = settings.bounded
     choices = evolve(settings.choices, limit=None)
     try:
         rows = journal.rows()

@@ -16,7 +16,7 @@ from typing import Protocol
 from attrs import define, evolve, frozen
 
 from penstock.commands import Excess, Halted, LaneClosed, Notice, Warned
-from penstock.config import Ambiguity, Config
+from penstock.config import Ambiguity, Budget, Config
 from penstock.events import Event, Mode, Responded
 from penstock.ids import JobId
 from penstock.requests import ImageRequest, Options
@@ -162,11 +162,14 @@ class Batch:
             headers=settings.headers,
             journal=self._journal,
             limits=settings.limits,
-            config=Config(halts=True, ambiguity=self._doubts.left(settings)),
+            config=Config(
+                halts=True, ambiguity=self._doubts.left(settings), budget=Budget(unknown=settings.choices.unknown)
+            ),
             budget=settings.budget,
             record_trace=self._heard,
             notices=self._noticed,
             on_submit=self._submitted,
+            prices=settings.choices.prices,
         )
         async with client:
             self._client = client

@@ -36,7 +36,7 @@ from penstock_io.batch.survey import REASONS, Survey, survey, told
 from penstock_io.batch.writing import GALLERY, RESULTS
 from penstock_io.cli import options
 from penstock_io.cli.buying import quote_of
-from penstock_io.cli.config import OPENAI, OptionError, Values, connect, model_of
+from penstock_io.cli.config import OPENAI, OptionError, Values, connect, model_of, overrides_of
 from penstock_io.cli.consent import Reason, price_reason, refusal
 from penstock_io.cli.console import Console
 from penstock_io.cli.words import count, money
@@ -140,6 +140,8 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         limit=values.get(options.LIMIT),
         repeats=Repeats(values[options.REPEATS]),
         name=name,
+        prices=overrides_of(values),
+        unknown=values[options.ALLOW_UNKNOWN_PRICE],
     )
     rpm, tpm, ipm = (values.get(option) for option in (options.RPM, options.TPM, options.IPM))
     return Settings(
@@ -208,7 +210,7 @@ def _read(task: Task) -> Rows:
 def _keyed(task: Task, rows: Rows, books: Books) -> tuple[list[Keyed], list[Invalid]]:
     """Rows with their keys, and the bad ones. Raises `InputError`."""
     skip = task.given is None or task.values[options.SKIP_INVALID]
-    budget, choices = task.settings.budget is not None, task.settings.choices
+    budget, choices = task.settings.bounded, task.settings.choices
     states, account = books.states, books.account
     if not skip:
         keyed = key_rows(rows.rows, choices, budget=budget, states=states, account=account, file=rows.file)
@@ -280,7 +282,8 @@ def _default(model: str) -> str:
 def reasons_of(found: Survey, settings: Settings) -> list[Reason]:
     """What has to be agreed to."""
     reasons: list[Reason] = []
-    price = price_reason(found.bound, count(found.pictures, "picture"), settings.budget) if found.send else None
+    cap = None if found.bound is None and settings.choices.unknown else settings.budget
+    price = price_reason(found.bound, count(found.pictures, "picture"), cap) if found.send else None
     if price is not None:
         reasons.append(price)
     if found.stale:

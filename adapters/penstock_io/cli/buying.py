@@ -12,8 +12,9 @@ from threading import current_thread, main_thread
 
 from attrs import frozen
 
+from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.catalog import model as known_model
-from penstock.config import Config
+from penstock.config import Budget, Config
 from penstock.errors import InvalidRequest
 from penstock.events import Mode
 from penstock.ids import Handle
@@ -35,6 +36,7 @@ from penstock_io.cli.options import (
     N,
 )
 from penstock_io.cli.words import count
+from penstock_io.pricing import unpriced
 from penstock_io.resources import Result
 
 
@@ -74,26 +76,41 @@ def _said(model: str, format_: str | None) -> str | None:
 
 @frozen
 class Quote:
-    """What is known of a request beforehand: its most in picodollars (None: unknown), and what is doubtful of it."""
+    """What is known of a request beforehand: its most in picodollars (None: unknown), and what is doubtful of it.
+
+    `unpriced` says what to do where a price is not known.
+    """
 
     bound: int | None
     warnings: tuple[str, ...]
+    unpriced: str = ""
 
 
-def quote_of(request: ImageRequest) -> Quote:
+def quote_of(request: ImageRequest, prices: Overrides = NO_OVERRIDES) -> Quote:
     """What all its pictures cost at most, and what its model's provider has announced. Raises `InvalidRequest`."""
-    made = prepare(request, Options(), Config(), handle=Handle(0), unix=time.time(), provider=PROVIDER)
+    made = prepare(request, Options(), Config(), handle=Handle(0), unix=time.time(), provider=PROVIDER, prices=prices)
     if isinstance(made, Refusal):
         raise InvalidRequest(made.message, field=made.field)
     target = made.work.targets[0]
-    return Quote(None if target.quote is None else target.quote * request.n, target.warnings)
+    if target.quote is None:
+        return Quote(None, target.warnings, unpriced(target))
+    return Quote(target.quote * request.n, target.warnings)
 
 
-def ask_for(request: ImageRequest, connection: Connection, budget: Decimal | None, console: Console) -> Bought:
+@frozen
+class Spending:
+    """What may be spent: dollars at most (None: any amount), also on what has no price; and the user's own prices."""
+
+    budget: Decimal | None = None
+    unknown: bool = False
+    prices: Overrides = NO_OVERRIDES
+
+
+def ask_for(request: ImageRequest, connection: Connection, spending: Spending, console: Console) -> Bought:
     """Buy it and wait. Interrupted once, what is out is awaited; interrupted again, it is broken off."""
     buying = _Buying(console)
     with _ending(buying.signalled):
-        return asyncio.run(buying.work(request, connection, budget))
+        return asyncio.run(buying.work(request, connection, spending))
 
 
 class _Buying:
@@ -105,11 +122,18 @@ class _Buying:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = self._interrupts = 0
 
-    async def work(self, request: ImageRequest, connection: Connection, budget: Decimal | None) -> Bought:
+    async def work(self, request: ImageRequest, connection: Connection, spending: Spending) -> Bought:
         """Ask for it, and wait."""
         begun = time.monotonic()
         self._loop = asyncio.get_running_loop()
-        client = Client(connection.base_url, connection.keys, headers=connection.headers, budget=budget)
+        client = Client(
+            connection.base_url,
+            connection.keys,
+            headers=connection.headers,
+            config=Config(budget=Budget(unknown=spending.unknown)),
+            budget=spending.budget,
+            prices=spending.prices,
+        )
         async with client:
             self._client = client
             if self._signals:  # it came before there was anything to end

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import IntEnum
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -29,6 +29,9 @@ from penstock_io.cli.options import (
     closest,
 )
 
+if TYPE_CHECKING:
+    from penstock.catalog import Override, Overrides
+
 T = TypeVar("T")
 
 OPENAI = "openai"
@@ -38,8 +41,8 @@ OPENAI_BASE_URL = "OPENAI_BASE_URL"
 OPENAI_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
 """Variables that the vendor's own tools know, too; they belong to the provider `openai` alone."""
 
-PROVIDERS = "providers"
-_TABLE = (BASE_URL.key, API_KEY_ENV.key)
+PROVIDERS, PRICES, MULTIPLIER = "providers", "prices", "multiplier"
+_TABLE = (BASE_URL.key, API_KEY_ENV.key, MULTIPLIER)
 _SECRET = re.compile(r"(?:.*_)?(?:api_?key|keys?|token|secret|password|authorization)", re.IGNORECASE)
 _HEADER = re.compile(r"[!-~]{1,200}")
 
@@ -68,11 +71,12 @@ class Given:
 
 @frozen
 class Provider:
-    """A provider of the file; `where` names its table in messages."""
+    """A provider of the file; `where` names its table in messages, `multiplier` is of published prices."""
 
     base_url: str | None = None
     api_key_env: Words = ()
     where: str = ""
+    multiplier: Decimal | None = None
 
 
 @frozen
@@ -128,7 +132,7 @@ def resolve(flags: Mapping[str, object], options: Sequence[AnyOption], environ: 
     if isinstance(named, Path):
         said, providers = read_config(named)
         mine = {option.key for option in options if not option.bare}
-        given.update((key, one) for key, one in said.items() if key in mine)
+        given.update((key, one) for key, one in said.items() if key in mine or key == PRICES)
     given.update(_of_environment(options, environ))
     for option in options:
         if option.key in flags:
@@ -178,9 +182,12 @@ def read_config(path: Path) -> tuple[dict[str, Given], dict[str, Provider]]:
         where = f"{path}: {name}"
         if name == PROVIDERS:
             continue
+        if name == PRICES:
+            given[name] = Given(_prices(value, where), Source.FILE, where)
+            continue
         option = options.get(name)
         if option is None:
-            raise _unknown(where, name, [*options, PROVIDERS], once=[one.key for one in BATCH if one.once])
+            raise _unknown(where, name, [*options, PROVIDERS, PRICES], once=[one.key for one in BATCH if one.once])
         given[name] = Given(_of_file(option, value, where), Source.FILE, where)
     return given, _providers(content.get(PROVIDERS, {}), str(path))
 
@@ -201,8 +208,52 @@ def _providers(content: object, file: str) -> dict[str, Provider]:
                 raise _unknown(f"{where}.{key}", key, _TABLE)
         url = _of_file(BASE_URL, told[BASE_URL.key], f"{where}.base_url") if BASE_URL.key in told else None
         keys = _of_file(API_KEY_ENV, told[API_KEY_ENV.key], f"{where}.api_key_env") if API_KEY_ENV.key in told else ()
-        found[name] = Provider(cast("str | None", url), cast("Words", keys), where)
+        factor = told.get(MULTIPLIER)
+        multiplier = None if factor is None else _factor(factor, f"{where}.{MULTIPLIER}")
+        found[name] = Provider(cast("str | None", url), cast("Words", keys), where, multiplier)
     return found
+
+
+def _factor(value: object, where: str) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not (0 <= Decimal(value) <= 1000):
+        raise OptionError(f"{where}: must be a number from 0 to 1000, such as 1.055: prices are multiplied by it")
+    return Decimal(value)
+
+
+def _prices(content: object, where: str) -> tuple[Override, ...]:
+    """The prices of one's own, `[prices."MODEL"]`. Raises `OptionError`."""
+    from penstock.errors import UsageError  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io.pricing import KEYS, override  # noqa: PLC0415 - as above
+
+    if not isinstance(content, dict):
+        raise OptionError(f'{where}: must be tables: [prices."MODEL"] with picture = 0.04, dollars a picture')
+    found: list[Override] = []
+    for model, table in cast("dict[str, object]", content).items():
+        at = f"{where}.{model}"
+        if not isinstance(table, dict):
+            raise OptionError(f'{at}: must be a table: [prices."{model}"] with picture = 0.04, dollars a picture')
+        told = cast("dict[str, object]", table)
+        for key, value in told.items():
+            if isinstance(value, dict):  # what TOML makes of a dot
+                raise OptionError(f'{at}.{key}: a name with a dot stands in quotes: [prices."{model}.{key}"]')
+            if key not in KEYS:
+                raise _unknown(f"{at}.{key}", key, KEYS)
+        try:
+            found.append(override(model, told))
+        except UsageError as error:
+            raise OptionError(f"{at}: {error}") from None
+    return tuple(found)
+
+
+def overrides_of(values: Values) -> Overrides:
+    """The prices that the file says, and the multiplier of the provider that was chosen."""
+    from penstock.catalog import Overrides  # noqa: PLC0415 - as above
+
+    given = values.given.get(PRICES)
+    mine = () if given is None else cast("tuple[Override, ...]", given.value)
+    provider = values.providers.get(values[PROVIDER])
+    factor = None if provider is None else provider.multiplier
+    return Overrides(mine, () if factor is None else (("", factor),))
 
 
 def _unknown(where: str, name: str, known: Sequence[str], once: Sequence[str] = ()) -> OptionError:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock_io.cli.options import (
+    ALLOW_UNKNOWN_PRICE,
     BUDGET,
     FILE,
     GENERATE,
@@ -107,8 +108,8 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     """All of it, once the options are known. Raises `OptionError`, `UsageError`, `InvalidRequest`."""
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
-    from penstock_io.cli.buying import ask_for, quote_of, request_of  # noqa: PLC0415 - as above
-    from penstock_io.cli.config import connect  # noqa: PLC0415 - as above
+    from penstock_io.cli.buying import Spending, ask_for, quote_of, request_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.config import connect, overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
     from penstock_io.cli.words import count, money  # noqa: PLC0415 - as above
 
@@ -119,17 +120,20 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     files = saving.plan(values.get(FILE), prompt, n=n, output_format=format_, overwrite=values[OVERWRITE])
     connection = connect(values, os.environ)
     request = request_of(values, prompt, files.format)
-    quote = quote_of(request)
+    spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], overrides_of(values))
+    quote = quote_of(request, spending.prices)
     pictures = count(n, "picture")
     price = "an amount that is not known beforehand" if quote.bound is None else f"at most {money(quote.bound)}"
     console.tell(f"{pictures} of {request.model} for {price}")
     for warning in quote.warnings:
         console.tell(warning, Level.WARNING)
-    reason = price_reason(quote.bound, pictures, budget)
+    if quote.bound is None and budget is not None and not spending.unknown:
+        return _failed(console, "unknown_price", quote.unpriced, BUDGET_OUT, as_json=values[JSON])
+    reason = price_reason(quote.bound, pictures, None if quote.bound is None else budget)
     message = refusal([] if reason is None else [reason], console, yes=values[YES])
     if message is not None:
         return _failed(console, "declined", message, USAGE, as_json=values[JSON])
-    bought = ask_for(request, connection, budget, console)
+    bought = ask_for(request, connection, spending, console)
     told = frozenset(quote.warnings)
     return _report(bought, files, connection, console, told, as_json=values[JSON])
 

@@ -1,0 +1,66 @@
+"""Prices of a user's own, as a file says them, and how to say them to whoever has none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from penstock.catalog import Override, output_tokens, picture_rate, token_rate
+from penstock.errors import UsageError
+from penstock.work import Rates, Target
+
+PICTURE, OUTPUT_TOKENS = "picture", "output_tokens"
+TOKENS = ("text", "cached_text", "image", "cached_image", "image_out", "text_out")
+KEYS = (PICTURE, *TOKENS, OUTPUT_TOKENS)
+"""What a table [prices."MODEL"] may say: dollars a picture, or dollars a million tokens by class, and how many."""
+
+ALLOW = "--allow-unknown-price"
+
+
+def override(model: str, told: Mapping[str, object]) -> Override:
+    """The price of a model that a table says. Raises `UsageError` that says what is wrong with it."""
+    for key, value in told.items():
+        if key == OUTPUT_TOKENS:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise UsageError(f"{key} must be a whole number of tokens, such as 6000")
+        elif isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise UsageError(f"{key} must be a number of dollars, such as 0.04")
+        elif not (Decimal(value).is_finite() and 0 <= value <= 1_000_000):
+            raise UsageError(f"{key} must be from 0 to a million dollars")
+    most = told.get(OUTPUT_TOKENS)
+    rates = Rates(
+        **{name: token_rate(_amount(told[name])) for name in TOKENS if name in told},
+        picture=picture_rate(_amount(told[PICTURE])) if PICTURE in told else None,
+        source="the file of --config",
+        since="",
+    )
+    return Override(model, rates, output_tokens=most if isinstance(most, int) else None)
+
+
+def lines_for(target: Target) -> tuple[str, str]:
+    """The lines of a file that say what is not known of a model's price, and what they mean."""
+    rates = target.rates
+    told = {} if rates is None else {name: rate for name in TOKENS if (rate := getattr(rates, name)) is not None}
+    if not told:
+        return f'[prices."{target.model}"]\npicture = 0.04', "dollars a picture"
+    wanted = [f"{name} = {amount}" for name, amount in (("text", 5), ("image_out", 30)) if name not in told]
+    meaning = "dollars a million tokens" if wanted else ""
+    if output_tokens(target.model, None, None) is None:
+        wanted.append("output_tokens = 6000")
+        meaning = " and ".join(part for part in (meaning, "the most tokens that a picture takes") if part)
+    return "\n".join([f'[prices."{target.model}"]', *wanted]), meaning
+
+
+def unpriced(target: Target) -> str:
+    """Why no budget can bound a request, and what to do about it: the lines of a file, on one line."""
+    lines, meaning = lines_for(target)
+    table, *rest = lines.split("\n")
+    said = " and ".join([table, *rest])
+    return (
+        f"the price of {target.model} is not known, so no budget can bound it: say it in the file of --config by the "
+        f"lines {said} ({meaning}; put your figures), give {ALLOW}, or leave --budget out"
+    )
+
+
+def _amount(value: object) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(str(value))
