@@ -138,11 +138,6 @@ class Budget:
             raise UsageError(f"warn must be a share above 0 and at most 1, or None, not {self.warn}")
 
     @property
-    def waits(self) -> bool:
-        """Whether a call that does not fit now waits for refunds."""
-        return self.policy is BudgetPolicy.WAIT
-
-    @property
     def dated(self) -> tuple[str, ...]:
         """The scopes of caps that begin anew each day or month."""
         return tuple(scope for scope, _ in self.caps if dated(scope))
@@ -185,11 +180,11 @@ class NearCache:
 class Config:
     """Everything the engine goes by.
 
-    `store`, `journal` and `ledger` say whether the driver has one (a ledger: on disk). `claims` asks a shared store for leases. `halts`: with no lane
-    left that can ever serve a call the engine halts (a batch) instead of failing the call (a service). `queue` bounds
-    jobs waiting, `window` is how many unfinished jobs are worth having at a time (0: from the concurrency).
-    `patience` is seconds for which a job waits where a provider tells it to, or refuses everything: a longer wait is the
-    end of its target (None: it waits). `read_patience` is seconds to wait for the store.
+    `store`, `journal` and `ledger` say whether the driver has one (a ledger: on disk). `claims` asks a shared store for
+    leases. `halts`: with no lane left that can ever serve a call the engine halts (a batch) instead of failing the call
+    (a service). `queue` bounds jobs waiting, `window` is how many unfinished jobs are worth having at a time (0: from
+    the concurrency). `patience` is seconds for which a job waits where a provider tells it to, or refuses everything: a
+    longer wait is the end of its target (None: it waits). `read_patience` is seconds to wait for the store.
     `downloads` is how often a URL result is tried, `url_life` how many seconds it is good for.
     """
 

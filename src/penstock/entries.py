@@ -112,7 +112,7 @@ class Void:
 
 @frozen
 class Failed:
-    """An attempt that ended without a picture; `charge` is what it cost all the same (usually 0), `charges` by payer."""
+    """An attempt without a picture; `charge` is what it cost all the same (usually 0), `charges` the same by payer."""
 
     attempt: AttemptId
     kind: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.commands import Charged, Excess
+from penstock.commands import BudgetLow, Charged, Excess
 from penstock.engine.entities import RUN_SCOPES, Bill, Job
 from penstock.engine.sums import nth, quote, spread
 from penstock.engine.tables import AttemptState, CallState
@@ -28,8 +28,8 @@ def payer(asks: list[Ask]) -> Ask | None:
     return None
 
 
-def bill(call: Call) -> Bill | None:
-    """Who pays for what of `call` now; None where nobody waits for any of it.
+def bill(desk: Desk, call: Call) -> Bill | None:
+    """Who pays for what of `call` now, on the books of this day; None where nobody waits for any of it.
 
     Every flight of the call must have a live ask (`Calls` sheds the others before the call is queued).
     """
@@ -40,19 +40,23 @@ def bill(call: Call) -> Bill | None:
         job = owner if isinstance(owner, Job) else (ask.job if ask else None)
         if job is None:
             return None
-        return Bill((job,), ((job.id, ()),), (Share(job.scopes(), quote),), (), job.work.handle, 0)
+        return Bill((job,), ((job.id, ()),), (Share(_scopes(desk, job), quote),), (), job.work.handle, 0)
     if len(call.flights) == 1:
         ask = payer(call.flights[0].asks)
         if ask is None:
             return None
         job = ask.job
-        scopes = RUN_SCOPES if not job.work.tags and not job.work.tenant else job.scopes()
         parts = ((job.id, (ask.index,)),)
-        return Bill((job,), parts, (Share(scopes, quote),), (job,), job.work.handle, ask.target)
-    return _joint(call)
+        return Bill((job,), parts, (Share(_scopes(desk, job), quote),), (job,), job.work.handle, ask.target)
+    return _joint(desk, call)
 
 
-def _joint(call: Call) -> Bill | None:
+def _scopes(desk: Desk, job: Job) -> tuple[str, ...]:
+    plain = RUN_SCOPES if not job.work.tags and not job.work.tenant else job.scopes()
+    return desk.ledger.scopes(plain, desk.unix()) if desk.config.ledger else plain
+
+
+def _joint(desk: Desk, call: Call) -> Bill | None:
     quote = call.group.bound(call.target)
     samples: dict[Job, list[int]] = {}
     payers: list[Job] = []
@@ -68,7 +72,7 @@ def _joint(call: Call) -> Bill | None:
         return None
     parts = tuple((job.id, tuple(indices)) for job, indices in samples.items())
     shares = tuple(
-        Share(job.scopes(), None if quote is None else quote * len(indices)) for job, indices in samples.items()
+        Share(_scopes(desk, job), None if quote is None else quote * len(indices)) for job, indices in samples.items()
     )
     return Bill(tuple(samples), parts, shares, tuple(payers), first.job.work.handle, first.target)
 
@@ -96,8 +100,9 @@ def book(desk: Desk, job: Job, charge: int | None, maybe: int = 0) -> None:
 def settle_money(desk: Desk, attempt: Attempt, charges: tuple[int | None, ...]) -> None:
     """End the reservation of an attempt with what each payer is charged; what comes back may let others go."""
     call = attempt.call
+    attempt.charges = charges
     excess = desk.ledger.settle(attempt.reservation, charges)
-    desk.refund(attempt.bill.shares)
+    _ended(desk, attempt.bill)
     bound = quote(attempt)
     total = sum(cost or 0 for cost in charges)
     if excess and bound is not None and total > bound:
@@ -107,6 +112,13 @@ def settle_money(desk: Desk, attempt: Attempt, charges: tuple[int | None, ...]) 
     for job, cost in zip(attempt.bill.jobs, charges, strict=True):
         if cost != 0 or job.finished:
             book(desk, job, cost)
+
+
+def _ended(desk: Desk, invoice: Bill) -> None:
+    """A reservation ended: others may go, and a cap may be nearly used."""
+    desk.refund(invoice.shares)
+    for low in desk.ledger.low():
+        desk.notify(BudgetLow(low.scope, low.used, low.cap))
 
 
 def share_cost(desk: Desk, attempt: Attempt, parts: list[Part], cost: int | None, usage: Usage | None) -> None:
@@ -137,7 +149,7 @@ def book_failure(desk: Desk, attempt: Attempt, judgement: Judgement, usage: Usag
     invoice = attempt.bill
     if judgement.billed is Three.MAYBE:
         desk.ledger.maybe(attempt.reservation)
-        desk.refund(invoice.shares)
+        _ended(desk, invoice)
         for job, share in zip(invoice.jobs, invoice.shares, strict=True):
             book(desk, job, None if share.amount is None else 0, share.amount or 0)
         return Maybe(attempt.id, judgement.kind, quote(attempt), desk.unix())
@@ -145,4 +157,4 @@ def book_failure(desk: Desk, attempt: Attempt, judgement: Judgement, usage: Usag
     if judgement.billed is Three.YES:
         cost = charged(usage, attempt.call.target.rates, len(attempt.flights), quote(attempt))
     settle_money(desk, attempt, spread(cost, len(invoice.shares)))
-    return Failed(attempt.id, judgement.kind, cost, desk.unix())
+    return Failed(attempt.id, judgement.kind, cost, desk.unix(), attempt.charges)

@@ -70,7 +70,7 @@ class Desk:
         self.out: list[Command] = []
         self.moves: deque[Move] = deque()
         self.timers = Timers()
-        self.ledger = Ledger(config.budget, opening)
+        self.ledger = Ledger(config.budget, opening, dated=config.ledger)
         self.allowance = Allowance(config.ambiguity)
         self.closed: Mode | None = None
         self.halt: Halted | None = None

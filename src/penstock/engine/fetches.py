@@ -39,11 +39,11 @@ class Fetches:
         if settling is None:
             return
         expires = desk.now + desk.config.url_life
-        if desk.config.journal:
+        if desk.config.records:
             keys = tuple(attempt.flights[part.index].key for part in parts)
             refs = tuple(part.ref for part in parts)
             until = desk.epoch + expires
-            owed = Owed(attempt.id, keys, refs, settling.usage, settling.charge, until, desk.unix())
+            owed = Owed(attempt.id, keys, refs, settling.usage, settling.charge, until, desk.unix(), attempt.charges)
             self.records.issue(owed)
         settling.fetches = {}
         for part in parts:

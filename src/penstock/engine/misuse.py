@@ -22,6 +22,7 @@ from penstock.events import (
     Submitted,
     Ticked,
 )
+from penstock.money.periods import check as check_caps
 
 if TYPE_CHECKING:
     from penstock.engine.rooms import Rooms
@@ -55,8 +56,10 @@ def check(rooms: Rooms, event: Event, now: float) -> None:  # noqa: C901, PLR091
                 raise UsageError(f"question {event.question} is not out")
         case Reconfigured():
             old = rooms.desk.config
-            if (old.store, old.journal) != (event.config.store, event.config.journal):
-                raise UsageError("store and journal cannot be taken away or added while running")
+            new = event.config
+            if (old.store, old.journal, old.ledger) != (new.store, new.journal, new.ledger):
+                raise UsageError("store, journal and ledger cannot be taken away or added while running")
+            check_caps(new.budget, ledger=new.ledger)
         case Cancelled() | Ticked() | Closed():
             pass
         case _:

@@ -160,7 +160,7 @@ class Ledger:
         return Fit.LATER if Fit.LATER in rooms else Fit.NOW
 
     def tight(self, shares: tuple[Share, ...]) -> str:
-        """The scope that stands in the way: after LATER the first whose refunds to wait for, after NEVER what is full."""
+        """The scope that stands in the way: after LATER whose refunds to wait for, after NEVER the one that is full."""
         wanted: dict[str, int] = {}
         for share in shares:
             for scope in share.scopes:
