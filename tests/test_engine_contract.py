@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from penstock.commands import Abort, Consult, Finish, Notify, ReadCache, Record, Send
-from penstock.config import Ambiguity, Budget, Credential, Gathering, Hedging, Limits
+from penstock.config import Ambiguity, Budget, BudgetPolicy, Credential, Gathering, Hedging, Limits
 from penstock.entries import Failed as FailedEntry
 from penstock.entries import Intent
 from penstock.errors import UsageError
@@ -319,8 +319,9 @@ def test_a_second_attempt_adds_what_the_first_did_not_bring() -> None:
 
 
 def test_a_doubtful_attempt_is_tried_again_within_the_allowance() -> None:
-    """AUTO within max(floor, share), RETRY always, SKIP never; each doubt stays in the books."""
-    for mode, tries in ((OnAmbiguous.AUTO, 3), (OnAmbiguous.RETRY, 6), (OnAmbiguous.SKIP, 1)):
+    """AUTO once a job, RETRY as often as there are tries, SKIP and ASK never; each doubt stays in the books."""
+    modes = {OnAmbiguous.AUTO: 2, OnAmbiguous.RETRY: 6, OnAmbiguous.SKIP: 1, OnAmbiguous.ASK: 1}
+    for mode, tries in modes.items():
         bench = Bench(evolve(CONFIG, ambiguity=Ambiguity(mode, floor=2, share=0.0)))
         bench.ask("k")
         count = 0
@@ -374,7 +375,7 @@ def test_a_raised_budget_lets_parked_calls_go() -> None:
 
 def test_a_budget_that_does_not_wait() -> None:
     """Where calls do not wait for refunds, what does not fit now fails now."""
-    bench = Bench(evolve(CONFIG, credentials=(WIDE,), budget=Budget((("run", 150),), waits=False)))
+    bench = Bench(evolve(CONFIG, credentials=(WIDE,), budget=Budget((("run", 150),), BudgetPolicy.FAIL)))
     bench.ask("a")
     bench.ask("b")
     assert "budget" == getattr(bench.take(Finish).outcome.error, "kind", "")

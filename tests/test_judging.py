@@ -1,4 +1,4 @@
-"""The judgement table as a product, the allowance and the waits."""
+"""Judgements row by row, and the waits that replies ask for."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.config import Ambiguity, Retry
+from penstock.config import Retry
 from penstock.events import Failed, Responded
 from penstock.ids import AttemptId, Ref
-from penstock.judging.allowance import Allowance, AllowanceFigures
-from penstock.judging.backoff import retry_after, wait
+from penstock.judging.backoff import asked, backoff, retry_after
 from penstock.judging.judge import STATUSES, TABLE, WORDS, judge
 from penstock.judging.judgement import Closes, Judgement, Next
 from penstock.readings import Kind, LimitHint, Malformed, Part, Problem, Reached, Reading, Success, Usage, Verdict
 from penstock.three import Three
-from penstock.work import OnAmbiguous
 
 NO, MAYBE, YES = Three.NO, Three.MAYBE, Three.YES
 DIALECTS = ("openai", "openrouter", "local", "somebody else's")
@@ -195,39 +193,6 @@ def test_should_retry_false_is_obeyed_and_true_is_not() -> None:
     assert Next.AMBIGUOUS is judge(replied(502, Problem(), yes), "openai").next
 
 
-def test_the_allowance_under_auto() -> None:
-    """The floor is free from the start; beyond it the share of all attempts counts. RETRY always goes, SKIP never."""
-    allowance = Allowance(Ambiguity(floor=3, share=0.02))
-    for _ in range(3):
-        assert allowance.allows(OnAmbiguous.AUTO)
-        allowance.take()
-    assert not allowance.allows(OnAmbiguous.AUTO)
-    assert (True, False) == (allowance.allows(OnAmbiguous.RETRY), allowance.allows(OnAmbiguous.SKIP))
-    for _ in range(199):
-        allowance.attempted()
-    assert not allowance.allows(OnAmbiguous.AUTO)
-    allowance.attempted()
-    assert allowance.allows(OnAmbiguous.AUTO)
-    assert AllowanceFigures(200, 3, 4) == allowance.figures()
-    allowance.reconfigure(Ambiguity(floor=1, share=0.0))
-    assert not allowance.allows(OnAmbiguous.AUTO)
-
-
-@given(st.lists(st.booleans(), max_size=300), st.integers(0, 5), st.floats(0, 0.5))
-def test_the_allowance_is_never_exceeded(steps: list[bool], floor: int, share: float) -> None:
-    """Whatever is asked when, no more is taken than max(floor, share of attempts)."""
-    allowance = Allowance(Ambiguity(floor=floor, share=share))
-    attempts = taken = 0
-    for attempted in steps:
-        if attempted:
-            allowance.attempted()
-            attempts += 1
-        elif allowance.allows(OnAmbiguous.AUTO):
-            allowance.take()
-            taken += 1
-        assert taken <= max(floor, share * attempts)
-
-
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
@@ -268,14 +233,23 @@ def test_backoff_is_full_jitter_within_the_cap(tries: int, seed: int) -> None:
     """With nothing said the wait lies within [0, min(cap, base * 2**(tries - 1))]."""
     retry = Retry(base=0.5, cap=60.0)
     most = min(60.0, 0.5 * 2.0 ** min(max(tries - 1, 0), 50))
-    assert 0.0 <= wait((), None, tries, retry, Random(seed), UNIX) <= most
+    assert 0.0 <= backoff(tries, retry, Random(seed)) <= most
 
 
-def test_what_is_asked_for_goes_before_backoff_and_is_honoured_whole() -> None:
-    """Retry-After, then the message's hint, then chance; neither is capped, and a hint of nonsense is passed over."""
-    retry, header = Retry(base=0.5, cap=1.0), (("retry-after", "90"),)
-    assert 90.0 == wait(header, Problem(hint=12.0), 1, retry, Random(1), UNIX)
-    assert 12.0 == wait((), Problem(hint=12.0), 1, retry, Random(1), UNIX)
-    for nonsense in (inf, float("nan"), -1.0):
-        assert 0.0 <= wait((), Problem(hint=nonsense), 9, retry, Random(1), UNIX) <= 1.0
-    assert 0.5 < max(wait((), Malformed("x"), 9, retry, Random(seed), UNIX) for seed in range(20))
+def test_backoff_makes_use_of_its_room() -> None:
+    """Late tries wait for longer than half the cap as often as not."""
+    waits = [backoff(9, Retry(base=0.5, cap=1.0), Random(seed)) for seed in range(200)]
+    assert 60 < sum(1 for wait in waits if wait > 0.5) < 140
+
+
+def test_what_is_asked_for_is_honoured_whole() -> None:
+    """Retry-After, then the message's hint; neither is capped, and a hint of nonsense is passed over."""
+    header = (("retry-after", "90"),)
+    assert 90.0 == asked(header, Problem(hint=12.0), UNIX)
+    assert 12.0 == asked((), Problem(hint=12.0), UNIX)
+    assert 12.0 == asked((("retry-after", "soon"),), Problem(hint=12.0), UNIX)
+    assert 1800.0 == asked((), Problem(hint=1800.0), UNIX)
+    for nonsense in (inf, float("nan"), -1.0, None):
+        assert asked((), Problem(hint=nonsense), UNIX) is None
+    assert asked((), Malformed("try again in 5 s"), UNIX) is None
+    assert asked((), None, UNIX) is None

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 from penstock.config import (
     Ambiguity,
     Budget,
+    BudgetPolicy,
     Config,
     Credential,
     Gathering,
@@ -104,8 +105,14 @@ def _config(rng: Random) -> Config:
         near = NearCache(hook=hook, target=target, patience=rng.choice((0.5, 10.0)))
     return Config(
         credentials=tuple([credential(f"c{index}", rng) for index in range(rng.choice((1, 1, 2, 3)))]),
-        retry=Retry(attempts=rng.choice((1, 2, 3, 6))),
-        ambiguity=Ambiguity(rng.choice(tuple(OnAmbiguous)), floor=rng.choice((0, 1, 3)), share=0.02),
+        retry=Retry(attempts=rng.choice((1, 2, 3, 6)), most=rng.choice((1, 3, 12))),
+        patience=rng.choice((None, None, 5.0, 600.0)),
+        ambiguity=Ambiguity(
+            rng.choice((*OnAmbiguous, OnAmbiguous.AUTO)),
+            floor=rng.choice((0, 1, 3)),
+            share=rng.choice((0.02, 0.02, 0.2)),
+            window=rng.choice((None, None, 20.0, 3600.0)),
+        ),
         budget=budget(rng),
         gathering=Gathering(most=rng.choice((1, 3)), wait=0.05),
         hedging=Hedging(after=rng.choice((None, None, 1.0))),
@@ -148,7 +155,9 @@ def budget(rng: Random) -> Budget:
         caps.append(("tenant:a", rng.choice((100, 300))))
     if rng.random() < 0.2:
         caps.append(("tag:x", rng.choice((100, 300))))
-    return Budget(tuple(caps), waits=rng.random() < 0.7, unknown=rng.random() < 0.5)
+    return Budget(
+        tuple(caps), BudgetPolicy.WAIT if rng.random() < 0.7 else BudgetPolicy.FAIL, unknown=rng.random() < 0.5
+    )
 
 
 def helper(operation: str, purpose: Purpose, rng: Random) -> Target:

@@ -8,11 +8,10 @@ without credential and lane; what is charged and cannot be fetched is *lost*, an
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from penstock.admission.headers import read as read_headers
-from penstock.commands import Abort, Deliver, Release, Send
+from penstock.commands import Abort, Deliver, Release, Send, Waits
 from penstock.engine.billing import book, book_failure, share_cost
 from penstock.engine.entities import Attempt, Landing, Settling
 from penstock.engine.moves import Arrived, Judged
@@ -22,8 +21,9 @@ from penstock.engine.timers import Alarm
 from penstock.entries import Intent, Settled, Void
 from penstock.events import Failed, Mode, Responded
 from penstock.ids import AttemptId, Ref
-from penstock.judging.backoff import LONGEST, retry_after, wait
+from penstock.judging.backoff import asked, backoff
 from penstock.judging.judge import judge
+from penstock.judging.judgement import Next
 from penstock.money.charge import charge as charged
 from penstock.outcomes import Meta
 from penstock.readings import Kind, Problem, Success
@@ -34,10 +34,15 @@ if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.dispatch import Dispatch
     from penstock.engine.fetches import Fetches
+    from penstock.engine.lanes import Lane
     from penstock.engine.moves import Bound
     from penstock.engine.records import Records
     from penstock.events import Headers, Opened, Recorded, Streamed
     from penstock.ids import Key
+    from penstock.readings import Reading
+
+LONG = 30.0
+"""Seconds from which on a wait that a provider asks for is told of."""
 
 
 class Attempts:
@@ -69,7 +74,7 @@ class Attempts:
         call.bill, call.billed = bound.bill, attempt.flights
         self.table[attempt.id] = attempt
         self._tell_askers(attempt)
-        if desk.config.journal:
+        if desk.config.records:
             desk.attempt_life.go(attempt, AttemptInput.INTEND)
             self.records.issue(self._intent(attempt), attempt)
         else:
@@ -103,13 +108,16 @@ class Attempts:
             tuple([share.scopes for share in bill.shares]),
             quote(attempt),
             self.desk.unix(),
+            call.target.provider,
+            call.target.size,
+            call.target.quality,
         )
 
     def _send(self, attempt: Attempt) -> None:
         desk, call, bill = self.desk, attempt.call, attempt.bill
         target = call.target
         desk.attempt_life.go(attempt, AttemptInput.SEND)
-        desk.allowance.attempted()
+        desk.allowance.attempted(quote(attempt), desk.now)
         desk.count("attempts")
         attempt.timer = desk.timers.arm(desk.now + target.timeouts.total, Alarm.TOTAL, attempt)
         after = desk.config.hedging.after
@@ -237,26 +245,39 @@ class Attempts:
         desk, lane = self.desk, attempt.lane
         judgement = judge(fact, attempt.call.target.dialect)
         reading = fact.reading if isinstance(fact, Responded) else None
+        wait = asked(headers, reading, desk.unix())
         if judgement.rate:
-            desk.count("rate_refusals")
-            limit = reading.limit if isinstance(reading, Problem) else None
-            asked = retry_after(headers, desk.unix())
-            if asked is None and isinstance(reading, Problem):
-                asked = reading.hint
-            asked = min(asked, LONGEST) if asked is not None and isfinite(asked) else None
-            lane.quota.refused(attempt.permit, limit, asked, desk.now)
+            self._refused(attempt, reading, wait)
+        elif judgement.quota is Three.YES:
+            lane.refusing = attempt.call.refused = None
         lane.quota.settle(attempt.permit, judgement.quota, desk.now)
         trouble = trouble_of(judgement, fact)
         self.dispatch.close(lane, judgement, trouble)
         desk.attempt_life.go(attempt, AttemptInput.JUDGED)
         desk.count(f"judged_{judgement.kind}")
         entry = book_failure(desk, attempt, judgement, reading.usage if isinstance(reading, Problem) else None)
-        if desk.config.journal:
+        if desk.config.records:
             self.records.issue(entry)
         self._over(attempt)
-        tries = attempt.call.tries + 1
-        again = wait(headers, reading, tries, desk.config.retry, desk.rng, desk.unix())
-        desk.moves.append(Judged(attempt, judgement, trouble, again))
+        if wait is not None and judgement.next in (Next.WAIT, Next.AMBIGUOUS):
+            self._tell_wait(lane, wait)
+        again = backoff(attempt.call.tries + 1, desk.config.retry, desk.rng)
+        desk.moves.append(Judged(attempt, judgement, trouble, again if wait is None else wait, wait is not None))
+
+    def _refused(self, attempt: Attempt, reading: Reading | None, wait: float | None) -> None:
+        """A rate limit refused it: the quota learns, and how long that has gone on is kept."""
+        desk, lane, call = self.desk, attempt.lane, attempt.call
+        desk.count("rate_refusals")
+        lane.quota.refused(attempt.permit, reading.limit if isinstance(reading, Problem) else None, wait, desk.now)
+        lane.refusing = desk.now if lane.refusing is None else lane.refusing
+        call.refused = desk.now if call.refused is None else call.refused
+
+    def _tell_wait(self, lane: Lane, wait: float) -> None:
+        """A wait that somebody may wonder about is told, once: refusals of what was out together ask for the same."""
+        until = self.desk.now + wait
+        if wait >= LONG and until > lane.told + LONG:
+            lane.told = until
+            self.desk.notify(Waits(lane.name, wait, self.desk.unix() + wait))
 
     # Success
 
@@ -265,6 +286,7 @@ class Attempts:
         desk, usage = self.desk, reading.usage
         tokens = None if usage is None else tokens_of(usage)
         attempt.lane.quota.settle(attempt.permit, Three.YES, desk.now, tokens)
+        attempt.lane.refusing = attempt.call.refused = None
         count = len(attempt.flights)
         parts, surplus = sort_parts(reading.parts, count)
         cost = charged(usage, attempt.call.target.rates, len(reading.parts), quote(attempt))
@@ -294,7 +316,7 @@ class Attempts:
         settling = attempt.settling
         if settling is None:
             return
-        if not self.desk.config.journal:
+        if not self.desk.config.records:
             self.desk.attempt_life.go(attempt, AttemptInput.SETTLED)
             self._arrive(attempt)
             return
@@ -307,7 +329,8 @@ class Attempts:
             if landing is not None or lost:
                 keys.append(flight.key)
                 refs.append(landing.ref if landing is not None else Ref(""))
-        entry = Settled(attempt.id, tuple(keys), tuple(refs), settling.usage, settling.charge, self.desk.unix())
+        usage, cost, now = settling.usage, settling.charge, self.desk.unix()
+        entry = Settled(attempt.id, tuple(keys), tuple(refs), usage, cost, now, attempt.charges)
         self.records.issue(entry, attempt)
 
     def _take_files(self, attempt: Attempt, files: tuple[Ref, ...]) -> None:

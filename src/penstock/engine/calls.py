@@ -13,6 +13,7 @@ from attrs import evolve
 from penstock.engine.billing import payer
 from penstock.engine.entities import CLOSED, Call, Job
 from penstock.engine.moves import Answered, Broke, Forgotten, Stop
+from penstock.engine.patience import stalls
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.ids import CallId
@@ -109,6 +110,8 @@ class Calls:
         trouble = self.dispatch.never(call)
         if trouble is not None and self._halve(call):
             trouble = None
+        elif trouble is None and call.group.heap and not call.group.dirty:
+            trouble = stalls(self.desk, call)  # in line behind others who wait it is not looked at
         if trouble is None:
             self.desk.call_life.go(call, how)
             self.dispatch.enqueue(call)
@@ -198,6 +201,13 @@ class Calls:
                 kept.append(flight)
         if len(kept) < len(call.flights):
             call.flights[:] = kept
+
+    def leave_out(self, call: Call, flights: list[Flight], trouble: Trouble) -> None:
+        """Some of its flights are over, and why; the others go on."""
+        if flights:
+            told = doubt(trouble) if call.doubtful and trouble.kind != "ambiguous" else trouble
+            call.flights[:] = [flight for flight in call.flights if flight not in flights]
+            self.desk.moves.append(Broke(tuple(flights), told, self._payers(call, tuple(flights))))
 
     def wants(self, call: Call) -> bool:
         """Whether anything of it is still asked for."""

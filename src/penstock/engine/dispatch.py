@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from penstock.admission.quota import Quota
 from penstock.commands import LaneClosed, Release
+from penstock.config import BudgetPolicy
 from penstock.engine.billing import bill
 from penstock.engine.entities import CLOSED
 from penstock.engine.lanes import Entry, Group, Lane, broke, chain_goes_on, screens_pictures, stands
 from penstock.engine.moves import Bound, Never
+from penstock.engine.patience import stalls
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.entries import Lane as LaneName
@@ -233,7 +235,11 @@ class Dispatch:
                 self._pop(group)
                 continue
             lane, ready, barred = self._choose(group, call)
-            if lane is None and ready is None:
+            late = stalls(self.desk, call) if lane is None and ready is not None else None
+            if late is not None:
+                self._pop(group)
+                found.append(Never(call, late))
+            elif lane is None and ready is None:
                 if not self._stuck(group, call, found):
                     break
                 self._pop(group)
@@ -303,7 +309,7 @@ class Dispatch:
         return True
 
     def _bind(self, call: Call, lane: Lane, found: list[Bound | Never]) -> None:
-        invoice = bill(call)
+        invoice = bill(self.desk, call)
         if invoice is None:
             found.append(Never(call, Trouble("cancelled", "nobody asks for it any more")))
             return
@@ -313,13 +319,13 @@ class Dispatch:
             permit = lane.quota.reserve(call.demand(), self.desk.now)
             self.desk.call_life.go(call, CallInput.BEGIN)
             found.append(Bound(call, lane, permit, invoice, ledger.reserve(invoice.shares)))
-        elif fit is Fit.LATER and self.desk.config.budget.waits:
+        elif fit is Fit.LATER and self.desk.config.budget.policy is BudgetPolicy.WAIT:
             self.desk.call_life.go(call, CallInput.PARK)
             call.since = self.desk.now
             tight = ledger.tight(invoice.shares)
             heappush(self.parked.setdefault(tight, []), (call.priority, call.place, call))
         else:
-            found.append(Never(call, broke(fit, invoice), splits=fit is not Fit.UNKNOWN))
+            found.append(Never(call, broke(self.desk.ledger, fit, invoice), splits=fit is not Fit.UNKNOWN))
 
     def unpark(self) -> list[Never]:
         """Money came back to some scopes: whoever waits for those goes back to its queue, as far as it fits, in order.
@@ -343,7 +349,7 @@ class Dispatch:
         """Deal with the head of a line; False where it goes on waiting for this scope."""
         entry = line[0]
         call = entry[2]
-        invoice = bill(call) if call.state is CallState.PARKED else None
+        invoice = bill(self.desk, call) if call.state is CallState.PARKED else None
         if invoice is None:
             heappop(line)
             return True
@@ -358,7 +364,7 @@ class Dispatch:
             self.desk.call_life.go(call, CallInput.QUEUE)
             self.enqueue(call)
         else:
-            found.append(Never(call, broke(fit, invoice), splits=fit is not Fit.UNKNOWN))
+            found.append(Never(call, broke(self.desk.ledger, fit, invoice), splits=fit is not Fit.UNKNOWN))
         return True
 
     def hedge(self, call: Call) -> Bound | None:
@@ -366,7 +372,7 @@ class Dispatch:
         out = [attempt.lane for attempt in call.out]
         spare = [lane for lane in call.group.lanes if lane.closed is None and lane not in call.barred]
         spare.sort(key=lambda lane: (lane in out, lane.quota.in_flight))
-        invoice = bill(call)
+        invoice = bill(self.desk, call)
         if invoice is None or self.desk.ledger.fits(invoice.shares) is not Fit.NOW:
             return None
         demand = call.demand()

@@ -33,7 +33,10 @@ CLOSED = Trouble("cancelled", "closed before it was sent")
 
 @define(eq=False)
 class Job:
-    """What a caller waits for. `unheard` counts samples that have neither a picture nor a final trouble yet."""
+    """What a caller waits for. `unheard` counts samples that have neither a picture nor a final trouble yet.
+
+    `again`: it has had its one more try of what may have been billed.
+    """
 
     id: JobId
     work: Work
@@ -42,6 +45,7 @@ class Job:
     asks: tuple[Ask, ...] = ()
     unheard: int = 0
     finished: bool = False
+    again: bool = False
     charge: int = 0
     unpriced: bool = False
     maybe: int = 0
@@ -78,7 +82,7 @@ class Job:
 class Ask:
     """One sample of one job: who wants it, which target of the chain is its turn, and what came of it.
 
-    `again`: what another paid for has failed it once already.
+    `again`: what another paid for has failed it once already. `tries` counts exchanges for it, over the whole chain.
     """
 
     job: Job
@@ -89,6 +93,7 @@ class Ask:
     source: Source | None = None
     trouble: Trouble | None = None
     again: bool = False
+    tries: int = 0
 
     def aim(self) -> Target:
         """The target whose turn it is."""
@@ -154,7 +159,10 @@ class Question:
 
 @define(eq=False)
 class Call:
-    """One unit of provider work, paid once. `flights` empty: it answers a `question` instead."""
+    """One unit of provider work, paid once. `flights` empty: it answers a `question` instead.
+
+    `refused` is since when rate limits refuse it (absolute seconds; None: they do not, or it got further since).
+    """
 
     id: CallId
     group: Group
@@ -173,6 +181,7 @@ class Call:
     delivered: bool = False
     final: bool = False
     doubtful: bool = False
+    refused: float | None = None
     verdict: Trouble | None = None
     lined: bool = False
     billed: tuple[Flight, ...] = ()
@@ -203,7 +212,7 @@ class Bill:
 
 @define(eq=False)
 class Attempt:
-    """One exchange of a call on a lane, with the bill as it was when its intent was made."""
+    """One exchange of a call on a lane, with the bill as it was when its intent was made, and what its payers paid."""
 
     id: AttemptId
     call: Call
@@ -221,6 +230,7 @@ class Attempt:
     hedge: Timer | None = None
     settling: Settling | None = None
     partials: list[Ref] | None = None
+    charges: tuple[int | None, ...] = ()
 
 
 @define(eq=False)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from penstock.commands import Halted
     from penstock.engine.lanes import Group, Lane
     from penstock.engine.rooms import Rooms
+    from penstock.judging.allowance import AllowanceFigures
     from penstock.money.ledger import Balances
 
 
@@ -53,6 +54,7 @@ class Snapshot:
     halted: Halted | None
     closed: str | None
     at_rest: bool
+    allowance: AllowanceFigures
 
 
 def snapshot(rooms: Rooms) -> Snapshot:
@@ -96,6 +98,7 @@ def snapshot(rooms: Rooms) -> Snapshot:
         desk.halt,
         desk.closed.value if desk.closed is not None else None,
         not any(held),
+        desk.allowance.figures(desk.now),
     )
 
 

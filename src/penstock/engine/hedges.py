@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.engine.billing import payer
+from penstock.engine.doubts import hedged, hedges
 from penstock.engine.tables import AttemptState, CallInput, CallState
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ def hedge(desk: Desk, dispatch: Dispatch, attempt: Attempt) -> Bound | None:
         return None
     if any(payer(flight.asks) is None for flight in call.flights):
         return None
-    ask = payer(call.flights[0].asks) if call.flights else None
-    mode = (ask.job.work.on_ambiguous if ask is not None else None) or desk.config.ambiguity.mode
-    if not desk.allowance.allows(mode):
+    retry = desk.config.retry
+    tries = max(
+        [call.tries - retry.attempts, *(ask.tries - retry.most for flight in call.flights for ask in flight.asks)]
+    )
+    if tries + len(call.out) >= 0 or not hedges(desk, call):
         return None
     bound = dispatch.hedge(call)
     if bound is not None:
-        desk.allowance.take()
+        hedged(desk, call)
         desk.count("hedges")
         desk.call_life.go(call, CallInput.HEDGE)
     return bound

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from penstock.commands import Finish, Release, WriteCache
 from penstock.engine.billing import pays_now
+from penstock.engine.doubts import goes_down
 from penstock.engine.entities import CLOSED, Ask, Flight, Job, Question
 from penstock.engine.moves import Asked, Left
 from penstock.engine.outcome import TROUBLE_STATUS, outcome, status_of
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from penstock.ids import JobId, Key, Ref
     from penstock.work import Screen, Work
 
-FINAL_TROUBLES = frozenset({"lost", "cancelled"})
-"""Troubles of a sample after which it is not asked for again; after a broken stream its payer does not, who saw it."""
+FINAL_TROUBLES = frozenset({"lost", "cancelled", "moderation", "moderation_output"})
+"""Troubles of a sample after which it is not asked for again, by nobody; after a broken stream its payer does not, who
+saw it. What a moderation refused is the same for whoever asks, and is not carried from provider to provider."""
 
 PERSONAL_TROUBLES = frozenset({"budget", "unknown_price", "broken_stream"})
 """Troubles of whoever pays, or streams; the others ask again however often."""
@@ -181,16 +183,13 @@ class Jobs:
             return False
         if not payer and trouble.kind not in PERSONAL_TROUBLES:
             payer, ask.again = ask.again, True
-        if payer and ask.target + 1 >= len(job.work.targets):
+        if ask.tries >= self.desk.config.retry.most or (payer and ask.target + 1 >= len(job.work.targets)):
             return False
         target = ask.target + payer
         last = self.desk.moves[-1] if self.desk.moves else None
         together = isinstance(last, Asked) and last.job is job and last.asks[0].target == target
-        if trouble.kind == "ambiguous" and not together:
-            mode = job.work.on_ambiguous or self.desk.config.ambiguity.mode
-            if not self.desk.allowance.allows(mode):
-                return False
-            self.desk.allowance.take()
+        if trouble.kind == "ambiguous" and not together and not goes_down(self.desk, ask, job.work.targets[target]):
+            return False
         self.desk.job_life.go(job, JobInput.NEXT_TARGET)
         if payer:
             ask.again = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from penstock.engine.tables import CallState, JobState
-from penstock.money.ledger import Fit
+from penstock.money.ledger import RUN, Fit
 from penstock.outcomes import Trouble
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.engine.entities import Bill, Call
     from penstock.engine.timers import Timer
     from penstock.entries import Lane as LaneName
+    from penstock.money.ledger import Ledger
     from penstock.work import Target
 
 Entry = tuple[int, int, "Call"]
@@ -21,9 +23,13 @@ Entry = tuple[int, int, "Call"]
 
 
 class Lane:
-    """A credential and a model. `closed` says why it takes no more attempts (None: it does)."""
+    """A credential and a model. `closed` says why it takes no more attempts (None: it does).
 
-    __slots__ = ("closed", "credential", "name", "quota", "sharers")
+    `refusing` is since when its rate limits let nothing in (None: they do), `told` until when the last wait lasts that
+    was told of (absolute seconds).
+    """
+
+    __slots__ = ("closed", "credential", "name", "quota", "refusing", "sharers", "told")
 
     def __init__(self, name: LaneName, credential: Credential, quota: Quota, sharers: list[Group]) -> None:
         self.name = name
@@ -31,6 +37,8 @@ class Lane:
         self.quota = quota
         self.sharers = sharers
         self.closed: Trouble | None = None
+        self.refusing: float | None = None
+        self.told = -inf
 
 
 class Group:
@@ -82,7 +90,7 @@ def chain_goes_on(call: Call) -> bool:
     ) and bool(call.flights)
 
 
-def broke(fit: Fit, invoice: Bill) -> Trouble:
+def broke(ledger: Ledger, fit: Fit, invoice: Bill) -> Trouble:
     """Why the budget does not let it go."""
     if fit is Fit.UNKNOWN:
         return Trouble(
@@ -90,4 +98,6 @@ def broke(fit: Fit, invoice: Bill) -> Trouble:
             "its price is unknown, and a budget is set",
         )
     bound = sum(share.amount or 0 for share in invoice.shares)
-    return Trouble("budget", f"the budget has no room for its bound of ${bound / 10**12:.6f}")
+    scope = ledger.cap_of(ledger.tight(invoice.shares))
+    whose = "" if scope == RUN else f" of {scope}"
+    return Trouble("budget", f"the budget{whose} has no room for its bound of ${bound / 10**12:.6f}")

@@ -126,12 +126,16 @@ class AllHere:
 
 @define(eq=False)
 class Judged:
-    """attempts -> calls: an attempt ended without what was wanted. `judgement` None: it was never sent."""
+    """attempts -> calls: an attempt ended without what was wanted. `judgement` None: it was never sent.
+
+    `wait` is seconds until the next try; `asked`: the provider said so.
+    """
 
     attempt: Attempt
     judgement: Judgement | None
     trouble: Trouble | None
     wait: float
+    asked: bool = False
 
 
 @define(eq=False)

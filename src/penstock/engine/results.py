@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from penstock.engine.billing import payer
 from penstock.engine.calls import BROKEN, LOST, MISSING, NOBODY, Calls, doubt
+from penstock.engine.doubts import spent, spent_flights, tried, tries_again
 from penstock.engine.entities import CLOSED
 from penstock.engine.moves import Answered, Broke, Landed
+from penstock.engine.patience import Wait, another, overdue
 from penstock.engine.questions import let_go
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from penstock.engine.dispatch import Dispatch
     from penstock.engine.entities import Attempt, Call, Flight, Settling
     from penstock.engine.moves import Arrived, Judged
+    from penstock.outcomes import Trouble
 
 
 class Results:
@@ -44,7 +46,7 @@ class Results:
             call.doubtful = call.doubtful or judgement.next is Next.AMBIGUOUS
             call.final = call.final or judgement.next is Next.NEVER
             if not judgement.rate and attempt.lane.closed is None:
-                call.tries += 1
+                tried(call)
         if call.out:
             return
         if self._ends(call, move):
@@ -78,25 +80,41 @@ class Results:
         if call.delivered:
             self.calls.end(call, CallInput.FAIL, evolve(trouble, kind="broken_stream"))
             return True
-        if call.final or call.tries >= self.desk.config.retry.attempts:
+        if call.final or spent(self.desk, call):
             ambiguous = judgement.next is Next.AMBIGUOUS and trouble is not LOST
             self.calls.end(call, CallInput.FAIL, doubt(trouble) if ambiguous else trouble)
             return True
-        if judgement.next is Next.AMBIGUOUS and not self._allowed(call):
+        late = self._late(call, move)
+        if late is not None:
+            self.calls.end(call, CallInput.FAIL, late)
+            return True
+        if judgement.next is Next.AMBIGUOUS and not self._tries_again(call, trouble):
             self.calls.end(call, CallInput.FAIL, doubt(trouble))
             return True
+        self.calls.leave_out(call, spent_flights(self.desk, call), trouble)
         if judgement.next is Next.ADAPT:
             call.barred = (*call.barred, move.attempt.lane)
         return False
 
-    def _allowed(self, call: Call) -> bool:
-        """Whether what may have been billed is tried again, as its payer wishes; it then draws on the allowance."""
-        ask = payer(call.flights[0].asks) if call.flights else None
-        mode = (ask.job.work.on_ambiguous if ask is not None else None) or self.desk.config.ambiguity.mode
-        if not call.live() or not self.desk.allowance.allows(mode):
+    def _late(self, call: Call, move: Judged) -> Trouble | None:
+        """Why its askers do not wait for the next try, where no other lane is left to be asked; None where they do."""
+        judgement = move.judgement
+        if judgement is None or judgement.rate or judgement.next in (Next.LANE, Next.ADAPT):
+            return None  # it goes into the line, where the lanes say when
+        said = "the provider asks to wait" if move.asked else "the next try is due in"
+        trouble = overdue(self.desk, call, Wait(self.desk.now + move.wait, self.desk.now, said))
+        if trouble is not None and move.asked and another(call, move.attempt.lane):
+            call.barred = (*call.barred, move.attempt.lane)
+            move.wait = 0.0
+            return None
+        return trouble
+
+    def _tries_again(self, call: Call, trouble: Trouble) -> bool:
+        """Whether what may have been billed is tried again; flights whose payers may not have it so are left out."""
+        going = tries_again(self.desk, call) if call.live() else None
+        if going is None:
             return False
-        self.desk.allowance.take()
-        self.desk.count("ambiguous_retries")
+        self.calls.leave_out(call, [flight for flight in call.flights if flight not in going], doubt(trouble))
         return True
 
     def _back_off(self, call: Call, wait: float) -> None:
@@ -158,7 +176,7 @@ class Results:
     def _buy_rest(self, call: Call, missing: list[Flight]) -> None:
         """A reply had fewer pictures than were bought: the rest is queued again, which counts as a try."""
         call.flights = missing
-        call.tries += 1
+        tried(call)
         if call.verdict is not LOST:
             call.verdict = MISSING
         if call.out:
@@ -172,9 +190,10 @@ class Results:
             self.calls.end(call, CallInput.CLOSED, CLOSED)
         elif call.delivered:
             self.calls.end(call, CallInput.FAIL, BROKEN)
-        elif call.tries >= self.desk.config.retry.attempts:
+        elif spent(self.desk, call):
             self.calls.end(call, CallInput.FAIL, MISSING)
         else:
+            self.calls.leave_out(call, spent_flights(self.desk, call), MISSING)
             self.calls.queue(call, CallInput.AGAIN)
 
     def _came_back(self, attempt: Attempt) -> None:

@@ -40,16 +40,19 @@ def retry_after(headers: Headers, unix: float) -> float | None:
     return coarse if exact is None else exact
 
 
-def wait(headers: Headers, reading: Reading | None, tries: int, retry: Retry, rng: Random, unix: float) -> float:
-    """Seconds until the next try after `tries` of them: what the reply asks for, else the hint of its message, whole.
+def asked(headers: Headers, reading: Reading | None, unix: float) -> float | None:
+    """The wait in seconds that a reply asks for in its headers, else in the words of its message; None: in neither."""
+    told = retry_after(headers, unix)
+    if told is None and isinstance(reading, Problem) and reading.hint is not None:
+        told = min(reading.hint, LONGEST) if isfinite(reading.hint) and reading.hint >= 0.0 else None
+    return told
 
-    With neither, exponential backoff with full jitter: evenly within [0, min(cap, base * 2**(tries - 1))].
+
+def backoff(tries: int, retry: Retry, rng: Random) -> float:
+    """Seconds until the next try after `tries` of them, where nobody asks for a wait.
+
+    Exponential with full jitter: evenly within [0, min(cap, base * 2**(tries - 1))].
     """
-    asked = retry_after(headers, unix)
-    if asked is not None:
-        return asked
-    if isinstance(reading, Problem) and reading.hint is not None and isfinite(reading.hint) and reading.hint >= 0.0:
-        return min(reading.hint, LONGEST)
     most = min(retry.cap, retry.base * 2.0 ** min(max(tries - 1, 0), 60))
     return rng.random() * most
 
