@@ -11,10 +11,11 @@ from threading import Lock
 import pytest
 
 from penstock_io.batch.folder import prepare_folder
+from penstock_io.batch.plan import Plan
 from penstock_io.batch.rows import Row
 from penstock_io.batch.settings import Choices, Repeats
-from penstock_io.batch.states import load_states
-from penstock_io.journal import Disk, Journal
+from penstock_io.batch.states import files_of, load_states
+from penstock_io.journal import Account, Disk, Journal
 from tests.planning import HIGH, LOW, Shop, keyed_of, picture_of, plan_of, rows_of
 
 THREE = ({"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b", "n": 2}, {"id": "c", "prompt": "c"})
@@ -139,11 +140,29 @@ def test_a_row_that_a_limit_holds_back_keeps_its_pictures_until_it_is_sent(tmp_p
     shown(shop, high)
 
 
+def test_rows_that_are_not_sent_show_nothing_of_before_and_lose_nothing(tmp_path: Path) -> None:
+    """What waits and asks for something else shows no picture, and no picture takes the name of its own meanwhile."""
+    shop = Shop(tmp_path)
+    low, high = (rows_of({"id": "a", "prompt": "same"}, defaults=defaults) for defaults in (LOW, HIGH))
+    shop.run(low)
+    shop.run(rows_of({"id": "z", "prompt": "same"}, defaults=HIGH))
+    with Journal.open(tmp_path) as journal:
+        states = load_states(journal.rows())
+        (waiting,) = keyed_of(high, states, journal.account())
+        prepared = prepare_folder(journal, Plan((waiting,), (), left=1), states, shop.told.append)
+        assert ({}, 0, 0) == (files_of(states["a"], journal.account()), prepared.published, prepared.superseded)
+    assert picture_of(keyed_of(low)[0].keys[0]) == (tmp_path / "images" / "a.png").read_bytes()
+    assert 1 == shop.look(low).done
+
+
 def test_a_picture_that_somebody_deleted_is_bought_again(tmp_path: Path) -> None:
     """The row is open again, and is not told as made otherwise."""
     shop, rows = Shop(tmp_path), rows_of(*THREE)
     shop.run(rows)
     (tmp_path / "images" / "a.png").unlink()
+    found: list[Account] = []
+    shop.ask(lambda journal: found.append(journal.account()))
+    assert (3, 3) == (len(found[0].prices), sum(map(len, found[0].shown.values())))
     again = shop.run(rows)
     assert (1, (), 2) == (again.bought, again.plan.stale, again.plan.done)
     shown(shop, rows)

@@ -58,6 +58,33 @@ def test_rows_are_keyed_and_priced_as_requests_are_prepared(fields: list[dict[st
         assert (n, Options(sample=0)) == (len(made.stems), made.options)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", "gpt-image-1-mini"),
+        ("size", "1x1"),
+        ("quality", "wonderful"),
+        ("background", "striped"),
+        ("moderation", "none"),
+        ("output_format", "gif"),
+        ("output_compression", 50),
+        ("complexity", "some"),
+        ("extra", {"steps": 4}),
+        ("n", 3),
+        ("prompt", "a much longer prompt"),
+    ],
+)
+def test_nothing_but_the_words_of_a_prompt_is_taken_for_granted(name: str, value: object) -> None:
+    """After a row that is in order another that differs in any one field is asked about anew."""
+    rows = rows_of({"prompt": "kettle"}, {"prompt": "teapot"}, {"prompt": "saucer", name: value})
+    keyer = Keyer(Choices(), budget=False, states={}, account=Account(), file="in", rows=rows)
+    first, second, other = map(keyer.key, rows)
+    assert isinstance(first, Keyed)
+    assert isinstance(second, Keyed)
+    assert (first.bound, 1) == (second.bound, len({first.bound, second.bound}))
+    assert not isinstance(other, Keyed) or other.bound != first.bound
+
+
 def mistakes(
     fields: Sequence[Mapping[str, object]], defaults: Defaults, *, budget: bool = False
 ) -> list[tuple[int, str, str]]:
@@ -85,7 +112,7 @@ def test_without_a_price_no_budget() -> None:
     """Under a budget a model without a known price is a mistake of its row; without one it goes."""
     fields: list[Mapping[str, object]] = [{"prompt": "a"}, {"prompt": "b", "model": "unheard-of"}]
     ((line, field, message),) = mistakes(fields, LOW, budget=True)
-    assert (2, "model", True) == (line, field, "leave --budget out" in message)
+    assert (2, "model", True) == (line, field, "the price of unheard-of is not known" in message)
     assert [True, False] == [one.bound is not None for one in keyed_of(rows_of(*fields))]
 
 

@@ -105,8 +105,8 @@ def test_every_row_is_counted_once(
     assert limit is None or len(buying) <= limit
     assert {stale.keyed.id for stale in plan.stale} <= set(ids(tuple(buying)))
     assert plan.doubtful == len({key for one in plan.send for key in one.keys} & set(account.doubts))
-    assert mode is OnAmbiguous.SKIP or plan.left == 0 or mode is OnAmbiguous.AUTO
-    assert not (mode is OnAmbiguous.SKIP and plan.doubtful)
+    assert mode is not OnAmbiguous.RETRY or plan.left == 0
+    assert mode not in {OnAmbiguous.SKIP, OnAmbiguous.ASK} or plan.doubtful == 0
 
 
 def test_a_new_schema_of_keys_alone_makes_nothing_again() -> None:
@@ -119,6 +119,16 @@ def test_a_new_schema_of_keys_alone_makes_nothing_again() -> None:
     books.states["b"] = evolve(refused, keys=(Key("of another schema"),))
     plan = make_plan(rows, books.states, books.account, Choices())
     assert (1, 1, ()) == (plan.done, plan.final, plan.send)
+
+
+def test_a_refusal_is_final_for_what_was_asked_and_for_nothing_else() -> None:
+    """The same id with other words or options is sent, and is not stale: there is nothing of it."""
+    refused, mended = (keyed_of(rows_of({"id": "a", "prompt": prompt}))[0] for prompt in ("wicked", "kind"))
+    books = Books()
+    books.be(1, refused, "refused")
+    assert 1 == make_plan([refused], books.states, books.account, Choices()).final
+    plan = make_plan([mended], books.states, books.account, Choices())
+    assert ((mended,), (), 0) == (plan.send, plan.stale, plan.final)
 
 
 @pytest.mark.parametrize(
@@ -198,9 +208,12 @@ def test_the_limit_counts_what_buys() -> None:
     assert (["0", "1", "3"], 2, ["0"]) == (ids(plan.send), plan.held_back, [one.keyed.id for one in plan.stale])
 
 
-@pytest.mark.parametrize(("mode", "sent"), [(OnAmbiguous.AUTO, 3), (OnAmbiguous.RETRY, 5), (OnAmbiguous.SKIP, 0)])
+@pytest.mark.parametrize(
+    ("mode", "sent"),
+    [(OnAmbiguous.AUTO, 3), (OnAmbiguous.RETRY, 5), (OnAmbiguous.SKIP, 0), (OnAmbiguous.ASK, 0)],
+)
 def test_doubtful_pictures_are_tried_as_chosen(mode: OnAmbiguous, sent: int) -> None:
-    """`auto` tries a few, `retry` all, `skip` none; the others are counted as left."""
+    """`auto` tries a few, `retry` all, `skip` and `ask` none; the others are counted as left."""
     rows = keyed_of(rows_of(*(f"{n}" for n in range(5))))
     books = Books()
     for number, keyed in enumerate(rows):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from penstock.money.balances import Balance
-from penstock_io.journal import Journal, JournalUnusable, NewerJournal, peek
+from penstock_io.journal import FolderInUse, Journal, JournalUnusable, NewerJournal, peek
 from tests.test_journal import buy, intent, published
 
 
@@ -88,6 +88,23 @@ def test_what_is_no_journal_is_said(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(NewerJournal):
         peek(tmp_path / "new")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="locks are not shared there")
+def test_who_looks_is_no_holder_and_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two may look at the same time; who opens the folder then tries again a moment later, and soon gives up."""
+    Journal.open(tmp_path).close()
+    fcntl = pytest.importorskip("fcntl")
+    with (tmp_path / "journal.lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert peek(tmp_path).holder is None
+        waited: list[float] = []
+        monkeypatch.setattr("time.sleep", waited.append)
+        with pytest.raises(FolderInUse):
+            Journal.open(tmp_path)
+        assert 0 < sum(waited) < 1
+        monkeypatch.setattr("time.sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+        Journal.open(tmp_path).close()
 
 
 def test_a_look_does_not_keep_others_out(tmp_path: Path) -> None:

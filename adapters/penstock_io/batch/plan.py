@@ -117,7 +117,7 @@ def _may(mode: OnAmbiguous, count: int, most: int) -> bool:
     match mode:
         case OnAmbiguous.RETRY:
             return True
-        case OnAmbiguous.SKIP:
+        case OnAmbiguous.SKIP | OnAmbiguous.ASK:
             return False
         case OnAmbiguous.AUTO:
             return count <= most

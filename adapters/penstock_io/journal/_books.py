@@ -194,7 +194,6 @@ def move(db: sqlite3.Connection, old: str, new: str) -> None:
     db.execute("UPDATE pictures SET file = ? WHERE file = ?", (new, old))
     db.execute("UPDATE published SET file = ? WHERE file = ?", (new, old))
     db.execute("INSERT OR IGNORE INTO moved VALUES (?)", (old,))
-    db.execute("DELETE FROM moved WHERE old = ?", (new,))
 
 
 def left_behind(db: sqlite3.Connection) -> list[str]:
