@@ -233,13 +233,14 @@ def test_a_card_of_the_gallery() -> None:
 
 
 def test_an_unknown_cost_is_null() -> None:
-    """Never zero, in a row and in the sum."""
+    """Never zero, in a row and in the sum, which says at least how much it is."""
     account = evolve(shown(), tallies={JOB: Tally(1, 0, 0, unpriced=True)})
     line: Line = line_of(ROW, SENT, account)
     assert result(line)["cost_usd"] is None
-    summary = summary_of([line], account, {}, None, 0, Runs())
-    assert summary_json(summary)["cost_usd"] is None
-    assert "an unknown amount charged" in closing(summary)
+    summary = summary_of([line], account, {}, 5 * 10**9, 10**9, Runs())
+    told = summary_json(summary)
+    assert (None, "0.005", "0.001") == (told["cost_usd"], told["cost_at_least_usd"], told["maybe_billed_usd"])
+    assert "at least $0.005 charged, at least $0.001 more perhaps" in closing(summary)
 
 
 LEFT = {

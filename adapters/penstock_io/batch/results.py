@@ -206,7 +206,7 @@ def result(line: Line) -> dict[str, object]:
 
 @frozen
 class Summary:
-    """The sums of a folder. Money in picodollars; `cost` None: a charge among it is unknown.
+    """The sums of a folder. Money in picodollars; `cost` None: a charge among it is unknown, `least` is what is known.
 
     `images` are files of rows, `made` pictures that were paid for in all runs, also those that others replaced since.
     `orphans` are attempts of killed runs: name, row ("" where none is known) and bound (None: unknown).
@@ -221,6 +221,7 @@ class Summary:
     attempts: int
     runs: Runs
     orphans: tuple[tuple[str, str, int | None], ...] = field(default=())
+    least: int = 0
 
     @property
     def requested(self) -> int:
@@ -229,9 +230,9 @@ class Summary:
 
 
 def summary_of(
-    lines: Iterable[Line], account: Account, states: Mapping[str, RowState], charged: int | None, maybe: int, runs: Runs
+    lines: Iterable[Line], account: Account, states: Mapping[str, RowState], charged: int, maybe: int, runs: Runs
 ) -> Summary:
-    """Add lines up; `charged` and `maybe` are the journal's own sums, picodollars."""
+    """Add lines up; `charged` and `maybe` are the journal's own sums, picodollars, of what is known."""
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     images = saved = 0
     for line in lines:
@@ -243,7 +244,9 @@ def summary_of(
         (f"{lost.run}-{lost.attempt}", next((names[key] for key in lost.keys if key in names), ""), lost.bound)
         for lost in account.orphans
     )
-    return Summary(counts, images, len(account.prices), charged, maybe, saved, account.attempts, runs, orphans)
+    cost = None if any(tally.unpriced for tally in account.tallies.values()) else charged
+    made = len(account.prices)
+    return Summary(counts, images, made, cost, maybe, saved, account.attempts, runs, orphans, least=charged)
 
 
 def summary_json(summary: Summary) -> dict[str, object]:
@@ -255,6 +258,7 @@ def summary_json(summary: Summary) -> dict[str, object]:
         **summary.counts,
         "images": summary.images,
         "cost_usd": None if summary.cost is None else usd(summary.cost),
+        "cost_at_least_usd": usd(summary.least),
         "maybe_billed_usd": usd(summary.maybe),
         "saved_usd": usd(summary.saved),
         "attempts": summary.attempts,
@@ -285,11 +289,12 @@ def _advice(name: str, bound: int | None) -> str:
 def closing(summary: Summary) -> str:
     """The sums of a folder in a few words."""
     counts = ", ".join(f"{count} {name}" for name, count in summary.counts.items() if count or name == "completed")
-    cost = "an unknown amount" if summary.cost is None else f"${usd(summary.cost)}"
+    cost = f"at least ${usd(summary.least)}" if summary.cost is None else f"${usd(summary.cost)}"
+    most = "at least" if summary.cost is None else "at most"
     parts = [
         f"{summary.requested} rows: {counts}",
         f"{summary.images} images",
-        f"{cost} charged" + (f", at most ${usd(summary.maybe)} more perhaps" if summary.maybe else ""),
+        f"{cost} charged" + (f", {most} ${usd(summary.maybe)} more perhaps" if summary.maybe else ""),
         f"{summary.attempts} attempts",
     ]
     if summary.saved:

@@ -104,8 +104,7 @@ def conclude(
         return Ended(Exit.HALTED, None, str(batch.halt))
     lines = batch.shaper.finish(make_lines(rows, invalid, states, account), lambda: batch.interrupts > 0)
     batch.halt = batch.halt or batch.shaper.halt
-    charged = None if any(tally.unpriced for tally in account.tallies.values()) else total.charged
-    summary = summary_of(lines, account, states, charged, total.maybe, runs)
+    summary = summary_of(lines, account, states, total.charged, total.maybe, runs)
     prompts = {keyed.index: keyed for keyed in rows}
     try:
         write_results(
