@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 from types import TracebackType
@@ -43,6 +44,7 @@ class Client(SyncBase[SyncHttp]):
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._due: float | None = None
         self._gone = False
+        self._done = Flag()
         self._futures: dict[AttemptId, Future[Event]] = {}
         self._http = self._ready(open_client)
         self._open()
@@ -57,12 +59,12 @@ class Client(SyncBase[SyncHttp]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._queue.put(partial(self._close, Mode.DRAIN if error is None else Mode.ABORT))
         try:
-            self._owner.join()
+            self._queue.put(partial(self._close, Mode.DRAIN if error is None else Mode.ABORT))
+            self._done.wait()  # not join(): interrupted once, it takes a living thread for a stopped one
         except KeyboardInterrupt:  # while draining
             self._queue.put(partial(self._close, Mode.ABORT))
-            self._owner.join()
+            self._done.wait()
             raise
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
@@ -89,15 +91,18 @@ class Client(SyncBase[SyncHttp]):
     # The driver
 
     def _own(self) -> None:
-        while not self._gone:
-            left = LONGEST if self._due is None else min(LONGEST, max(0.0, self._due - monotonic()))
-            try:
-                told = self._queue.get(timeout=left)
-            except Empty:
-                told = self._tick
-            told()
-        while not self._queue.empty():
-            self._queue.get()()
+        try:
+            while not self._gone:
+                left = LONGEST if self._due is None else min(LONGEST, max(0.0, self._due - monotonic()))
+                try:
+                    told = self._queue.get(timeout=left)
+                except Empty:
+                    told = self._tick
+                told()
+            while not self._queue.empty():
+                self._queue.get()()
+        finally:
+            self._done.set()
 
     def _now(self) -> float:
         return monotonic()
