@@ -378,8 +378,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && !box.open && document.activeElement !== node("q")) { event.preventDefault(); node("q").focus(); }
   });
-  let drawing = 0;
-  addEventListener("scroll", () => { drawing ||= requestAnimationFrame(() => { drawing = 0; draw(); }); }, { passive: true });
+  addEventListener("scroll", () => draw(), { passive: true });
   let width = 0;
   function fit() {
     if (grid.clientWidth === width) return;
@@ -389,8 +388,12 @@
     if (first > 0) { scrollTo(0, grid.offsetTop + Math.floor(first / size.columns) * size.step); draw(); }
   }
   addEventListener("resize", () => requestAnimationFrame(fit));
-  addEventListener("hashchange", () => { read(); list(); view(); });
-  addEventListener("popstate", () => { read(); list(); view(); });
+  addEventListener("hashchange", () => {
+    const old = state;
+    read();
+    if (Object.keys(state).some((name) => name !== "show" && name !== "k" && state[name] !== old[name])) list();
+    view();
+  });
   addEventListener("beforeprint", () => { cards.forEach((made) => made.remove()); cards = new Map(); draw(true); });
   addEventListener("afterprint", renew);
 
