@@ -51,9 +51,9 @@ def theirs(usage: Usage, name: str, *, itemised: bool = True, processing: str = 
         "input_image_tokens": usage.input_image + usage.input_cached_image,
         "cache_image_read_tokens": usage.input_cached_image,
         "output_tokens": usage.output_image + usage.output_text,
-        "output_image_tokens": usage.output_image if itemised else 0,
+        "output_image_tokens": usage.output_image,
     }
-    told = TheirUsage(**{word: count for word, count in counts.items() if count})
+    told = TheirUsage(**{word: count for word, count in counts.items() if itemised or word != "output_image_tokens"})
     when = datetime.fromisoformat(DAY).replace(tzinfo=UTC)
     context = {"processing": processing} if processing == BATCH else None
     answer = calc_price(told, name, provider_id="openai", genai_request_timestamp=when, price_context=context)
