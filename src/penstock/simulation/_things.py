@@ -251,7 +251,7 @@ def still(scene: Scene) -> None:
     top = blend(blend(FAR, NEAR, 0.35), ACCENT, 0.12)
     scene.land([Layer([edge] * width, scene.ramp(blend(top, LIGHT, 0.18), blend(top, NEAR, 0.6), edge, height, 20))])
     dark = scene.colours(shades(top, blend(top, NEAR, 0.75), 6)[1:])
-    kinds = [ACCENT, blend(ACCENT, LIGHT, 0.5), blend(ACCENT, NEAR, 0.3), blend(ACCENT, FAR, 0.55)]
+    kinds = [ACCENT, sky(0.42), blend(ACCENT, sky(0.75), 0.5), blend(ACCENT, sky(0.3), 0.5)]
     stalk = scene.colours([NEAR])
     deep = sorted(dice.roll() for _ in range(5))
     for number, down in enumerate(deep):
@@ -261,7 +261,7 @@ def still(scene: Scene) -> None:
             wide = radius * (1.25 - 0.13 * step)
             scene.blob(x + radius * 0.55, foot - radius * 0.06, wide, wide * 0.2, dark + step)
         colour = kinds[number % 4]
-        ball(scene, x, foot - radius * 0.94, radius, blend(colour, LIGHT, 0.6), blend(colour, NEAR, 0.4), 17)
+        ball(scene, x, foot - radius * 0.94, radius, blend(colour, LIGHT, 0.55), blend(colour, NEAR, 0.5), 17)
         for row in range(int(radius * 0.3)):
             scene.span(int(foot - radius * 2.02) + row, x - 2 * unit + row * 0.2, x + 3 * unit + row * 0.2, stalk)
 

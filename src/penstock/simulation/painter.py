@@ -147,10 +147,10 @@ def measure(size: str | None) -> tuple[int, int]:
 
 
 def _tint(colours: bytes, dice: bytes) -> bytes:
-    """The same colours a shade aside: each channel up to a tenth darker or a twentieth brighter."""
+    """The same colours a shade aside: each channel up to a twentieth darker, or a little brighter."""
     out = bytearray(colours)
     for channel, roll in enumerate(dice):
-        out[channel::3] = bytes([min(255, part * (922 + 154 * roll // 255) >> 10) for part in colours[channel::3]])
+        out[channel::3] = bytes([min(255, part * (970 + 86 * roll // 255) >> 10) for part in colours[channel::3]])
     return bytes(out)
 
 
