@@ -13,6 +13,7 @@ from penstock.outcomes import Outcome, Status, Trouble
 from penstock.readings import Usage
 from penstock_io.batch.rows import Invalid, Json
 from penstock_io.batch.states import NEW, PASSING, RowState, Runs, here_of
+from penstock_io.cli.words import count
 from penstock_io.journal import Account, JobName, Tally
 from penstock_io.resources import PICODOLLARS
 
@@ -288,14 +289,14 @@ def _advice(name: str, bound: int | None) -> str:
 
 def closing(summary: Summary) -> str:
     """The sums of a folder in a few words."""
-    counts = ", ".join(f"{count} {name}" for name, count in summary.counts.items() if count or name == "completed")
+    counts = ", ".join(f"{number:,} {name}" for name, number in summary.counts.items() if number or name == "completed")
     cost = f"at least ${usd(summary.least)}" if summary.cost is None else f"${usd(summary.cost)}"
     most = "at least" if summary.cost is None else "at most"
     parts = [
-        f"{summary.requested} rows: {counts}",
-        f"{summary.images} images",
+        f"{count(summary.requested, 'row')}: {counts}",
+        count(summary.images, "image"),
         f"{cost} charged" + (f", {most} ${usd(summary.maybe)} more perhaps" if summary.maybe else ""),
-        f"{summary.attempts} attempts",
+        count(summary.attempts, "attempt"),
     ]
     if summary.saved:
         parts.append(f"${usd(summary.saved)} saved by sharing")
