@@ -19,6 +19,8 @@ _FAR = 1 << 30
 """Windows keeps others from reading what is locked, so the byte that is locked lies beyond the holder's name."""
 
 
+LOCK = "journal.lock"
+
 _TRIES = 3
 _MOMENT = 0.02
 
@@ -37,10 +39,10 @@ class FolderInUse(JournalError):
 
 
 class Lock:
-    """The lock file of a folder, held until `close`. Raises `FolderInUse`, and `OSError` where it cannot be made."""
+    """A lock file of a folder, held until `close`. Raises `FolderInUse`, and `OSError` where it cannot be made."""
 
-    def __init__(self, folder: Path) -> None:
-        path = folder / "journal.lock"
+    def __init__(self, folder: Path, name: str = LOCK) -> None:
+        path = folder / name
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _seize_soon(self._fd)
@@ -56,10 +58,10 @@ class Lock:
         os.close(self._fd)
 
 
-def holder_of(folder: Path) -> str | None:
-    """Who holds a folder; None: nobody does. Raises `OSError` where that cannot be seen."""
+def holder_of(folder: Path, name: str = LOCK) -> str | None:
+    """Who holds a lock file of a folder; None: nobody does. Raises `OSError` where that cannot be seen."""
     try:
-        fd = os.open(folder / "journal.lock", os.O_RDONLY)
+        fd = os.open(folder / name, os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:

@@ -40,7 +40,7 @@ def peek(folder: Path | str) -> Peek:
         raise JournalUnusable(f"{folder} holds no journal: it is not the folder of a batch")
     try:
         holder = holder_of(folder)
-        with _read_only(path) as db:
+        with read_only(path) as db:
             if not version_of(db, path):
                 raise JournalUnusable(f"{folder} holds an empty journal: run the batch first")
             db.execute("BEGIN")  # one moment for all that is read
@@ -53,7 +53,7 @@ def peek(folder: Path | str) -> Peek:
 
 
 @contextmanager
-def _read_only(path: Path) -> Generator[sqlite3.Connection]:
+def read_only(path: Path) -> Generator[sqlite3.Connection]:
     """The database, left as it is.
 
     A reader of a database in WAL mode makes files beside it; where no writer left any, none are needed. Where they

@@ -1,0 +1,18 @@
+"""What everything cost, over all runs, in one file of SQLite: hard caps by day and month, and rows for whoever asks."""
+
+from penstock_io.ledger._rows import Payment, Row, Saving, Statement, read
+from penstock_io.ledger._schema import LedgerError, LedgerInUse, LedgerUnusable, NewerLedger
+from penstock_io.ledger.ledger import Ledger
+
+__all__ = [
+    "Ledger",
+    "LedgerError",
+    "LedgerInUse",
+    "LedgerUnusable",
+    "NewerLedger",
+    "Payment",
+    "Row",
+    "Saving",
+    "Statement",
+    "read",
+]

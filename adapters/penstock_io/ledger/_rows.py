@@ -1,0 +1,236 @@
+"""What a ledger says, read without changing it, also while another process holds it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+from attrs import field, frozen
+
+from penstock.money.balances import RUN
+from penstock.readings import Usage
+from penstock_io.journal._lock import holder_of
+from penstock_io.journal._peek import read_only
+from penstock_io.ledger._books import End, Payer, charges_of, number, parts_of, payers_of
+from penstock_io.ledger._schema import LedgerUnusable, version_of
+
+
+@frozen
+class Payment:
+    """What one payer of an attempt pays, in picodollars: `charged`, and `maybe` besides (None: nobody knows)."""
+
+    tenant: str
+    tags: tuple[str, ...]
+    pictures: int
+    charged: int = 0
+    maybe: int | None = 0
+
+
+@frozen
+class Row:
+    """One attempt. Money is picodollars, times are Unix seconds; `day` (UTC) is the one on which it was reserved.
+
+    `operation` is its name in this ledger ("12-345": run and attempt), `source` what the run was for (the folder of a
+    batch). `size` and `quality` are as they were asked for ("": left to the provider). `ending` is settled, owed
+    (charged, its pictures are still to be downloaded), failed, maybe (it may have been billed), void (never sent), or
+    out. `charge` is None where nobody knows it; `maybe` is what it may have been billed at most besides, None where it
+    has no known price. `asked` are the pictures that it was to buy, `pictures` those that came. `payments` says who
+    pays, most often one.
+    """
+
+    operation: str
+    run: int
+    attempt: int
+    source: str
+    day: str
+    begun: float
+    ended: float | None
+    purpose: str
+    endpoint: str
+    provider: str
+    credential: str
+    model: str
+    size: str
+    quality: str
+    quote: int | None
+    ending: str
+    kind: str
+    charge: int | None
+    maybe: int | None
+    usage: Usage | None
+    asked: int
+    pictures: int
+    payments: tuple[Payment, ...]
+
+    @property
+    def tenant(self) -> str:
+        """The tenant of its first payer."""
+        return self.payments[0].tenant if self.payments else ""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of all its payers."""
+        return tuple(dict.fromkeys(tag for one in self.payments for tag in one.tags))
+
+
+@frozen
+class Saving:
+    """Pictures of one request that were not bought again, and what they had cost, in picodollars."""
+
+    source: str
+    day: str
+    at: float
+    provider: str
+    model: str
+    size: str
+    quality: str
+    tenant: str
+    tags: tuple[str, ...]
+    pictures: int
+    saved: int
+
+
+@frozen
+class Statement:
+    """What a ledger says at one moment: attempts in the order in which they began, and what was saved.
+
+    `holder` names the process that holds it (None: nobody does).
+    """
+
+    rows: tuple[Row, ...] = field(repr=False)
+    savings: tuple[Saving, ...] = field(repr=False)
+    holder: str | None = None
+
+
+_ROWS = """
+SELECT a.run, attempt, source, day, a.begun, ended, purpose, operation, provider, credential, model, size, quality,
+    quote, ending, kind, charge, bound, charges, usage, asked, pictures, payers
+FROM attempts a JOIN runs r ON r.run = a.run WHERE day >= ? ORDER BY a.run, attempt
+"""
+_SAVINGS = """
+SELECT source, day, at, provider, model, size, quality, tenant, tags, pictures, saved
+FROM savings s JOIN runs r ON r.run = s.run WHERE day >= ? ORDER BY s.rowid
+"""
+
+
+def read(path: Path | str, *, since: str = "") -> Statement:
+    """What the ledger at `path` says of days (YYYY-MM-DD) from `since` on.
+
+    What a run that was killed had out counts as maybe billed. Raises `LedgerUnusable` where there is no ledger or it
+    cannot be read, `NewerLedger`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LedgerUnusable(f"{path} is no ledger: there is no such file")
+    try:
+        holder = holder_of(path.parent, lock_name(path))
+        with read_only(path) as db:
+            if not version_of(db, path):
+                raise LedgerUnusable(f"{path} is an empty ledger: nothing was booked in it")
+            db.execute("BEGIN")  # one moment for all that is read
+            (last,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs").fetchone()
+            out = last if holder is not None else None
+            rows = tuple(_row(row, out) for row in db.execute(_ROWS, (since,)))
+            savings = tuple(_saving(row) for row in db.execute(_SAVINGS, (since,)))
+            return Statement(rows, savings, holder)
+    except (sqlite3.Error, OSError) as fault:
+        raise LedgerUnusable(f"{path} cannot be read: {fault}") from fault
+
+
+def lock_name(path: Path) -> str:
+    """The file beside a ledger that its holder locks."""
+    return f"{path.name}.lock"
+
+
+def _row(row: tuple[object, ...], out: int | None) -> Row:
+    """A row of the table. `out` is the run that is at work: what it has not ended is on its way."""
+    line = _Line(*row)  # type: ignore[arg-type] # a row of SQLite is as its table says
+    payers, quote = payers_of(line.payers), number(line.quote)
+    ended = End(line.ending or "", "", number(line.charge), number(line.bound), charges_of(line.charges))
+    ending, kind = line.ending or "out", line.kind or ""
+    if line.ending is None and line.run != out:
+        ending, kind, ended = "maybe", "orphan", End("maybe", bound=quote)
+    parts = parts_of(payers, quote, None if ending == "out" else ended)
+    payments = tuple(
+        Payment(_tenant(payer), _tags(payer), payer.pictures, part.charged, part.maybe)
+        for payer, part in zip(payers, parts, strict=True)
+    )
+    known = [part.maybe for part in parts if part.maybe is not None]
+    return Row(
+        f"{line.run}-{line.attempt}",
+        line.run,
+        line.attempt,
+        line.source,
+        line.day,
+        line.begun,
+        line.ended,
+        line.purpose,
+        line.operation,
+        line.provider,
+        line.credential,
+        line.model,
+        line.size,
+        line.quality,
+        quote,
+        ending,
+        kind,
+        None if ending in {"settled", "owed", "failed"} and ended.charge is None else sum(p.charged for p in parts),
+        sum(known) if len(known) == len(parts) else None,
+        None if line.usage is None else Usage(**json.loads(line.usage)),
+        line.asked,
+        line.pictures or 0,
+        payments,
+    )
+
+
+def _saving(row: tuple[object, ...]) -> Saving:
+    source, day, at, provider, model, size, quality, tenant, tags, pictures, saved = row
+    return Saving(
+        str(source),
+        str(day),
+        float(str(at)),
+        str(provider),
+        str(model),
+        str(size),
+        str(quality),
+        str(tenant),
+        tuple(json.loads(str(tags))),
+        int(str(pictures)),
+        int(str(saved)),
+    )
+
+
+@frozen
+class _Line:
+    run: int
+    attempt: int
+    source: str
+    day: str
+    begun: float
+    ended: float | None
+    purpose: str
+    operation: str
+    provider: str
+    credential: str
+    model: str
+    size: str
+    quality: str
+    quote: str | None
+    ending: str | None
+    kind: str | None
+    charge: str | None
+    bound: str | None
+    charges: str | None
+    usage: str | None
+    asked: int
+    pictures: int | None
+    payers: str
+
+
+def _tenant(payer: Payer) -> str:
+    return next((scope.partition(":")[2] for scope in payer.scopes if scope.startswith("tenant:")), "")
+
+
+def _tags(payer: Payer) -> tuple[str, ...]:
+    return tuple(scope.partition(":")[2] for scope in payer.scopes if scope != RUN and scope.startswith("tag:"))
