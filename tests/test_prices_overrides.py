@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Never, cast
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +103,13 @@ def test_a_rate_is_rounded_up(rate: int, factor: Decimal) -> None:
     assert found.text is not None
     assert factor * rate <= found.text < factor * rate + 1
     assert (None, None) == (found.image_out, found.picture)
+
+
+def test_what_is_next_to_nothing_is_a_picodollar() -> None:
+    """However little, and at once."""
+    little = Decimal("1e-999999999")
+    assert (1, 1) == (catalog.token_rate(little), catalog.picture_rate(little))
+    assert Rates(text=1, image_out=0) == evolve(Rates(text=5, image_out=0).times(little), source="")
 
 
 @given(st.decimals(0, 1000, places=10))

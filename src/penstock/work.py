@@ -44,7 +44,8 @@ class Rates:
 
     def times(self, factor: Decimal) -> Rates:
         """Every rate times `factor`; a fraction of a picodollar counts as a whole one, unknown stays unknown."""
-        numerator, denominator = factor.as_integer_ratio()
+        tiny = factor > 0 and factor.adjusted() < -40  # 1e-999999999 has a denominator that no memory holds
+        numerator, denominator = (1, 10**40) if tiny else factor.as_integer_ratio()
 
         def scaled(rate: int | None) -> int | None:
             return None if rate is None else -(-rate * numerator // denominator)

@@ -215,9 +215,11 @@ def _providers(content: object, file: str) -> dict[str, Provider]:
 
 
 def _factor(value: object, where: str) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not (0 <= Decimal(value) <= 1000):
-        raise OptionError(f"{where}: must be a number from 0 to 1000, such as 1.055: prices are multiplied by it")
-    return Decimal(value)
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        factor = Decimal(value)
+        if factor.is_finite() and 0 <= factor <= 1000:
+            return factor
+    raise OptionError(f"{where}: must be a number from 0 to 1000, such as 1.055: prices are multiplied by it")
 
 
 def _prices(content: object, where: str) -> tuple[Override, ...]:
@@ -237,7 +239,9 @@ def _prices(content: object, where: str) -> tuple[Override, ...]:
             if isinstance(value, dict):  # what TOML makes of a dot
                 raise OptionError(f'{at}.{key}: a name with a dot stands in quotes: [prices."{model}.{key}"]')
             if key not in KEYS:
-                raise _unknown(f"{at}.{key}", key, KEYS)
+                near = closest(key, KEYS)
+                hint = f"did you mean {near}?" if near else f"there are {', '.join(KEYS)}"
+                raise OptionError(f"{at}.{key}: unknown; {hint}")
         try:
             found.append(override(model, told))
         except UsageError as error:

@@ -51,18 +51,20 @@ def held(spans: tuple[Price, ...], unix: float) -> Rates | None:
 
 def token_rate(dollars: Decimal) -> int:
     """Dollars a million tokens as picodollars a token: the same figure times a million. A rest counts as a whole."""
-    return _ceiling(dollars * MILLION)
+    return _ceiling(dollars, MILLION)
 
 
 def picture_rate(dollars: Decimal) -> int:
     """Dollars a picture as picodollars. A rest counts as a whole."""
-    return _ceiling(dollars * MILLION * MILLION)
+    return _ceiling(dollars, MILLION * MILLION)
 
 
-def _ceiling(amount: Decimal) -> int:
-    """The next whole number from an amount on; exact, whatever the number of its digits."""
+def _ceiling(amount: Decimal, times: int) -> int:
+    """The next whole number from an amount, so many times, on; exact, whatever the number of its digits."""
+    if amount > 0 and amount.adjusted() < -40:  # 1e-999999999 has a denominator that no memory holds
+        return 1
     numerator, denominator = amount.as_integer_ratio()
-    return -(-numerator // denominator)
+    return -(-numerator * times // denominator)
 
 
 @lru_cache(maxsize=1)
