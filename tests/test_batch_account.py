@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.config import Used
 from penstock.entries import Entry, Failed, Intent, Lane, Maybe, Published, Settled, Void
 from penstock.ids import AttemptId, CallId, JobId, Key, Ref
 from penstock.readings import Usage
@@ -116,3 +117,17 @@ def test_orphans_of_a_killed_run_stay_listed(tmp_path: Path) -> None:
         books = journal.account()
     assert [(1, AttemptId(1), (A,), 900)] == [(o.run, o.attempt, o.keys, o.bound) for o in books.orphans]
     assert {A: 900} == books.doubts
+
+
+def test_what_was_tried_in_spite_of_a_doubt_is_counted(journal: Journal) -> None:
+    """A second attempt at a doubtful picture counts unless it cost nothing for certain; a picture ends the doubt."""
+    books = account(
+        journal, intent(1), Maybe(AttemptId(1), "uncertain", 900, 1.0), intent(2), Void(AttemptId(2), "", 1.0)
+    )
+    assert (Used(1, 0, 900, 0), frozenset()) == (books.used, books.again)
+    books = account(journal, intent(3), Failed(AttemptId(3), "rate_limited", 0, 1.0))
+    assert (Used(2, 0, 1800, 0), frozenset()) == (books.used, books.again)
+    books = account(journal, intent(4), Maybe(AttemptId(4), "uncertain", 900, 1.0), intent(5, (B,)))
+    assert (Used(4, 1, 3600, 900), frozenset({A})) == (books.used, books.again)
+    books = account(journal, intent(6), settled(journal, 6, 700))
+    assert (Used(5, 2, 4500, 1800), frozenset()) == (books.used, books.again)

@@ -9,6 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.config import Used
 from penstock.ids import JobId, Key
 from penstock.outcomes import Outcome, Status, Trouble
 from penstock.work import OnAmbiguous
@@ -220,6 +221,30 @@ def test_doubtful_pictures_are_tried_as_chosen(mode: OnAmbiguous, sent: int) -> 
         books.be(number, keyed, "doubtful")
     plan = make_plan(rows, books.states, books.account, Choices(mode))
     assert (sent, 5 - sent, sent) == (len(plan.send), plan.left, plan.doubtful)
+
+
+def test_auto_lasts_over_all_runs_of_a_folder() -> None:
+    """What earlier runs tried again is used up, and no picture gets a second more try; `retry` goes by neither."""
+    rows = keyed_of(rows_of(*(f"{n}" for n in range(5))))
+    books = Books()
+    for number, keyed in enumerate(rows):
+        books.be(number, keyed, "doubtful")
+    used = evolve(books.account, tries=2, quoted=90, bounds=18)
+    plan = make_plan(rows, books.states, used, Choices())
+    assert (1, 4, Used(10, 3, 90, 27)) == (plan.doubtful, plan.left, plan.used)
+    again = evolve(books.account, again=frozenset(key for one in rows[:4] for key in one.keys))
+    plan = make_plan(rows, books.states, again, Choices())
+    assert ([rows[4].id], 4) == (ids(plan.send), plan.left)
+    assert 5 == make_plan(rows, books.states, evolve(used, again=again.again), Choices(OnAmbiguous.RETRY)).doubtful
+
+
+@pytest.mark.parametrize(("attempts", "bound", "sent"), [(1000, 9, 20), (1000, 90, 3), (100, 9, 3), (1000, None, 20)])
+def test_a_large_folder_tries_a_share_again_and_no_dearer(attempts: int, bound: int | None, sent: int) -> None:
+    """Above three it is 2 % of all attempts and, where prices are known, 2 % of what they were quoted."""
+    rows = keyed_of(rows_of(*(f"{n}" for n in range(30))))
+    account = Account(doubts=dict.fromkeys((key for one in rows for key in one.keys), bound), attempts=attempts)
+    plan = make_plan(rows, {}, evolve(account, quoted=9 * attempts), Choices())
+    assert (sent, 30 - sent) == (plan.doubtful, plan.left)
 
 
 def test_rows_that_want_one_doubtful_picture_share_its_one_more_try() -> None:

@@ -127,7 +127,7 @@ def test_a_file_serves_every_command(file: Path) -> None:
         ("keep = [1]", "keep: must be a list of texts"),
         ("model = 3", "model: must be a text"),
         ("deadline = 1979-05-27", "deadline: must be a time"),
-        ("on_ambiguous = 'perhaps'", "on_ambiguous: 'perhaps' is none of auto, retry, skip"),
+        ("on_ambiguous = 'perhaps'", "on_ambiguous: 'perhaps' is none of auto, retry, skip, ask"),
         ("providers = 3", "providers: must be tables"),
         ("[providers]\nmine = 3", "providers.mine: must be a table"),
         ("[providers.mine]\nbase_ulr = 'x'", "providers.mine.base_ulr: unknown; did you mean base_url?"),

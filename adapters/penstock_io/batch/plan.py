@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 
-from attrs import frozen
+from attrs import field, frozen
 
-from penstock.config import Ambiguity
+from penstock.config import Ambiguity, Used
 from penstock.ids import Key
+from penstock.judging.allowance import Allowance
 from penstock.requests import Scalar
 from penstock.work import OnAmbiguous
 from penstock_io.batch.keying import Keyed
@@ -17,7 +18,7 @@ from penstock_io.batch.states import NEW, RowState, asked_of, digest, here_of
 from penstock_io.journal import Account
 
 AUTO = Ambiguity()
-"""How many doubtful pictures `auto` tries once more: what a client takes, a few or a share of all attempts."""
+"""How many doubtful pictures `auto` tries once more: what a client takes, over all runs of a folder."""
 
 WIDEST = 40
 """Characters of a value that are shown when it changed."""
@@ -41,7 +42,7 @@ class Plan:
 
     Of the others, `done` are complete, `final` failed for good, `left` may have been paid and are not tried again,
     `held_back` lie beyond the limit. Among those that are sent, `stale` are made again and `doubtful` pictures, which
-    may have been paid, are tried once more.
+    may have been paid, are tried once more. `used` is what of the allowance for those is used up with them.
     """
 
     rows: tuple[Keyed, ...]
@@ -52,6 +53,7 @@ class Plan:
     held_back: int = 0
     doubtful: int = 0
     stale: tuple[Stale, ...] = ()
+    used: Used = field(factory=Used)
 
 
 class Standing(Enum):
@@ -65,12 +67,12 @@ class Standing(Enum):
 def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: Account, choices: Choices) -> Plan:
     """Sort rows into what is done, what is left as it is, and what is to be sent as `choices` say.
 
-    Doubtful pictures are sent as `choices.on_ambiguous` says; rows that want the same one share its one more try. The
-    limit counts rows that have a picture to buy.
+    Doubtful pictures are sent as `choices.on_ambiguous` says; rows that want the same one share its one more try, and
+    `auto` gives each but one, over all runs. The limit counts rows that have a picture to buy.
     """
     standings = [standing(one, states.get(one.id, NEW), account, retry_failed=choices.retry_failed) for one in keyed]
     open_rows = [one for one, stands in zip(keyed, standings, strict=True) if stands is Standing.OPEN]
-    most = max(AUTO.floor, int(AUTO.share * (account.attempts + len(open_rows))))
+    allowance = _allowance(account, len(open_rows))
     allowed: set[Key] = set()
     send: list[Keyed] = []
     left = held_back = buying = 0
@@ -80,7 +82,7 @@ def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: A
             held_back += 1
             continue
         more = doubts_of(one, states.get(one.id, NEW), account) - allowed
-        if more and not _may(choices.on_ambiguous, len(allowed) + len(more), most):
+        if not all(_may(choices.on_ambiguous, key, account, allowance) for key in sorted(more)):
             left += 1
             continue
         allowed |= more
@@ -95,6 +97,7 @@ def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: A
         held_back=held_back,
         doubtful=len(allowed),
         stale=tuple(stale for one in send if (stale := _stale(one, states.get(one.id, NEW), account)) is not None),
+        used=_used(account, allowed),
     )
 
 
@@ -113,14 +116,28 @@ def doubts_of(keyed: Keyed, state: RowState, account: Account) -> set[Key]:
     return {key for key in (*keyed.keys, *(state.keys if same else ())) if key in account.doubts}
 
 
-def _may(mode: OnAmbiguous, count: int, most: int) -> bool:
-    match mode:
-        case OnAmbiguous.RETRY:
-            return True
-        case OnAmbiguous.SKIP | OnAmbiguous.ASK:
-            return False
-        case OnAmbiguous.AUTO:
-            return count <= most
+def _allowance(account: Account, rows: int) -> Allowance:
+    """What may be tried again in spite of a doubt, once these rows are sent for what an attempt has cost so far."""
+    allowance = Allowance(Ambiguity(before=account.used))
+    quote = account.quoted // account.attempts if account.attempts else None
+    for _ in range(rows):
+        allowance.attempted(quote, 0.0)
+    return allowance
+
+
+def _may(mode: OnAmbiguous, key: Key, account: Account, allowance: Allowance) -> bool:
+    """Whether a doubtful picture is tried again; it is then taken from the allowance."""
+    bound = account.doubts[key]
+    if (mode is OnAmbiguous.AUTO and key in account.again) or not allowance.allows(mode, bound, 0.0):
+        return False
+    allowance.take(bound, 0.0)
+    return True
+
+
+def _used(account: Account, allowed: set[Key]) -> Used:
+    used = account.used
+    bounds = sum(account.doubts[key] or 0 for key in allowed)
+    return Used(used.attempts, used.tries + len(allowed), used.quoted, used.bounds + bounds)
 
 
 def _stale(keyed: Keyed, state: RowState, account: Account) -> Stale | None:

@@ -26,7 +26,7 @@ from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, load_runs, load_states
 from penstock_io.batch.stopping import AGAIN, Exit, Halt
 from penstock_io.batch.watch import Watch
-from penstock_io.batch.working import Batch, Doubts, Listed, Source
+from penstock_io.batch.working import Batch, Listed, Source
 from penstock_io.batch.writing import write_results
 from penstock_io.journal import Account, Journal
 
@@ -56,7 +56,7 @@ def run_batch(
         prepared = prepare_folder(journal, plan, states, listener.tell)
         done = len(plan.rows) - plan.held_back - len(prepared.send)
         watch = Watch(runs, time.monotonic(), settings.budget, done=done)
-        batch = Batch(settings, journal, listener, states, watch, Doubts(plan.doubtful, len(plan.send)))
+        batch = Batch(settings, journal, listener, states, watch, plan.used)
     except (OSError, sqlite3.Error) as fault:
         return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, folder)))
     with signals(batch):

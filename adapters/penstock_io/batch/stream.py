@@ -23,7 +23,7 @@ from penstock_io.batch.run import Ended, Exit, conclude, signals, work
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import RowState, load_runs, load_states
 from penstock_io.batch.watch import Watch
-from penstock_io.batch.working import Batch, Doubts
+from penstock_io.batch.working import Batch
 from penstock_io.journal import Account, Journal
 
 
@@ -51,8 +51,9 @@ def run_stream(
         account = journal.account()
         keyer = Keyer(choices, budget=budget, states=states, account=account, file=name)
         watch = Watch(runs, time.monotonic(), settings.budget)
-        taken = min(AUTO.floor, len(account.doubts))
-        batch = Batch(settings, journal, listener, states, watch, Doubts(taken))
+        again = most_again(account)
+        used = account.used
+        batch = Batch(settings, journal, listener, states, watch, evolve(used, tries=used.tries + again))
     except (OSError, sqlite3.Error) as fault:
         return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, settings.folder)))
     stream = Stream(settings, source, name, incoming, keyer, journal, listener, states, account, watch)
@@ -102,6 +103,7 @@ class Stream:
         self._stopped = False
         self._buying = 0
         self._doubtful = 0
+        self._again = most_again(account)
 
     # As a source
 
@@ -179,8 +181,8 @@ class Stream:
             self.rows.pop()
             self._refuse(self._kept(keyed, plan.stale[0]))
             return False
-        most = max(AUTO.floor, int(AUTO.share * (account.attempts + len(self.rows))))
-        if choices.on_ambiguous is OnAmbiguous.AUTO and plan.doubtful and self._doubtful + plan.doubtful > most:
+        again = self._doubtful + plan.doubtful
+        if choices.on_ambiguous is OnAmbiguous.AUTO and plan.doubtful and again > self._again:
             return False
         self._doubtful += plan.doubtful
         if not plan.send:
@@ -193,6 +195,12 @@ class Stream:
         why = f"the folder has its pictures otherwise ({stale.why}): --yes makes them again, another --out beside them"
         mistake = Mistake(self._name, row.line, "", why)
         return Invalid(row.id if row.explicit else None, row.index, row.line, (mistake,))
+
+
+def most_again(account: Account) -> int:
+    """How many doubtful pictures of earlier runs `auto` tries once more, where nobody knows how many rows will come."""
+    most = max(AUTO.floor, int(AUTO.share * account.attempts)) - account.tries
+    return max(0, min(most, len(account.doubts.keys() - account.again)))
 
 
 def _lines(source: Handle | Iterator[bytes]) -> Iterable[bytes]:

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
-from penstock.commands import Excess, Halted, LaneClosed, Notice, Warned
-from penstock.config import Ambiguity, Budget, Config
+from penstock.commands import Excess, Halted, LaneClosed, Notice, Waits, Warned
+from penstock.config import Ambiguity, Budget, Config, Used
 from penstock.events import Event, Mode, Responded
 from penstock.ids import JobId
 from penstock.requests import ImageRequest, Options
@@ -24,7 +24,6 @@ from penstock.work import Work
 from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
 from penstock_io.batch.keying import Keyed
-from penstock_io.batch.plan import AUTO
 from penstock_io.batch.progress import Figures, Level, Listener
 from penstock_io.batch.results import Line, line_of_end
 from penstock_io.batch.settings import Settings
@@ -38,6 +37,9 @@ from penstock_io.resources import Result
 
 TICK = 0.25
 """Seconds between two figures."""
+
+DAY = 86_400.0
+"""Seconds from which on a wait is told with its date."""
 
 KEEP = 4
 """Every how many figures their sums are kept in the journal."""
@@ -94,20 +96,6 @@ class Listed:
         """There is nobody to be told."""
 
 
-@frozen
-class Doubts:
-    """What of the allowance for doubtful requests is used up before the run: `taken` of `rows` rows to be sent."""
-
-    taken: int = 0
-    rows: int = 0
-
-    def left(self, settings: Settings) -> Ambiguity:
-        """What the client may still try again."""
-        floor = max(0, AUTO.floor - self.taken)
-        share = max(0.0, AUTO.share - self.taken / self.rows) if self.rows else AUTO.share
-        return Ambiguity(settings.choices.on_ambiguous, floor, share)
-
-
 @define
 class _Out:
     """A row that was drawn, and since when its job is asked for (0: not at all)."""
@@ -127,7 +115,7 @@ class Batch:
         listener: Listener,
         states: dict[str, RowState],
         watch: Watch,
-        doubts: Doubts,
+        used: Used,
     ) -> None:
         self.settings = settings
         self.states = states
@@ -139,7 +127,7 @@ class Batch:
         self.shaper = Shaper(settings, journal, listener)
         self._journal = journal
         self._listener = listener
-        self._doubts = doubts
+        self._used = used
         self._source: Source = Listed((), 0)
         self._client: Client | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -163,7 +151,10 @@ class Batch:
             journal=self._journal,
             limits=settings.limits,
             config=Config(
-                halts=True, ambiguity=self._doubts.left(settings), budget=Budget(unknown=settings.choices.unknown)
+                patience=None,
+                ambiguity=Ambiguity(settings.choices.on_ambiguous, before=self._used),
+                budget=Budget(unknown=settings.choices.unknown),
+                halts=True,
             ),
             budget=settings.budget,
             record_trace=self._heard,
@@ -333,6 +324,8 @@ class Batch:
         if isinstance(notice, LaneClosed):
             lane = notice.lane
             self._tell_once(f"{lane.credential} is not used for {lane.model} any more: {notice.message}")
+        elif isinstance(notice, Waits):
+            self._listener.tell(_asked_to_wait(notice), Level.WARNING)
         elif isinstance(notice, Excess):
             self._tell_once(f"{notice.model} was charged more than its published bound")
         elif isinstance(notice, Warned):
@@ -371,3 +364,10 @@ class Batch:
     def runs(self) -> Runs:
         """The sums of all runs, with this one as far as it is."""
         return self.watch.so_far(time.monotonic())
+
+
+def _asked_to_wait(notice: Waits) -> str:
+    """A wait that is worth telling: on which key, and until when by the clock on the wall."""
+    until = time.strftime("%H:%M:%S" if notice.seconds < DAY else "%Y-%m-%d %H:%M", time.localtime(notice.until))
+    lane = notice.lane
+    return f"the provider asks {lane.credential} to wait for {lane.model}, for {notice.seconds:.0f} s, until {until}"

@@ -39,6 +39,7 @@ from penstock_io.cli.buying import quote_of
 from penstock_io.cli.config import OPENAI, OptionError, Values, connect, model_of, overrides_of
 from penstock_io.cli.consent import Reason, price_reason, refusal
 from penstock_io.cli.console import Console
+from penstock_io.cli.doubting import ask_again, doubtful, unasked
 from penstock_io.cli.words import count, money
 from penstock_io.journal import Account, Journal, JournalError, peek
 
@@ -102,7 +103,19 @@ def start(values: Values, given: Path | None, console: Console) -> int:
             if books_of(journal).states:
                 return task.fail("folder", f"another run has begun in {folder} meanwhile: run the same command again")
         ended = run_batch(task.settings, plan, invalid, journal, console)
+    if doubtful(task.settings, ended):
+        ended = _doubts(task, keyed, invalid, ended)
     return finish(ended, folder, console, as_json=values[options.JSON])
+
+
+def _doubts(task: Task, keyed: Sequence[Keyed], invalid: Sequence[Invalid], ended: Ended) -> Ended:
+    """What may have been made and billed is asked about at the end, if somebody is there to be asked."""
+    console = task.console
+    if not console.interactive:
+        unasked(ended, console)
+        return ended
+    with holding(task.settings.folder, console) as journal:  # another run of the folder, with jobs of its own
+        return ask_again(task.settings, keyed, invalid, journal, console, ended)
 
 
 def _stream(task: Task) -> int:
@@ -117,6 +130,8 @@ def _stream(task: Task) -> int:
         console.tell(f"rows are read from {STDIN}, JSON objects a line, each sent as it comes")
         yes = values[options.YES]
         ended = run_stream(task.settings, sys.stdin.buffer, incoming, journal, console, name=STDIN, regenerate=yes)
+    if doubtful(task.settings, ended):
+        unasked(ended, console)
     return finish(ended, folder, console, as_json=values[options.JSON])
 
 

@@ -222,9 +222,9 @@ RPM = Option("rpm", _number, FAST, "requests a minute for each key (default: lea
 TPM = Option("tpm", _number, FAST, "tokens a minute for each key (default: learned)", "N", Kind.NUMBER)
 IPM = Option("ipm", _number, FAST, "images a minute for each key (default: learned)", "N", Kind.NUMBER)
 
-ON_AMBIGUOUS = Option("on-ambiguous", _choice("auto", "retry", "skip"), AGAIN, "what may have been executed and "
-                      "billed: try a few once more, all, or none (default: auto)", "auto|retry|skip", Kind.TEXT,
-                      "auto")  # fmt: skip
+ON_AMBIGUOUS = Option("on-ambiguous", _choice("auto", "retry", "skip", "ask"), AGAIN, "what may have been executed and "
+                      "billed: try a few once more, all, none, or none but ask at the end (default: auto)",
+                      "auto|retry|skip|ask", Kind.TEXT, "auto")  # fmt: skip
 RETRY_FAILED = Option("retry-failed", _switch, AGAIN, "also rows that were refused for good", "", Kind.SWITCH, False)
 
 OUT = Option("out", _folder, FILES, "the folder; one process at a time", "DIR", short="o")

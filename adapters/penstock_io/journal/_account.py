@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
+from penstock.config import Used
 from penstock.ids import AttemptId, JobId, Key
 from penstock.readings import Usage
 from penstock_io.journal._books import by_payer
@@ -49,7 +50,9 @@ class Account:
     `tallies` and `shown` are by job: what it paid, and the files it published by key. `payers` says which jobs paid for
     a picture, `prices` what it cost (None: unknown); a key without a price has no picture. A file that is not there
     any more is neither shown nor priced. `doubts` are the keys whose last attempt may have been executed and billed
-    and brought nothing, with the bound of that attempt a picture. `attempts` counts what was sent.
+    and brought nothing, with the bound of that attempt a picture; `again` are those of them that were tried once more.
+    `attempts` counts what was sent, for at most `quoted` picodollars; `tries` of them, for at most `bounds`, were sent
+    in spite of a doubt about one of their pictures.
     """
 
     tallies: Mapping[JobName, Tally] = field(factory=dict[JobName, Tally])
@@ -59,6 +62,15 @@ class Account:
     doubts: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     orphans: tuple[Lost, ...] = ()
     attempts: int = 0
+    again: frozenset[Key] = frozenset()
+    tries: int = 0
+    quoted: int = 0
+    bounds: int = 0
+
+    @property
+    def used(self) -> Used:
+        """What all runs have used of the ambiguous allowance."""
+        return Used(self.attempts, self.tries, self.quoted, self.bounds)
 
 
 def read_account(db: sqlite3.Connection, folder: Path) -> Account:
@@ -76,7 +88,19 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
         reader.take(_Line(*row))
     doubts = {key: bound for key, bound in reader.doubts.items() if key not in prices}
     payers = {key: frozenset(jobs) for key, jobs in reader.payers.items()}
-    return Account(reader.tallies, shown, payers, prices, doubts, tuple(reader.orphans), reader.attempts)
+    return Account(
+        reader.tallies,
+        shown,
+        payers,
+        prices,
+        doubts,
+        tuple(reader.orphans),
+        reader.attempts,
+        frozenset(reader.again & doubts.keys()),
+        reader.tries,
+        reader.quoted,
+        reader.bounds,
+    )
 
 
 class _There(dict[str, bool]):
@@ -123,6 +147,10 @@ class _Reader:
     doubts: dict[Key, int | None] = field(factory=dict[Key, int | None])
     orphans: list[Lost] = field(factory=list[Lost])
     attempts: int = 0
+    again: set[Key] = field(factory=set[Key])
+    tries: int = 0
+    quoted: int = 0
+    bounds: int = 0
 
     def take(self, line: _Line) -> None:
         """One attempt that was sent."""
@@ -131,12 +159,19 @@ class _Reader:
         parts = [((line.run, JobId(job)), len(samples)) for job, samples in json.loads(line.parts)]
         amount = (line.quote if line.ending is None else line.bound) if line.doubtful else line.charge
         self._book(line, parts, amount)
+        self.quoted += line.quote or 0
+        doubted = [key for key in keys if key in self.doubts]
+        if doubted and (line.doubtful or line.ending in {"settled", "owed"} or line.charge != 0):
+            self.again.update(doubted)
+            self.tries += 1
+            self.bounds += line.quote or 0
         for key in keys:
             if line.doubtful:
                 before = self.doubts.get(key, 0)
                 self.doubts[key] = None if amount is None or before is None else before + amount // max(1, len(keys))
             elif line.ending in {"settled", "owed"}:
                 self.doubts.pop(key, None)
+                self.again.discard(key)
                 self.payers.setdefault(key, set()).update(job for job, _ in parts)
         if line.doubtful and line.kind == "orphan":
             self.orphans.append(Lost(line.run, AttemptId(line.attempt), keys, amount))

@@ -1,0 +1,71 @@
+"""`--on-ambiguous ask`: what may have been made and billed is asked about once, at the end, all of it together.
+
+Only somebody at a terminal can answer; without one the rows stay as they are, and how to send them is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from penstock.work import OnAmbiguous
+from penstock_io.batch.keying import Keyed
+from penstock_io.batch.plan import doubts_of, make_plan
+from penstock_io.batch.progress import Level
+from penstock_io.batch.rows import Invalid
+from penstock_io.batch.run import Ended, Exit, run_batch
+from penstock_io.batch.settings import Settings
+from penstock_io.batch.states import NEW, load_states
+from penstock_io.cli.console import Console
+from penstock_io.cli.words import count, money
+from penstock_io.journal import Journal
+
+
+def doubtful(settings: Settings, ended: Ended) -> bool:
+    """Whether a run ended in good order with rows to be asked about."""
+    asks = settings.choices.on_ambiguous is OnAmbiguous.ASK and ended.code is Exit.SOME
+    return asks and ended.summary is not None and ended.summary.counts.get("ambiguous", 0) > 0
+
+
+def unasked(ended: Ended, console: Console) -> None:
+    """Nobody can be asked: say what there is, and how it is sent."""
+    rows = 0 if ended.summary is None else ended.summary.counts.get("ambiguous", 0)
+    console.tell(f"{_said(rows)}: the same command with --on-ambiguous retry sends them again", Level.WARNING)
+
+
+def ask_again(
+    settings: Settings,
+    keyed: Sequence[Keyed],
+    invalid: Sequence[Invalid],
+    journal: Journal,
+    console: Console,
+    ended: Ended,
+) -> Ended:
+    """Ask about all doubtful rows together and send them again after a yes; returns how it ended then.
+
+    `journal` is the folder's, opened anew. Raises what `journal` and `console` raise.
+    """
+    states, account = load_states(journal.rows()), journal.account()
+    choices = evolve(settings.choices, on_ambiguous=OnAmbiguous.RETRY, limit=None)
+    plan = make_plan(keyed, states, account, choices)
+    rows = [one for one in plan.send if doubts_of(one, states.get(one.id, NEW), account)]
+    pictures = {key for one in rows for key in doubts_of(one, states.get(one.id, NEW), account)}
+    if not rows:
+        return ended
+    price = _price([account.doubts[key] for key in sorted(pictures)])
+    question = f"{_said(len(rows))}. To send them again costs {price} once more. Send them again?"
+    if not console.ask(question):
+        console.tell("they were left as they are; --on-ambiguous retry sends them again")
+        return ended
+    plan = evolve(plan, send=tuple(rows), held_back=len(plan.send) - len(rows), doubtful=len(pictures), stale=())
+    return run_batch(evolve(settings, choices=choices), plan, invalid, journal, console)
+
+
+def _said(rows: int) -> str:
+    return f"{count(rows, 'row')} may have been made and billed, and brought no picture"
+
+
+def _price(bounds: Sequence[int | None]) -> str:
+    known = [bound for bound in bounds if bound is not None]
+    return f"at most {money(sum(known))}" if len(known) == len(bounds) else "an amount that is not known"
