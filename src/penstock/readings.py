@@ -14,7 +14,7 @@ from penstock.ids import Ref
 class Usage:
     """Tokens that a reply says it used, for the whole call (all its pictures); a class not itemised is 0.
 
-    `cost` is the provider's own figure in picodollars where it sends one, else None.
+    `cost` is the provider's own figure in picodollars where it sends one, else None; of a sum where all parts have one.
     """
 
     input_text: int = 0
@@ -45,7 +45,7 @@ class Usage:
         )
 
     def __add__(self, other: Usage) -> Usage:
-        cost = None if self.cost is None and other.cost is None else (self.cost or 0) + (other.cost or 0)
+        cost = None if self.cost is None or other.cost is None else self.cost + other.cost
         return Usage(
             self.input_text + other.input_text,
             self.input_cached_text + other.input_cached_text,

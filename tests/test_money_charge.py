@@ -1,0 +1,130 @@
+"""What an attempt cost, from what its reply says: never less for want of a figure, and never made up."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.money.charge import charge
+from penstock.readings import Usage
+from penstock.wire._json import Json
+from penstock.wire._usage import usage as read_usage
+from penstock.work import Rates
+
+COUNTS = st.integers(0, 10**7)
+USAGES = st.builds(Usage, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
+RATE = st.integers(0, 10**9)
+FULL = st.builds(Rates, RATE, RATE, RATE, RATE, RATE, RATE)
+SOME = st.builds(Rates, *[st.none() | RATE] * 7)
+QUOTES = st.none() | st.integers(0, 10**15)
+
+GPT_15 = Rates(text=5_000_000, image=8_000_000, image_out=32_000_000, text_out=10_000_000)
+
+
+@given(USAGES, FULL, QUOTES)
+def test_a_charge_is_the_sum_of_its_classes(usage: Usage, rates: Rates, quote: int | None) -> None:
+    """Where all rates are known: tokens times rate, added up, whatever was quoted; no tokens say nothing."""
+    counts = (
+        usage.input_text, usage.input_cached_text, usage.input_image, usage.input_cached_image,
+        usage.output_image, usage.output_text,
+    )  # fmt: skip
+    prices = (rates.text, rates.cached_text, rates.image, rates.cached_image, rates.image_out, rates.text_out)
+    expected = sum(count * (price or 0) for count, price in zip(counts, prices, strict=True))
+    assert (expected if any(counts) else quote) == charge(usage, rates, 1, quote)
+
+
+@given(USAGES, SOME, st.integers(1, 10))
+def test_a_class_without_a_price_is_not_free(usage: Usage, rates: Rates, pictures: int) -> None:
+    """Without a quote either the charge is unknown, or every token has a price, or a picture has."""
+    priced = (
+        rates.text is not None or not usage.input_text,
+        rates.text is not None or rates.cached_text is not None or not usage.input_cached_text,
+        rates.image is not None or not usage.input_image,
+        rates.image is not None or rates.cached_image is not None or not usage.input_cached_image,
+        rates.image_out is not None or not usage.output_image,
+        rates.text_out is not None or not usage.output_text,
+    )
+    known = (all(priced) and usage != Usage()) or rates.picture is not None
+    assert known == (charge(usage, rates, pictures, None) is not None)
+
+
+@given(USAGES, st.integers(0, 10**15), st.none() | SOME, st.integers(1, 10), QUOTES)
+def test_the_providers_own_figure_goes_first(
+    usage: Usage, cost: int, rates: Rates | None, pictures: int, quote: int | None
+) -> None:
+    """Whatever tokens and prices would say."""
+    told = Usage(
+        usage.input_text, usage.input_cached_text, usage.input_image, usage.input_cached_image,
+        usage.output_image, usage.output_text, cost,
+    )  # fmt: skip
+    assert cost == charge(told, rates, pictures, quote)
+
+
+@given(st.none() | USAGES, st.none() | SOME, st.integers(1, 10), QUOTES)
+def test_what_nobody_knows_is_the_bound_or_unknown(
+    usage: Usage | None, rates: Rates | None, pictures: int, quote: int | None
+) -> None:
+    """It is unknown only where no bound was known either; with a bound it stands, and is no less than what is known."""
+    without, found = charge(usage, rates, pictures, None), charge(usage, rates, pictures, quote)
+    if without is not None:
+        assert without == found
+    elif quote is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert quote <= found
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_output_that_is_not_itemised_is_pictures(text: int, output: int) -> None:
+    """1.5 has a price of text output, a third of that of pictures: it is not taken for what may be pictures."""
+    used = read_usage({"input_tokens": text, "output_tokens": output})
+    expected = text * 5_000_000 + output * 32_000_000
+    assert (expected if text or output else None) == charge(used, GPT_15, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({"image_tokens": 900, "text_tokens": 100}, 900 * 32 + 100 * 10),
+        ({"text_tokens": 100}, 900 * 32 + 100 * 10),
+        ({"image_tokens": 900}, 1000 * 32),
+        (None, 1000 * 32),
+        ({}, 1000 * 32),
+        ({"text_tokens": None, "image_tokens": "many"}, 1000 * 32),
+    ],
+)
+def test_what_the_details_leave_out_is_pictures(details: Json, expected: int) -> None:
+    """Of a thousand tokens of output, all that is not said to be text."""
+    used = read_usage({"output_tokens": 1000, "output_tokens_details": details})
+    assert expected * 1_000_000 == charge(used, GPT_15, 1, None)
+
+
+@given(st.lists(st.none() | st.integers(0, 10**15), min_size=1, max_size=6))
+def test_a_sum_with_an_unknown_cost_is_unknown(costs: list[int | None]) -> None:
+    """The provider's own figure of several replies, of which one says nothing, is not the sum of the others."""
+    first, *others = (Usage(input_text=1, cost=cost) for cost in costs)
+    total = sum(others, first)
+    expected = None if None in costs else sum(cost or 0 for cost in costs)
+    assert (expected, len(costs)) == (total.cost, total.input_text)
+
+
+@given(USAGES, FULL, st.integers(1, 12))
+def test_the_parts_of_a_usage_cost_as_much_as_the_whole(usage: Usage, rates: Rates, parts: int) -> None:
+    """Spread over pictures in whole tokens, nothing is lost and nothing comes to it."""
+    whole = charge(usage, rates, parts, 0)
+    assert whole == sum(charge(part, rates, 1, 0) or 0 for part in usage.split(parts))
+
+
+@given(USAGES, FULL, st.integers(0, 1000))
+def test_a_multiplier_never_takes_less_than_its_share(usage: Usage, rates: Rates, percent: int) -> None:
+    """Rates are rounded up, so that a bound made of them still is one."""
+    share = Decimal(percent) / 100
+    plain, more = charge(usage, rates, 1, 0), charge(usage, rates.times(share), 1, 0)
+    assert plain is not None
+    assert more is not None
+    assert Fraction(share) * plain <= more
