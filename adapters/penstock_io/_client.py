@@ -17,11 +17,11 @@ from itertools import count
 from random import Random
 from typing import Generic, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, ReadCache, Record, Release, Send
-from penstock.config import Config, Credential, Limits
+from penstock.config import Config, Limits
 from penstock.engine import Engine, Waiting
 from penstock.errors import InvalidRequest, UsageError
 from penstock.events import (
@@ -37,7 +37,6 @@ from penstock.events import (
     Ticked,
 )
 from penstock.ids import AttemptId, Handle, JobId
-from penstock.money.balances import NOTHING
 from penstock.outcomes import Picture
 from penstock.prepare import prepare
 from penstock.readings import Fault
@@ -50,6 +49,7 @@ from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker, unheard
 from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, address, carried, named
 from penstock_io.journal import Journal, JournalStore
+from penstock_io.ledger import Ledger
 from penstock_io.resources import Image, Result, error_of, unsendable
 from penstock_io.stores import Store
 
@@ -92,6 +92,7 @@ class Base(ABC, Generic[Http]):
         http_client: Http | None = None,
         store: Store | None = None,
         journal: Journal | None = None,
+        ledger: Ledger | None = None,
         limits: Limits | None = None,
         config: Config | None = None,
         hooks: Mapping[str, Hook] | None = None,
@@ -109,7 +110,7 @@ class Base(ABC, Generic[Http]):
             store = JournalStore(journal)
         self._setup = Setup(
             address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
-            record_trace, trace, notices, on_submit, rng, headers=carried(headers), prices=prices,
+            record_trace, trace, notices, on_submit, rng, headers=carried(headers), prices=prices, ledger=ledger,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -167,9 +168,9 @@ class Base(ABC, Generic[Http]):
         """What has to be read before it begins, which may wait for the disk: the books, and an HTTP client's trust."""
         if self._engine is not None:
             raise UsageError("a client is entered once")
-        setup = self._setup
-        self._opening = NOTHING if setup.journal is None else setup.journal.balances()
-        return opener(setup.base_url) if self._given is None else self._given
+        http = opener(self._setup.base_url) if self._given is None else self._given
+        self._opening = self._setup.opening(time.time())
+        return http
 
     def _open(self) -> None:
         """Begin: an engine, whoever performs, threads for hooks."""
@@ -185,6 +186,7 @@ class Base(ABC, Generic[Http]):
             setup.journal,
             setup.hooks,
             self._payloads,
+            ledger=setup.ledger,
             requests=self._request,
             notices=setup.notices or unheard,
         )
@@ -339,9 +341,11 @@ class Base(ABC, Generic[Http]):
         job = self._jobs.pop(command.job, None)
         if job is None:
             return
+        outcome = command.outcome
+        if self._setup.ledger is not None:
+            self._setup.ledger.saved(self._prepared[job.handle].work, outcome, self._epoch + self._now())
         if not command.detached:
             self._prepared.pop(job.handle, None)
-        outcome = command.outcome
         images = tuple(self._image(picture) for picture in outcome.pictures)
         job.done(Result(job.request, outcome, images, error_of(outcome), job.index))
         for bell in list(self._bells):
@@ -363,17 +367,8 @@ class Base(ABC, Generic[Http]):
         """The event that brings a new configuration in, with keys added; a key that is known keeps its name."""
         old = {key: name for name, key in self._keys.items()}
         added = {old.get(key, name): key for name, key in named(api_keys).items()}
+        self.config = self._setup.completed(self.config if config is None else config, added)
         self._keys.update(added)
-        whole = self.config if config is None else config
-        limits = Limits() if self._setup.limits is None else self._setup.limits
-        known = {credential.name for credential in whole.credentials}
-        more = tuple(Credential(name, PROVIDER, limits) for name in added if name not in known)
-        self.config = evolve(
-            whole,
-            credentials=(*whole.credentials, *more),
-            store=self._setup.store is not None,
-            journal=self._setup.journal is not None,
-        )
         return Reconfigured(self.config, resume)
 
     # The end
@@ -386,7 +381,10 @@ class Base(ABC, Generic[Http]):
         """End the threads; may wait for the disk. Raises what the journal could not write."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-        if self._worker is not None:
-            self._worker.close()
-        if self._engine is not None:
-            self._performer.close()
+        try:
+            if self._worker is not None:
+                self._worker.close()
+            if self._engine is not None:
+                self._performer.close()
+        finally:
+            self._setup.ended()

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from penstock.commands import Command, Consult, Notice, Notify, ReadCache, Record, Release, Warned, WriteCache
-from penstock.entries import Owed, Published, Settled
+from penstock.entries import Entry, Owed, Published, Settled
 from penstock.errors import UsageError
 from penstock.events import CacheRead, Consulted, Event, Found, Hit, Miss, Recorded
 from penstock.ids import Handle, Key, Ref
 from penstock.outcomes import Meta
 from penstock.readings import Answer, Fault, Vector, Verdict
 from penstock_io._payloads import Payloads
-from penstock_io.journal import Journal
+from penstock_io.journal import Journal, Written
+from penstock_io.ledger import Ledger
 from penstock_io.stores import Marking, Near, Store
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Performer:
         hooks: Mapping[str, Hook] | None,
         payloads: Payloads,
         *,
+        ledger: Ledger | None = None,
         requests: Callable[[Handle], ImageRequest | None] = _no_request,
         notices: Callable[[Notice], object] = unheard,
     ) -> None:
@@ -80,6 +82,7 @@ class Performer:
         self._near = able if isinstance(able, Near) else None
         self._marking = able if isinstance(able, Marking) else None
         self._journal = journal
+        self._ledger = ledger
         self._hooks: Mapping[str, Hook] = {} if hooks is None else hooks
         self._payloads = payloads
         self._requests = requests
@@ -88,7 +91,8 @@ class Performer:
     @property
     def inline(self) -> bool:
         """Everything is in memory: `perform` may run on an event loop."""
-        return self._journal is None and self._payloads.root is None and (self._store is None or self._store.inline)
+        on_disk = self._journal is not None or self._ledger is not None or self._payloads.root is not None
+        return not on_disk and (self._store is None or self._store.inline)
 
     def perform(self, batch: Sequence[Command]) -> list[Event]:
         """Perform commands; the answers come in the order of the commands that have one.
@@ -134,22 +138,29 @@ class Performer:
         return Consulted(command.question, answer)
 
     def close(self) -> None:
-        """Make durable what still waits with the journal. Raises `OSError`, `sqlite3.Error`."""
+        """Make durable what still waits with the journal and the ledger. Raises `OSError`, `sqlite3.Error`."""
         if self._journal is not None:
             self._journal.flush()
+        if self._ledger is not None:
+            self._ledger.flush()
 
     def _write(self, group: _Group, answers: dict[int, Event], keys: tuple[Key, ...] | None) -> None:
         """Write the waiting records, if one of them touches one of `keys` (None: in any case)."""
         records = group.take() if keys is None or not group.touched.isdisjoint(keys) else []
         if not records:
             return
-        if self._journal is None:
-            for place, command in records:
-                answers[place] = Recorded(command.record, fault="there is no journal")
-            return
-        written = self._journal.append([command.entry for _, command in records])
+        written = self._record([command.entry for _, command in records])
         for (place, command), one in zip(records, written, strict=True):
             answers[place] = Recorded(command.record, one.files, one.fault)
+
+    def _record(self, entries: list[Entry]) -> list[Written]:
+        """Into the ledger, then into the journal: `penstock_io.ledger.ledger` says why in this order."""
+        fault = None if self._ledger is None else self._ledger.append(entries)
+        if self._journal is None and self._ledger is None:
+            fault = "there is no journal"
+        if self._journal is None or fault is not None:
+            return [Written(fault=fault)] * len(entries)
+        return self._journal.append(entries)
 
     def _read(self, command: ReadCache) -> CacheRead:
         if command.near is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from random import Random
@@ -19,9 +19,13 @@ from penstock.errors import UsageError
 from penstock.events import Event
 from penstock.http import CALL_HEADER
 from penstock.ids import JobId
+from penstock.money.balances import NOTHING, Balances
+from penstock.money.periods import check as check_caps
+from penstock.money.periods import split
 from penstock.work import OnAmbiguous, Work
 from penstock_io._perform import Hook
 from penstock_io.journal import Journal
+from penstock_io.ledger import Ledger
 from penstock_io.resources import picodollars
 from penstock_io.stores import Store
 
@@ -120,12 +124,12 @@ class Setup:
     """How a client is made. `base_url` ends where the endpoint's path begins ("https://api.openai.com/v1").
 
     `api_keys` are keys, or keys by label. `limits` are believed of each of them. `store` None: nothing is cached (with
-    a journal: the journal is the store). `budget` is dollars for everything. `config`, where given, is the engine's own
-    and what `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name that screens ask.
-    `record_trace` hears every event with its time, `trace` takes the lines of a trace (`penstock.simulation.trace`),
-    `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted; `rng` is where
-    chance comes from. `headers` go with every request to the provider, and never with a download.
-    `prices` are your own, on top of what is published.
+    a journal: the journal is the store). `ledger` is what everything is booked in, over all runs. `budget` is dollars
+    for everything. `config`, where given, is the engine's own and what `limits`, `budget` and `on_ambiguous` say is
+    added to it. `hooks` are functions by name that screens ask. `record_trace` hears every event with its time, `trace`
+    takes the lines of a trace (`penstock.simulation.trace`), `notices` hears what the engine wants to be known,
+    `on_submit` of each job before it is submitted; `rng` is where chance comes from. `headers` go with every request to
+    the provider, and never with a download. `prices` are your own, on top of what is published.
     """
 
     base_url: str
@@ -145,21 +149,47 @@ class Setup:
     dialect: str = "openai"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     prices: Overrides = NO_OVERRIDES
+    ledger: Ledger | None = None
 
     def configured(self, names: Sequence[str]) -> Config:
         """The engine's configuration for these credentials."""
         config = Config() if self.config is None else self.config
-        limits = Limits() if self.limits is None else self.limits
-        known = {credential.name for credential in config.credentials}
-        added = tuple(Credential(name, PROVIDER, limits) for name in names if name not in known)
         if self.budget is not None:
             caps = tuple(cap for cap in config.budget.caps if cap[0] != "run")
             config = evolve(config, budget=evolve(config.budget, caps=(("run", picodollars(self.budget)), *caps)))
         if self.on_ambiguous is not None:
             config = evolve(config, ambiguity=evolve(config.ambiguity, mode=self.on_ambiguous))
+        return self.completed(config, names)
+
+    def completed(self, config: Config, names: Iterable[str]) -> Config:
+        """`config` with these credentials and what the client has. Raises `UsageError` for caps that need a ledger."""
+        check_caps(config.budget, ledger=self.ledger is not None)
+        limits = Limits() if self.limits is None else self.limits
+        known = {credential.name for credential in config.credentials}
+        added = tuple(Credential(name, PROVIDER, limits) for name in names if name not in known)
         return evolve(
             config,
             credentials=(*config.credentials, *added),
             store=self.store is not None or self.journal is not None,
             journal=self.journal is not None,
+            ledger=self.ledger is not None,
         )
+
+    def opening(self, unix: float) -> Balances:
+        """What was spent before, at `unix` (seconds): in the journal's folder, and in the ledger by whoever wrote it.
+
+        Of a tenant or a tag that both know, what is more counts. The ledger is this client's until `ended`. Raises
+        `UsageError`, `LedgerError`, `sqlite3.Error`.
+        """
+        folder = NOTHING if self.journal is None else self.journal.balances()
+        books = {scope: balance for scope, balance in folder.scopes if not split(scope)[0]}
+        source = "" if self.journal is None else str(self.journal.folder)
+        kept = NOTHING if self.ledger is None else self.ledger.begin(unix, source)
+        for scope, balance in kept.scopes:
+            books[scope] = max(balance, books.get(scope, balance), key=lambda one: one.charged + one.maybe)
+        return Balances(tuple(sorted(books.items())))
+
+    def ended(self) -> None:
+        """The client is over: another one may use the ledger. Raises `sqlite3.Error`."""
+        if self.ledger is not None:
+            self.ledger.end()

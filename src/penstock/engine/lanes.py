@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.engine.tables import CallState, JobState
 from penstock.money.ledger import RUN, Fit
+from penstock.money.periods import capped_as
 from penstock.outcomes import Trouble
 
 if TYPE_CHECKING:
@@ -98,6 +99,6 @@ def broke(ledger: Ledger, fit: Fit, invoice: Bill) -> Trouble:
             "its price is unknown, and a budget is set",
         )
     bound = sum(share.amount or 0 for share in invoice.shares)
-    scope = ledger.cap_of(ledger.tight(invoice.shares))
-    whose = "" if scope == RUN else f" of {scope}"
+    scope = capped_as(ledger.tight(invoice.shares))
+    whose = "" if scope == RUN else f" of the {scope}" if scope in {"day", "month"} else f" of {scope}"
     return Trouble("budget", f"the budget{whose} has no room for its bound of ${bound / 10**12:.6f}")

@@ -19,7 +19,7 @@ from attrs import define, frozen
 from penstock.config import Budget
 from penstock.errors import UsageError
 from penstock.money.balances import NOTHING, RUN, Balance, Balances
-from penstock.money.periods import Period, check, period
+from penstock.money.periods import Period, capped_as, check, period
 
 __all__ = ["NOTHING", "RUN", "Balance", "Balances", "Fit", "Ledger", "Low", "Reservation", "Share"]
 
@@ -62,11 +62,10 @@ class Low:
 
 
 class _Book:
-    __slots__ = ("cap", "charged", "mark", "maybe", "refunded", "reserved", "scope", "told", "unknown")
+    __slots__ = ("cap", "charged", "mark", "maybe", "refunded", "reserved", "told", "unknown")
 
     def __init__(self, opening: Balance) -> None:
         self.cap: int | None = None
-        self.scope = ""
         self.mark: int | None = None
         self.told = False
         self.reserved = 0
@@ -109,7 +108,7 @@ class Ledger:
             if self._period is None and scope in budget.dated:
                 continue  # nothing was booked yet, and nobody knows what day it is
             book = self._book(scope if self._period is None else self._period.book(scope))
-            book.scope, book.cap = scope, cap
+            book.cap = cap
             book.mark = None if budget.warn is None else ceil(cap * budget.warn)
             book.told = book.told and book.mark is not None and book.charged + book.maybe >= book.mark
 
@@ -172,11 +171,6 @@ class Ledger:
                     return scope
         return RUN
 
-    def cap_of(self, scope: str) -> str:
-        """What the cap on a book is called: "day" for "2026-11-22/run"."""
-        book = self._books.get(scope)
-        return book.scope if book is not None and book.cap is not None else scope
-
     def reserve(self, shares: tuple[Share, ...]) -> Reservation:
         """Set the bounds of all shares aside. Raises UsageError where `fits` is not NOW; nothing has changed then."""
         if self._capped and self.fits(shares) is not Fit.NOW:
@@ -214,7 +208,7 @@ class Ledger:
                 if rest > 0:
                     book.refunded += rest
                 if book.mark is not None:
-                    self._warn(book)
+                    self._warn(scope, book)
             if rest < 0 and amount is not None:
                 excess -= rest
         return excess
@@ -260,13 +254,13 @@ class Ledger:
             book.maybe += bound
             book.unknown += unknown
             if book.mark is not None:
-                self._warn(book)
+                self._warn(scope, book)
 
-    def _warn(self, book: _Book) -> None:
+    def _warn(self, scope: str, book: _Book) -> None:
         used = book.charged + book.maybe
         if not book.told and used and book.cap is not None and book.mark is not None and used >= book.mark:
             book.told = True
-            self._low.append(Low(book.scope, used, book.cap))
+            self._low.append(Low(capped_as(scope), used, book.cap))
 
     def _end(self, reservation: Reservation) -> None:
         if reservation.ended:

@@ -65,6 +65,15 @@ def split(scope: str) -> tuple[str, str]:
     return (when, plain) if slash and scope[:1].isdigit() else ("", scope)
 
 
+def capped_as(scope: str) -> str:
+    """What a cap on a book is called: "tenant:acme@day" for "2026-11-22/tenant:acme"."""
+    when, plain = split(scope)
+    if not when:
+        return scope
+    name = "day" if len(when) == len("2026-11-22") else "month"
+    return name if plain == RUN else f"{plain}@{name}"
+
+
 def check(budget: Budget, *, ledger: bool) -> None:
     """Raise UsageError for caps by day or month where nothing remembers what was spent before this run."""
     if budget.dated and not ledger:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.money.balances import RUN
+from penstock.money.periods import capped_as, split
 from penstock.simulation._violation import Violation
 
 if TYPE_CHECKING:
@@ -60,10 +61,10 @@ class Books:
 
     def compare(self, money: Balances) -> None:
         """Line 10: no scope is above its cap, but by an excess or where a cap was lowered."""
-        for scope, cap in self._caps.items():
-            balance = money.of(scope)
+        for scope, balance in money.scopes:
+            cap = self._caps.get(capped_as(scope))
             used = balance.reserved + balance.charged + balance.maybe
-            if used > max(cap, self._used.get(scope, 0)) and not (self._loose or self._unpriced):
+            if cap is not None and used > max(cap, self._used.get(scope, 0)) and not (self._loose or self._unpriced):
                 raise Violation(10, f"{scope} stands at {used}, above its cap of {cap}")
         self._used = {scope: balance.reserved + balance.charged + balance.maybe for scope, balance in money.scopes}
         self._loose = False
@@ -85,7 +86,7 @@ class Books:
         """Every scope's book is the sum of what its jobs were told (where notices are subscribed and prices known)."""
         for scope, balance in money.scopes:
             self._booked(scope, money)
-            if not told or self._unknown:
+            if not told or self._unknown or split(scope)[0]:
                 continue
             before = self._opening.of(scope)
             booked = (balance.charged - before.charged, balance.maybe - before.maybe - before.reserved)

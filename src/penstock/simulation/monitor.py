@@ -182,7 +182,7 @@ class Monitor:
                 raise Violation(2, f"took an answer to attempt {event.attempt}, which is not out")
             sent, _ = self._sent.pop(event.attempt)
             self._aborted.discard(event.attempt)
-            if self._config.journal and sent.purpose is not Purpose.FETCH:
+            if self._config.records and sent.purpose is not Purpose.FETCH:
                 self._journal.answered(event.attempt)
         elif isinstance(event, Recorded):
             self._journal.recorded(event)
@@ -263,7 +263,7 @@ class Monitor:
             return
         if self._closed is Mode.DRAIN and not self._screens_pictures(send):
             raise Violation(6, f"{send!r} after a DRAIN")
-        if self._config.journal:
+        if self._config.records:
             self._journal.sent(send)
         if send.purpose is Purpose.GENERATE:
             self._wanted(send)
@@ -390,7 +390,7 @@ class Monitor:
         if self._closed is not None and not self._engine.idle():
             raise Violation(6, "closed and at rest, and not idle")
         self._payloads.at_rest()
-        if self._config.journal:
+        if self._config.records:
             self._journal.at_rest(aborted=aborted)
             self._books.entries(snapshot.money, self._journal.charged, self._journal.maybe)
         self._books.at_rest(snapshot.money, told=self._config.notify)

@@ -137,6 +137,7 @@ class World:
         self._sequence = 0
         self._names = 0
         self._jobs = 0
+        self._files = config.journal
 
     # What a caller does
 
@@ -311,7 +312,7 @@ class World:
         if fault is None:
             self.entries.append(entry)
         files: tuple[Ref, ...] = ()
-        if isinstance(entry, Settled | Published):
+        if isinstance(entry, Settled | Published) and self._files:
             files = tuple([Ref(f"f:{ref}") if ref else Ref("") for ref in entry.refs])
         self.later(self.delays.journal, Recorded(command.record, () if fault else files, fault))
 
