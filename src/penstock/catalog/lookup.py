@@ -149,7 +149,7 @@ def estimated_tokens(name: str, size: str | None, quality: str | None) -> int | 
 
 def preview_tokens(previews: int) -> int:
     """The output tokens that `previews` partial images of a stream take besides the picture."""
-    return previews * whole(table(load("models.json")["preview"])["tokens"])
+    return previews * _preview()
 
 
 def image_tokens(name: str, width: int, height: int, fidelity: str | None = None) -> int | None:
@@ -178,6 +178,11 @@ def tier(number: int) -> Limits | None:
         if row["tier"] == number:
             return Limits(tpm=float(whole(row["tpm"])), ipm=float(whole(row["ipm"])))
     return None
+
+
+@lru_cache(maxsize=1)
+def _preview() -> int:
+    return whole(table(load("models.json")["preview"])["tokens"])
 
 
 @lru_cache(maxsize=1)
