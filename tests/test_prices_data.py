@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from penstock import catalog
 from penstock.catalog._load import Json, load, rows, text, texts
-from penstock.catalog.prices import BATCH, CLASSES, STANDARD, held, table_of
+from penstock.catalog.prices import BATCH, CLASSES, STANDARD, find_in, table_of
 
 LISTED = rows(load("prices.json")["prices"])
 
@@ -114,6 +114,24 @@ def test_a_later_entry_takes_over_on_its_day(after: float) -> None:
             {**common, "since": "2026-01-11", "until": "2026-02-01", "picture": "0.05"},
         ]
     )
-    found = held(table["d", STANDARD, "m"], day + after)
+    found = find_in(table, "d", ("m",), day + after, STANDARD)
     expected = 40_000_000_000 if after < 10 * 86_400 else 50_000_000_000
     assert (expected if 0 <= after < 31 * 86_400 else None) == (None if found is None else found.picture)
+
+
+def test_a_snapshot_may_have_a_price_of_its_own() -> None:
+    """It goes by it, and by nothing else, on days that have none; a snapshot without goes by its model's."""
+    common: dict[str, Json] = {"dialect": "d", "since": "2026-01-01", "source": "s"}
+    table = table_of(
+        [
+            {**common, "models": ["m", "other"], "until": None, "picture": "0.04"},
+            {**common, "models": ["m-2026"], "until": "2026-02-01", "picture": "0.05"},
+        ]
+    )
+    told = [
+        find_in(table, "d", (name, "m"), catalog.moment(day), STANDARD)
+        for name, day in (("m-2026", "2026-01-31"), ("m-2026", "2026-02-01"), ("m-2027", "2026-01-31"))
+    ]
+    assert [50_000_000_000, None, 40_000_000_000] == [None if rates is None else rates.picture for rates in told]
+    assert find_in(table, "e", ("m",), catalog.moment("2026-01-31"), STANDARD) is None
+    assert find_in(table, "d", ("m",), catalog.moment("2026-01-31"), BATCH) is None

@@ -192,6 +192,8 @@ def test_a_user_may_say_how_many_tokens_a_picture_takes() -> None:
     assert target.quote == 900 * 30_000_000 + (16 + 5) * 5_000_000
     assert target.expected is not None
     assert target.expected <= target.quote
+    less = target_of(request, Overrides((Override("gpt-image-2.6-flare", output_tokens=100),)))
+    assert less.quote == less.expected == 100 * 30_000_000 + (16 + 5) * 5_000_000
     mine = Overrides((Override("flux", Rates(text=1, image_out=2), output_tokens=700),))
     target = target_of(ImageRequest(prompt="a cat", model="flux"), mine)
     assert (700 * 2 + 21, 700 + 21) == (target.quote, target.demand.tokens)

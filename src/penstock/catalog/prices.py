@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calendar import timegm
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 
@@ -29,6 +30,10 @@ class Price:
     until: float
 
 
+Table = Mapping[tuple[str, str, str], tuple[Price, ...]]
+"""Prices by dialect, processing and name."""
+
+
 def moment(date: str) -> float:
     """The Unix time at which a day (YYYY-MM-DD, UTC) begins."""
     year, month, day = date.split("-")
@@ -37,8 +42,13 @@ def moment(date: str) -> float:
 
 def find(dialect: str, names: tuple[str, ...], unix: float, processing: str = STANDARD) -> Rates | None:
     """The price that holds at `unix` (seconds) for the first of `names` that has any; None: none is known."""
+    return find_in(_prices(), dialect, names, unix, processing)
+
+
+def find_in(table: Table, dialect: str, names: tuple[str, ...], unix: float, processing: str) -> Rates | None:
+    """The same, in any table of prices."""
     for name in names:
-        spans = _prices().get((dialect, processing, name))
+        spans = table.get((dialect, processing, name))
         if spans is not None:
             return held(spans, unix)
     return None
@@ -68,12 +78,12 @@ def _ceiling(amount: Decimal, times: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _prices() -> dict[tuple[str, str, str], tuple[Price, ...]]:
+def _prices() -> Table:
     return table_of(rows(load("prices.json")["prices"]))
 
 
-def table_of(listed: list[dict[str, Json]]) -> dict[tuple[str, str, str], tuple[Price, ...]]:
-    """Prices as the data file lists them, by dialect, processing and name."""
+def table_of(listed: list[dict[str, Json]]) -> Table:
+    """Prices as the data file lists them."""
     found: dict[tuple[str, str, str], tuple[Price, ...]] = {}
     for row in listed:
         since, until = text(row["since"]), text(row["until"])
