@@ -114,7 +114,8 @@ def conclude(
     except OSError as fault:
         batch.broken(fault)
     interrupted = batch.interrupts > 0
-    end = judge(lines, frozenset(sent), batch.halt, settings.base_url, interrupted=interrupted, whole=whole)
+    room = settings.funds.raised(settings.budget)
+    end = judge(lines, frozenset(sent), batch.halt, settings.base_url, interrupted=interrupted, whole=whole, room=room)
     keep(journal, evolve(runs, code=int(end.code), message=end.message), batch)
     return Ended(end.code, summary, end.message)
 
@@ -139,9 +140,19 @@ def make_lines(
 
 
 def judge(
-    lines: Sequence[Line], sent: frozenset[str], halt: Halt | None, base_url: str, *, interrupted: bool, whole: bool
+    lines: Sequence[Line],
+    sent: frozenset[str],
+    halt: Halt | None,
+    base_url: str,
+    *,
+    interrupted: bool,
+    whole: bool,
+    room: str = "raise --budget",
 ) -> Ended:
-    """The exit code, the most severe that applies, and its message. `sent` are ids of rows that should have been."""
+    """The exit code, the most severe that applies, and its message. `sent` are ids of rows that should have been.
+
+    `room` is how a budget gets room again.
+    """
     left = [line for line in lines if line.status == "pending" and line.id in sent]
     others = [line for line in left if line.error is None or line.error.kind != "budget"]
     if halt is not None and halt.mild and whole and not left:
@@ -154,8 +165,8 @@ def judge(
     if halt is not None:
         return Ended(Exit.HALTED, message=str(halt))
     if left:
-        room = f"the budget has no room for {_rows(len(left))}"
-        return Ended(Exit.BUDGET, message=f"{room}: raise --budget and run the same command again.")
+        full = f"the budget has no room for {_rows(len(left))}"
+        return Ended(Exit.BUDGET, message=f"{full}: {room} and run the same command again.")
     failed = sum(1 for line in lines if line.status not in {"completed", "pending"})
     if failed:
         are = "is" if failed == 1 else "are"

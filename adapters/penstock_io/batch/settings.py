@@ -12,6 +12,7 @@ from attrs import field, frozen
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.config import Limits
 from penstock.work import OnAmbiguous
+from penstock_io.batch.funds import Funds
 
 TEMPLATE = "{id}"
 """How pictures are named where `--name` does not say."""
@@ -55,7 +56,8 @@ class Settings:
     """How a batch is done.
 
     `keys` are API keys by label, `headers` go with every request, `budget` is dollars for the folder over all its runs,
-    `max_failures` ends the run after so many failed rows, `deadline` is seconds after which nothing new is sent.
+    `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline` is seconds
+    after which nothing new is sent.
     """
 
     folder: Path
@@ -68,8 +70,9 @@ class Settings:
     max_failures: int | None = None
     deadline: float | None = None
     conversion: Conversion | None = None
+    funds: Funds = field(factory=Funds)
 
     @property
     def bounded(self) -> bool:
         """Whether only what has a known price is sent."""
-        return self.budget is not None and not self.choices.unknown
+        return (self.budget is not None or self.funds.capped) and not self.choices.unknown

@@ -15,14 +15,15 @@ from typing import Protocol
 
 from attrs import define, evolve
 
-from penstock.commands import Excess, Halted, LaneClosed, Notice, Waits, Warned
-from penstock.config import Ambiguity, Budget, Config, Used
+from penstock.commands import BudgetLow, Excess, Halted, LaneClosed, Notice, Waits, Warned
+from penstock.config import Ambiguity, Config, Used
 from penstock.events import Event, Mode, Responded
 from penstock.ids import JobId
 from penstock.requests import ImageRequest, Options
 from penstock.work import Work
 from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
+from penstock_io.batch.funds import low
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
 from penstock_io.batch.results import Line, line_of_end
@@ -149,11 +150,12 @@ class Batch:
             settings.keys,
             headers=settings.headers,
             journal=self._journal,
+            ledger=settings.funds.ledger,
             limits=settings.limits,
             config=Config(
                 patience=None,
                 ambiguity=Ambiguity(settings.choices.on_ambiguous, before=self._used),
-                budget=Budget(unknown=settings.choices.unknown),
+                budget=settings.funds.budget(unknown=settings.choices.unknown),
                 halts=True,
             ),
             budget=settings.budget,
@@ -328,6 +330,8 @@ class Batch:
             self._listener.tell(_asked_to_wait(notice), Level.WARNING)
         elif isinstance(notice, Excess):
             self._tell_once(f"{notice.model} was charged more than its published bound")
+        elif isinstance(notice, BudgetLow):
+            self._listener.tell(low(notice), Level.WARNING)
         elif isinstance(notice, Warned):
             self._tell_once(f"{notice.what}: {notice.message}")
         elif isinstance(notice, Halted) and self._loop is not None:

@@ -15,7 +15,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from penstock.config import Limits
 from penstock.errors import PenstockError
@@ -40,8 +40,10 @@ from penstock_io.cli.config import OPENAI, OptionError, Values, connect, model_o
 from penstock_io.cli.consent import Reason, price_reason, refusal
 from penstock_io.cli.console import Console
 from penstock_io.cli.doubting import ask_again, doubtful, unasked
+from penstock_io.cli.funds import booked, funds_of
 from penstock_io.cli.words import count, money
 from penstock_io.journal import Account, Journal, JournalError, peek
+from penstock_io.ledger import LedgerError
 
 STDIN = "standard input"
 
@@ -83,6 +85,7 @@ def start(values: Values, given: Path | None, console: Console) -> int:
     rows = _read(task)
     with ExitStack() as stack:
         folder, journal, books = task.settings.folder, None, Books({}, Account())
+        settings = stack.enter_context(_booking(task)) if _has_ledger(task) else task.settings
         if journalled(folder):
             if task.dry:
                 books = _look(folder)
@@ -102,7 +105,9 @@ def start(values: Values, given: Path | None, console: Console) -> int:
             journal = stack.enter_context(holding(folder, console))
             if books_of(journal).states:
                 return task.fail("folder", f"another run has begun in {folder} meanwhile: run the same command again")
-        ended = run_batch(task.settings, plan, invalid, journal, console)
+        if settings.funds.ledger is None:
+            settings = stack.enter_context(_booking(task))
+        ended = run_batch(settings, plan, invalid, journal, console)
     if doubtful(task.settings, ended):
         ended = _doubts(task, keyed, invalid, ended)
     return finish(ended, folder, console, as_json=values[options.JSON])
@@ -114,8 +119,9 @@ def _doubts(task: Task, keyed: Sequence[Keyed], invalid: Sequence[Invalid], ende
     if not console.interactive:
         unasked(ended, console)
         return ended
-    with holding(task.settings.folder, console) as journal:  # another run of the folder, with jobs of its own
-        return ask_again(task.settings, keyed, invalid, journal, console, ended)
+    # another run of the folder, with jobs of its own
+    with holding(task.settings.folder, console) as journal, _booking(task) as settings:
+        return ask_again(settings, keyed, invalid, journal, console, ended)
 
 
 def _stream(task: Task) -> int:
@@ -124,12 +130,12 @@ def _stream(task: Task) -> int:
     if sys.stdin is None or sys.stdin.closed:  # pyright: ignore[reportUnnecessaryComparison]  a service may have none
         raise OptionError("-: there is no standard input to read rows from")
     incoming = Incoming(STDIN, task.defaults, values.get(options.KEEP) or ())
-    with holding(folder, console) as journal:
+    with holding(folder, console) as journal, _booking(task) as settings:
         if task.defaults.model is not None and values.get(options.MODEL) is None:
             console.tell(_default(task.defaults.model))
         console.tell(f"rows are read from {STDIN}, JSON objects a line, each sent as it comes")
         yes = values[options.YES]
-        ended = run_stream(task.settings, sys.stdin.buffer, incoming, journal, console, name=STDIN, regenerate=yes)
+        ended = run_stream(settings, sys.stdin.buffer, incoming, journal, console, name=STDIN, regenerate=yes)
     if doubtful(task.settings, ended):
         unasked(ended, console)
     return finish(ended, folder, console, as_json=values[options.JSON])
@@ -170,6 +176,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         max_failures=values.get(options.MAX_FAILURES),
         deadline=values.get(options.DEADLINE),
         conversion=_conversion(values),
+        funds=funds_of(values),
     )
 
 
@@ -250,6 +257,19 @@ def holding(folder: Path, console: Console) -> Generator[Journal]:
             journal.close()
         except (OSError, sqlite3.Error) as fault:
             console.tell(f"the journal of {folder} could not be closed: {fault}", Level.WARNING)
+
+
+def _has_ledger(task: Task) -> bool:
+    """Whether there is a ledger already: who holds it is known before anybody is asked. A dry run needs none."""
+    path = task.values.get(options.LEDGER)
+    return path is not None and path.exists() and not task.dry
+
+
+@contextmanager
+def _booking(task: Task) -> Generator[Settings]:
+    """The settings with the ledger open, if there is to be one. Raises `LedgerError`."""
+    with booked(task.values, task.settings.funds, task.console) as funds:
+        yield evolve(task.settings, funds=funds)
 
 
 def books_of(journal: Journal) -> Books:
@@ -355,7 +375,8 @@ def fail(console: Console, kind: str, message: str, code: int, *, as_json: bool)
 
 def refuse(error: OptionError | PenstockError, console: Console, *, as_json: bool) -> int:
     """End before anything was sent, because of what was given; returns the code."""
-    kind = "input" if isinstance(error, InputError) else "folder" if isinstance(error, JournalError) else "usage"
+    kinds = ((InputError, "input"), (JournalError, "folder"), (LedgerError, "ledger"))
+    kind = next((kind for of, kind in kinds if isinstance(error, of)), "usage")
     console.tell(str(error), Level.ERROR)
     if as_json:
         said: dict[str, object] = {"kind": kind, "message": str(error)}

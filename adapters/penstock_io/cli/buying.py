@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from threading import current_thread, main_thread
 
-from attrs import frozen
+from attrs import field, frozen
 
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.catalog import model as known_model
-from penstock.config import Budget, Config
+from penstock.config import Config
 from penstock.errors import InvalidRequest
 from penstock.events import Mode
 from penstock.ids import Handle
@@ -22,6 +22,7 @@ from penstock.prepare import prepare
 from penstock.requests import ImageRequest, Options, Refusal
 from penstock_io._setup import PROVIDER
 from penstock_io.asyncio import Client
+from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
 from penstock_io.cli.config import Connection, Values, model_of
 from penstock_io.cli.console import Console
@@ -99,11 +100,20 @@ def quote_of(request: ImageRequest, prices: Overrides = NO_OVERRIDES) -> Quote:
 
 @frozen
 class Spending:
-    """What may be spent: dollars at most (None: any amount), also on what has no price; and the user's own prices."""
+    """What may be spent: dollars at most (None: any amount), also on what has no price; and the user's own prices.
+
+    `funds` is what may be spent besides.
+    """
 
     budget: Decimal | None = None
     unknown: bool = False
     prices: Overrides = NO_OVERRIDES
+    funds: Funds = field(factory=Funds)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether only what has a known price is sent."""
+        return (self.budget is not None or self.funds.capped) and not self.unknown
 
 
 def ask_for(request: ImageRequest, connection: Connection, spending: Spending, console: Console) -> Bought:
@@ -130,7 +140,8 @@ class _Buying:
             connection.base_url,
             connection.keys,
             headers=connection.headers,
-            config=Config(budget=Budget(unknown=spending.unknown)),
+            ledger=spending.funds.ledger,
+            config=Config(budget=spending.funds.budget(unknown=spending.unknown)),
             budget=spending.budget,
             prices=spending.prices,
         )

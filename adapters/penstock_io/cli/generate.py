@@ -42,7 +42,7 @@ UNREACHED = frozenset({"unsent", "no_endpoint"})
 
 REMEDIES = {
     "Ambiguous": "It is at most {maybe}; the same command again may pay a second time.",
-    "BudgetExceeded": "It is given with --budget.",
+    "BudgetExceeded": "It is given with --budget, --budget-day or --budget-month.",
     "CredentialRejected": "It is read from {keys}.",
 }
 """What there is to be said of named errors that their own texts cannot know."""
@@ -106,11 +106,14 @@ def _read() -> str:
 
 def _generate(values: Values, prompt: str, console: Console) -> int:
     """All of it, once the options are known. Raises `OptionError`, `UsageError`, `InvalidRequest`."""
+    from attrs import evolve  # noqa: PLC0415 - as above
+
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
     from penstock_io.cli.buying import Spending, ask_for, quote_of, request_of  # noqa: PLC0415 - as above
     from penstock_io.cli.config import connect, overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
+    from penstock_io.cli.funds import booked, funds_of  # noqa: PLC0415 - as above
     from penstock_io.cli.words import count, money  # noqa: PLC0415 - as above
 
     streamed = values.get(FILE) == saving.STDOUT
@@ -120,20 +123,21 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     files = saving.plan(values.get(FILE), prompt, n=n, output_format=format_, overwrite=values[OVERWRITE])
     connection = connect(values, os.environ)
     request = request_of(values, prompt, files.format)
-    spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], overrides_of(values))
+    spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], overrides_of(values), funds_of(values))
     quote = quote_of(request, spending.prices)
     pictures = count(n, "picture")
     price = "an amount that is not known beforehand" if quote.bound is None else f"at most {money(quote.bound)}"
     console.tell(f"{pictures} of {request.model} for {price}")
     for warning in quote.warnings:
         console.tell(warning, Level.WARNING)
-    if quote.bound is None and budget is not None and not spending.unknown:
+    if quote.bound is None and spending.bounded:
         return _failed(console, "unknown_price", quote.unpriced, BUDGET_OUT, as_json=values[JSON])
     reason = price_reason(quote.bound, pictures, None if quote.bound is None else budget)
     message = refusal([] if reason is None else [reason], console, yes=values[YES])
     if message is not None:
         return _failed(console, "declined", message, USAGE, as_json=values[JSON])
-    bought = ask_for(request, connection, spending, console)
+    with booked(values, spending.funds, console) as funds:
+        bought = ask_for(request, connection, evolve(spending, funds=funds), console)
     told = frozenset(quote.warnings)
     return _report(bought, files, connection, console, told, as_json=values[JSON])
 

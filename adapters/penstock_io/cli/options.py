@@ -206,6 +206,14 @@ API_KEY_ENV = Option("api-key-env", _variables, WHERE, "an environment variable 
 BUDGET = Option(
     "budget", _dollars, CONSENT, "never spend more (a batch: in this folder, over all its runs)", "USD", Kind.NUMBER
 )
+LEDGER = Option("ledger", _file, CONSENT, "book what everything costs in this file, over all runs; one process at a "
+                "time", "FILE")  # fmt: skip
+BUDGET_DAY = Option("budget-day", _dollars, CONSENT, "never spend more on one day (UTC), over all that is in the "
+                    "ledger", "USD", Kind.NUMBER)  # fmt: skip
+BUDGET_MONTH = Option("budget-month", _dollars, CONSENT, "never spend more in one month (UTC), over all that is in the "
+                      "ledger", "USD", Kind.NUMBER)  # fmt: skip
+BUDGET_POLICY = Option("budget-policy", _choice("wait", "fail"), CONSENT, "what a budget has no room for now waits for "
+                       "what is out, or is left (default: wait)", "wait|fail", Kind.TEXT, "wait")  # fmt: skip
 ALLOW_UNKNOWN_PRICE = Option("allow-unknown-price", _switch, CONSENT, "send what has no known price in spite of a "
                              "budget, which cannot bound it", "", Kind.SWITCH, False)  # fmt: skip
 YES = Option("yes", _switch, CONSENT, "do not ask (a batch: and make again what the folder has otherwise)", "",
@@ -245,15 +253,15 @@ CONFIG = Option("config", _file, SHOWN, "a TOML file with options; see below", "
 
 REQUEST: tuple[AnyOption, ...] = (MODEL, SIZE, QUALITY, N, OUTPUT_FORMAT)
 BATCH: tuple[AnyOption, ...] = (
-    KEEP, SKIP_INVALID, REPEATS, *REQUEST, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, ALLOW_UNKNOWN_PRICE, YES,
-    DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, MAX_CONCURRENCY, RPM, TPM, IPM, ON_AMBIGUOUS, RETRY_FAILED, OUT, NAME,
-    RESIZE, CONVERT, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
+    KEEP, SKIP_INVALID, REPEATS, *REQUEST, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY, BUDGET_MONTH,
+    BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, MAX_CONCURRENCY, RPM, TPM, IPM,
+    ON_AMBIGUOUS, RETRY_FAILED, OUT, NAME, RESIZE, CONVERT, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
 )  # fmt: skip
 """What `penstock batch` takes; whatever a file may say is among these."""
 
 GENERATE: tuple[AnyOption, ...] = (
-    *REQUEST, BACKGROUND, COMPRESSION, MODERATION, SEED, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET,
-    ALLOW_UNKNOWN_PRICE, YES, FILE, OVERWRITE, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
+    *REQUEST, BACKGROUND, COMPRESSION, MODERATION, SEED, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY,
+    BUDGET_MONTH, BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, FILE, OVERWRITE, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
 )  # fmt: skip
 """What `penstock generate` takes."""
 

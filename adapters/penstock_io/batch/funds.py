@@ -1,0 +1,49 @@
+"""What may be spent besides a folder's own budget: by day and month, over all that a ledger holds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from attrs import frozen
+
+from penstock.commands import BudgetLow
+from penstock.config import Budget, BudgetPolicy
+from penstock_io.ledger import Ledger
+from penstock_io.resources import dollars, picodollars
+
+
+@frozen
+class Funds:
+    """Dollars a `day` and a `month` (UTC) over all that `ledger` holds; None: any amount.
+
+    `policy` says what becomes of what there is no room for now.
+    """
+
+    day: Decimal | None = None
+    month: Decimal | None = None
+    policy: BudgetPolicy = BudgetPolicy.WAIT
+    ledger: Ledger | None = None
+
+    @property
+    def capped(self) -> bool:
+        """Whether there is a cap."""
+        return self.day is not None or self.month is not None
+
+    def budget(self, *, unknown: bool) -> Budget:
+        """The caps, for a client. `unknown`: what has no known price is sent all the same."""
+        given = (("day", self.day), ("month", self.month))
+        caps = tuple((scope, picodollars(amount)) for scope, amount in given if amount is not None)
+        return Budget(caps, self.policy, unknown)
+
+    def raised(self, budget: Decimal | None) -> str:
+        """What can be done where there is no room left under these caps and a `budget` of dollars."""
+        given = (("--budget", budget), ("--budget-day", self.day), ("--budget-month", self.month))
+        flags = [flag for flag, amount in given if amount is not None] or ["--budget"]
+        return f"raise {' or '.join(flags)}" + (", or wait for the next one (UTC)" if self.capped else "")
+
+
+def low(notice: BudgetLow) -> str:
+    """A notice in words."""
+    name = {"run": "budget", "day": "budget of the day", "month": "budget of the month"}.get(notice.scope)
+    used, cap = (f"${dollars(amount):.2f}" for amount in (notice.used, notice.cap))
+    return f"{used} of the {name or f'budget of {notice.scope}'} of {cap} are used or may have been billed"
