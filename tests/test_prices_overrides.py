@@ -71,6 +71,19 @@ def test_the_narrowest_price_counts(provider: str, model: str, expected: int) ->
     assert expected == found.picture
 
 
+def test_a_name_goes_before_a_provider() -> None:
+    """A snapshot's price of any provider before its model's at this one."""
+    prices = Overrides(
+        (
+            Override("gpt-image-2", Rates(picture=3), provider="studio"),
+            Override("gpt-image-2-2026-04-21", Rates(picture=2)),
+        )
+    )
+    found = rates(prices, "gpt-image-2-2026-04-21", "studio")
+    assert found is not None
+    assert found.picture == 2
+
+
 def test_a_multiplier_is_of_published_prices_alone() -> None:
     """By provider, else of all; what one pays oneself is what one pays."""
     prices = Overrides(
