@@ -1,6 +1,6 @@
 """What everything cost, over all runs, in one file of SQLite: hard caps by day and month, and rows for whoever asks."""
 
-from penstock_io.ledger._rows import Payment, Row, Saving, Statement, read
+from penstock_io.ledger._rows import Row, Saving, Share, Statement, read
 from penstock_io.ledger._schema import LedgerError, LedgerInUse, LedgerUnusable, NewerLedger
 from penstock_io.ledger.ledger import Ledger
 
@@ -10,9 +10,9 @@ __all__ = [
     "LedgerInUse",
     "LedgerUnusable",
     "NewerLedger",
-    "Payment",
     "Row",
     "Saving",
+    "Share",
     "Statement",
     "read",
 ]

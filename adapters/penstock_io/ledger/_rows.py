@@ -17,7 +17,7 @@ from penstock_io.ledger._schema import LedgerUnusable, version_of
 
 
 @frozen
-class Payment:
+class Share:
     """What one payer of an attempt pays, in picodollars: `charged`, and `maybe` besides (None: nobody knows)."""
 
     tenant: str
@@ -35,7 +35,7 @@ class Row:
     batch). `size` and `quality` are as they were asked for ("": left to the provider). `ending` is settled, owed
     (charged, its pictures are still to be downloaded), failed, maybe (it may have been billed), void (never sent), or
     out. `charge` is None where nobody knows it; `maybe` is what it may have been billed at most besides, None where it
-    has no known price. `asked` are the pictures that it was to buy, `pictures` those that came. `payments` says who
+    has no known price. `asked` are the pictures that it was to buy, `pictures` those that came. `shares` says who
     pays, most often one.
     """
 
@@ -61,17 +61,17 @@ class Row:
     usage: Usage | None
     asked: int
     pictures: int
-    payments: tuple[Payment, ...]
+    shares: tuple[Share, ...]
 
     @property
     def tenant(self) -> str:
         """The tenant of its first payer."""
-        return self.payments[0].tenant if self.payments else ""
+        return self.shares[0].tenant if self.shares else ""
 
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags of all its payers."""
-        return tuple(dict.fromkeys(tag for one in self.payments for tag in one.tags))
+        return tuple(dict.fromkeys(tag for one in self.shares for tag in one.tags))
 
 
 @frozen
@@ -152,8 +152,8 @@ def _row(row: tuple[object, ...], out: int | None) -> Row:
     if line.ending is None and line.run != out:
         ending, kind, ended = "maybe", "orphan", End("maybe", bound=quote)
     parts = parts_of(payers, quote, None if ending == "out" else ended)
-    payments = tuple(
-        Payment(_tenant(payer), _tags(payer), payer.pictures, part.charged, part.maybe)
+    shares = tuple(
+        Share(_tenant(payer), _tags(payer), payer.pictures, part.charged, part.maybe)
         for payer, part in zip(payers, parts, strict=True)
     )
     known = [part.maybe for part in parts if part.maybe is not None]
@@ -180,7 +180,7 @@ def _row(row: tuple[object, ...], out: int | None) -> Row:
         None if line.usage is None else Usage(**json.loads(line.usage)),
         line.asked,
         line.pictures or 0,
-        payments,
+        shares,
     )
 
 
