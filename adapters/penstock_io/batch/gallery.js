@@ -95,7 +95,7 @@
     const tell = (label, value, more) => node("sums").append(
       make("div", {}, make("dt", { text: label }), make("dd", {}, value, more ? make("small", { text: ` ${more}` }) : null)));
     if (sums.images !== undefined) tell("pictures", sums.images.toLocaleString("en"));
-    if (sums.cost_usd !== undefined) tell("spent", sums.cost_usd === null ? "unknown" : money(sums.cost_usd));
+    if (sums.cost_usd !== undefined) tell("spent", sums.cost_usd === null ? `at least ${money(sums.cost_at_least_usd ?? 0)}` : money(sums.cost_usd));
     if (Number(sums.maybe_billed_usd) > 0) tell("maybe billed besides", money(sums.maybe_billed_usd));
     if (Number(sums.saved_usd) > 0) tell("saved by sharing", money(sums.saved_usd));
     if (sums.images_per_minute) tell("pace", String(Math.round(sums.images_per_minute * 10) / 10), "a minute");
