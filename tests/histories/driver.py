@@ -39,6 +39,7 @@ from penstock.outcomes import Meta
 from penstock.readings import Answer, Delta, Fault, Malformed, Partial, Vector, Verdict
 from penstock.simulation.monitor import Monitor
 from penstock.work import CachePolicy, Purpose
+from tests.histories.doubts import Doubts
 from tests.histories.knobs import PROMPT, SECRET, budget, credential, limits, work
 from tests.histories.replies import LIKELY, REPLIES, Exchange
 
@@ -77,6 +78,7 @@ class History:
         self.store: dict[Key, tuple[Meta, Ref]] = {}
         self.bought: dict[Key, int] = {}
         self.once = knobs.config.store and knobs.config.hedging.after is None and not knobs.gathers
+        self.doubts = Doubts(knobs.config)
         self.bill = 0
         self.blind = False
         self.sure = True
@@ -114,6 +116,7 @@ class History:
             if any(other.call == command.call for other in self.sent.values()):
                 self.once = False
             self.sent[command.attempt] = command
+            self.doubts.sends(command, self.works[command.handle])
         elif isinstance(command, Finish):
             self.outcomes[command.job] = command.outcome
         elif isinstance(command, Record):
@@ -195,6 +198,7 @@ class History:
         target = self.target(send)
         urls = self.knobs.urls and not send.stream
         reply = REPLIES[kind](Exchange(send, target, rng, self.ref, urls, self.knobs.excess))
+        self.doubts.ends(send.attempt, kind)
         self.bill += reply.billed
         self.sure = self.sure and reply.sure
         self.blind = self.blind or target.quote is None
@@ -312,7 +316,8 @@ class History:
         elif choice == 4:
             near = self.knobs.config.near if config.near is None else None
             gathering = Gathering(rng.choice((1, 3)), 0.05)
-            config = evolve(config, near=near, gathering=gathering, retry=Retry(attempts=rng.choice((1, 4))))
+            retry = Retry(attempts=rng.choice((1, 4)), most=config.retry.most)
+            config = evolve(config, near=near, gathering=gathering, retry=retry)
             config = evolve(config, halts=rng.random() < 0.5, downloads=2, claims=config.store and rng.random() < 0.5)
         if rng.random() < 0.5:
             self.journal_down = False

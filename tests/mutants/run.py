@@ -17,7 +17,13 @@ ROOT = HERE.parent.parent
 SOURCE = ROOT / "src" / "penstock"
 HISTORIES = 700
 SECONDS = 300
-DIRECTED = ("tests/test_engine_contract.py", "tests/histories")
+DIRECTED = (
+    "tests/test_allowance.py",
+    "tests/test_engine_doubts.py",
+    "tests/test_engine_patience.py",
+    "tests/test_engine_contract.py",
+    "tests/histories",
+)
 
 
 @frozen

@@ -14,8 +14,9 @@ from penstock.engine.patience import Wait, another, overdue
 from penstock.engine.questions import let_go
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
-from penstock.judging.judgement import Next
+from penstock.judging.judgement import Closes, Next
 from penstock.readings import Fault
+from penstock.three import Three
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
@@ -43,9 +44,9 @@ class Results:
         if judgement is not None:
             if call.verdict is not LOST:
                 call.verdict = move.trouble
-            call.doubtful = call.doubtful or judgement.next is Next.AMBIGUOUS
+            call.doubtful = call.doubtful or judgement.executed is Three.MAYBE
             call.final = call.final or judgement.next is Next.NEVER
-            if not judgement.rate and attempt.lane.closed is None:
+            if not judgement.rate and judgement.closes is Closes.NOTHING:
                 tried(call)
         if call.out:
             return
@@ -69,7 +70,7 @@ class Results:
         judgement = move.judgement
         trouble = call.verdict or NOBODY
         if self.desk.closed is not None and not self.dispatch.may_send(call) and not call.final:
-            doubtful = judgement is not None and judgement.next is Next.AMBIGUOUS
+            doubtful = judgement is not None and judgement.executed is Three.MAYBE
             self.calls.end(call, CallInput.CLOSED, doubt(trouble) if doubtful else CLOSED)
             return True
         if judgement is None and not call.final:
@@ -81,7 +82,7 @@ class Results:
             self.calls.end(call, CallInput.FAIL, evolve(trouble, kind="broken_stream"))
             return True
         if call.final or spent(self.desk, call):
-            ambiguous = judgement.next is Next.AMBIGUOUS and trouble is not LOST
+            ambiguous = judgement.executed is Three.MAYBE and trouble is not LOST
             self.calls.end(call, CallInput.FAIL, doubt(trouble) if ambiguous else trouble)
             return True
         late = self._late(call, move)
