@@ -79,7 +79,7 @@ class Task:
 
 def start(values: Values, given: Path | None, console: Console) -> int:
     """Do a batch, to its end; returns the exit code. Raises `OptionError`, `InputError`, `JournalError`."""
-    task = Task(values, given, settings_of(values, os.environ), _defaults(values), console)
+    task = Task(values, given, settings_of(values, os.environ), defaults_of(values), console)
     if given is None and not task.dry:
         return _stream(task)
     rows = _read(task)
@@ -197,7 +197,7 @@ def _conversion(values: Values) -> Conversion | None:
     return Conversion(longest, format_, quality)
 
 
-def _defaults(values: Values) -> Defaults:
+def defaults_of(values: Values) -> Defaults:
     """What rows get that do not say it themselves. Another provider's models are nobody's default."""
     given = values.get(options.MODEL)
     model = model_of(values) if given is not None or values[options.PROVIDER] == OPENAI else None

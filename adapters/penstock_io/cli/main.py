@@ -20,6 +20,10 @@ GROUPS = {
         "generate": "one picture or a few, from a prompt to a file",
         "batch": "turn the rows of a file into pictures in a folder",
     },
+    "know what it costs": {
+        "quote": "what the rows of a file would cost, and what would be cheaper",
+        "cost": "what was spent, by model, day and more, and what a month comes to",
+    },
     "look at a batch": {
         "status": "say how a folder stands and what comes next",
         "export": "a batch as a table, or as a zip with its pictures",

@@ -1,0 +1,189 @@
+"""`penstock cost`: what folders and ledgers say was spent, what a month comes to, and whether a change pays."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock_io.cli.parsing import Formatter, Parser, Subparsers, print_error
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from penstock_io.cli.console import Console
+    from penstock_io.costing.outlook import Return
+    from penstock_io.costing.sums import Books, Sums
+
+DONE, USAGE = 0, 2
+STDOUT = "-"
+
+CHANGE = ("labour", "infrastructure", "one_off")
+"""Options that only mean something with a volume."""
+
+EPILOG = """\
+It changes nothing and may be asked at any time, also while a run is on. Days are those of UTC. A folder or ledger that
+is named twice counts once, and so does an attempt that stands in a folder and in a ledger. What nobody knows is not
+guessed: the sums are then at least so much.
+
+a month: what was spent in the last 30 days, divided by the days since the first of them with spending, times 30; none
+before 7 days have passed, 3 of them with spending.
+
+return on a change: monthly saving = volume x (labour - cost of a picture) - infrastructure; payback = one-off / monthly
+saving; yearly return = (12 x monthly saving - one-off) / one-off. The cost of a picture is what the books say.
+
+--csv has a line for each source, day, provider, model, size, quality, credential, tenant and tags. Texts that a
+spreadsheet would run as a formula get a ' before them.
+
+  penstock cost pictures ledger.sqlite
+  penstock cost pictures --csv costs.csv
+  penstock cost pictures --volume 2000 --labour 0.80 --infrastructure 50 --one-off 3000
+
+exit codes: 0 it was said; 2 usage, or there is no such folder or ledger, or the table cannot be written
+"""
+
+
+def _amount(most: int, what: str) -> Callable[[str], Fraction]:
+    def parse(text: str) -> Fraction:
+        from decimal import Decimal, InvalidOperation  # noqa: PLC0415 - the start is fast until one is given
+        from fractions import Fraction  # noqa: PLC0415 - as above
+
+        try:
+            amount = Decimal(text.removeprefix("$"))
+        except InvalidOperation:
+            amount = Decimal(-1)
+        tiny = amount.is_finite() and amount != 0 and amount.adjusted() < -12  # a denominator that no memory holds
+        if tiny or not (amount.is_finite() and 0 <= amount < most):
+            raise argparse.ArgumentTypeError(f"{text[:80]!r} is not {what}")
+        return Fraction(amount)
+
+    return parse
+
+
+_DOLLARS = _amount(10**9, "an amount of dollars, such as 5 or 0.50")
+_PICTURES = _amount(10**9, "a number of pictures, such as 2000")
+
+
+def add_parser(subparsers: Subparsers[Parser]) -> None:
+    """Add `cost` to a command line; `args.run(args)` then runs it."""
+    parser = subparsers.add_parser(
+        "cost",
+        usage="penstock cost DIR_OR_LEDGER ... [options]",
+        description="What was spent, by model, size, quality, day, tag and credential; what failed, what was saved.",
+        epilog=EPILOG,
+        formatter_class=Formatter,
+    )
+    add = parser.add_argument
+    add("paths", nargs="*", type=Path, metavar="DIR_OR_LEDGER", help="folders of batches, and ledgers")
+    change = parser.add_argument_group("return on a change").add_argument
+    change("--volume", type=_PICTURES, metavar="N", help="pictures a month")
+    change("--labour", type=_DOLLARS, metavar="USD", help="dollars a picture, made by hand")
+    change("--infrastructure", type=_DOLLARS, metavar="USD", help="dollars a month for the change (default: 0)")
+    change("--one-off", type=_DOLLARS, metavar="USD", help="dollars once, at the beginning (default: 0)")
+    shown = parser.add_argument_group("what is shown").add_argument
+    shown("--json", action="store_true", help="print one JSON object")
+    shown("--csv", metavar="FILE", help="write a table; -: to standard output, and nothing else")
+    shown("--overwrite", action="store_true", help="replace FILE where there is one")
+    parser.flags = [
+        "--volume", "--labour", "--infrastructure", "--one-off", "--json", "--csv", "--overwrite", "--help",
+    ]  # fmt: skip
+    parser.set_defaults(run=partial(run, parser))
+
+
+def run(parser: Parser, args: argparse.Namespace) -> int:
+    """Say it; returns the exit code."""
+    from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
+    from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
+    from penstock_io.costing.reading import read_books  # noqa: PLC0415 - as above
+
+    _check(parser, args)
+    with Console(json=args.json) as console:
+        try:
+            books = read_books(args.paths)
+            return _tell(books, args, console)
+        except BrokenPipeError:
+            raise
+        except (PenstockError, OSError) as fault:
+            console.tell(str(fault), Level.ERROR)
+            if args.json:
+                print_error("folder", str(fault))
+            return USAGE
+
+
+def _check(parser: Parser, args: argparse.Namespace) -> None:
+    """Refuse what does not go together."""
+    if not args.paths:
+        parser.error("DIR_OR_LEDGER is missing: the folder of a batch, or a ledger")
+    if args.volume is None and any(getattr(args, name) is not None for name in CHANGE):
+        parser.error("--volume is missing: the return on a change needs the pictures of a month")
+    if args.volume is not None and args.labour is None:
+        parser.error("--labour is missing: what a picture costs that is made by hand")
+    if args.csv == STDOUT and args.json:
+        parser.error("--csv - and --json both print on standard output: give --csv a file")
+    if args.csv not in {None, STDOUT} and Path(args.csv).exists() and not args.overwrite:
+        parser.error(f"--csv {args.csv}: it is there already: --overwrite replaces it")
+
+
+def _tell(books: Books, args: argparse.Namespace, console: Console) -> int:
+    from penstock_io.costing.outlook import project  # noqa: PLC0415 - as above
+    from penstock_io.costing.sums import total  # noqa: PLC0415 - as above
+    from penstock_io.costing.telling import Report, as_lines, as_object  # noqa: PLC0415 - as above
+
+    if args.csv is not None:
+        _table(books, args.csv)
+        if args.csv == STDOUT:
+            return DONE
+    report = Report(books, project(books.items, _today()), _back(total(books.items), args))
+    if args.json:
+        console.result(json.dumps(as_object(report), ensure_ascii=False, indent=2))
+    else:
+        console.result("\n".join(as_lines(report)))
+    if args.volume is not None and report.back is None:
+        console.tell("return on the change: the books have no picture, so nobody knows what one costs")
+    return DONE
+
+
+def _today() -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415 - as above
+
+    return datetime.now(UTC).date().isoformat()
+
+
+def _back(sums: Sums, args: argparse.Namespace) -> Return | None:
+    """What the change brings; None where none was asked about, or no picture was ever bought."""
+    from fractions import Fraction  # noqa: PLC0415 - as above
+
+    from penstock_io.costing.outlook import PICODOLLARS, Change, returns  # noqa: PLC0415 - as above
+
+    if args.volume is None or not sums.pictures:
+        return None
+    none = Fraction(0)
+    change = Change(args.volume, args.labour, args.infrastructure or none, args.one_off or none)
+    return returns(change, Fraction(sums.charged, sums.pictures * PICODOLLARS))
+
+
+def _table(books: Books, to: str) -> None:
+    """The table. Raises `OSError`."""
+    from io import BytesIO  # noqa: PLC0415 - as above
+
+    from penstock_io.batch.exports import whole  # noqa: PLC0415 - as above
+    from penstock_io.cli.words import harmless  # noqa: PLC0415 - as above
+    from penstock_io.costing.csvs import write_csv  # noqa: PLC0415 - as above
+    from penstock_io.costing.sums import by_place  # noqa: PLC0415 - as above
+
+    sums = by_place(books.items)
+    if to != STDOUT:
+        with whole(Path(to)) as file:
+            write_csv(file, sums, mark=True)
+    elif sys.stdout.isatty():
+        buffer = BytesIO()
+        write_csv(buffer, sums)
+        print(harmless(buffer.getvalue().decode()), end="", flush=True)
+    else:
+        write_csv(sys.stdout.buffer, sums)
+        sys.stdout.buffer.flush()

@@ -1,0 +1,62 @@
+"""Sums as a table for spreadsheets: as fine as they are known, so that sums by anything can be made of its lines."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
+from typing import BinaryIO
+
+from penstock_io.batch.exports import guarded
+from penstock_io.costing.outlook import usd
+from penstock_io.costing.sums import Place, Sums
+
+COLUMNS = (
+    "source", "day", "provider", "model", "size", "quality", "credential", "tenant", "tags", "attempts", "failed",
+    "doubtful", "pictures", "spent_usd", "maybe_billed_usd", "unknown", "reused", "saved_usd",
+)  # fmt: skip
+
+
+def write_csv(file: BinaryIO, sums: Mapping[Place, Sums], *, mark: bool = False) -> None:
+    """A line for each place below the columns' names; several tags are separated by " | ". Raises `OSError`.
+
+    Texts that a spreadsheet would run as a formula get a ' before them. `mark` begins with the mark by which
+    spreadsheets know UTF-8.
+    """
+    text = TextIOWrapper(file, "utf-8-sig" if mark else "utf-8", "replace", newline="", write_through=True)
+    try:
+        writer = csv.writer(text)
+        writer.writerow(COLUMNS)
+        for place, figures in sums.items():
+            writer.writerow([*map(guarded, _texts(place)), *_figures(figures)])
+        text.flush()
+    finally:
+        text.detach()  # or it would close the file
+
+
+def _texts(place: Place) -> Sequence[str]:
+    return (
+        place.source,
+        place.day,
+        place.provider,
+        place.model,
+        place.size,
+        place.quality,
+        place.credential,
+        place.tenant,
+        " | ".join(place.tags),
+    )
+
+
+def _figures(sums: Sums) -> Sequence[int | str]:
+    return (
+        sums.attempts,
+        sums.failed,
+        sums.doubtful,
+        sums.pictures,
+        usd(sums.charged),
+        usd(sums.maybe),
+        sums.unknown,
+        sums.reused,
+        usd(sums.saved),
+    )

@@ -1,0 +1,241 @@
+"""The books of folders and ledgers, read without changing them, also while another process holds them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from pathlib import Path
+from typing import TypeAlias
+
+from attrs import frozen
+
+from penstock.ids import JobId, Key
+from penstock.money.periods import period, split
+from penstock_io import ledger
+from penstock_io.batch.states import Asked, load_states
+from penstock_io.costing.sums import NOT_KNOWN, Book, Books, Item, Out, Place, Sums, together
+from penstock_io.journal import JobName, JournalUnusable, Peek, peek
+from penstock_io.journal._books import by_payer
+from penstock_io.journal._peek import read_only
+from penstock_io.journal._schema import DATABASE
+
+PAID = frozenset({"settled", "owed", "failed"})
+"""How an attempt ends whose charge is final."""
+
+OUT, MAYBE, FAILED, VOID, ORPHAN = "out", "maybe", "failed", "void", "orphan"
+
+_ATTEMPTS = """
+SELECT run, attempt, credential, model, keys, parts, scopes, quote, begun, ending, kind, charge, bound
+FROM attempts WHERE ending IS NOT 'void' AND begun IS NOT NULL ORDER BY run, attempt
+"""
+_SHOWN = "SELECT run, job, key, at FROM published ORDER BY at, run, job, place"
+
+Shown: TypeAlias = Iterable[tuple[int, int, str, float]]
+
+
+def read_books(paths: Iterable[Path]) -> Books:
+    """All of them together. Raises `JournalError`, `LedgerError` for one that is neither, or cannot be read."""
+    return together(read_folder(path) if path.is_dir() else read_ledger(path) for path in paths)
+
+
+# A ledger
+
+
+def read_ledger(path: Path) -> Book:
+    """What a ledger says. Raises `LedgerError`."""
+    found = ledger.read(path)
+    items = [item for row in found.rows for item in _of_row(row)]
+    items += [
+        Item(_saved_at(saving, path), Sums(reused=saving.pictures, saved=saving.saved), folder=_name(saving.source))
+        for saving in found.savings
+    ]
+    return Book(str(path), str(path.resolve()), tuple(items), ledger=True)
+
+
+def _of_row(row: ledger.Row) -> Iterator[Item]:
+    """An attempt, an item for each of its payers; the first has what is not shared."""
+    if row.ending == VOID:
+        return
+    left = row.pictures
+    lost = row.charge is None and row.ending in PAID
+    for place, share in enumerate(row.shares):
+        mine = left if place == len(row.shares) - 1 else min(left, share.pictures)
+        left -= mine
+        where = Place(
+            row.source or NOT_KNOWN,
+            row.day,
+            row.provider,
+            row.model,
+            row.size,
+            row.quality,
+            row.credential,
+            share.tenant,
+            share.tags,
+        )
+        unknown = lost or share.maybe is None
+        sums = _sums(row.ending, mine, share.charged, share.maybe, unknown=unknown, first=place == 0)
+        out = Out()
+        if row.ending == OUT and place == 0:
+            sums, out = Sums(), Out(1, row.quote or 0, int(row.quote is None))
+        yield Item(where, sums, row.kind, _name(row.source), (row.attempt, row.begun), out)
+
+
+def _saved_at(saving: ledger.Saving, path: Path) -> Place:
+    source = saving.source or str(path)
+    return Place(
+        source, saving.day, saving.provider, saving.model, saving.size, saving.quality, "", saving.tenant, saving.tags
+    )
+
+
+def _name(source: str) -> str:
+    return Path(source).name if source else ""
+
+
+def _sums(ending: str, pictures: int, charged: int, maybe: int | None, *, unknown: bool, first: bool) -> Sums:
+    if ending == OUT:
+        return Sums()
+    return Sums(
+        attempts=int(first),
+        failed=int(first and ending == FAILED),
+        doubtful=int(first and ending == MAYBE),
+        pictures=pictures,
+        charged=charged,
+        maybe=maybe or 0,
+        unknown=int(unknown),
+    )
+
+
+# A folder
+
+
+@frozen
+class _Line:
+    """An attempt as the journal's table has it."""
+
+    run: int
+    attempt: int
+    credential: str | None
+    model: str | None
+    keys: str
+    parts: str
+    scopes: str
+    quote: int | None
+    begun: float
+    ending: str | None
+    kind: str | None
+    charge: int | None
+    bound: int | None
+
+
+@frozen
+class _Folder:
+    """What is known of a folder besides its attempts. `asked` says what pictures were asked for as, by key."""
+
+    source: str
+    name: str
+    asked: Mapping[str, Asked]
+    pictures: frozenset[str]
+    last: int | None
+
+    def place(self, line: _Line, key: str, scopes: tuple[str, ...]) -> Place:
+        """Where an attempt's money went."""
+        asked = self.asked.get(key)
+        plain = [scope for scope in scopes if not split(scope)[0]]
+        day = next((date for date in (split(one)[0] for one in scopes) if len(date) == 10), period(line.begun).day)
+        return Place(
+            source=self.source,
+            day=day,
+            model=line.model or NOT_KNOWN,
+            size=_asked(asked, "size"),
+            quality=_asked(asked, "quality"),
+            credential=line.credential or "",
+            tenant=next((one.partition(":")[2] for one in plain if one.startswith("tenant:")), ""),
+            tags=tuple(one.partition(":")[2] for one in plain if one.startswith("tag:")),
+        )
+
+
+def read_folder(path: Path) -> Book:
+    """What a folder's journal says. Raises `JournalError`."""
+    found = peek(path)
+    states = load_states(found.rows)
+    try:
+        with read_only(path / DATABASE) as db:
+            db.execute("BEGIN")  # one moment for all that is read
+            (last,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs").fetchone()
+            lines = [_Line(*row) for row in db.execute(_ATTEMPTS)]
+            shown = list(db.execute(_SHOWN))
+    except (sqlite3.Error, OSError) as fault:
+        raise JournalUnusable(f"{path} cannot be read: {fault}") from fault
+    folder = _Folder(
+        str(path),
+        path.resolve().name,
+        {key: state.asked for state in states.values() for key in state.keys},
+        frozenset(found.account.prices),
+        last if found.holder is not None else None,
+    )
+    items = [item for line in lines for item in _of_line(line, folder)]
+    owners = {job: name for name, state in states.items() for job in state.jobs}
+    items += _savings(folder, found, owners, shown)
+    return Book(str(path), str(path.resolve()), tuple(items))
+
+
+def _of_line(line: _Line, folder: _Folder) -> Iterator[Item]:
+    """An attempt, an item for each of its payers."""
+    keys: list[str] = json.loads(line.keys)
+    parts: list[tuple[int, list[int]]] = json.loads(line.parts)
+    scopes: list[list[str]] = json.loads(line.scopes) or [[]]
+    counts = [len(samples) for _, samples in parts] or [0]
+    slices = _slices(keys, counts)
+    ending, kind, bound = line.ending or OUT, line.kind or "", line.bound
+    if line.ending is None and line.run != folder.last:
+        ending, kind, bound = MAYBE, ORPHAN, line.quote
+    charges = by_payer(line.charge if ending in PAID else 0, counts)
+    # a charge that nobody knows keeps its bound as maybe
+    most = by_payer(bound if ending == MAYBE else line.quote if line.charge is None else 0, counts)
+    for place, names in enumerate(scopes):
+        charged, maybe, mine = charges[place], most[place], slices[place]
+        there = sum(1 for key in mine if key in folder.pictures) if ending in PAID - {FAILED} else 0
+        unknown = charged is None or maybe is None
+        sums = _sums(ending, there, charged or 0, maybe, unknown=unknown, first=place == 0)
+        out = Out()
+        if ending == OUT and place == 0:
+            out = Out(1, line.quote or 0, int(line.quote is None))
+        where = folder.place(line, keys[0] if keys else "", tuple(names))
+        yield Item(where, sums, kind, folder.name, (line.attempt, line.begun), out)
+
+
+def _slices(keys: list[str], counts: list[int]) -> list[list[str]]:
+    """Which of an attempt's keys each payer asked for; where that is not said, the first has them all."""
+    if sum(counts) != len(keys):
+        return [keys, *([[]] * (len(counts) - 1))]
+    ends = list(accumulate(counts))
+    return [keys[end - some : end] for some, end in zip(counts, ends, strict=True)]
+
+
+def _savings(folder: _Folder, found: Peek, owners: Mapping[JobName, str], shown: Shown) -> Iterator[Item]:
+    """Pictures that a row shows and that another one paid for."""
+    account = found.account
+    paid = {key: {owners.get(job, job) for job in jobs} for key, jobs in account.payers.items()}
+    seen: set[tuple[str | JobName, str]] = set()
+    for run, job, name, at in shown:
+        key = Key(name)
+        owner = owners.get((run, JobId(job)), (run, JobId(job)))
+        price = account.prices.get(key)
+        if (owner, name) in seen or owner in paid.get(key, set()) or price is None:
+            continue
+        seen.add((owner, name))
+        asked = folder.asked.get(name)
+        where = Place(
+            folder.source,
+            period(at).day,
+            model=_asked(asked, "model"),
+            size=_asked(asked, "size"),
+            quality=_asked(asked, "quality"),
+        )
+        yield Item(where, Sums(reused=1, saved=price), folder=folder.name)
+
+
+def _asked(asked: Asked | None, name: str) -> str:
+    return NOT_KNOWN if asked is None else str(asked.get(name, ""))

@@ -1,0 +1,183 @@
+"""What was spent, by whatever one asks for. Money is integer picodollars; what nobody knows is counted, never guessed.
+
+An item is what one payer had of one attempt, or what was not bought again. All sums are sums of items, so that they
+agree with each other whatever they are by, and in whatever order the items came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from typing import cast
+
+from attrs import astuple, frozen
+
+NOT_KNOWN = "?"
+"""Stands for what a folder does not remember; "" is what was left to the provider, or not given."""
+
+
+@frozen(order=True)
+class Place:
+    """Where money went: `day` is YYYY-MM-DD (UTC), size and quality are as they were asked for."""
+
+    source: str = ""
+    day: str = ""
+    provider: str = ""
+    model: str = ""
+    size: str = ""
+    quality: str = ""
+    credential: str = ""
+    tenant: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@frozen
+class Sums:
+    """Figures of any number of items.
+
+    `attempts` were sent, of which `failed` brought no picture and `doubtful` may have been billed, for at most `maybe`.
+    `charged` is what is known to be paid; of `unknown` parts nobody knows the amount, so both are "at least" then.
+    `saved` is what `reused` pictures had cost that were there already.
+    """
+
+    attempts: int = 0
+    failed: int = 0
+    doubtful: int = 0
+    pictures: int = 0
+    charged: int = 0
+    maybe: int = 0
+    unknown: int = 0
+    reused: int = 0
+    saved: int = 0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(*(mine + more for mine, more in zip(_figures(self), _figures(other), strict=True)))
+
+
+def _figures(sums: Sums) -> tuple[int, ...]:
+    return cast("tuple[int, ...]", astuple(sums))
+
+
+@frozen
+class Out:
+    """Attempts that a process at work has out now: for at most `bound`, and `unknown` of them for nobody knows what."""
+
+    attempts: int = 0
+    bound: int = 0
+    unknown: int = 0
+
+    def __add__(self, other: Out) -> Out:
+        return Out(self.attempts + other.attempts, self.bound + other.bound, self.unknown + other.unknown)
+
+
+@frozen
+class Item:
+    """Figures of one place. `kind` says why an attempt failed or is in doubt ("" for any other).
+
+    `folder` is the name (without its path) of the folder that it is about; with it `attempt`, its number and the Unix
+    time of its beginning, tells an attempt from all others, in whichever book it stands (None: it is no attempt).
+    """
+
+    place: Place
+    sums: Sums = Sums()
+    kind: str = ""
+    folder: str = ""
+    attempt: tuple[int, float] | None = None
+    out: Out = Out()
+
+
+@frozen
+class Book:
+    """What one folder or ledger says. `source` is its name for people, `path` the real one."""
+
+    source: str
+    path: str
+    items: tuple[Item, ...]
+    ledger: bool = False
+
+
+@frozen
+class Books:
+    """What all of them say together. `twice` items stood in a folder and in a ledger, and count once."""
+
+    sources: tuple[str, ...]
+    items: tuple[Item, ...]
+    twice: int = 0
+
+
+_PLAIN: Mapping[str, Callable[[Place], str]] = {
+    name: attrgetter(name) for name in ("source", "provider", "model", "size", "quality", "day", "tenant", "credential")
+}
+TAG = "tag"
+DIMENSIONS = ("source", "provider", "model", "size", "quality", "day", "tenant", TAG, "credential")
+"""What sums may be by."""
+
+
+def total(items: Iterable[Item]) -> Sums:
+    """All of them together."""
+    return sum((item.sums for item in items), Sums())
+
+
+def by(items: Iterable[Item], dimension: str) -> dict[str, Sums]:
+    """Sums by one of `DIMENSIONS`, sorted. What has several tags counts under each of them, as budgets count it."""
+    found: dict[str, Sums] = {}
+    for item in items:
+        names = (item.place.tags or ("",)) if dimension == TAG else (_PLAIN[dimension](item.place),)
+        for name in names:
+            found[name] = found.get(name, Sums()) + item.sums
+    return dict(sorted(found.items()))
+
+
+def overlap(items: Iterable[Item]) -> int:
+    """Picodollars that sums by tag have more than the total, because of what has several tags."""
+    return sum(item.sums.charged * (len(item.place.tags) - 1) for item in items if item.place.tags)
+
+
+def by_place(items: Iterable[Item]) -> dict[Place, Sums]:
+    """Sums as fine as they are known, sorted."""
+    found: dict[Place, Sums] = {}
+    for item in items:
+        found[item.place] = found.get(item.place, Sums()) + item.sums
+    return dict(sorted(found.items()))
+
+
+def failures(items: Iterable[Item]) -> dict[str, Sums]:
+    """What failed or is in doubt, by its kind, sorted."""
+    found: dict[str, Sums] = {}
+    for item in items:
+        if item.sums.failed or item.sums.doubtful:
+            found[item.kind] = found.get(item.kind, Sums()) + item.sums
+    return dict(sorted(found.items()))
+
+
+def out_now(items: Iterable[Item]) -> Out:
+    """All that is out."""
+    return sum((item.out for item in items), Out())
+
+
+def together(books: Iterable[Book]) -> Books:
+    """Several books as one, in any order. A book that is given twice counts once, and so does an attempt in two books.
+
+    Of a folder and a ledger that both have an attempt, the ledger remembers more of it; what a folder saved, it knows
+    itself.
+    """
+    mine: dict[str, Book] = {}
+    for book in books:
+        other = mine.get(book.path)
+        mine[book.path] = book if other is None or book.source < other.source else other
+    chosen = sorted(mine.values(), key=lambda book: (book.source, book.path))
+    booked = {(item.folder, item.attempt) for book in chosen if book.ledger for item in book.items if item.attempt}
+    folders = {item.folder for book in chosen if not book.ledger for item in book.items}
+    items: list[Item] = []
+    twice = 0
+    for book in chosen:
+        for item in book.items:
+            if book.ledger:
+                again = item.attempt is None and item.folder in folders
+            else:
+                again = item.attempt is not None and (item.folder, item.attempt) in booked
+            if again:
+                twice += 1
+            else:
+                items.append(item)
+    return Books(tuple(book.source for book in chosen), tuple(items), twice)
