@@ -178,10 +178,11 @@ class MoneyWorld(World):
             self.tricks[send.attempt] = trick
             self.truth.sure &= trick in {"short", "silent", "too_large", "output"}
             self.truth.exact &= not (trick in {"short", "output"} and len(send.parts) > 1)
-        joint = trick == "short" and len(send.parts) > 1
+        payers = [job for job, _ in send.parts]
+        joint = trick == "short" and len(payers) > 1
         if admission.executed and joint:
             # whose it is that was billed and did not come is for the books to say; the run pays it in any case
-            self.truth.bill((name for name in self.scopes(send.parts[0][0]) if name.endswith("run")), each * count)
+            self.truth.bill((name for name in self.scopes(payers[0]) if name.endswith("run")), each * count)
         elif admission.executed:
             for job, samples in send.parts:
                 self.truth.bill(self.scopes(job), each * max(1, len(samples)))
@@ -250,8 +251,10 @@ class MoneyWorld(World):
     def floor(self, money: Balances) -> None:
         """What is used or out already may be paid, whatever the caps are from now on."""
         self.ceilings = {name: one.reserved + one.charged + one.maybe for name, one in money.scopes}
-        for name in [name for name in self.truth.bills if name.startswith("day ")]:
-            self.ceilings[name] = max((used for book, used in self.ceilings.items() if book[0].isdigit()), default=0)
+        used = max((used for book, used in self.ceilings.items() if book[0].isdigit()), default=0)
+        today = f"day {int((self.epoch + self.now) // DAY)}/run"
+        for name in {today, *[name for name in self.truth.bills if name.startswith("day ")]}:
+            self.ceilings[name] = used
 
     def recap(self, budget: Budget) -> None:
         """Other caps from now on."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.commands import BudgetLow, Charged, Excess
 from penstock.engine.entities import RUN_SCOPES, Bill, Job
-from penstock.engine.sums import nth, quote, spread
+from penstock.engine.sums import nth, quote, spread, within
 from penstock.engine.tables import AttemptState, CallState
 from penstock.entries import Failed, Maybe
 from penstock.money.charge import charge as charged
@@ -100,6 +100,9 @@ def book(desk: Desk, job: Job, charge: int | None, maybe: int = 0) -> None:
 def settle_money(desk: Desk, attempt: Attempt, charges: tuple[int | None, ...]) -> None:
     """End the reservation of an attempt with what each payer is charged; what comes back may let others go."""
     call = attempt.call
+    if len(charges) > 1:
+        # a reply that brought one payer's pictures may cost what was set aside for all of them
+        charges = within(charges, tuple(share.amount for share in attempt.bill.shares))
     attempt.charges = charges
     excess = desk.ledger.settle(attempt.reservation, charges)
     _ended(desk, attempt.bill)

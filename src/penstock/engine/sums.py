@@ -68,6 +68,24 @@ def spread(total: int | None, count: int) -> tuple[int | None, ...]:
     return tuple(nth(total, count, place) for place in range(count))
 
 
+def within(charges: tuple[int | None, ...], bounds: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """The same sum, with no charge above its bound: what is above goes to those that have room, in their order.
+
+    As they are where one is unknown, and where the sum is above all bounds together.
+    """
+    known = [charge for charge in charges if charge is not None]
+    limits = [bound for bound in bounds if bound is not None]
+    if len(known) < len(charges) or len(limits) < len(bounds) or sum(known) > sum(limits):
+        return charges
+    kept = [min(charge, limit) for charge, limit in zip(known, limits, strict=True)]
+    over = sum(known) - sum(kept)
+    for place, limit in enumerate(limits):
+        more = min(over, limit - kept[place])
+        kept[place] += more
+        over -= more
+    return tuple(kept)
+
+
 FAILURES = {
     Kind.DNS: "the provider's name could not be looked up",
     Kind.CONNECT: "no connection to the provider",
