@@ -46,7 +46,7 @@ def read_books(paths: Iterable[Path]) -> Books:
 def read_ledger(path: Path) -> Book:
     """What a ledger says. Raises `LedgerError`."""
     found = ledger.read(path)
-    items = [item for row in found.rows for item in _of_row(row)]
+    items = [item for row in found.rows for item in _of_row(row, str(path))]
     items += [
         Item(_saved_at(saving, path), Sums(reused=saving.pictures, saved=saving.saved), folder=_name(saving.source))
         for saving in found.savings
@@ -54,8 +54,8 @@ def read_ledger(path: Path) -> Book:
     return Book(str(path), str(path.resolve()), tuple(items), ledger=True)
 
 
-def _of_row(row: ledger.Row) -> Iterator[Item]:
-    """An attempt, an item for each of its payers; the first has what is not shared."""
+def _of_row(row: ledger.Row, path: str) -> Iterator[Item]:
+    """An attempt, an item for each of its payers; the first has what is not shared. `path` is the ledger's own."""
     if row.ending == VOID:
         return
     left = row.pictures
@@ -64,7 +64,7 @@ def _of_row(row: ledger.Row) -> Iterator[Item]:
         mine = left if place == len(row.shares) - 1 else min(left, share.pictures)
         left -= mine
         where = Place(
-            row.source or NOT_KNOWN,
+            row.source or path,
             row.day,
             row.provider,
             row.model,
