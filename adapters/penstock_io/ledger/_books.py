@@ -53,10 +53,14 @@ class End:
 
 @frozen
 class Part:
-    """What one payer of an attempt was charged, and what he may have been billed besides (None: nobody knows)."""
+    """What one payer of an attempt was charged, and what he may have been billed besides (None: no price is known).
+
+    `unknown`: nobody can tell what he was charged.
+    """
 
     charged: int = 0
     maybe: int | None = 0
+    unknown: bool = False
 
 
 @define
@@ -73,7 +77,7 @@ class Sums:
                     sums = self.scopes.setdefault(name, [0, 0, 0])
                     sums[0] += sign * part.charged
                     sums[1] += sign * (part.maybe or 0)
-                    sums[2] += sign * (part.maybe is None)
+                    sums[2] += sign * (part.unknown or part.maybe is None)
 
 
 def spread(amount: int | None, payers: Sequence[Payer]) -> list[int | None]:
@@ -99,7 +103,10 @@ def parts_of(payers: Sequence[Payer], quote: int | None, end: End | None) -> lis
         return [Part(0, amount) for amount in spread(end.bound, payers)]
     charges = end.charges if len(end.charges) == len(payers) else spread(end.charge, payers)
     # a charge that nobody knows keeps its bound as maybe
-    return [Part(0, bound) if cost is None else Part(cost) for cost, bound in zip(charges, bounds, strict=True)]
+    return [
+        Part(0, bound, unknown=True) if cost is None else Part(cost)
+        for cost, bound in zip(charges, bounds, strict=True)
+    ]
 
 
 def begin(db: sqlite3.Connection, run: int, entry: Intent) -> None:
