@@ -19,6 +19,7 @@ from penstock.work import OnAmbiguous, Target, Work
 from tests.histories.bench import CONFIG, QUOTE, Bench, target, work
 
 AUTO, RETRY, SKIP, ASK = OnAmbiguous.AUTO, OnAmbiguous.RETRY, OnAmbiguous.SKIP, OnAmbiguous.ASK
+STEPS = 5_000
 WIDE = (Credential("c1", "p", Limits(concurrency=100)),)
 TWO = (Credential("c1", "p", Limits(concurrency=1)), Credential("c2", "p", Limits(concurrency=1)))
 
@@ -39,7 +40,7 @@ def bad_day(bench: Bench, jobs: list[Work], rng: Random) -> list[Send]:
     sends: list[Send] = []
     for job in jobs:
         bench.submit(job)
-    while True:
+    for _ in range(STEPS):
         if not bench.none(Send):
             sends.append(bench.take(Send))
             if bench.config.hedging.after is None or rng.random() < 0.5:
@@ -50,6 +51,7 @@ def bad_day(bench: Bench, jobs: list[Work], rng: Random) -> list[Send]:
                 bench.tell(broken(bench.take(Abort).attempt, rng))
         else:
             return sends
+    raise AssertionError(f"no end after {len(sends)} exchanges")
 
 
 @frozen
@@ -191,7 +193,9 @@ def counted(config: Config, chain: tuple[Target, ...], ends: str) -> int:
     bench = Bench(config)
     bench.submit(evolve(Work(chain), on_ambiguous=RETRY))
     count = 0
-    while bench.none(Finish):
+    for _ in range(STEPS):
+        if not bench.none(Finish):
+            break
         if bench.none(Send):
             bench.at(bench.engine.next_deadline() or 0.0)
             continue
