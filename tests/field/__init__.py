@@ -1,0 +1,1 @@
+"""What goes wrong in the field, by name: ours must not do it."""
