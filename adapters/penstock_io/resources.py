@@ -166,6 +166,7 @@ _BY_KIND: dict[str, type[JobError]] = {
     "account": CredentialRejected,
     "credential": CredentialRejected,
     "no_lane": Halted,
+    "patience": DeadlineExceeded,
     "removed": Halted,
     "quota_exhausted": Halted,
     "not_stored": NotStored,

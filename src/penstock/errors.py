@@ -53,7 +53,7 @@ class CredentialRejected(JobError):
 
 
 class DeadlineExceeded(JobError):
-    """Its time was over."""
+    """Its time was over, or the wait that it was asked for is longer than its patience."""
 
 
 class Ambiguous(JobError):
