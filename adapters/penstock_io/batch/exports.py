@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 from penstock_io.batch.records import Record
 from penstock_io.batch.rows import Json
 from penstock_io.batch.writing import GALLERY, RESULTS, SUMMARY
-from penstock_io.cli.words import harmless_json
+from penstock_io.words import harmless_json
 
 FOLDERS = ("images", "originals")
 """Where pictures of rows may be; nothing else of the disk gets into a zip, whatever a line says."""

@@ -18,8 +18,8 @@ from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan, Standing, standing
 from penstock_io.batch.results import usd
 from penstock_io.batch.states import NEW, RowState, dump_state, here_of
-from penstock_io.cli.words import count
 from penstock_io.journal import IMAGES, SUPERSEDED, Account, Journal, Orphan
+from penstock_io.words import count
 
 GROUP = 64
 """Rows whose pictures are published in one group."""

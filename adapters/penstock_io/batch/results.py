@@ -13,9 +13,9 @@ from penstock.outcomes import Outcome, Status, Trouble
 from penstock.readings import Usage
 from penstock_io.batch.rows import Invalid, Json
 from penstock_io.batch.states import NEW, PASSING, RowState, Runs, here_of
-from penstock_io.cli.words import count
 from penstock_io.journal import Account, JobName, Tally
 from penstock_io.resources import PICODOLLARS
+from penstock_io.words import count
 
 if TYPE_CHECKING:
     from penstock_io.batch.keying import Keyed

@@ -11,8 +11,8 @@ from attrs import frozen
 from penstock_io.batch.records import Record, read_records
 from penstock_io.batch.results import STATUSES
 from penstock_io.batch.states import FINAL, load_runs, load_states
-from penstock_io.cli.words import count
 from penstock_io.journal import peek
+from penstock_io.words import count
 
 SAME = "run the same command again"
 

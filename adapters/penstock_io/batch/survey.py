@@ -14,8 +14,8 @@ from penstock.requests import ImageRequest
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.settings import Conversion, Settings
-from penstock_io.cli.words import count, money, span
 from penstock_io.journal import Account
+from penstock_io.words import count, money, span
 
 BYTES = {"png": 2.0, "jpeg": 0.6, "webp": 0.5}
 """Bytes a pixel of pictures by format: what detailed ones take, so that most take less."""

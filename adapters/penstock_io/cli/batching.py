@@ -41,9 +41,9 @@ from penstock_io.cli.consent import Reason, price_reason, refusal
 from penstock_io.cli.console import Console
 from penstock_io.cli.doubting import ask_again, doubtful, unasked
 from penstock_io.cli.funds import booked, funds_of
-from penstock_io.cli.words import count, money
 from penstock_io.journal import Account, Journal, JournalError, peek
 from penstock_io.ledger import LedgerError
+from penstock_io.words import count, money
 
 STDIN = "standard input"
 

@@ -36,9 +36,9 @@ from penstock_io.cli.options import (
     SIZE,
     N,
 )
-from penstock_io.cli.words import count
 from penstock_io.pricing import unpriced
 from penstock_io.resources import Result
+from penstock_io.words import count
 
 
 @frozen

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from penstock_io.cli.words import money
+from penstock_io.words import money
 
 ASKED = 10**12
 """Picodollars above which somebody at a terminal is asked."""

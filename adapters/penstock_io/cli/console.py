@@ -25,7 +25,7 @@ from attrs import evolve
 
 from penstock_io.batch.progress import Figures, Level
 from penstock_io.cli.live import Display, display, sentence
-from penstock_io.cli.words import harmless, harmless_json
+from penstock_io.words import harmless, harmless_json
 
 EVERY = 5.0
 """Seconds between two lines of progress."""

@@ -18,8 +18,8 @@ from penstock_io.batch.run import Ended, Exit, run_batch
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import NEW, load_states
 from penstock_io.cli.console import Console
-from penstock_io.cli.words import count, money
 from penstock_io.journal import Journal
+from penstock_io.words import count, money
 
 
 def doubtful(settings: Settings, ended: Ended) -> bool:

@@ -85,7 +85,7 @@ def _export(folder: Path, to: str, kind: str, console: Console, *, overwrite: bo
     from penstock_io.batch.exports import whole, write_csv, write_jsonl, write_zip  # noqa: PLC0415 - as above
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.batch.records import read_records, with_prompts  # noqa: PLC0415 - as above
-    from penstock_io.cli.words import count  # noqa: PLC0415 - as above
+    from penstock_io.words import count  # noqa: PLC0415 - as above
 
     if not folder.is_dir():
         return _refused(console, f"{folder} is no folder: name the one that `penstock batch --out` made")
@@ -121,7 +121,7 @@ def _print(records: list[Record], kind: str) -> None:
     from io import BytesIO  # noqa: PLC0415 - as above
 
     from penstock_io.batch.exports import write_csv, write_jsonl  # noqa: PLC0415 - as above
-    from penstock_io.cli.words import harmless  # noqa: PLC0415 - as above
+    from penstock_io.words import harmless  # noqa: PLC0415 - as above
 
     write = write_csv if kind == "csv" else write_jsonl
     if sys.stdout.isatty():

@@ -114,7 +114,7 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     from penstock_io.cli.config import connect, overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
     from penstock_io.cli.funds import booked, funds_of  # noqa: PLC0415 - as above
-    from penstock_io.cli.words import count, money  # noqa: PLC0415 - as above
+    from penstock_io.words import count, money  # noqa: PLC0415 - as above
 
     streamed = values.get(FILE) == saving.STDOUT
     if streamed and values[JSON]:
@@ -208,7 +208,7 @@ def _code(error: PenstockError) -> int:
 def _explained(error: PenstockError, connection: Connection) -> str:
     """A named error with what can be done about it."""
     from penstock.errors import JobError  # noqa: PLC0415 - as above
-    from penstock_io.cli.words import money  # noqa: PLC0415 - as above
+    from penstock_io.words import money  # noqa: PLC0415 - as above
 
     told = f"{type(error).__name__}: {str(error).rstrip('.')}."
     kind = type(error).__name__
@@ -224,7 +224,7 @@ def _explained(error: PenstockError, connection: Connection) -> str:
 
 def _line(bought: Bought, saved: Saved) -> str:
     """What was made, in a line."""
-    from penstock_io.cli.words import count, money, span  # noqa: PLC0415 - as above
+    from penstock_io.words import count, money, span  # noqa: PLC0415 - as above
 
     result = bought.result
     charge = result.outcome.charge

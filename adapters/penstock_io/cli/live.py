@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TextIO
 
 from penstock_io.batch.progress import Figures, Level
-from penstock_io.cli.words import count, money, one_line, span
+from penstock_io.words import count, money, one_line, span
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -92,7 +92,7 @@ def as_object(folder: Path, standing: Standing) -> dict[str, object]:
 
 def as_lines(standing: Standing) -> dict[str, str]:
     """What people are told, by what it is about."""
-    from penstock_io.cli.words import count, money, one_line  # noqa: PLC0415 - as above
+    from penstock_io.words import count, money, one_line  # noqa: PLC0415 - as above
 
     lines = {"state": "nobody is at work"}
     if standing.holder is not None:

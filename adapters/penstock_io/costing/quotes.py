@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from penstock_io.cli.words import count, money, one_line
 from penstock_io.costing.asking import Quoted
 from penstock_io.costing.outlook import usd
 from penstock_io.costing.quoting import Amount, Option
 from penstock_io.costing.telling import aligned
+from penstock_io.words import count, money, one_line
 
 UNKNOWN = "not known"
 SHOWN = 12

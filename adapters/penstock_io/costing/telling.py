@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from attrs import frozen
 
-from penstock_io.cli.words import count, money, one_line
 from penstock_io.costing.outlook import LEAST, METHOD, SPENT, WINDOW, Projection, Return, decimal_of, usd
 from penstock_io.costing.sums import (
     DIMENSIONS,
@@ -22,6 +21,7 @@ from penstock_io.costing.sums import (
     overlap,
     total,
 )
+from penstock_io.words import count, money, one_line
 
 DAYS = 14
 """How many days and other lines of one table people are shown; programs get all."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock_io.batch.progress import Figures
 from penstock_io.cli.live import bar, sentence
-from penstock_io.cli.words import count, harmless, harmless_json, money, one_line, span
+from penstock_io.words import count, harmless, harmless_json, money, one_line, span
 
 DOLLAR = 10**12
 HALFWAY = Figures(
