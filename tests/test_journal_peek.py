@@ -77,7 +77,7 @@ def test_what_is_no_journal_is_said(tmp_path: Path) -> None:
         with pytest.raises(JournalUnusable, match="holds no journal"):
             peek(folder)
     (tmp_path / "journal.sqlite").write_bytes(b"something else" * 100)
-    with pytest.raises(JournalUnusable, match="cannot be read"):
+    with pytest.raises(JournalUnusable, match="is damaged"):
         peek(tmp_path)
     (tmp_path / "journal.sqlite").write_bytes(b"")
     with pytest.raises(JournalUnusable, match="empty journal"):

@@ -7,7 +7,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from penstock_io.cli.options import BATCH, JSON, LOG_FILE, NOTE, QUIET, VERBOSE
+from penstock_io.cli.options import BATCH, JSON, LOG_FILE, NOTE, OUT, QUIET, REPAIR, VERBOSE
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, add_options, complain
 
 INTERRUPTED = 130
@@ -49,7 +49,8 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
     from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
 
     given: str | None = args.input
-    if given is None:
+    mends = bool(vars(args).get(REPAIR.key))
+    if given is None and not mends:
         parser.error("INPUT is missing: a .txt, .jsonl or .csv file, or -")
     as_json = parser.json
     try:
@@ -61,6 +62,10 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
         return complain("batch", "usage", str(error), as_json=as_json)
     with console:
         try:
+            if given is None or mends:
+                from penstock_io.cli.repairing import mend  # noqa: PLC0415 - as above
+
+                return mend(values[OUT], console, as_json=as_json)
             return start(values, Path(given) if given != "-" else None, console)
         except (OptionError, PenstockError) as error:
             return refuse(error, console, as_json=as_json)

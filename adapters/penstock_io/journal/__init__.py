@@ -6,7 +6,8 @@ from penstock_io.journal._disk import Disk
 from penstock_io.journal._files import IMAGES, ORIGINALS, SUPERSEDED
 from penstock_io.journal._lock import FolderInUse, JournalError
 from penstock_io.journal._peek import Peek, peek
-from penstock_io.journal._schema import JournalUnusable, NewerJournal
+from penstock_io.journal._repair import Repaired, repair
+from penstock_io.journal._schema import JournalDamaged, JournalUnusable, NewerJournal
 from penstock_io.journal.journal import Journal, Written
 from penstock_io.journal.store import JournalStore
 
@@ -19,6 +20,7 @@ __all__ = [
     "FolderInUse",
     "JobName",
     "Journal",
+    "JournalDamaged",
     "JournalError",
     "JournalStore",
     "JournalUnusable",
@@ -26,7 +28,9 @@ __all__ = [
     "NewerJournal",
     "Orphan",
     "Peek",
+    "Repaired",
     "Tally",
     "Written",
     "peek",
+    "repair",
 ]

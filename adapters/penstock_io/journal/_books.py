@@ -31,6 +31,10 @@ INSERT INTO pictures (key, file, format, nbytes, charge, settled) VALUES (?, ?, 
 ON CONFLICT (key) DO UPDATE SET file = excluded.file, size = '', format = excluded.format, nbytes = excluded.nbytes,
     charge = excluded.charge, settled = excluded.settled, policy = '', passed = 1 WHERE file != excluded.file
 """
+_REFUSED = "INSERT OR REPLACE INTO refused (run, job, keys, policy, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
+_PUBLISHED = """
+INSERT OR REPLACE INTO published (run, job, place, key, file, source, at) VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 _OPEN = """
 SELECT run, attempt, call, purpose, operation, credential, model, keys, parts, scopes, quote, begun,
     ending, charge, expires
@@ -89,7 +93,9 @@ def record(
             _publish(db, run, entry, shown)
         case Held():
             row = (run, entry.job, json.dumps(entry.keys), _text(entry.policy), _text(entry.reason), entry.at)
-            db.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.execute(
+                "INSERT OR REPLACE INTO refused (run, job, keys, policy, reason, at) VALUES (?, ?, ?, ?, ?, ?)", row
+            )
         case Void():
             _end(db, run, entry.attempt, "void", entry.at, kind=entry.reason)
         case Failed():
@@ -98,7 +104,7 @@ def record(
             _end(db, run, entry.attempt, "maybe", entry.at, kind=entry.kind, bound=entry.bound)
         case Deferred():
             put_off = (run, entry.job, json.dumps(entry.keys), _text(entry.reason), entry.at)
-            db.execute("INSERT OR REPLACE INTO deferred VALUES (?, ?, ?, ?, ?)", put_off)
+            db.execute("INSERT OR REPLACE INTO deferred (run, job, keys, reason, at) VALUES (?, ?, ?, ?, ?)", put_off)
         case _:
             assert_never(entry)
 
@@ -152,7 +158,10 @@ def _publish(db: sqlite3.Connection, run: int, entry: Published, shown: Sequence
         if one is None:
             continue
         row = (run, entry.job, place, key, one.file.name, one.source, entry.at)
-        db.execute("INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        db.execute(
+            "INSERT OR REPLACE INTO published (run, job, place, key, file, source, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
         db.execute("UPDATE pictures SET file = ? WHERE key = ? AND file = ?", (one.file.name, key, one.source))
         new = (key, one.file.name, one.file.format, one.file.nbytes, None, entry.at)
         db.execute(
@@ -193,7 +202,7 @@ def move(db: sqlite3.Connection, old: str, new: str) -> None:
     """Whatever was under `old` is under `new`; that the old name is still to be taken away is remembered."""
     db.execute("UPDATE pictures SET file = ? WHERE file = ?", (new, old))
     db.execute("UPDATE published SET file = ? WHERE file = ?", (new, old))
-    db.execute("INSERT OR IGNORE INTO moved VALUES (?)", (old,))
+    db.execute("INSERT OR IGNORE INTO moved (old) VALUES (?)", (old,))
 
 
 def left_behind(db: sqlite3.Connection) -> list[str]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from collections.abc import Generator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from attrs import field, frozen
 
 from penstock.money.balances import Balances
 from penstock_io.journal import _books
 from penstock_io.journal._account import Account, read_account
+from penstock_io.journal._health import check
 from penstock_io.journal._lock import holder_of
+from penstock_io.journal._mirror import MIRROR
+from penstock_io.journal._readonly import read_only
 from penstock_io.journal._schema import DATABASE, JournalUnusable, version_of
+
+__all__ = ["Peek", "peek", "read_only"]
 
 
 @frozen
@@ -33,13 +35,14 @@ class Peek:
 
 
 def peek(folder: Path | str) -> Peek:
-    """What the journal of `folder` says. Raises `JournalUnusable` where there is none or it cannot be read."""
+    """What the journal of `folder` says. Raises `JournalUnusable` where there is none or it cannot be used."""
     folder = Path(folder)
     path = folder / DATABASE
-    if not path.is_file():
+    if not path.is_file() and not (folder / MIRROR).is_file():
         raise JournalUnusable(f"{folder} holds no journal: it is not the folder of a batch")
     try:
         holder = holder_of(folder)
+        check(folder)
         with read_only(path) as db:
             if not version_of(db, path):
                 raise JournalUnusable(f"{folder} holds an empty journal: run the batch first")
@@ -50,35 +53,3 @@ def peek(folder: Path | str) -> Peek:
             return Peek(read_account(db, folder), balances, rows, holder)
     except (sqlite3.Error, OSError) as fault:
         raise JournalUnusable(f"{folder} cannot be read: {fault}") from fault
-
-
-@contextmanager
-def read_only(path: Path) -> Generator[sqlite3.Connection]:
-    """The database, left as it is.
-
-    A reader of a database in WAL mode makes files beside it; where no writer left any, none are needed. Where they
-    cannot be made (a folder that only can be read) a copy is read.
-    """
-    settled = not path.with_name(f"{path.name}-wal").exists()
-    try:
-        db = _open(path, "immutable=1" if settled else "mode=ro")
-    except sqlite3.OperationalError:
-        with TemporaryDirectory(prefix="penstock-") as copy:
-            for name in (path.name, f"{path.name}-wal"):
-                if path.with_name(name).exists():
-                    shutil.copyfile(path.with_name(name), Path(copy) / name)
-            with closing(_open(Path(copy) / path.name, "mode=rw")) as db:
-                yield db
-        return
-    with closing(db):
-        yield db
-
-
-def _open(path: Path, how: str) -> sqlite3.Connection:
-    db = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, isolation_level=None, timeout=5.0)
-    try:
-        db.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except BaseException:
-        db.close()
-        raise
-    return db

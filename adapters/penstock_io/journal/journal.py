@@ -12,11 +12,9 @@ database (a final name could not be a link); one sync a file in order (a group w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from errno import EEXIST
 from pathlib import Path
-from threading import Lock as Mutex
 from threading import RLock
 from typing import Self
 
@@ -35,7 +33,8 @@ from penstock_io.journal._disk import Disk
 from penstock_io.journal._files import HELD, File, Files, Shown, Wanted, check_stem, held_stem, key_digest
 from penstock_io.journal._lock import Lock
 from penstock_io.journal._moves import aside, check_move, clear, put_derived_aside
-from penstock_io.journal._schema import DATABASE, JournalUnusable, begin_run, connect
+from penstock_io.journal._schema import JournalUnusable
+from penstock_io.journal._writing import Writer
 
 
 @frozen
@@ -54,27 +53,24 @@ class Journal:
     other, except `name`, `put_row` and `put_rows`, which never wait for the disk.
     """
 
-    def __init__(self, folder: Path, payloads: Payloads, disk: Disk, lock: Lock, db: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, payloads: Payloads, disk: Disk, lock: Lock, writer: Writer) -> None:
         self.folder = folder
         self.payloads = payloads
-        self.run = begin_run(db)
+        self.run = writer.run
         self._lock = lock
-        self._db = db
+        self._writer = writer
+        self._db = writer.db
         self._files = Files(folder, disk, payloads)
         self._disk_turn = RLock()
-        self._turn = Mutex()
         self._names: dict[JobId, Mapping[Key, str]] = {}
-        self._rows: dict[str, str] = {}
-        self._marks: dict[Key, Meta] = {}
-        self._gone: list[str] = []
         self._sweep()
 
     @classmethod
     def open(cls, folder: Path | str, *, payloads: Payloads | None = None, disk: Disk | None = None) -> Journal:
         """The journal of a folder, made where there is none.
 
-        Raises `FolderInUse` (its `holder` names the process), `NewerJournal`, and `JournalUnusable` for what the disk
-        or the database says.
+        Raises `FolderInUse` (its `holder` names the process), `NewerJournal`, `JournalDamaged`, and `JournalUnusable`
+        for what the disk or the database says.
         """
         folder = Path(folder)
         payloads = Payloads(folder) if payloads is None else payloads
@@ -87,11 +83,11 @@ class Journal:
         except OSError as fault:
             raise JournalUnusable(f"{folder} cannot be used: {fault}") from fault
         try:
-            db = connect(folder / DATABASE, disk)
+            writer = Writer(folder, disk)
             try:
-                return cls(folder, payloads, disk, lock, db)
+                return cls(folder, payloads, disk, lock, writer)
             except BaseException:
-                db.close()
+                writer.db.close()
                 raise
         except (OSError, sqlite3.Error) as fault:
             lock.close()
@@ -133,7 +129,7 @@ class Journal:
         with self._disk_turn:
             try:
                 held, shown = self._make_durable(entries)
-                with self._transaction() as db:
+                with self._writer.transaction(entries) as db:
                     for entry, mine, seen in zip(entries, held, shown, strict=True):
                         _books.record(db, self.run, entry, mine, seen)
             except (sqlite3.Error, OSError) as fault:
@@ -170,11 +166,11 @@ class Journal:
                 if _books.knows(self._db, new):
                     raise FileExistsError(EEXIST, "another picture has this name", new)
             self._files.double(moves)
-            with self._transaction() as db:
+            with self._writer.transaction() as db:
                 for old, new in moves:
                     _books.move(db, old, new)
             self._files.moved(moves)
-            self._gone += clear(self._db, self._files, [old for old, _ in moves])
+            self._writer.gone(clear(self._db, self._files, [old for old, _ in moves]))
 
     def supersede(self, files: Sequence[str]) -> dict[str, str]:
         """Move pictures out of the way into `superseded/`, where none replaces another; their new names by the old.
@@ -196,15 +192,13 @@ class Journal:
         if found is None or not self._files.intact(found[0], found[1].nbytes):
             return None
         file, meta = found
-        with self._turn:
-            noted = self._marks.get(key, meta)
+        noted = self._writer.noted(key, meta)
         meta = Meta(noted.size, meta.format, meta.nbytes, meta.cost, meta.created, noted.policy, noted.passed)
         return meta, Ref(f"f:{file}")
 
     def mark(self, key: Key, meta: Meta) -> None:
         """Note the size and the verdict of a paid picture; durable with the next group, or `flush`."""
-        with self._turn:
-            self._marks[key] = meta
+        self._writer.mark(key, meta)
 
     def put_row(self, row: str, state: str) -> None:
         """Keep a caller's own state (JSON text) under a name; durable with the next group, or `flush`."""
@@ -212,28 +206,19 @@ class Journal:
 
     def put_rows(self, rows: Mapping[str, str]) -> None:
         """Keep many. Raises `UsageError` for text that is not Unicode."""
-        for row, state in rows.items():
-            try:
-                (row + state).encode()
-            except UnicodeEncodeError:
-                raise UsageError(f"not Unicode: row {row!r}") from None
-        with self._turn:
-            self._rows.update(rows)
+        self._writer.put_rows(rows)
 
     def rows(self) -> dict[str, str]:
         """All rows by name, also those that are not durable yet. Raises `sqlite3.Error`."""
         with self._disk_turn:
-            kept = dict(self._db.execute("SELECT row, state FROM rows").fetchall())
-            with self._turn:
-                return kept | self._rows
+            return self._writer.rows()
 
     def flush(self) -> None:
         """Make rows and marks durable now. Raises `sqlite3.Error`."""
-        with self._disk_turn, self._turn:
-            waiting = bool(self._rows or self._marks or self._gone)
-        if waiting:
-            with self._disk_turn, self._transaction():
-                pass
+        with self._disk_turn:
+            if self._writer.waiting:
+                with self._writer.transaction():
+                    pass
 
     def orphans(self) -> list[Orphan]:
         """Intents of earlier runs that have no end: nobody knows whether they were executed and billed."""
@@ -250,7 +235,7 @@ class Journal:
             if orphan is None:
                 return ()
             found = {key: file for key, file in self._found(orphan).items() if self.look_up(key) is None}
-            with self._transaction() as db:
+            with self._writer.transaction() as db:
                 for key, file in found.items():
                     _books.add_picture(db, key, file, None, orphan.at)
                 _books.resolve(db, run, attempt)
@@ -320,36 +305,6 @@ class Journal:
             case _:
                 return Written()
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        """One commit, which takes waiting rows and marks along; whatever is raised inside takes all of it back."""
-        with self._turn:
-            rows, self._rows = self._rows, {}
-            marks, self._marks = self._marks, {}
-            gone, self._gone = self._gone, []
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?)", rows.items())
-            _books.forget_moves(self._db, gone)
-            for key, meta in marks.items():  # before the entries: a verdict on a picture is not one on its successor
-                _books.mark(self._db, key, meta)
-            yield self._db
-            self._db.execute("COMMIT")
-        except BaseException:
-            with self._turn:
-                self._rows = rows | self._rows
-                self._marks = marks | self._marks
-                self._gone = gone + self._gone
-            self._roll_back()
-            raise
-
-    def _roll_back(self) -> None:
-        if self._db.in_transaction:
-            try:
-                self._db.execute("ROLLBACK")
-            except sqlite3.Error:
-                return  # SQLite rolled back by itself, as it does after a full disk
-
     def _found(self, orphan: Orphan) -> dict[Key, File]:
         prefix = f"{HELD}/{orphan.run}-{orphan.attempt}-"
         mine = [name for name in self._files.held() if name.startswith(prefix)]
@@ -370,7 +325,7 @@ class Journal:
 
     def _sweep(self) -> None:
         self._files.sweep()
-        self._gone += clear(self._db, self._files, _books.left_behind(self._db))
+        self._writer.gone(clear(self._db, self._files, _books.left_behind(self._db)))
         for name in self._files.held():
             self._drop_superfluous(name)
 

@@ -1,0 +1,50 @@
+"""`penstock batch --repair`: a damaged journal is rebuilt, and what was lost is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from attrs import asdict
+
+from penstock_io.batch.progress import Level
+from penstock_io.batch.results import usd
+from penstock_io.batch.stopping import Exit
+from penstock_io.cli.console import Console
+from penstock_io.journal import Repaired, repair
+from penstock_io.words import count, money
+
+
+def mend(folder: Path, console: Console, *, as_json: bool) -> int:
+    """Repair the journal of a folder and say what came of it; returns the exit code. Raises `JournalError`."""
+    found = repair(folder)
+    if as_json:
+        figures = {} if found is None else asdict(found)
+        bound = figures.pop("bound", 0)
+        said = {"damaged": found is not None, **figures, "bound_usd": None if bound is None else usd(bound)}
+        console.result(json.dumps({**said, "exit_code": 0, "message": ""}, ensure_ascii=False))
+    if found is None:
+        console.tell(f"the journal of {folder} is whole: nothing was changed")
+        return Exit.ALL
+    for line in told(found, folder):
+        console.tell(line, Level.WARNING)
+    return Exit.ALL
+
+
+def told(found: Repaired, folder: Path) -> list[str]:
+    """What a repair did, in sentences."""
+    lines = [f"the journal of {folder} was damaged ({found.cause}) and is rebuilt"]
+    if found.kept:
+        lines[0] += f"; the damaged files are kept: {', '.join(found.kept)}"
+        rebuilt = (count(found.rows, "row"), count(found.attempts, "request"), count(found.pictures, "picture"))
+        lines.append("it knows of {}, {} and {}".format(*rebuilt))
+    if found.found:
+        lines.append(f"{count(found.found, 'picture')} of these are known from their files: what they cost is not")
+    if found.missing:
+        most = "an amount that nobody knows" if found.bound is None else f"at most {money(found.bound)}"
+        lines.append(f"lost: {count(found.missing, 'request')}, booked as maybe billed, {most}")
+    if found.unnamed:
+        lines.append(f"lost: what {count(found.unnamed, 'picture')} in {folder / 'held'} were made for")
+    if not (found.found or found.missing or found.unnamed):
+        lines.append("as far as its counts tell, nothing was lost")
+    return [*lines, "the same command without --repair goes on from here"]
