@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
@@ -89,7 +90,9 @@ def _saved_at(saving: ledger.Saving, path: Path) -> Place:
     )
 
 
+@lru_cache(maxsize=64)
 def _name(source: str) -> str:
+    """A folder without its path."""
     return Path(source).name if source else ""
 
 

@@ -7,10 +7,9 @@ agree with each other whatever they are by, and in whatever order the items came
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from operator import attrgetter
-from typing import cast
+from operator import add, attrgetter
 
-from attrs import astuple, frozen
+from attrs import frozen
 
 NOT_KNOWN = "?"
 """Stands for what a folder does not remember; "" is what was left to the provider, or not given."""
@@ -51,11 +50,21 @@ class Sums:
     saved: int = 0
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(*(mine + more for mine, more in zip(_figures(self), _figures(other), strict=True)))
+        return Sums(*map(add, _figures(self), _figures(other)))
 
 
 def _figures(sums: Sums) -> tuple[int, ...]:
-    return cast("tuple[int, ...]", astuple(sums))
+    return (
+        sums.attempts,
+        sums.failed,
+        sums.doubtful,
+        sums.pictures,
+        sums.charged,
+        sums.maybe,
+        sums.unknown,
+        sums.reused,
+        sums.saved,
+    )
 
 
 @frozen
@@ -98,7 +107,10 @@ class Book:
 
 @frozen
 class Books:
-    """What all of them say together. `twice` items stood in a folder and in a ledger, and count once."""
+    """What all of them say together, an item for each place and kind.
+
+    `twice` items stood in a folder and in a ledger, and count once.
+    """
 
     sources: tuple[str, ...]
     items: tuple[Item, ...]
@@ -180,4 +192,17 @@ def together(books: Iterable[Book]) -> Books:
                 twice += 1
             else:
                 items.append(item)
-    return Books(tuple(book.source for book in chosen), tuple(items), twice)
+    return Books(tuple(book.source for book in chosen), _condensed(items), twice)
+
+
+def _condensed(items: Iterable[Item]) -> tuple[Item, ...]:
+    """An item for each place and kind."""
+    found: dict[tuple[Place, str], Item] = {}
+    for item in items:
+        name = (item.place, item.kind)
+        before = found.get(name)
+        more = Item(item.place, item.sums, item.kind, out=item.out)
+        if before is not None:
+            more = Item(item.place, before.sums + item.sums, item.kind, out=before.out + item.out)
+        found[name] = more
+    return tuple(found[name] for name in sorted(found))
