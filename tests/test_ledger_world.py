@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.commands import Send
 from penstock.config import Ambiguity, Budget, BudgetPolicy, Config, Credential, Gathering, Hedging, Limits, Retry
 from penstock.entries import Entry
+from penstock.events import Event, Failed
 from penstock.ids import Handle, Key
 from penstock.money.balances import Balance, Balances
 from penstock.money.periods import DAY, Period, capped_as, period, split
+from penstock.readings import Kind, Reached, Reading, Success, Usage
 from penstock.simulation.monitor import Monitor
-from penstock.simulation.server import Server, ServerSettings, parse_faults
+from penstock.simulation.server import Admission, Server, ServerSettings, parse_faults
 from penstock.simulation.world import Delays, World
 from penstock.work import Demand, OnAmbiguous, Target, Timeouts, Work
 from penstock_io.ledger import Ledger, read
@@ -26,6 +30,29 @@ EPOCH = 1_796_083_190.0
 KEYS = (Credential("a", limits=Limits(concurrency=4)), Credential("b", limits=Limits(concurrency=4)))
 FAULTS = "reset=0.15,truncated=0.05,500=0.1,502=0.05,moderation=0.05,stall=0.05"
 CAPS = (("day", 9_000), ("month", 12_000), ("tenant:t0@day", 5_000), ("tag:g1@month", 6_000), ("tenant:t1", 7_000))
+
+
+W = TypeVar("W", bound=World)
+
+
+class Uneven(World):
+    """A world whose replies lack pictures and cost odd amounts, and some of which are too large to be read."""
+
+    chance: Random
+
+    def reading(self, send: Send, cost: int) -> Success | Reading:
+        """Some of the pictures, for a little less."""
+        whole = super().reading(send, cost)
+        if not isinstance(whole, Success):
+            return whole
+        parts = tuple(part for part in whole.parts if self.chance.random() < 0.8)
+        return Success(Usage(cost=max(0, cost - self.chance.randrange(7))), parts or whole.parts)
+
+    def reported(self, send: Send, admission: Admission, cost: int) -> Event:
+        """What is too large was made and is paid."""
+        if admission.status == 200 and self.chance.random() < 0.1:
+            return Failed(send.attempt, Kind.TOO_LARGE, Reached.READING)
+        return super().reported(send, admission, cost)
 
 
 def job(number: int, rng: Random) -> Work:
@@ -53,12 +80,12 @@ def config_of(rng: Random, caps: tuple[tuple[str, int], ...]) -> Config:
     )
 
 
-def life(ledger: Ledger, config: Config, rng: Random, epoch: float) -> World:
+def life(ledger: Ledger, config: Config, rng: Random, epoch: float, kind: type[W]) -> W:
     """A process with the ledger in the place of its journal, and a provider that is often at fault."""
     opening = ledger.begin(epoch)
     server = Server(ServerSettings(faults=parse_faults(FAULTS)), rng=rng)
     delays = Delays(journal=rng.choice((0.0, 0.05)))
-    world = World(config, server, rng=rng, delays=delays, opening=opening, epoch=epoch, wrap=lambda engine: Monitor(
+    world = kind(config, server, rng=rng, delays=delays, opening=opening, epoch=epoch, wrap=lambda engine: Monitor(
         engine, config=config, opening=opening, closely=True
     ))  # fmt: skip
 
@@ -84,7 +111,8 @@ def test_disk_and_memory_say_the_same(seed: int) -> None:
     """
     rng = Random(seed)
     with TemporaryDirectory() as folder, Ledger.open(Path(folder) / "ledger") as ledger:
-        world = life(ledger, config_of(rng, ()), rng, EPOCH)
+        world = life(ledger, config_of(rng, ()), rng, EPOCH, Uneven)
+        world.chance, world.urls = rng, rng.random() < 0.3
         world.run(job(number, rng) for number in range(40))
         now = period(EPOCH + world.now)  # memory lets go what is over
         assert gone(world.engine.snapshot().money, now) == gone(ledger.balances(EPOCH), now)
@@ -104,7 +132,7 @@ def test_no_cap_is_passed_over_kills(seed: int) -> None:
         path = Path(folder) / "ledger"
         for _ in range(5):
             ledger = Ledger.open(path)
-            world = life(ledger, config_of(rng, CAPS), rng, epoch)
+            world = life(ledger, config_of(rng, CAPS), rng, epoch, World)
             for _ in range(20):
                 number += 1
                 world.submit(job(number, rng))
