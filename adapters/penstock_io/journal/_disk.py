@@ -56,6 +56,13 @@ class Disk:
         """Remove a name that may be gone already."""
         path.unlink(missing_ok=True)
 
+    def free(self, path: Path) -> int | None:
+        """Bytes that may still be written where `path` is; None where nobody knows."""
+        try:
+            return shutil.disk_usage(path).free
+        except (OSError, AttributeError):
+            return None
+
     def connect(self, path: Path) -> sqlite3.Connection:
         """The database. Transactions are begun and committed by hand."""
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)

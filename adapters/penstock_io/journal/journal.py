@@ -20,7 +20,7 @@ from typing import Self
 
 from attrs import frozen
 
-from penstock.entries import Deferred, Entry, Held, Owed, Published, Settled
+from penstock.entries import Deferred, Entry, Held, Intent, Owed, Published, Settled
 from penstock.errors import UsageError
 from penstock.ids import AttemptId, JobId, Key, Ref
 from penstock.money.balances import Balances
@@ -33,6 +33,7 @@ from penstock_io.journal._disk import Disk
 from penstock_io.journal._files import HELD, File, Files, Shown, Wanted, check_stem, held_stem, key_digest
 from penstock_io.journal._lock import Lock
 from penstock_io.journal._moves import aside, check_move, clear, put_derived_aside
+from penstock_io.journal._room import Room
 from penstock_io.journal._schema import JournalUnusable
 from penstock_io.journal._writing import Writer
 
@@ -61,6 +62,7 @@ class Journal:
         self._writer = writer
         self._db = writer.db
         self._files = Files(folder, disk, payloads)
+        self._room = Room(folder, disk)
         self._disk_turn = RLock()
         self._names: dict[JobId, Mapping[Key, str]] = {}
         self._sweep()
@@ -91,7 +93,7 @@ class Journal:
                 raise
         except (OSError, sqlite3.Error) as fault:
             lock.close()
-            raise JournalUnusable(f"{folder} cannot be used: {fault}") from fault
+            raise JournalUnusable(f"{folder} cannot be used: {Room(folder, disk).cause(fault)}") from fault
         except BaseException:
             lock.close()
             raise
@@ -123,17 +125,25 @@ class Journal:
         self._names[job] = dict(stems)
 
     def append(self, entries: Sequence[Entry]) -> list[Written]:
-        """Make entries durable as one group, in order: all of them or, with the same fault for each, none."""
+        """Make entries durable as one group, in order: all of them or, with the same fault for each, none.
+
+        Where the disk has only just room for what is out, new intents are refused on their own.
+        """
         if not entries:
             return []
         with self._disk_turn:
+            refusal = self._room.refusal(entries)
+            if refusal is not None:
+                others = iter(self.append([entry for entry in entries if not isinstance(entry, Intent)]))
+                return [Written(fault=refusal) if isinstance(entry, Intent) else next(others) for entry in entries]
             try:
                 held, shown = self._make_durable(entries)
                 with self._writer.transaction(entries) as db:
                     for entry, mine, seen in zip(entries, held, shown, strict=True):
                         _books.record(db, self.run, entry, mine, seen)
             except (sqlite3.Error, OSError) as fault:
-                return [Written(fault=_reason(fault))] * len(entries)
+                return [Written(fault=_reason(self._room.cause(fault)))] * len(entries)
+            self._room.written(entries, held)
             return [self._written(*group) for group in zip(entries, held, shown, strict=True)]
 
     def release(self, refs: Sequence[Ref]) -> None:
