@@ -143,9 +143,10 @@ def test_what_a_folder_saved_counts_once() -> None:
 
 def test_what_went_to_one_place_is_put_together() -> None:
     """Attempts of one place and kind become one item; nothing of them is lost, nor of what is out."""
-    some = (attempt(1), attempt(2), Item(Place(source="out"), out=Out(1, 5)), Item(Place(), Sums(1, failed=1), "x"))
+    one = Item(Place(source="out"), out=Out(1, 5))
+    some = (one, attempt(1), attempt(2), one, Item(Place(), Sums(1, failed=1), "x"))
     found = together([Book("out", "/out", some)]).items
-    assert (2, Sums(3, failed=1, charged=2), Out(1, 5)) == (len(found), total(found), out_now(found))
+    assert (2, Sums(3, failed=1, charged=2), Out(2, 10)) == (len(found), total(found), out_now(found))
 
 
 def test_a_book_that_is_named_twice_counts_once() -> None:

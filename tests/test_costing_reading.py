@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,6 +143,12 @@ def test_a_folder_without_rows_does_not_remember_sizes(tmp_path: Path) -> None:
     assert ["1024x1024"] == list(by(read_ledger(ledger).items, "size"))
 
 
+def read_keys(folder: Folder) -> list[Key]:
+    """The keys of the pictures of a folder."""
+    with closing(sqlite3.connect(folder.path / "journal.sqlite")) as db:
+        return [Key(key) for (key,) in db.execute("SELECT key FROM pictures")]
+
+
 @pytest.fixture
 def sim() -> Iterator[SimServer]:
     """A fast provider without limits."""
@@ -159,6 +168,28 @@ def test_a_batch_is_told_as_its_summary_tells_it(tmp_path: Path, sim: SimServer)
     assert (["gpt-image-2"], ["1024x1024"], ["low"]) == tuple(
         list(by(found, name)) for name in ("model", "size", "quality")
     )
+
+
+def test_a_try_that_failed_brought_no_picture(tmp_path: Path, sim: SimServer) -> None:
+    """Also where another try of the same picture did."""
+    folder: Folder = folder_for(tmp_path / "out", sim)
+    folder.run(table(["a"]))
+    (key,) = read_keys(folder)
+    failed = evolve(intent(7), keys=(key,))
+    with Journal.open(folder.path) as journal:
+        journal.append([failed, Failed(failed.attempt, "server_error", 0, NOW)])
+    found = total(read_folder(folder.path).items)
+    assert (2, 1, 1) == (found.attempts, found.failed, found.pictures)
+
+
+def test_money_without_an_intent_does_not_vanish(tmp_path: Path) -> None:
+    """An end whose beginning is lost counts on the day of the end."""
+    begun = intent(1)
+    with Journal.open(tmp_path / "out") as journal:
+        journal.append([settled(begun, 7)])
+    assert {"2026-11-22": 7} == {
+        day: sums.charged for day, sums in by(read_folder(tmp_path / "out").items, "day").items()
+    }
 
 
 def test_what_is_neither_folder_nor_ledger_is_refused(tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ PAID = frozenset({"settled", "owed", "failed"})
 OUT, MAYBE, FAILED, VOID, ORPHAN = "out", "maybe", "failed", "void", "orphan"
 
 _ATTEMPTS = """
-SELECT run, attempt, credential, model, keys, parts, scopes, quote, begun, ending, kind, charge, bound
-FROM attempts WHERE ending IS NOT 'void' AND begun IS NOT NULL ORDER BY run, attempt
+SELECT run, attempt, credential, model, keys, parts, scopes, quote, COALESCE(begun, ended, 0), ending, kind,
+    charge, bound
+FROM attempts WHERE ending IS NOT 'void' ORDER BY run, attempt
 """
 _SHOWN = "SELECT run, job, key, at FROM published ORDER BY at, run, job, place"
 
