@@ -165,10 +165,12 @@ class Folder:
         choices: Choices | None = None,
         regenerate: bool = False,
         deadline: float | None = None,
+        max_failures: int | None = None,
         defaults: Defaults = DEFAULTS,
     ) -> Ended:
         """A run whose rows come as they come."""
-        settings = evolve(self.settings, choices=choices or Choices(), deadline=deadline)
+        asked = choices or Choices()
+        settings = evolve(self.settings, choices=asked, deadline=deadline, max_failures=max_failures)
         with Journal.open(self.path) as journal:
             incoming = Incoming("-", defaults)
             return run_stream(settings, source, incoming, journal, self.listener, name="-", regenerate=regenerate)

@@ -91,6 +91,23 @@ def test_how_long_it_takes_is_said_once_it_is_known(folder: Folder, sim: SimServ
     assert "that are out, about 1 s, because they are paid" in told
 
 
+def test_one_request_that_is_out_is_one(folder: Folder, sim: SimServer) -> None:
+    """What is said of it is said in the singular."""
+    folder.concurrency = 1
+
+    def send() -> None:
+        while sim.stats()["in_flight"] < 1:
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = Thread(target=send)
+    thread.start()
+    folder.run(table(3))
+    thread.join()
+    (told,) = [text for text in folder.told if text.startswith("interrupted: ")]
+    assert told.endswith("waiting for 1 request that is out, because it is paid (interrupt again to break it off)")
+
+
 def test_a_second_interrupt_breaks_off(folder: Folder, sim: SimServer) -> None:
     """What was out becomes ambiguous and is booked with its bound; with `retry` the same command completes all."""
     sim.call(lambda server: server.inject(*["stall"] * 4))

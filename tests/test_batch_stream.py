@@ -14,7 +14,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from attrs import evolve
 
+from penstock.config import Limits
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.batch.rows import Defaults
 from penstock_io.batch.run import Exit
@@ -103,6 +105,17 @@ def test_a_bad_row_fails_alone(folder: Folder) -> None:
     assert any(text.startswith("-:2: not JSON") for text in folder.told)
     assert any(text.startswith("-:4: quality: ") for text in folder.told)
     assert any(text.startswith("-:5: n: ") for text in folder.told)
+
+
+def test_bad_rows_neither_use_up_nor_hide_the_failures_that_are_bearable(folder: Folder, sim: SimServer) -> None:
+    """Rows that were never sent do not count, and the halt comes with the second one that failed."""
+    folder.settings = evolve(folder.settings, limits=Limits(concurrency=1))
+    bad = [b"{"] * 2
+    lines = given(row("forbidden a"), *bad, row("forbidden b"), *(row(f"kettle {n}") for n in range(40)))
+    ended = folder.stream(lines, max_failures=2)
+    assert Exit.HALTED == ended.code
+    assert "2 rows did not succeed" in ended.message
+    assert sim.stats()["executed"] < 40
 
 
 def test_the_total_is_known_once_the_input_ended(folder: Folder) -> None:

@@ -29,6 +29,7 @@ from penstock_io.batch.watch import Watch
 from penstock_io.batch.working import Batch, Listed, Source
 from penstock_io.batch.writing import write_results
 from penstock_io.journal import Account, Journal
+from penstock_io.words import count
 
 __all__ = ["Ended", "Exit", "run_batch"]
 
@@ -72,7 +73,6 @@ def work(batch: Batch, source: Source | None) -> None:
     except (OSError, sqlite3.Error) as fault:
         batch.broken(fault)
     finally:
-        batch.over = True
         with suppress(OSError):  # what it says is in the journal
             batch.part.close()
 
@@ -165,26 +165,22 @@ def judge(
     if halt is not None:
         return Ended(Exit.HALTED, message=str(halt))
     if left:
-        full = f"the budget has no room for {_rows(len(left))}"
+        full = f"the budget has no room for {count(len(left), 'row')}"
         return Ended(Exit.BUDGET, message=f"{full}: {room} and run the same command again.")
     failed = sum(1 for line in lines if line.status not in {"completed", "pending"})
     if failed:
         are = "is" if failed == 1 else "are"
-        return Ended(Exit.SOME, message=f"{_rows(failed)} {are} not complete: results.jsonl says why.")
+        return Ended(Exit.SOME, message=f"{count(failed, 'row')} {are} not complete: results.jsonl says why.")
     return Ended(Exit.ALL)
 
 
 def _unsent(lines: Sequence[Line], base_url: str) -> Halt:
     """Rows that were not sent although nothing halted the run."""
-    rows = _rows(len(lines))
+    rows = count(len(lines), "row")
     trouble = next((line.error for line in lines if line.error is not None), None)
     if trouble is None:
         return Halt(f"{rows} could not be sent", "see results.jsonl")
     return stopping.of_trouble(trouble, base_url, rows)
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 @contextmanager

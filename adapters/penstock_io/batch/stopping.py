@@ -16,6 +16,7 @@ from attrs import define, frozen
 
 from penstock.commands import Halted
 from penstock.outcomes import Trouble
+from penstock_io.words import count
 
 AGAIN = "The same command goes on from here."
 """How every message of a run ends that left something to do."""
@@ -90,11 +91,10 @@ def of_deadline(seconds: float) -> Halt:
     return Halt(f"the deadline of {seconds:g} s is over", "give more time with --deadline, or leave it out", mild=True)
 
 
-def of_failures(count: int) -> Halt:
-    """More rows failed than was bearable."""
-    rows = "1 row" if count == 1 else f"{count} rows"
+def of_failures(rows: int) -> Halt:
+    """As many rows failed as were bearable."""
     return Halt(
-        f"{rows} did not succeed, which is as many as --max-failures bears",
+        f"{count(rows, 'row')} did not succeed, which is as many as --max-failures bears",
         "see in results.jsonl why, mend that, or raise --max-failures",
         mild=True,
     )

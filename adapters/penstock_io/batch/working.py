@@ -35,6 +35,7 @@ from penstock_io.batch.watch import Watch
 from penstock_io.batch.writing import Part
 from penstock_io.journal import Journal
 from penstock_io.resources import Result
+from penstock_io.words import count
 
 TICK = 0.25
 """Seconds between two figures."""
@@ -123,7 +124,6 @@ class Batch:
         self.watch = watch
         self.halt: Halt | None = None
         self.interrupts = 0
-        self.over = False
         self.part = Part(settings.folder)
         self.shaper = Shaper(settings, journal, listener)
         self._journal = journal
@@ -136,6 +136,7 @@ class Batch:
         self._jobs: dict[JobId, None] = {}
         self._unreached = Unreached()
         self._stopping = False
+        self._failures = 0
         self._told: set[str] = set()
 
     # At work
@@ -144,8 +145,15 @@ class Batch:
         """Send what the source gives and wait for all of it. Raises what the disk says."""
         self._loop = asyncio.get_running_loop()
         self._source = source
+        try:
+            async with self._connected() as client:
+                await self._map(client, self._loop)
+        finally:
+            self._loop = None  # what it would be told from here on, nobody might hear
+
+    def _connected(self) -> Client:
         settings = self.settings
-        client = Client(
+        return Client(
             settings.base_url,
             settings.keys,
             headers=settings.headers,
@@ -164,29 +172,31 @@ class Batch:
             on_submit=self._submitted,
             prices=settings.choices.prices,
         )
-        async with client:
-            self._client = client
-            if self.interrupts:
-                self._stop(Mode.DRAIN)
-            ticker = asyncio.create_task(self._tick(client))
-            alarm = None if settings.deadline is None else self._loop.call_later(settings.deadline, self._late)
-            try:
-                async for result in client.images.map(self._draw()):
-                    self._ended(result)
-                await self.shaper.rest()
-            finally:
-                self._client = None
-                ticker.cancel()
-                if alarm is not None:
-                    alarm.cancel()
-                source.stop()
-                self._look(client, last=True)
+
+    async def _map(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
+        self._client = client
+        if self.interrupts:
+            self._stop(Mode.DRAIN)
+        ticker = loop.create_task(self._tick(client))
+        deadline = self.settings.deadline
+        alarm = None if deadline is None else loop.call_later(deadline, self._late)
+        try:
+            async for result in client.images.map(self._draw()):
+                self._ended(result)
+            await self.shaper.rest()
+        finally:
+            self._client = None
+            ticker.cancel()
+            if alarm is not None:
+                alarm.cancel()
+            self._source.stop()
+            self._look(client, last=True)
 
     def signalled(self) -> None:
         """A signal came: the loop, if there is one, is told. The third one ends the process as usual."""
         if self.interrupts > 1:
             raise KeyboardInterrupt
-        if self._loop is None or self.over:
+        if self._loop is None:
             self.interrupts += 1
         else:
             self._loop.call_soon_threadsafe(self.interrupt)
@@ -197,23 +207,27 @@ class Batch:
         if self._client is None:
             return
         if self.interrupts == 1:
-            out = self._outstanding()
-            more = f"waiting for {out}, because they are paid (interrupt again to break them off)" if out else ""
-            self._listener.tell(f"interrupted: nothing new is sent; {more or 'nothing is out'}", Level.WARNING)
+            out, them = self._outstanding(), "it" if self._out() == 1 else "them"
+            more = f"waiting for {out} (interrupt again to break {them} off)" if out else "nothing is out"
+            self._listener.tell(f"interrupted: nothing new is sent; {more}", Level.WARNING)
             self._stop(Mode.DRAIN)
         elif self.interrupts == 2:
             self._listener.tell("interrupted again: what was out is broken off; its rows are ambiguous", Level.WARNING)
             self.shaper.stop()
             self._stop(Mode.ABORT)
 
+    def _out(self) -> int:
+        """How many requests are out."""
+        return 0 if self._client is None else self._client.engine.snapshot().in_flight
+
     def _outstanding(self) -> str:
-        """What is out, and how long that takes, in words; "" for nothing."""
-        out = 0 if self._client is None else self._client.engine.snapshot().in_flight
+        """What is out, how long that takes and why it is awaited, in words; "" for nothing."""
+        out, latency = self._out(), self.watch.latency
         if not out:
             return ""
-        latency = self.watch.latency
         long = "" if latency is None else f", about {max(1, round(latency))} s"
-        return f"{out} request{'s' if out > 1 else ''} that {'are' if out > 1 else 'is'} out{long}"
+        they, are = ("it", "is") if out == 1 else ("they", "are")
+        return f"{count(out, 'request')} that {are} out{long}, because {they} {are} paid"
 
     def _stop(self, mode: Mode) -> None:
         self._stopping = True
@@ -229,7 +243,7 @@ class Batch:
         if not self._stopping:
             if out := self._outstanding():  # else the run's own message follows at once
                 cause = stopping.clause(halt.what)
-                known = any(cause in told for told in self._told)
+                known = any(cause in told for told in tuple(self._told))  # the worker's thread adds to them
                 why = "" if known else f" ({cause})"
                 self._listener.tell(f"nothing more is sent{why}; waiting for {out}", Level.WARNING)
             self._stop(Mode.DRAIN)
@@ -298,7 +312,8 @@ class Batch:
             watch.done += 1
         if line.status in {"failed", "partial", "ambiguous"}:
             watch.failed += 1
-            if most is not None and watch.failed == most:
+            self._failures += 1  # not those of `watch`, which counts rows that never were any, too
+            if most is not None and self._failures == most:
                 self.stop(stopping.of_failures(most))
         if self._unreached.ended(line.error) and line.error is not None:
             rows = f"{stopping.IN_A_ROW} rows in a row"
