@@ -161,6 +161,8 @@ def test_who_shares_a_call_is_not_tried_again_against_his_wish() -> None:
     assert [Status.AMBIGUOUS, Status.COMPLETED] == [outcome.status for outcome in outcomes]
     assert [(QUOTE, 0), (QUOTE, 60)] == [(outcome.maybe, outcome.charge) for outcome in outcomes]
     assert bench.rests()
+    _, outcomes = pair(None, SKIP)
+    assert [Status.AMBIGUOUS, Status.COMPLETED] == sorted([outcome.status for outcome in outcomes], key=str)
     _, outcomes = pair(None, RETRY)
     assert [Status.COMPLETED] * 2 == [outcome.status for outcome in outcomes]
     _, outcomes = pair(ASK, SKIP)

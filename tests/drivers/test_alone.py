@@ -19,7 +19,7 @@ import penstock_io.asyncio
 import penstock_io.sync
 import penstock_io.trio
 from penstock.commands import Abort, Send
-from penstock.config import Limits
+from penstock.config import Config, Limits
 from penstock.entries import Lane
 from penstock.errors import ProviderError, UsageError
 from penstock.events import Closed, Event, Failed, Fetched, Mode, Opened
@@ -175,8 +175,8 @@ def test_virtual_time() -> None:
 
     async def main() -> None:
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(refuse))
-        url = "http://127.0.0.1:1/v1"
-        async with penstock_io.trio.Client(url, ["sk-1"], http_client=http) as client:
+        url, config = "http://127.0.0.1:1/v1", Config(patience=None)
+        async with penstock_io.trio.Client(url, ["sk-1"], http_client=http, config=config) as client:
             with pytest.raises(ProviderError, match="No such size"):
                 await client.images.generate(**ASKED)
 

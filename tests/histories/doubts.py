@@ -44,10 +44,11 @@ class Doubts:
         doubtful = [one for one in samples if one in self.risky or one in out]
         mode = work.on_ambiguous or self.rules.mode
         self.out[send.attempt] = samples
-        if len(send.parts) > 1 or not doubtful:
+        jobs = [job for job, _ in send.parts]
+        if len(jobs) > 1 or not doubtful:
             return
         assert mode not in {OnAmbiguous.SKIP, OnAmbiguous.ASK}, f"bought again against a wish: {send!r}"
-        job = send.parts[0][0]
+        (job,) = jobs
         if mode is OnAmbiguous.AUTO and job not in self.again:
             self.again.add(job)
             self.extra += 1

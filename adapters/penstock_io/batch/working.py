@@ -342,7 +342,7 @@ class Batch:
             lane = notice.lane
             self._tell_once(f"{lane.credential} is not used for {lane.model} any more: {notice.message}")
         elif isinstance(notice, Waits):
-            self._listener.tell(_asked_to_wait(notice), Level.WARNING)
+            self._listener.tell(asked_to_wait(notice), Level.WARNING)
         elif isinstance(notice, Excess):
             self._tell_once(f"{notice.model} was charged more than its published bound")
         elif isinstance(notice, BudgetLow):
@@ -385,7 +385,7 @@ class Batch:
         return self.watch.so_far(time.monotonic())
 
 
-def _asked_to_wait(notice: Waits) -> str:
+def asked_to_wait(notice: Waits) -> str:
     """A wait that is worth telling: on which key, and until when by the clock on the wall."""
     until = time.strftime("%H:%M:%S" if notice.seconds < DAY else "%Y-%m-%d %H:%M", time.localtime(notice.until))
     lane = notice.lane
