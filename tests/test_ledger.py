@@ -144,7 +144,8 @@ def test_several_payers_of_one_attempt(ledger: Ledger) -> None:
     expected = [Balance(charged=57, maybe=30), Balance(maybe=60, unknown=1), Balance(charged=7, maybe=30)]
     # of an attempt that may have been billed nobody's price is unknown
     assert expected == books(ledger, "tenant:a", "tenant:b", "tenant:c")
-    assert [(50, 0, 0), (7, 0, 7), (0, 0, 0)] == [
+    ledger.append([evolve(intent(4, 90, payers=3), attempt=AttemptId(4)), Failed(AttemptId(4), "moderation", 50, NOON)])
+    assert [(50, 0, 0), (7, 0, 7), (0, 0, 0), (18, 16, 16)] == [
         tuple(share.charged for share in row.shares) for row in read(ledger.path).rows
     ]
 

@@ -11,10 +11,10 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock import events
 from penstock.commands import Send
 from penstock.config import Ambiguity, Budget, BudgetPolicy, Config, Credential, Gathering, Hedging, Limits, Retry
-from penstock.entries import Entry
-from penstock.events import Event, Failed
+from penstock.entries import Entry, Failed, Intent, Owed, Settled
 from penstock.ids import Handle, Key
 from penstock.money.balances import Balance, Balances
 from penstock.money.periods import DAY, Period, capped_as, period, split
@@ -48,17 +48,17 @@ class Uneven(World):
         parts = tuple(part for part in whole.parts if self.chance.random() < 0.8)
         return Success(Usage(cost=max(0, cost - self.chance.randrange(7))), parts or whole.parts)
 
-    def reported(self, send: Send, admission: Admission, cost: int) -> Event:
+    def reported(self, send: Send, admission: Admission, cost: int) -> events.Event:
         """What is too large was made and is paid."""
         if admission.status == 200 and self.chance.random() < 0.1:
-            return Failed(send.attempt, Kind.TOO_LARGE, Reached.READING)
+            return events.Failed(send.attempt, Kind.TOO_LARGE, Reached.READING)
         return super().reported(send, admission, cost)
 
 
 def job(number: int, rng: Random) -> Work:
     """A request of somebody's, some of which may be bought together; some have no price."""
     priced = rng.random() < 0.95
-    keys = tuple(Key(f"{number}.{place}") for place in range(rng.choice((1, 1, 3))))
+    keys = tuple(Key(f"{number}.{place}") for place in range(rng.choice((1, 1, 2, 3))))
     quote, paid = (1000, rng.choice((1000, 900, 0))) if priced else (None, 0)
     gather = rng.choice((None, "together"))
     made = Target("default", "m", keys, Demand(1, 1, 10), quote, paid, gather=gather, timeouts=Timeouts(total=20.0))
@@ -73,7 +73,7 @@ def config_of(rng: Random, caps: tuple[tuple[str, int], ...]) -> Config:
         retry=Retry(attempts=3, base=0.1, cap=1.0),
         ambiguity=Ambiguity(rng.choice((OnAmbiguous.AUTO, OnAmbiguous.RETRY, OnAmbiguous.SKIP)), share=0.2),
         budget=Budget(caps, rng.choice(tuple(BudgetPolicy)), unknown=not caps),
-        gathering=Gathering(most=rng.choice((1, 3))),
+        gathering=Gathering(most=rng.choice((1, 4))),
         hedging=Hedging(after=rng.choice((None, 2.0))),
         journal=rng.random() < 0.5,
         ledger=True,
@@ -117,6 +117,16 @@ def test_disk_and_memory_say_the_same(seed: int) -> None:
         now = period(EPOCH + world.now)  # memory lets go what is over
         assert gone(world.engine.snapshot().money, now) == gone(ledger.balances(EPOCH), now)
         assert world.engine.snapshot().at_rest
+        told_by_payer(world.entries)
+
+
+def told_by_payer(entries: list[Entry]) -> None:
+    """Every end that costs something says what each payer of its intent pays of it."""
+    payers = {entry.attempt: len(entry.parts) for entry in entries if isinstance(entry, Intent)}
+    for entry in entries:
+        if isinstance(entry, Settled | Owed | Failed):
+            assert payers[entry.attempt] == len(entry.charges)
+            assert entry.charge is None or entry.charge == sum(charge or 0 for charge in entry.charges)
 
 
 @settings(max_examples=25)
