@@ -187,6 +187,16 @@ def test_a_new_picture_of_an_old_name_does_not_overwrite_an_original(folder: Fol
     assert (60, 30) == size(folder.path / "images/x.jpg")
 
 
+def test_what_the_disk_refuses_leaves_nothing_beside_it(folder: Folder) -> None:
+    """The picture stays as it was, without a piece of another one."""
+    folder.put("images/x.png", picture())
+    converter = folder.converter(JPEG)
+    (folder.path / "originals").write_text("in the way")
+    with pytest.raises(FileExistsError):
+        converter.convert("images/x.png")
+    assert ["x.png"] == [path.name for path in (folder.path / "images").iterdir()]
+
+
 def test_a_disk_that_refuses_is_no_broken_picture(folder: Folder) -> None:
     """A missing file and a missing folder raise, so that the run can stop and say so."""
     with pytest.raises(FileNotFoundError):

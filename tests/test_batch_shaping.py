@@ -99,6 +99,17 @@ def test_what_was_not_converted_is_converted_later(folder: Folder, sim: SimServe
     assert 6 == sim.stats()["received"]
 
 
+def test_an_interrupted_run_names_what_was_converted(folder: Folder) -> None:
+    """What is converted is named so, and what is not stays as it is for the next run."""
+    folder.run(table(1), conversion=JPEG)
+    folder.run(table(2))
+    lines = [Line("row0", 0, "completed", ("originals/row0.png",)), Line("row1", 1, "completed", ("images/row1.png",))]
+    with Journal.open(folder.path) as journal:
+        shaper = Shaper(evolve(folder.settings, conversion=JPEG), journal, folder.listener)
+        told = shaper.finish(lines, lambda: True)
+    assert [("images/row0.jpg",), ("images/row1.png",)] == [line.files for line in told]
+
+
 def test_shared_pictures_are_converted_one_by_one(folder: Folder, sim: SimServer) -> None:
     """Rows of one prompt share what was paid while it moves: each has its own converted file, and no file is missed."""
     folder.concurrency = 3

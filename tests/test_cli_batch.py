@@ -281,10 +281,14 @@ def test_another_provider_has_no_default_model(command: Command) -> None:
 
 
 def test_nothing_to_read_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed standard input, an empty one in a dry run, a file that is not there."""
+    """A closed standard input, an empty one in a dry run, an empty one, a file that is not there."""
     empty = TextIOWrapper(BytesIO())
     monkeypatch.setattr(sys, "stdin", empty)
     assert "there is no row in it" in command.run("--dry-run", given="-")[2]
     empty.close()
+    with Path(os.devnull).open(encoding="utf-8") as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        code, said, _ = command.run("--json", given="-")
+    assert (2, "input") == (code, json.loads(said)["error"]["kind"])
     assert (2, True) == ((ran := command.run(given="-"))[0], "there is no standard input" in ran[2])
     assert (2, True) == ((ran := command.run(given="no.jsonl"))[0], "no.jsonl: there is no such file" in ran[2])

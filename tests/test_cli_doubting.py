@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,8 +39,8 @@ def words(sim: SimServer, folder: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "penstock_io", "batch", str(rows), "--out", str(folder), *options, *more]
 
 
-def at_a_terminal(command: list[str], answer: bytes) -> tuple[int, str]:
-    """The exit code, and what was said there; every question gets the answer."""
+def at_a_terminal(command: list[str], answer: bytes | None) -> tuple[int, str]:
+    """The exit code, and what was said there; every question gets the answer (None: an interrupt)."""
     ours, theirs = pty.openpty()
     environ = os.environ | {"OPENAI_API_KEY": "sk-test", "COLUMNS": "300"}
     process = subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL, env=environ)
@@ -52,7 +53,10 @@ def at_a_terminal(command: list[str], answer: bytes) -> tuple[int, str]:
             break
         if said.count(b"[y/N]") > answered:
             answered += 1
-            os.write(ours, answer)
+            if answer is None:
+                process.send_signal(signal.SIGINT)
+            else:
+                os.write(ours, answer)
     os.close(ours)
     return process.wait(timeout=60), said.decode()
 
@@ -83,6 +87,15 @@ def test_a_no_leaves_them(sim: SimServer, tmp_path: Path) -> None:
     assert ["ambiguous"] * BROKEN == [
         status for status in folder_of(tmp_path / "out", sim).statuses() if status != "completed"
     ]
+    assert ROWS == sim.stats()["received"]
+
+
+def test_an_interrupt_for_an_answer_leaves_them(sim: SimServer, tmp_path: Path) -> None:
+    """The run's own end is told all the same, and the exit code says that it was interrupted."""
+    code, said = at_a_terminal(words(sim, tmp_path / "out", "--on-ambiguous", "ask"), None)
+    assert (130, 1) == (code, said.count("[y/N]"))
+    assert "they were left as they are" in said
+    assert "interrupted. The same command goes on from here." in said
     assert ROWS == sim.stats()["received"]
 
 

@@ -13,6 +13,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -228,10 +229,18 @@ class Converter:
         """Put a picture in the place of its original."""
         name = f"{IMAGES}/{path.stem}{EXTENSIONS[made.format]}"
         temporary = self._folder / IMAGES / f".tmp-converted-{path.name}"
-        with temporary.open("wb") as file:
-            file.write(made.data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("wb") as file:
+                file.write(made.data)
+                file.flush()
+                os.fsync(file.fileno())
+            return self._put(temporary, path, name, before, kept=kept)
+        except OSError:
+            with suppress(OSError):  # what is told is why it could not be written
+                temporary.unlink(missing_ok=True)
+            raise
+
+    def _put(self, temporary: Path, path: PurePosixPath, name: str, before: _Line | None, *, kept: bool) -> str:
         original = path.as_posix()
         if not kept:
             if before is not None and before["file"] != original:  # made of an earlier original of this name

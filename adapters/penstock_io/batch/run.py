@@ -92,6 +92,7 @@ def conclude(
     """
     settings, states = batch.settings, batch.states
     runs = batch.runs()
+    batch.shaper.close()
     try:
         journal.flush()
     except (OSError, sqlite3.Error) as fault:

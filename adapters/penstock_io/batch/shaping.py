@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -93,29 +93,30 @@ class Shaper:
         for task in self._tasks:
             task.cancel()
 
+    def close(self) -> None:
+        """Wait for what threads are still at, though nobody waits for it: after this no file moves any more."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
     def finish(self, lines: Sequence[Line], stopped: Callable[[], bool]) -> list[Line]:
         """The lines with what their pictures are shown as; whatever is not yet, is converted, unless `stopped`."""
-        converter = self._converter
-        files = [file for line in lines for file in line.files]
         names: dict[str, str] = {}
-        if converter is None:
-            try:
-                names = shown_as(self._folder)
-            except OSError as fault:
-                self.halt = of_disk(fault, self._folder)
-        else:
+        try:
+            names = shown_as(self._folder)
+        except OSError as fault:
+            self.halt = of_disk(fault, self._folder)
+        if self._converter is not None and not stopped():
+            files = [file for line in lines for file in line.files]
             with ThreadPoolExecutor(THREADS, thread_name_prefix="penstock-convert") as pool:
-                convert = partial(self._last, converter, stopped)
+                convert = partial(self._last, self._converter, names, stopped)
                 names = dict(zip(files, pool.map(convert, files), strict=True))
-        if self._pool is not None:
-            self._pool.shutdown()
         return [
             evolve(line, files=tuple(names.get(file, file) for file in line.files)) if line.files else line
             for line in lines
         ]
 
-    def _last(self, converter: Converter, stopped: Callable[[], bool], file: str) -> str:
-        return file if stopped() else self._convert(converter, file)
+    def _last(self, converter: Converter, names: Mapping[str, str], stopped: Callable[[], bool], file: str) -> str:
+        return names.get(file, file) if stopped() else self._convert(converter, file)
 
     def _convert(self, converter: Converter, file: str) -> str:
         """In a thread. A fault of the disk leaves the picture as it is, and is remembered."""

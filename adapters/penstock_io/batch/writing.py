@@ -95,7 +95,6 @@ def replace(path: Path, parts: Iterable[bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    finally:
         with suppress(OSError):  # what is told is why it could not be written
             temporary.unlink(missing_ok=True)
-        raise

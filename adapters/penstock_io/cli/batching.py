@@ -119,9 +119,13 @@ def _doubts(task: Task, keyed: Sequence[Keyed], invalid: Sequence[Invalid], ende
     if not console.interactive:
         unasked(ended, console)
         return ended
-    # another run of the folder, with jobs of its own
-    with holding(task.settings.folder, console) as journal, _booking(task) as settings:
-        return ask_again(settings, keyed, invalid, journal, console, ended)
+    try:  # another run of the folder, with jobs of its own
+        with holding(task.settings.folder, console) as journal, _booking(task) as settings:
+            return ask_again(settings, keyed, invalid, journal, console, ended)
+    except (JournalError, LedgerError) as error:  # the run is over all the same, and its results stand
+        console.tell(str(error), Level.WARNING)
+        unasked(ended, console)
+        return ended
 
 
 def _stream(task: Task) -> int:
@@ -353,7 +357,8 @@ def finish(ended: Ended, folder: Path, console: Console, *, as_json: bool) -> in
     """Say how a run ended; returns its exit code."""
     code = int(ended.code)
     if ended.summary is None:
-        return fail(console, "halted", ended.message, code, as_json=as_json)
+        kind = "input" if ended.code is Exit.USAGE else "halted"
+        return fail(console, kind, ended.message, code, as_json=as_json)
     if as_json:
         sums = {**summary_json(ended.summary), "exit_code": code, "message": ended.message}
         console.result(json.dumps(sums, ensure_ascii=False))

@@ -5,6 +5,7 @@ Only somebody at a terminal can answer; without one the rows stay as they are, a
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 
 from attrs import evolve
@@ -17,8 +18,9 @@ from penstock_io.batch.rows import Invalid
 from penstock_io.batch.run import Ended, Exit, run_batch
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import NEW, load_states
+from penstock_io.batch.stopping import AGAIN
 from penstock_io.cli.console import Console
-from penstock_io.journal import Journal
+from penstock_io.journal import Journal, JournalError
 from penstock_io.words import count, money
 
 
@@ -44,9 +46,12 @@ def ask_again(
 ) -> Ended:
     """Ask about all doubtful rows together and send them again after a yes; returns how it ended then.
 
-    `journal` is the folder's, opened anew. Raises what `journal` and `console` raise.
+    `journal` is the folder's, opened anew. Ctrl-C instead of an answer leaves them. Raises `JournalError`.
     """
-    states, account = load_states(journal.rows()), journal.account()
+    try:
+        states, account = load_states(journal.rows()), journal.account()
+    except (OSError, sqlite3.Error) as fault:
+        raise JournalError(f"{journal.folder} cannot be read: {fault}") from fault
     choices = evolve(settings.choices, on_ambiguous=OnAmbiguous.RETRY, limit=None)
     plan = make_plan(keyed, states, account, choices)
     rows = [one for one in plan.send if doubts_of(one, states.get(one.id, NEW), account)]
@@ -55,7 +60,11 @@ def ask_again(
         return ended
     price = _price([account.doubts[key] for key in sorted(pictures)])
     question = f"{_said(len(rows))}. To send them again costs {price} once more. Send them again?"
-    if not console.ask(question):
+    try:
+        yes = console.ask(question)
+    except KeyboardInterrupt:
+        ended, yes = evolve(ended, code=Exit.INTERRUPTED, message=f"interrupted. {AGAIN}"), False
+    if not yes:
         console.tell("they were left as they are; --on-ambiguous retry sends them again")
         return ended
     plan = evolve(plan, send=tuple(rows), held_back=len(plan.send) - len(rows), doubtful=len(pictures), stale=())
