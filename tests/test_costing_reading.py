@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from penstock.entries import Entry, Failed, Intent, Lane, Maybe, Settled, Void
 from penstock.ids import AttemptId, CallId, JobId, Key, Ref
 from penstock.work import Purpose
+from penstock_io.batch.rows import Defaults
 from penstock_io.costing.reading import read_books, read_folder, read_ledger
 from penstock_io.costing.sums import NOT_KNOWN, Out, Sums, by, out_now, total
 from penstock_io.journal import Journal, JournalError
@@ -168,6 +169,19 @@ def test_a_batch_is_told_as_its_summary_tells_it(tmp_path: Path, sim: SimServer)
     assert (["gpt-image-2"], ["1024x1024"], ["low"]) == tuple(
         list(by(found, name)) for name in ("model", "size", "quality")
     )
+
+
+def test_what_rows_asked_for_before_is_not_guessed(tmp_path: Path, sim: SimServer) -> None:
+    """Rows that ask for another quality now: of the pictures before, only the model is remembered."""
+    folder: Folder = folder_for(tmp_path / "out", sim)
+    folder.run(table(["a", "a"]))
+    folder.run(table(["a", "a"], Defaults("gpt-image-2", "1024x1024", "medium")))
+    found = read_folder(folder.path).items
+    assert ({NOT_KNOWN: 1, "medium": 1}, {NOT_KNOWN: 1, "medium": 1}) == (
+        {name: sums.attempts for name, sums in by(found, "quality").items()},
+        {name: sums.reused for name, sums in by(found, "quality").items()},
+    )
+    assert ["gpt-image-2"] == list(by(found, "model"))
 
 
 def test_a_try_that_failed_brought_no_picture(tmp_path: Path, sim: SimServer) -> None:

@@ -135,11 +135,15 @@ class _Line:
 
 @frozen
 class _Folder:
-    """What is known of a folder besides its attempts. `asked` says what pictures were asked for as, by key."""
+    """What is known of a folder besides its attempts. `asked` says what pictures were asked for as, by key.
+
+    `models` are those that made them, by key; `last` is the run that is at work (None: nobody is).
+    """
 
     source: str
     name: str
     asked: Mapping[str, Asked]
+    models: Mapping[str, str]
     pictures: frozenset[str]
     last: int | None
 
@@ -176,6 +180,7 @@ def read_folder(path: Path) -> Book:
         str(path),
         path.resolve().name,
         {key: state.asked for state in states.values() for key in state.keys},
+        {key: line.model for line in lines if line.model for key in _keys(line)},
         frozenset(found.account.prices),
         last if found.holder is not None else None,
     )
@@ -187,7 +192,7 @@ def read_folder(path: Path) -> Book:
 
 def _of_line(line: _Line, folder: _Folder) -> Iterator[Item]:
     """An attempt, an item for each of its payers."""
-    keys: list[str] = json.loads(line.keys)
+    keys = _keys(line)
     parts: list[tuple[int, list[int]]] = json.loads(line.parts)
     scopes: list[list[str]] = json.loads(line.scopes) or [[]]
     counts = [len(samples) for _, samples in parts] or [0]
@@ -208,6 +213,11 @@ def _of_line(line: _Line, folder: _Folder) -> Iterator[Item]:
             out = Out(1, line.quote or 0, int(line.quote is None))
         where = folder.place(line, keys[0] if keys else "", tuple(names))
         yield Item(where, sums, kind, folder.name, (line.attempt, line.begun), out)
+
+
+def _keys(line: _Line) -> list[str]:
+    keys: list[str] = json.loads(line.keys)
+    return keys
 
 
 def _slices(keys: list[str], counts: list[int]) -> list[list[str]]:
@@ -234,7 +244,7 @@ def _savings(folder: _Folder, found: Peek, owners: Mapping[JobName, str], shown:
         where = Place(
             folder.source,
             period(at).day,
-            model=_asked(asked, "model"),
+            model=folder.models.get(name, NOT_KNOWN),
             size=_asked(asked, "size"),
             quality=_asked(asked, "quality"),
         )
