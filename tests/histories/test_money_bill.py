@@ -53,8 +53,8 @@ def test_no_bill_is_above_its_cap(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_two_thousand_bills(part: int) -> None:
-    """As many histories from plain seeds (a command runs more), every eighth of them under the monitor."""
+def test_many_bills(part: int) -> None:
+    """Two thousand histories from plain seeds (a command runs more), every eighth of them under the monitor."""
     for seed in range(FIRST + part, FIRST + COUNT, PARTS):
         story(drawn(seed), watched=seed // PARTS % 8 == 0)
 
