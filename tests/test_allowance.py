@@ -74,10 +74,10 @@ def test_money_counts_where_prices_are_known() -> None:
 
 def test_what_was_used_before_counts() -> None:
     """A batch hands in what earlier runs of its folder sent and tried again."""
-    assert 1 == taken(Allowance(Ambiguity(before=Used(attempts=10, tries=2))))
-    assert 0 == taken(Allowance(Ambiguity(before=Used(attempts=10, tries=3))))
-    assert 17 == taken(Allowance(Ambiguity(before=Used(1000, 3, 100_000, 300))), 100)
-    assert 10 == taken(Allowance(Ambiguity(before=Used(1000, 3, 100_000, 300))), 170)
+    assert 1 == taken(Allowance(Ambiguity(window=None, before=Used(attempts=10, tries=2))))
+    assert 0 == taken(Allowance(Ambiguity(window=None, before=Used(attempts=10, tries=3))))
+    assert 17 == taken(Allowance(Ambiguity(window=None, before=Used(1000, 3, 100_000, 300))), 100)
+    assert 10 == taken(Allowance(Ambiguity(window=None, before=Used(1000, 3, 100_000, 300))), 170)
     allowance = Allowance(Ambiguity(window=60.0, before=Used(1000, 3)))
     assert AllowanceFigures(0, 0, 3) == allowance.figures(5.0)
 

@@ -68,7 +68,9 @@ DAYS = st.builds(
     st.builds(
         Config,
         credentials=st.just(WIDE),
-        ambiguity=st.builds(Ambiguity, floor=st.integers(0, 4), share=st.sampled_from((0.0, 0.02, 0.1, 0.5))),
+        ambiguity=st.builds(
+            Ambiguity, floor=st.integers(0, 4), share=st.sampled_from((0.0, 0.02, 0.1, 0.5)), window=st.none()
+        ),
         hedging=st.builds(Hedging, st.sampled_from((None, 5.0))),
         retry=st.builds(Retry, attempts=st.integers(1, 6), most=st.integers(1, 12)),
     ),

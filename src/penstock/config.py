@@ -81,14 +81,14 @@ class Ambiguity:
     """When to try again what may have been billed.
 
     Under AUTO a job gets one more try, while such tries and hedges are at most `floor`, or `share` of all attempts and,
-    where prices are known, of what those were quoted. What counts is the run with what was used `before` it, or, in a
-    service, the last `window` seconds. Raises UsageError.
+    where prices are known, of what those were quoted. What counts are the last `window` seconds, as suits a service
+    that has no end; None (a batch): the whole run, and what was used `before` it. Raises UsageError.
     """
 
     mode: OnAmbiguous = OnAmbiguous.AUTO
     floor: int = 3
     share: float = 0.02
-    window: float | None = None
+    window: float | None = 3600.0
     before: Used = Used()
 
     def __attrs_post_init__(self) -> None:

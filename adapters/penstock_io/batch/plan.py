@@ -118,7 +118,7 @@ def doubts_of(keyed: Keyed, state: RowState, account: Account) -> set[Key]:
 
 def _allowance(account: Account, rows: int) -> Allowance:
     """What may be tried again in spite of a doubt, once these rows are sent for what an attempt has cost so far."""
-    allowance = Allowance(Ambiguity(before=account.used))
+    allowance = Allowance(Ambiguity(window=None, before=account.used))
     quote = account.quoted // account.attempts if account.attempts else None
     for _ in range(rows):
         allowance.attempted(quote, 0.0)

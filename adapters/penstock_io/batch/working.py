@@ -162,7 +162,7 @@ class Batch:
             limits=settings.limits,
             config=Config(
                 patience=None,
-                ambiguity=Ambiguity(settings.choices.on_ambiguous, before=self._used),
+                ambiguity=Ambiguity(settings.choices.on_ambiguous, window=None, before=self._used),
                 budget=settings.funds.budget(unknown=settings.choices.unknown),
                 halts=True,
             ),
