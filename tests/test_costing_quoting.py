@@ -128,6 +128,21 @@ def test_models_that_are_gone_or_to_come_are_not_offered() -> None:
     assert "gpt-image-1-mini" in early
 
 
+def test_a_price_of_ones_own_brings_no_model_back() -> None:
+    """However cheap: what is gone, or not there yet, cannot be bought."""
+    cheap = Rates(picture=1)
+    mine = Overrides((Override("gpt-image-1-mini", cheap), Override("gpt-image-2.6-flare", cheap)))
+    assert not Quoter(moment("2026-12-02"), mine).there("gpt-image-1-mini")
+    assert not Quoter(moment("2026-09-01"), mine).there("gpt-image-2.6-flare")
+    assert Quoter(NOW, mine).there("gpt-image-2.6-flare")
+
+
+def test_a_field_that_a_model_does_not_know_keeps_its_row() -> None:
+    """It is not offered there, though its price is known."""
+    hard = evolve(HIGH, size="1024x1024", extra=(("shade", "dark"),))
+    assert [] == cheaper(Quoter(NOW), [Ask(hard, 1)])
+
+
 def test_the_batch_discount_is_of_models_that_have_one() -> None:
     """Half of the tokens' price here; what has none is bought as before, and nothing at all is said where none has."""
     quoter, other = Quoter(NOW), evolve(HIGH, model="gpt-image-2.6-flare")
