@@ -24,9 +24,12 @@ def settle(waiter: Future[T], result: T | BaseException) -> None:
 
 
 def answer(waiter: Future[T], question: Callable[[], T]) -> None:
-    """Tell whoever waits what a question comes to; what it raises is raised here, too."""
+    """Tell whoever waits what a question comes to; what it raises is raised here, too, but for his own misuse."""
     try:
         found = question()
+    except UsageError as error:
+        settle(waiter, error)
+        return
     except BaseException as error:
         settle(waiter, error)
         raise
