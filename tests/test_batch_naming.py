@@ -82,6 +82,16 @@ def test_safe_names_never_change() -> None:
     assert ("_x~d6b96a97", "_CON~a3dbc4b6", "é~bf12767b") == (safe("../x"), safe("CON"), safe("e\u0301"))
 
 
+@given(st.sampled_from(["con", "Com1", "a.b", "-x", "~", "a" * 99, "a" * 100, "a" * 130]) | st.text(min_size=1))
+@example("CON")
+def test_the_plainest_template_names_rows_as_any_other(name: str) -> None:
+    """The short way that ordinary ids take leads where the long one does, with and without a mark."""
+    one = row(name)
+    for mark in ("", "~0123abcd"):
+        assert (f"{safe(name)}{mark}",) == Template.parse("{id}").stems(one, 1, mark)
+        assert (f"{safe(name)}{mark}-1", f"{safe(name)}{mark}-2") == Template.parse("{id}").stems(one, 2, mark)
+
+
 def test_names_that_a_disk_confuses_are_one_when_folded() -> None:
     """Capital or not, composed or not: no letter has two folded names."""
     for number in range(0x20000):  # no letter beyond has a capital

@@ -41,6 +41,8 @@ _ASKED = frozenset(FIELDS) - {"extra"}
 
 def folded(name: str) -> str:
     """What is left of a name where capitals and the spelling of accents are not told apart."""
+    if name.isascii():
+        return name.lower()
     # Through capitals as well: a system that compares those of each letter takes a dotless i for an i.
     flat = unicodedata.normalize("NFD", name).casefold().upper().casefold()
     return unicodedata.normalize("NFC", flat)
@@ -51,7 +53,7 @@ def safe(text: str, longest: int = LONGEST) -> str:
 
     A text that is safe stays as it is. Any other gets "~" and 8 hex digits of its SHA-256 after what can be kept of it.
     """
-    if len(text) <= longest and _ORDINARY.fullmatch(text) and text.casefold() not in _DEVICES:
+    if len(text) <= longest and _ordinary(text):
         return text
     kept = "".join("_" if _unsafe(c) else c for c in unicodedata.normalize("NFC", text))
     kept = kept.lstrip(" .-").rstrip(" .") or "_"
@@ -61,6 +63,11 @@ def safe(text: str, longest: int = LONGEST) -> str:
         return text
     mark = _mark(text)
     return kept.encode()[: longest - len(mark)].decode("utf-8", "ignore").rstrip(" .") + mark
+
+
+def _ordinary(text: str) -> bool:
+    """Whether a text is safe at a glance."""
+    return _ORDINARY.fullmatch(text) is not None and text.lower() not in _DEVICES
 
 
 def _unsafe(character: str) -> bool:
@@ -121,6 +128,8 @@ class Template:
 
         `mark` tells apart rows that would have one name. Raises `MissingField`.
         """
+        if n == 1 and self.text == "{id}" and _ordinary(row.id):
+            return (f"{row.id}{mark}",)  # what follows comes to the same
         values = self._values(row)
         if self.numbered:
             return tuple(f"{self._filled({**values, 'k': str(k)})}{mark}" for k in range(1, n + 1))
@@ -185,20 +194,22 @@ class Namer:
     def stems(self, row: Row, n: int) -> tuple[str, ...]:
         """The names of the row's `n` pictures without extension. Raises `MissingField`."""
         tried = (self._template.stems(row, n, mark) for mark in self._marks(row, n))
-        found = next(names for names in tried if self._free(names, row.id))
-        self._owners.update(dict.fromkeys(map(folded, found), row.id))
-        return found
+        return next(names for names in tried if self._takes(row.id, names))
 
-    def _free(self, names: tuple[str, ...], owner: str) -> bool:
-        return all(self._owners.get(folded(name), owner) == owner for name in names)
+    def _takes(self, owner: str, names: tuple[str, ...]) -> bool:
+        """Whether a row can have these names, which are its own then."""
+        flat = [folded(name) for name in names]
+        if any(self._owners.get(name, owner) != owner for name in flat):
+            return False
+        self._owners.update(dict.fromkeys(flat, owner))
+        return True
 
     def _marks(self, row: Row, n: int) -> Iterator[str]:
         """Nothing, or what tells the row apart; first of all what its pictures of earlier runs are called by."""
-        first = _mark(row.id)
-        if self._before and not self._has(row, n, "") and self._has(row, n, first):
-            yield first
+        if self._before and not self._has(row, n, "") and self._has(row, n, _mark(row.id)):
+            yield _mark(row.id)
         yield ""
-        yield first
+        yield _mark(row.id)
         # No id holds a line feed, so these are marks of no other.
         yield from (_mark(f"{row.id}\n{number}") for number in count(1))
 

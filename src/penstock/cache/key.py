@@ -18,6 +18,7 @@ from penstock.requests import ImageRequest, Scalar
 SCHEMA = 1
 """The version of the canonical text. Another one makes every stored picture unknown."""
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 _DEFAULTS: dict[str, Scalar] = {
     "size": "auto",
     "quality": "auto",
@@ -46,7 +47,7 @@ def keys(
         "parameters": _parameters(request, model),
         "extra": {name: _plain(value) for name, value in request.extra},
     }
-    text = json.dumps(told, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = _CANONICAL.encode(told)
     # The JSON text holds no line feed, so what follows it is the sample's number and nothing else.
     base = sha256(text.encode("ascii") + b"\n")
     found: list[Key] = []
