@@ -39,7 +39,7 @@ class Funds:
         """What can be done where there is no room left under these caps and a `budget` of dollars."""
         given = (("--budget", budget), ("--budget-day", self.day), ("--budget-month", self.month))
         flags = [flag for flag, amount in given if amount is not None] or ["--budget"]
-        return f"raise {' or '.join(flags)}" + (", or wait for the next one (UTC)" if self.capped else "")
+        return f"raise {' or '.join(flags)}" + (", or wait for the next one (UTC)," if self.capped else "")
 
 
 def low(notice: BudgetLow) -> str:
