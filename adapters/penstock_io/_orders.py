@@ -62,11 +62,7 @@ class Orders:
     def fetch(self, send: Send) -> Exchange | Fetched:
         """A download without a credential; refused at once where it would lead to somebody else."""
         url = self._payloads.url(send.source or Ref(""))
-        try:
-            ours = _origin(url) == _origin(self._base_url)
-        except ValueError:  # "https://host:99999/", "https://[::1": what a server calls a URL
-            ours = False
-        if not ours:
+        if not same_origin(url, self._base_url):
             return Fetched(send.attempt, fault="the picture's URL is not of the provider's own origin")
         order = Order(url, HttpCall("GET", ""), connect=send.timeouts.connect, alone=self._alone)
         return Exchange(order, Download(send.attempt, self._payloads), Progress(self._traced))
@@ -79,6 +75,14 @@ class Orders:
             return secrets
         said = {prompt, escape(prompt), json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
         return (*secrets, *sorted(said))
+
+
+def same_origin(url: str, base_url: str) -> bool:
+    """Whether a URL leads to where the API is, and not to somebody else."""
+    try:
+        return _origin(url) == _origin(base_url)
+    except ValueError:  # "https://host:99999/", "https://[::1": what a server calls a URL
+        return False
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

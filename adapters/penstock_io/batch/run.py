@@ -18,6 +18,7 @@ from attrs import evolve, frozen
 from penstock_io.batch import stopping
 from penstock_io.batch.folder import prepare_folder
 from penstock_io.batch.keying import Keyed
+from penstock_io.batch.owing import fetch_owed
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.progress import Listener
 from penstock_io.batch.results import Line, Summary, line_of, line_of_invalid, summary_of
@@ -54,6 +55,7 @@ def run_batch(
     try:
         rows = journal.rows()
         states, runs = load_states(rows), load_runs(rows)
+        fetch_owed(journal, settings.base_url, time.time(), listener.tell)
         prepared = prepare_folder(journal, plan, states, listener.tell)
         done = len(plan.rows) - plan.held_back - len(prepared.send)
         watch = Watch(runs, time.monotonic(), settings.budget, done=done)

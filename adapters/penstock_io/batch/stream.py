@@ -16,6 +16,7 @@ from penstock_io.batch.feed import Feed, Handle, lines
 from penstock_io.batch.folder import prepare_folder
 from penstock_io.batch.inputs import Incoming
 from penstock_io.batch.keying import Keyed, Keyer
+from penstock_io.batch.owing import fetch_owed
 from penstock_io.batch.plan import AUTO, Stale, make_plan
 from penstock_io.batch.progress import Level, Listener
 from penstock_io.batch.rows import Invalid, Mistake, Row
@@ -47,6 +48,7 @@ def run_stream(
     try:
         rows = journal.rows()
         states, runs = load_states(rows), load_runs(rows)
+        fetch_owed(journal, settings.base_url, time.time(), listener.tell)
         prepare_folder(journal, make_plan((), states, journal.account(), choices), states, listener.tell)
         account = journal.account()
         keyer = Keyer(choices, budget=budget, states=states, account=account, file=name)

@@ -3,6 +3,7 @@
 from penstock_io.journal._account import Account, JobName, Lost, Tally
 from penstock_io.journal._books import Orphan
 from penstock_io.journal._disk import Disk
+from penstock_io.journal._due import Due
 from penstock_io.journal._files import IMAGES, ORIGINALS, SUPERSEDED
 from penstock_io.journal._lock import FolderInUse, JournalError
 from penstock_io.journal._peek import Peek, peek
@@ -17,6 +18,7 @@ __all__ = [
     "SUPERSEDED",
     "Account",
     "Disk",
+    "Due",
     "FolderInUse",
     "JobName",
     "Journal",

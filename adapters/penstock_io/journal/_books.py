@@ -253,7 +253,9 @@ def resolve(db: sqlite3.Connection, run: int, attempt: AttemptId) -> None:
         (run, attempt),
     )
     db.execute(
-        "UPDATE attempts SET ending = 'settled', kind = 'lost' WHERE run = ? AND attempt = ? AND ending = 'owed'",
+        "UPDATE attempts SET ending = 'settled', kind = CASE WHEN EXISTS"
+        " (SELECT 1 FROM due WHERE due.run = attempts.run AND due.attempt = attempts.attempt) THEN 'lost' ELSE '' END"
+        " WHERE run = ? AND attempt = ? AND ending = 'owed'",
         (run, attempt),
     )
 

@@ -26,10 +26,11 @@ from penstock.ids import AttemptId, JobId, Key, Ref
 from penstock.money.balances import Balances
 from penstock.outcomes import Meta
 from penstock_io._payloads import Payloads
-from penstock_io.journal import _books
+from penstock_io.journal import _books, _due
 from penstock_io.journal._account import Account, read_account
 from penstock_io.journal._books import Orphan
 from penstock_io.journal._disk import Disk
+from penstock_io.journal._due import Due
 from penstock_io.journal._files import HELD, File, Files, Shown, Wanted, check_stem, held_stem, key_digest
 from penstock_io.journal._lock import Lock
 from penstock_io.journal._moves import aside, check_move, clear, put_derived_aside
@@ -141,6 +142,7 @@ class Journal:
                 with self._writer.transaction(entries) as db:
                     for entry, mine, seen in zip(entries, held, shown, strict=True):
                         _books.record(db, self.run, entry, mine, seen)
+                        _due.follow(db, self.run, entry, self.payloads)
             except (sqlite3.Error, OSError) as fault:
                 return [Written(fault=_reason(self._room.cause(fault)))] * len(entries)
             self._room.written(entries, held)
@@ -249,7 +251,25 @@ class Journal:
                 for key, file in found.items():
                     _books.add_picture(db, key, file, None, orphan.at)
                 _books.resolve(db, run, attempt)
+                _due.drop(db, run, attempt)
             return tuple(found)
+
+    def due(self) -> list[Due]:
+        """Pictures that earlier runs were charged for and had not downloaded yet. Raises `sqlite3.Error`."""
+        with self._disk_turn:
+            return _due.left(self._db, self.run)
+
+    def fetched(self, due: Due, data: bytes) -> None:
+        """Keep a picture that was due, at its share of what was charged. Raises `OSError`, `sqlite3.Error`."""
+        ref = self.payloads.keep(data)
+        with self._disk_turn:
+            stem = held_stem(due.run, due.attempt, due.place, due.key)
+            (file,) = self._files.hold([Wanted(ref, stem)])
+            with self._writer.transaction() as db:
+                _books.add_picture(db, due.key, file, due.charge, due.at)
+                _due.drop(db, due.run, due.attempt, due.key)
+            self._files.recorded([ref])
+        self.payloads.release((ref,))
 
     def balances(self) -> Balances:
         """What is booked by scope over all runs, to open the books with. Orphans count as maybe billed.
