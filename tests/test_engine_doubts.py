@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.commands import Abort, Finish, Send
+from penstock.commands import Abort, Finish, Release, Send
 from penstock.config import Ambiguity, Budget, Config, Credential, Gathering, Hedging, Limits, Retry
 from penstock.events import Failed, Responded
 from penstock.ids import AttemptId
@@ -190,6 +190,22 @@ def test_a_hedge_goes_by_the_allowance(mode: OnAmbiguous | None, hedged: bool) -
         bench.take(Send)
         bench.at(bench.now + 5.0)
         assert bench.none(Send)  # to a second hedge RETRY has no right
+
+
+def test_the_loser_of_a_hedge_gives_its_bytes_back() -> None:
+    """It was told to stop and delivered all the same: it is charged, and nobody keeps its picture."""
+    bench = Bench(evolve(CONFIG, credentials=TWO, hedging=Hedging(5.0)))
+    bench.ask("k")
+    slow = bench.take(Send)
+    bench.at(5.0)
+    bench.pays(bench.take(Send), 60)
+    assert slow.attempt == bench.take(Abort).attempt
+    bench.take(Finish)
+    bench.take(Release)
+    bench.pays(slow, 70)
+    assert ("b:2",) == bench.take(Release).refs
+    assert 130 == bench.book().charged
+    assert bench.rests()
 
 
 def counted(config: Config, chain: tuple[Target, ...], ends: str) -> int:
