@@ -45,6 +45,8 @@ def ailment(folder: Path) -> str:
     try:
         with read_only(path) as db:
             return examine(db, path, mark)
+    except UnicodeDecodeError:  # what SQLite says of a damaged definition repeats it
+        return "its tables are not those of a journal"
     except sqlite3.DatabaseError as fault:
         if is_damage(fault):
             return str(fault)
@@ -74,7 +76,7 @@ def examine(db: sqlite3.Connection, path: Path, mark: Mark) -> str:
     return ""
 
 
-def is_damage(fault: sqlite3.Error) -> bool:
+def is_damage(fault: sqlite3.Error | UnicodeDecodeError) -> bool:
     """Whether a fault says that the database is damaged, rather than busy, locked or out of reach."""
     code = getattr(fault, "sqlite_errorcode", None)
     if isinstance(fault, sqlite3.OperationalError):

@@ -170,7 +170,7 @@ def _stored(path: Path) -> Tables:
             for table in KEYS:
                 for order in ("ASC", "DESC"):
                     _take(db, table, order, tables[table])
-    except sqlite3.DatabaseError as fault:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
         if not is_damage(fault):
             raise
     return tables
@@ -183,7 +183,7 @@ def _take(db: sqlite3.Connection, table: str, order: str, rows: dict[Row, Row]) 
         for row in db.execute(f"SELECT * FROM {table} ORDER BY {ends}"):  # noqa: S608 - names of ours
             if row[-1] == sum_of(table, row[:-1]):
                 rows[row[:keys]] = row[:-1]
-    except sqlite3.DatabaseError as fault:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
         if not is_damage(fault):
             raise
 
