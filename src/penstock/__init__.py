@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from penstock.config import Ambiguity, Budget, Config, Credential, Limits, Retry
+    from penstock.config import Ambiguity, Budget, BudgetPolicy, Config, Credential, Limits, Retry
     from penstock.engine import Engine, Snapshot
     from penstock.errors import (
         Ambiguous,
@@ -38,6 +38,7 @@ __all__ = [
     "Ambiguous",
     "Budget",
     "BudgetExceeded",
+    "BudgetPolicy",
     "CachePolicy",
     "Cancelled",
     "Config",

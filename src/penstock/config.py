@@ -140,10 +140,10 @@ class Budget:
     @property
     def dated(self) -> tuple[str, ...]:
         """The scopes of caps that begin anew each day or month."""
-        return tuple(scope for scope, _ in self.caps if dated(scope))
+        return tuple(scope for scope, _ in self.caps if _dated(scope))
 
 
-def dated(scope: str) -> bool:
+def _dated(scope: str) -> bool:
     """Whether a cap's scope begins anew each day or month."""
     return scope in {"day", "month"} or scope.endswith(("@day", "@month"))
 
