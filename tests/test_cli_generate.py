@@ -20,10 +20,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.requests import ImageRequest
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.cli import saving
-from penstock_io.cli.buying import request_of
-from penstock_io.cli.config import OptionError, resolve
+from penstock_io.cli.buying import Spending, asking, request_of
+from penstock_io.cli.config import Connection, OptionError, resolve
+from penstock_io.cli.console import Console
 from penstock_io.cli.main import main
 from penstock_io.cli.options import GENERATE
 from penstock_io.simserver import SimServer, serving
@@ -248,6 +250,21 @@ def test_an_interrupt_waits_for_what_is_paid(sim: SimServer) -> None:
     assert (130, 130, ["fox.png"], ["fox.png"]) == (code, told["exit_code"], told["files"], names())
     assert "waiting for 1 request on the way and paid for" in said
     assert 0 <= received(sim)
+
+
+def test_an_interrupt_while_pictures_are_saved_does_not_lose_them(sim: SimServer) -> None:
+    """It is heard until they are safe; then whoever heard of it before hears of it again."""
+    before = signal.getsignal(signal.SIGINT)
+    with asking(Console(quiet=True)) as ask:
+        bought = ask(
+            ImageRequest(prompt="a fox", model="gpt-image-2", quality="low", size="1024x1024"),
+            Connection("openai", sim.base_url, {"OPENAI_API_KEY": "test-key"}, {}),
+            Spending(),
+        )
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        Path("fox.png").write_bytes(bought.result.images[0].data)
+    assert (["fox.png"], before) == (names(), signal.getsignal(signal.SIGINT))
 
 
 def test_a_second_interrupt_breaks_off(sim: SimServer) -> None:

@@ -116,11 +116,23 @@ class Spending:
         return (self.budget is not None or self.funds.capped) and not self.unknown
 
 
-def ask_for(request: ImageRequest, connection: Connection, spending: Spending, console: Console) -> Bought:
-    """Buy it and wait. Interrupted once, what is out is awaited; interrupted again, it is broken off."""
+Ask = Callable[[ImageRequest, Connection, Spending], Bought]
+"""Buys a request and waits."""
+
+
+@contextmanager
+def asking(console: Console) -> Generator[Ask]:
+    """Ask for one request within the block, and save there what came: no interrupt loses what is paid.
+
+    Interrupted once, what is out is awaited; interrupted again, it is broken off. The third one ends the process.
+    """
     buying = _Buying(console)
-    with _ending(buying.signalled):
+
+    def ask(request: ImageRequest, connection: Connection, spending: Spending) -> Bought:
         return asyncio.run(buying.work(request, connection, spending))
+
+    with _ending(buying.signalled):
+        yield ask
 
 
 class _Buying:

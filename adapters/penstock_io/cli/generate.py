@@ -110,7 +110,7 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
 
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
-    from penstock_io.cli.buying import Spending, ask_for, quote_of, request_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.buying import Spending, asking, quote_of, request_of  # noqa: PLC0415 - as above
     from penstock_io.cli.config import connect, overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
     from penstock_io.cli.funds import booked, funds_of  # noqa: PLC0415 - as above
@@ -136,10 +136,9 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     message = refusal([] if reason is None else [reason], console, yes=values[YES])
     if message is not None:
         return _failed(console, "declined", message, USAGE, as_json=values[JSON])
-    with booked(values, spending.funds, console) as funds:
-        bought = ask_for(request, connection, evolve(spending, funds=funds), console)
-    told = frozenset(quote.warnings)
-    return _report(bought, files, connection, console, told, as_json=values[JSON])
+    with booked(values, spending.funds, console) as funds, asking(console) as ask:
+        bought = ask(request, connection, evolve(spending, funds=funds))
+        return _report(bought, files, connection, console, frozenset(quote.warnings), as_json=values[JSON])
 
 
 def _report(
