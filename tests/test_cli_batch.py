@@ -152,7 +152,7 @@ def test_pictures_are_made_again_only_with_a_yes(command: Command) -> None:
 
 def test_too_small_a_disk_needs_a_yes(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the pictures may not fit it ends with 2, before anything is made."""
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(path=path, free=1_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(path=path, free=6 << 20))
     code, _, err = command.run()
     assert (2, False) == (code, command.out.exists())
     assert "the disk may not have enough room; nothing was sent: go on with --yes or another --out" in err
