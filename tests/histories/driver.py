@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 V = TypeVar("V")
-EPOCH = 1_790_000_000.0
+EPOCH = 1_790_812_200.0
+"""Ten minutes before October 2026: a jump of the clock leads into it."""
 
 
 class History:

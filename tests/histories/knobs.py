@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from random import Random
 
 from attrs import evolve, frozen
 
@@ -31,9 +31,6 @@ from penstock.work import (
     Timeouts,
     Work,
 )
-
-if TYPE_CHECKING:
-    from random import Random
 
 MODELS = ("m1", "m2", "m3")
 PROMPT = "a red fox in the snow"
@@ -72,7 +69,7 @@ def draw(rng: Random) -> Knobs:
     """Knobs of one history."""
     chance = rng.random
     faulty = rng.choice((0.0, 0.0, 0.03, 0.15))
-    return Knobs(
+    knobs = Knobs(
         config=_config(rng),
         jobs=rng.choice((1, 2, 4, 8, 8, 14)),
         steps=rng.choice((8, 25, 60, 60, 120)),
@@ -93,6 +90,19 @@ def draw(rng: Random) -> Knobs:
         abort_closing=chance() < 0.3,
         divisible=rng.choice((1.0, 0.8)),
     )
+    return evolve(knobs, config=_booked(knobs.config, Random(repr(knobs))))  # seeds are what they were before ledgers
+
+
+def _booked(config: Config, rng: Random) -> Config:
+    """A quarter of them have a ledger on disk, and caps that begin anew each day or month."""
+    if rng.random() < 0.75:
+        return config
+    caps = list(config.budget.caps)
+    if rng.random() < 0.5:
+        caps.append((rng.choice(("day", "month")), rng.choice((150, 400, 1500))))
+    if rng.random() < 0.3:
+        caps.append((rng.choice(("tenant:a@day", "tag:x@month")), rng.choice((100, 300))))
+    return evolve(config, ledger=True, budget=evolve(config.budget, caps=tuple(caps)))
 
 
 def _config(rng: Random) -> Config:
