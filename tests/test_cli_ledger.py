@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from penstock.commands import BudgetLow
+from penstock.commands import BudgetLow, Halted
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.batch.funds import Funds, low
+from penstock_io.batch.stopping import of_engine
 from penstock_io.cli.main import main
 from penstock_io.ledger import Ledger, read
 from penstock_io.simserver import SimServer, serving
@@ -114,6 +115,13 @@ def test_generate_books_and_is_capped(batch: Command, monkeypatch: pytest.Monkey
     assert 3 == main([*words, "-o", "b.png", "--ledger", "l.sqlite", "--budget-day", "0.01"])
     assert (1, ["settled"]) == (batch.sim.stats()["received"], [row.ending for row in read("l.sqlite").rows])
     assert "the budget of the day has no room" in batch.capsys.readouterr().err
+
+
+def test_a_ledger_that_cannot_be_written_halts(tmp_path: Path) -> None:
+    """It is the ledger's disk that has no room, not the folder's."""
+    message = f"the journal cannot be written: the ledger {tmp_path / 'l.sqlite'}: database or disk is full"
+    halt = of_engine(Halted("journal", message, "make room, then resume"), Path("/pictures"), ())
+    assert f"there is no room left on the disk of {tmp_path}" == halt.what
 
 
 def test_funds_in_words() -> None:

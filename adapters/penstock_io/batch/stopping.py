@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Iterable
 from enum import IntEnum
@@ -61,14 +62,19 @@ def clause(text: str) -> str:
 
 
 def of_engine(notice: Halted, folder: Path, keys: Iterable[str]) -> Halt:
-    """The engine's own halt: a credential, the credit, the model, or the journal. `keys` are the labels of API keys."""
+    """The engine's own halt: a credential, the credit, the model, a journal or ledger. `keys` are labels of keys."""
     if notice.cause == "journal":
-        return of_disk(notice.message, folder)
+        ledger = _LEDGER.search(notice.message)
+        return of_disk(notice.message, folder if ledger is None else Path(ledger[1]).absolute().parent)
     remedy = clause(notice.remedy).removesuffix(", then resume")
     names = [label for label in keys if label]
     if notice.cause == "credential" and names:
         remedy = f"put a valid key into {' or '.join(names)}"
     return Halt(notice.message, remedy)
+
+
+_LEDGER = re.compile(r": the ledger (.+?): ")
+"""How a fault of a ledger begins, which may be on another disk than the folder."""
 
 
 def of_trouble(trouble: Trouble, base_url: str, rows: str) -> Halt:
