@@ -247,7 +247,16 @@ def test_the_folder_and_the_ledger_open_the_books_together(sim: SimServer, path:
             money = client.snapshot().money
             expected = (life + 1) * PAID
             assert [expected] * 3 == [money.of(scope).charged for scope in ("run", "tenant:acme", money.scopes[0][0])]
-    assert [str(folder)] * 2 == [row.source for row in read(path).rows]
+    more, new = tmp_path / "more pictures", path.with_name("new.sqlite")
+    for life, name, other in ((3, folder, new), (3, more, path), (4, folder, new), (4, more, path)):
+        with (
+            Journal.open(name) as journal,
+            Ledger.open(other) as ledger,
+            Client(sim.base_url, ["key"], journal=journal, ledger=ledger) as client,
+        ):
+            asked(client, life, tenant="acme")  # the new one of the two knows less
+            assert life * PAID == client.snapshot().money.of("tenant:acme").charged
+    assert [str(folder)] * 2 + [str(more)] * 2 == [row.source for row in read(path).rows]
     with Journal.open(folder) as journal, Client(sim.base_url, ["key"], journal=journal) as client:
         assert ["run", "tenant:acme"] == [scope for scope, _ in client.snapshot().money.scopes]
 
