@@ -49,7 +49,8 @@ def run_batch(
 ) -> Ended:
     """Do what a plan says in an open journal's folder, and write its results. `invalid` rows are only recorded.
 
-    Ctrl-C and SIGTERM end it in good order, where it runs in the main thread; the third raises `KeyboardInterrupt`.
+    Ctrl-C, SIGTERM and SIGHUP end it in good order where it runs in the main thread; the third raises
+    `KeyboardInterrupt`.
     """
     folder = settings.folder
     try:
@@ -188,11 +189,16 @@ def _unsent(lines: Sequence[Line], base_url: str) -> Halt:
 
 @contextmanager
 def signals(batch: Batch) -> Generator[None]:
-    """Let Ctrl-C and a request to end interrupt the batch, not the interpreter. Only the main thread hears of them."""
+    """Let Ctrl-C, a request to end and a closed terminal interrupt the batch, not the interpreter.
+
+    Only the main thread hears of them. What the process ignores (under nohup) it goes on ignoring.
+    """
     if current_thread() is not main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
 
     def interrupted(number: int, frame: object) -> None:
         del number, frame
