@@ -19,6 +19,7 @@ import pytest
 
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock_io.cli import sim as command
+from penstock_io.cli.parsing import Parser
 from penstock_io.simserver import SimServer, serving
 
 QUICK = ServerSettings(latency=Latency(0.02, 0.0), refusal_delay=0.0)
@@ -252,7 +253,7 @@ def test_what_is_asked_in_the_other_thread_may_raise(provider: SimServer) -> Non
 
 def parsed(*arguments: str) -> argparse.Namespace:
     """The arguments as the command line gives them."""
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     command.add_parser(parser.add_subparsers())
     return parser.parse_args(["sim", *arguments])
 
