@@ -91,6 +91,16 @@ def test_a_burst_counts_as_far_as_there_was_work_for_it() -> None:
     assert use.sent / use.allowed == pytest.approx(24 / 24.4, abs=0.01)
 
 
+def test_what_is_refused_is_not_taken_back() -> None:
+    """Requests that were out and are refused leave the count again: the use of limits never falls below nothing."""
+    use = Use()
+    use.look(0.0, [lane(limit(0, 60))], Mix(), sent=24, left=40)
+    use.look(60.0, [lane(limit(0, 60))], Mix(), sent=2, left=40)
+    assert (0.0, 60.0) == (use.sent, use.allowed)
+    use.look(120.0, [lane(limit(0, 60))], Mix(), sent=60, left=40)
+    assert (36.0, 120.0) == (use.sent, use.allowed)
+
+
 def test_times_without_a_known_limit_do_not_count() -> None:
     """Nor those without work, nor closed lanes; one quota of two models counts once."""
     use, mix = Use(), Mix()

@@ -27,6 +27,7 @@ from penstock_io.batch.results import (
     result,
     summary_json,
     summary_of,
+    told_end,
     usd,
 )
 from penstock_io.batch.rows import Invalid, Mistake, Row
@@ -277,3 +278,12 @@ def test_rows_that_were_not_to_be_sent_are_no_halt() -> None:
     assert Exit.ALL == judge(lines, frozenset({"fine"}), None, "", interrupted=False, whole=True).code
     assert Exit.HALTED == judge(lines, frozenset({"later"}), None, "", interrupted=False, whole=True).code
     assert set(STATUSES) >= {line.status for line in lines}
+
+
+def test_a_log_is_told_how_each_row_ended() -> None:
+    """Its status, attempts, seconds, cost and the reason, in one line; what is unknown is not nothing."""
+    trouble = Trouble("moderation", "it was refused")
+    line = evolve(line_of(ROW, failed("moderation"), Account()), attempts=2, seconds=1.25, cost=None, error=trouble)
+    assert "kettle: failed, 2 attempts, 1.2 s, an unknown amount: it was refused" == told_end(line)
+    fine = evolve(line, status="completed", attempts=1, seconds=None, cost=7 * 10**9, error=None)
+    assert "kettle: completed, 1 attempt, $0.007" == told_end(fine)

@@ -117,9 +117,11 @@ class Use:
 
     def look(self, now: float, lanes: Iterable[LaneFigures], mix: Mix, *, sent: float, left: float) -> None:
         """`sent` images are made or out by now, and `left` are still to be sent."""
+        more = max(0.0, sent - self._before)  # what is refused leaves the count again, and was never let through
+        self._before = max(self._before, sent)
         if self._at is not None:
             self.allowed += (now - self._at) / 60.0 * self._rate
-            self.sent += sent - self._before
+            self.sent += more
         counted = [mix.counted(quota) for quota in _quotas(lanes)]
         known = [one for one in counted if one is not None]
         if left <= 0 or not known or len(known) < len(counted):
@@ -127,7 +129,7 @@ class Use:
             return
         if self._at is None and not self.allowed:
             self.allowed = min(left, sum(max(0.0, level) for level, _ in known))
-        self._at, self._before = now, sent
+        self._at = now
         self._rate = sum(rate for _, rate in known)
 
 

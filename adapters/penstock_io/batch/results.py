@@ -173,6 +173,14 @@ def usd(picodollars: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def told_end(line: Line) -> str:
+    """How a row ended, in one line for a log: its status, attempts, seconds, cost and what went wrong."""
+    cost = "an unknown amount" if line.cost is None else f"${usd(line.cost)}"
+    seconds = "" if line.seconds is None else f", {line.seconds:.1f} s"
+    why = "" if line.error is None else f": {line.error.message}"
+    return f"{line.id}: {line.status}, {count(line.attempts, 'attempt')}{seconds}, {cost}{why}"
+
+
 def result(line: Line) -> dict[str, object]:
     """A line of results.jsonl. `revised_prompt` is a list where the pictures of a row have different ones."""
     error = line.error

@@ -26,7 +26,7 @@ from penstock_io.batch import stopping
 from penstock_io.batch.funds import low
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
-from penstock_io.batch.results import Line, line_of_end
+from penstock_io.batch.results import Line, line_of_end, told_end
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.shaping import Shaper
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_state
@@ -303,6 +303,7 @@ class Batch:
             if not isinstance(image.content, bytes)
         ]
         line = line_of_end(keyed, state, result.outcome, files)
+        self._listener.tell(told_end(line), Level.DETAIL)
         self._count(line)
         self.shaper.shape(line, keyed.keys, self._write)
 
