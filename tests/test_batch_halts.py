@@ -106,6 +106,10 @@ def test_a_disk_that_takes_nothing_more_halts(
     assert ended.message.endswith(remedy + AGAIN)
     assert words not in ended.message
     assert sim.stats()["received"] < 60
+    sums = ended.summary
+    assert sums is not None
+    assert sums.cost is not None
+    assert sums.cost <= sim.stats()["billed"] <= sums.cost + sums.maybe
     assert Exit.ALL == folder.run(rows, choices=RETRY).code
     assert ["completed"] * 60 == folder.statuses()
 

@@ -102,7 +102,7 @@ def conclude(
         batch.broken(fault)
     try:
         account = journal.account()
-        total = journal.balances().total
+        total = journal.balances(ended=True).total
     except (OSError, sqlite3.Error) as fault:
         batch.broken(fault)
         return Ended(Exit.HALTED, None, str(batch.halt))

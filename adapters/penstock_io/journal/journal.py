@@ -271,14 +271,15 @@ class Journal:
             self._files.recorded([ref])
         self.payloads.release((ref,))
 
-    def balances(self) -> Balances:
+    def balances(self, *, ended: bool = False) -> Balances:
         """What is booked by scope over all runs, to open the books with. Orphans count as maybe billed.
 
+        With `ended` this run is over, too: what it could not write the end of counts as maybe billed.
         The charge of an attempt is spread over its samples in integers, the remainder on the first. Raises
         `sqlite3.Error`.
         """
         with self._disk_turn:
-            return _books.balances(self._db, self.run)
+            return _books.balances(self._db, self.run + ended)
 
     def account(self) -> Account:
         """What each job of every run paid and published. Raises `sqlite3.Error`."""
