@@ -19,25 +19,8 @@ from attrs import evolve
 from penstock_io.batch.progress import Figures, Level
 from penstock_io.cli.console import EVERY, Console
 from penstock_io.cli.live import bar
+from tests.figures import HALFWAY
 from tests.terminals import Clock, Terminal
-
-DOLLAR = 10**12
-HALFWAY = Figures(
-    total=5000,
-    done=1234,
-    failed=12,
-    in_flight=64,
-    images=1200,
-    pace=118.34,
-    eta=1925.0,
-    spent=1_234_512_345_678,
-    maybe=DOLLAR // 100,
-    budget=5 * DOLLAR,
-    refused=3,
-    broken=1,
-    waiting="images a minute of 3f2a...:KEY_A until 12 s",
-    seconds=600.0,
-)
 
 
 @pytest.fixture

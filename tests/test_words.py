@@ -11,24 +11,7 @@ from hypothesis import strategies as st
 from penstock_io.batch.progress import Figures
 from penstock_io.cli.live import bar, sentence
 from penstock_io.words import count, harmless, harmless_json, money, one_line, span
-
-DOLLAR = 10**12
-HALFWAY = Figures(
-    total=5000,
-    done=1234,
-    failed=12,
-    in_flight=64,
-    images=1200,
-    pace=118.34,
-    eta=1925.0,
-    spent=1_234_512_345_678,
-    maybe=DOLLAR // 100,
-    budget=5 * DOLLAR,
-    refused=3,
-    broken=1,
-    waiting="images a minute of 3f2a...:KEY_A until 12 s",
-    seconds=600.0,
-)
+from tests.figures import DOLLAR, HALFWAY
 
 
 def test_a_line_of_progress_says_it_all() -> None:
