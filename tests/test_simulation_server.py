@@ -297,6 +297,15 @@ def test_each_fault_does_what_its_row_says(name: str) -> None:
     assert "" == ask(server, name="b").fault
 
 
+def test_a_fault_of_a_call_that_was_refused_did_not_happen() -> None:
+    """Faults, refusals and pictures add up to what was received."""
+    server = served(ServerLimits(ipm=2))
+    server.inject("500", "500", "500", "reset")
+    for number in range(4):
+        ask(server, name=str(number))
+    assert ({"500": 2}, {"images": 2}, 0) == (server.books.faults, server.books.rejected, server.books.executed)
+
+
 def test_moderation_knows_the_word() -> None:
     """A prompt with the flagged word is refused, takes quota, and is not billed."""
     server = served(ServerLimits(ipm=5))

@@ -111,6 +111,7 @@ class Server:
         line = self.books.line(identity, call)
         fault = self._fault() if self._faults or self._script else ""
         if fault and not FAULTS[fault].admitted:
+            self._happened(fault)
             return Admission("", 0, self.settings.refusal_delay, executed=False, billed=0, fault=fault, reset=True)
         account = self._accounts.get(credential)
         if account is None or account.revoked or account.credit is not None:
@@ -122,10 +123,12 @@ class Server:
         headers = account.headers() if account.buckets and self.settings.headers else ()
         if refused is not None:
             hints = self.settings.hints
-            problem = refused.problem(asked.model or "the model", hint=hints)
+            problem = refused.problem(asked.model or "the model", hint=hints, named=self.settings.names)
             told = headers + refused.headers() if hints else headers
-            return self._refuse(line, refused.quantity, 429, told, problem, account.levels())
+            late = self._rng.random() * self.settings.refusal_spread if self.settings.refusal_spread else 0.0
+            return self._refuse(line, refused.quantity, 429, told, problem, account.levels(), late)
         if asked.flagged or fault == "moderation":
+            self._happened(fault if fault == "moderation" else "")
             return self._refuse(line, "moderation", 400, headers, MODERATED, account.levels())
         return self._execute(line, account, demand, cost, asked.quality, fault, headers)
 
@@ -238,15 +241,15 @@ class Server:
             self.books.in_flight -= 1
 
     def _fault(self) -> str:
-        fault = ""
         if self._script:
-            fault = self._script.popleft()
-        elif self._faults:
-            draw = self._rng.random()
-            fault = next((name for bound, name in self._faults if draw < bound), "")
+            return self._script.popleft()
+        draw = self._rng.random()
+        return next((name for bound, name in self._faults if draw < bound), "")
+
+    def _happened(self, fault: str) -> None:
+        """Count a fault that was carried out: one of a call that a limit refused is none."""
         if fault:
             self.books.faults[fault] = self.books.faults.get(fault, 0) + 1
-        return fault
 
     def _latency(self, quality: str) -> float:
         median = self._medians.get(quality, self._median)
@@ -261,6 +264,7 @@ class Server:
             self._occupy(account, delay)
             levels = account.levels()
             return Admission(ADMITTED, 200, delay, True, cost, "", False, levels, headers)
+        self._happened(name)
         fault = FAULTS[name]
         executed = self._rng.random() < HALF if fault.executed is None else fault.executed
         delay = self.settings.refusal_delay
@@ -313,9 +317,10 @@ class Server:
         headers: Headers,
         problem: Problem,
         levels: tuple[float, ...] = (),
+        late: float = 0.0,
     ) -> Admission:
         self.books.reject(line, quantity)
-        delay = self.settings.refusal_delay
+        delay = self.settings.refusal_delay + late
         return Admission(
             quantity,
             status,
