@@ -59,10 +59,17 @@ class Refused:
         """`retry-after` (whole seconds, at least 1) and `retry-after-ms`."""
         return ("retry-after", str(max(1, math.ceil(self.ms / 1000)))), ("retry-after-ms", str(self.ms))
 
-    def problem(self, model: str, *, hint: bool) -> Problem:
-        """The 429 in the provider's words."""
+    def problem(self, model: str, *, hint: bool, named: bool = True) -> Problem:
+        """The 429 in the provider's words; with `named` it says which limit it is about."""
         kind, where = _NAMES[self.quantity]
         again = f" Please try again in {duration(self.ms)}." if hint else ""
+        if not named:
+            return Problem(
+                code="rate_limit_exceeded",
+                type="rate_limit_error",
+                message=f"Too many requests.{again}",
+                hint=self.ms / 1000 if hint else None,
+            )
         return Problem(
             code="rate_limit_exceeded",
             type=kind,

@@ -118,8 +118,9 @@ class Latency:
 class ServerSettings:
     """A simulated provider. Without limits there are none, and no rate headers.
 
-    `refusal_delay` is seconds until a reply that took no work. `charged_refusals`: a refusal for a rate takes quota,
-    too. `headers` and `hints` say whether rate headers are sent and whether a refusal says how long to wait.
+    `refusal_delay` is seconds until a reply that took no work; a refusal for a limit comes up to `refusal_spread`
+    seconds later still. `charged_refusals`: a refusal for a rate takes quota, too. `headers` says whether rate headers
+    are sent, `hints` whether a refusal says how long to wait, `names` whether it says which limit it is about.
     `models` None: any model is served. `picture_bytes` pads each picture to at least that size. `epoch` is the Unix
     time at which `now` is 0. `flagged` is the word that makes a prompt be refused by moderation.
     """
@@ -129,8 +130,10 @@ class ServerSettings:
     faults: tuple[tuple[str, float], ...] = ()
     charged_refusals: bool = False
     refusal_delay: float = 0.01
+    refusal_spread: float = 0.0
     headers: bool = True
     hints: bool = True
+    names: bool = True
     models: tuple[str, ...] | None = None
     picture_bytes: int = 0
     epoch: float = 0.0
@@ -139,6 +142,7 @@ class ServerSettings:
     def __attrs_post_init__(self) -> None:
         check_faults(self.faults)
         _within("refusal_delay", self.refusal_delay, LONGEST, "seconds")
+        _within("refusal_spread", self.refusal_spread, LONGEST, "seconds")
         if self.picture_bytes < 0:
             raise ValueError(f"picture_bytes must be at least 0, not {self.picture_bytes}")
         if not math.isfinite(self.epoch):
@@ -168,4 +172,5 @@ class ServerSettings:
                 medians=tuple((name, median / scale) for name, median in latency.medians),
             ),
             refusal_delay=self.refusal_delay / scale,
+            refusal_spread=self.refusal_spread / scale,
         )

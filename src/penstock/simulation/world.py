@@ -71,10 +71,13 @@ Hook = "Callable[[Consult], Verdict | Vector | Answer | Fault | None]"
 
 @frozen
 class Delays:
-    """Seconds: one way to the provider and back, the store, the journal, a hook, a download."""
+    """Seconds: one way to the provider and back, the store, the journal, a hook, a download.
 
-    up: float = 0.0
-    down: float = 0.0
+    A way of (least, most) is drawn evenly for each exchange: requests and replies then overtake each other.
+    """
+
+    up: float | tuple[float, float] = 0.0
+    down: float | tuple[float, float] = 0.0
     store: float = 0.0
     journal: float = 0.0
     hook: float = 0.0
@@ -92,6 +95,7 @@ class Stored:
 class World:
     """Drives an engine against a simulated provider. All times are virtual seconds.
 
+    `ways` draws the delays that are given as ranges; without one the constructor raises ValueError for such a range.
     `urls`: pictures come as URLs that have to be fetched. `hooks` answer Consult (None: never). `journal_fault` and
     `store_fault` may say a fault for an entry or a key. What happened is in `outcomes`, `entries`, `store`, `notices`.
     """
@@ -106,6 +110,7 @@ class World:
         opening: Balances | None = None,
         wrap: Callable[[Engine], Core] | None = None,
         epoch: float = 1_790_000_000.0,
+        ways: Random | None = None,
     ) -> None:
         engine = (
             Engine(config, rng=rng, epoch=epoch)
@@ -117,6 +122,7 @@ class World:
         self.server = server
         self.now = 0.0
         self.delays = delays or Delays()
+        self._up, self._down = _way(self.delays.up, ways), _way(self.delays.down, ways)
         self.works: dict[Handle, Work] = {}
         self.outcomes: dict[JobId, Outcome] = {}
         self.delivered: list[tuple[JobId, Item]] = []
@@ -133,7 +139,8 @@ class World:
         self.urls = False
         self.steps = 0
         self.on_finish: Callable[[JobId, Outcome], None] | None = None
-        self._events: list[tuple[float, int, Event]] = []
+        self._events: list[tuple[float, int, Event | Callable[[], None]]] = []
+        self._going: set[AttemptId] = set()
         self._sequence = 0
         self._names = 0
         self._jobs = 0
@@ -184,7 +191,10 @@ class World:
             at, _, event = heappop(self._events)
             if at > self.now:
                 self.now = at
-            self.tell(event)
+            if callable(event):
+                event()
+            else:
+                self.tell(event)
             return True
         if deadline is None:
             return False
@@ -210,8 +220,8 @@ class World:
         for command in self.engine.handle(event, self.now):
             self._perform(command)
 
-    def later(self, delay: float, event: Event) -> None:
-        """Let something happen after `delay` seconds."""
+    def later(self, delay: float, event: Event | Callable[[], None]) -> None:
+        """Let something happen after `delay` seconds: a fact for the engine, or anything else (a limit changes)."""
         self._sequence += 1
         heappush(self._events, (self.now + delay, self._sequence, event))
 
@@ -247,16 +257,26 @@ class World:
             files = () if fault is not None else (self.ref("b"),)
             self.later(self.delays.download, Fetched(send.attempt, files, fault))
             return
+        self._going.add(send.attempt)
+        way = self._up()
+        if way > 0.0:
+            self.later(way, lambda: self._arrived(send))
+        else:
+            self._arrived(send)
+
+    def _arrived(self, send: Send) -> None:
+        """A request is at the provider's: its reply is on its way, if anybody still waits for it."""
         target = self.target(send)
         demand = target.demand.times(max(1, send.samples))
         cost = (target.expected if target.expected is not None else target.quote or 0) * max(1, send.samples)
         admission = self.admit(send, demand, str(send.parts), cost)
-        if admission.delay == inf:
-            return
-        self.later(self.delays.up + admission.delay + self.delays.down, self.reported(send, admission, cost))
+        if send.attempt in self._going:
+            self._going.discard(send.attempt)
+            if admission.delay != inf:
+                self.later(admission.delay + self._down(), self.reported(send, admission, cost))
 
     def admit(self, send: Send, demand: Demand, identity: str, cost: int) -> Admission:
-        """Ask the provider. The request arrives at once (`Delays.up` is added to its answer)."""
+        """Ask the provider about a request that arrives now."""
         lane = send.lane
         return self.server.admit(lane.credential, demand, self.now, identity=identity, call=str(send.call), cost=cost)
 
@@ -296,6 +316,7 @@ class World:
         return Ref(f"{prefix}:{self._names}")
 
     def _abort(self, attempt: AttemptId) -> None:
+        self._going.discard(attempt)
         for place, (_, _, event) in enumerate(self._events):
             if isinstance(event, Responded | Failed | Fetched) and event.attempt == attempt:
                 del self._events[place]
@@ -337,6 +358,17 @@ class World:
         answer = hook(command) if hook is not None else Fault(f"no hook is named {command.hook}")
         if answer is not None:
             self.later(self.delays.hook, Consulted(command.question, answer))
+
+
+def _way(seconds: float | tuple[float, float], rng: Random | None) -> Callable[[], float]:
+    """How long one way takes, each time it is asked."""
+    if not isinstance(seconds, tuple):
+        return lambda: seconds
+    if rng is None:
+        raise ValueError(f"a way of {seconds} is drawn for each exchange: hand a Random in as `ways`")
+    least, most = seconds
+    draw, span = rng.random, most - least
+    return lambda: least + draw() * span
 
 
 __all__ = ["Delays", "Stored", "World"]
