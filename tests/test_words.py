@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from penstock_io.batch.progress import Figures
 from penstock_io.cli.live import bar, sentence
-from penstock_io.words import count, harmless, harmless_json, money, one_line, span
+from penstock_io.words import at_least, at_most, count, harmless, harmless_json, money, one_line, span
 from tests.figures import DOLLAR, HALFWAY
 
 
@@ -84,6 +85,23 @@ def test_times_are_said_as_people_do(seconds: float, said: str) -> None:
 def test_money_is_said_to_a_hundredth_of_a_cent(picodollars: int, said: str) -> None:
     """What is not nothing is never said to be."""
     assert said == money(picodollars)
+
+
+@given(st.integers(0, 10**16))
+def test_bounds_stay_bounds(picodollars: int) -> None:
+    """What is said to be the most is no less, and what is said to be the least no more, each by a part of a cent."""
+    most, least = (Decimal(said(picodollars).split("$")[1].replace(",", "")) for said in (at_most, at_least))
+    exact = Decimal(picodollars) / DOLLAR
+    assert least <= exact <= most < exact + Decimal("0.0001")
+    assert exact - least < Decimal("0.0001")
+
+
+def test_bounds_in_words() -> None:
+    """The direction of the rounding is that of the word; a bound that nobody knows is none."""
+    assert ["at most $0.0064", "at most $0.0001", "at most $1,000.0000", "an amount that is not known"] == [
+        at_most(6_300_000_001), at_most(1), at_most(1000 * DOLLAR), at_most(None),
+    ]  # fmt: skip
+    assert ["at least $0.0063", "at least $0.0000"] == [at_least(6_399_999_999), at_least(99_999_999)]
 
 
 def test_things_are_counted() -> None:

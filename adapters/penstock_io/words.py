@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from math import isfinite
 
 _PICODOLLARS = 10**12
 _CENT_PARTS = Decimal("0.0001")
+
+UNKNOWN = "an amount that is not known"
+"""What is said of a bound that nobody knows."""
 
 _DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What drives a terminal, breaks a line, reverses the text around it, or cannot be encoded; a newline is none of it."""
@@ -47,7 +50,21 @@ def money(picodollars: int) -> str:
     """An amount for people, to a hundredth of a cent: `$0.1234`; what is less but not nothing is `<$0.0001`."""
     if 0 < picodollars < _PICODOLLARS // 10_000:
         return "<$0.0001"
-    amount = (Decimal(abs(picodollars)) / _PICODOLLARS).quantize(_CENT_PARTS, ROUND_HALF_UP)
+    return _rounded(picodollars, ROUND_HALF_UP)
+
+
+def at_most(picodollars: int | None) -> str:
+    """A bound for people, rounded up, so that it is one: `at most $0.1235`; None is an amount that is not known."""
+    return UNKNOWN if picodollars is None else f"at most {_rounded(picodollars, ROUND_CEILING)}"
+
+
+def at_least(picodollars: int) -> str:
+    """The known part of an amount for people, rounded down, so that it is one: `at least $0.1234`."""
+    return f"at least {_rounded(picodollars, ROUND_FLOOR)}"
+
+
+def _rounded(picodollars: int, how: str) -> str:
+    amount = (Decimal(abs(picodollars)) / _PICODOLLARS).quantize(_CENT_PARTS, how)
     return f"{'-' if picodollars < 0 else ''}${amount:,f}"
 
 

@@ -20,8 +20,11 @@ FOLDER = Path("penstock-demo")
 MODEL, QUALITY, SIZE = "gpt-image-2", "low", "1024x1024"
 KEYS = {"DEMO_KEY_1": "demo-key-1", "DEMO_KEY_2": "demo-key-2"}
 
-FAULTS = ("", "", "500", "", "", "", "reset", "", "503", "", "", "500")
-"""What goes wrong with the first calls: three refusals, and one picture that is made and billed but never arrives."""
+FAULTS = ("", "500", "reset", "503", "500")
+"""What goes wrong with the first calls: three refusals, and one picture that is made and billed but never arrives.
+
+They are as many as any key's limit lets through at once: a call that a limit refuses would take its fault along.
+"""
 
 PROMPTS = (
     "A lighthouse at dusk, its beam sweeping over slate-grey waves, gouache",
@@ -133,11 +136,15 @@ def _provider() -> ServerSettings:
 
 def _report(sim: SimServer, folder: Path) -> None:
     """What the provider saw, and where things are."""
+    from penstock_io.words import count, money  # noqa: PLC0415 - as above
+
     stats = sim.stats()
-    refused = ", ".join(f"{count} for {name}" for name, count in sorted(stats["rejected"].items())) or "none"
-    faults = ", ".join(f"{count} x {name}" for name, count in sorted(stats["faults"].items())) or "none"
-    print(f"The provider received {stats['received']} requests and made {stats['executed']} pictures.")
+    refused = ", ".join(f"{number} for {name}" for name, number in sorted(stats["rejected"].items())) or "none"
+    faults = ", ".join(f"{number} x {name}" for name, number in sorted(stats["faults"].items())) or "none"
+    print(
+        f"The provider received {count(stats['received'], 'request')} and made {count(stats['executed'], 'picture')}."
+    )
     print(f"  refusals: {refused}; faults: {faults}")
-    print(f"  its bill: ${stats['billed'] / 10**12:.6f}; the batch has charged plus maybe billed of at least that")
+    print(f"  its bill: {money(stats['billed'])}; the batch has charged plus maybe billed of at least that")
     print(f"  pictures: {folder / 'images'}; rows: {folder / 'results.jsonl'}; sums: {folder / 'summary.json'}")
     print(f"Look at them: open {(folder / 'index.html').resolve().as_uri()} in a browser", flush=True)
