@@ -82,13 +82,21 @@ def test_what_was_never_sent_counts_for_nothing(journal: Journal) -> None:
 
 
 def test_a_doubt_lasts_until_a_picture_ends_it(journal: Journal) -> None:
-    """Only a picture clears the doubt about a key: another attempt that brought nothing leaves it, a second adds up."""
+    """Only a picture clears the doubt about a key: another attempt that brought nothing leaves it.
+
+    A second doubt takes its place, with its own bound; what both may have cost adds up.
+    """
     doubtful = account(journal, intent(1), Maybe(AttemptId(1), "uncertain", 900, 1.6))
     assert {A: 900} == doubtful.doubts
     assert {A: 900} == account(journal, intent(2), Failed(AttemptId(2), "server_error", 0, 1.7)).doubts
-    assert {A: 1000} == account(journal, intent(5), Maybe(AttemptId(5), "uncertain", 100, 1.75)).doubts
-    assert {A: None} == account(journal, intent(3), Maybe(AttemptId(3), "uncertain", None, 1.8)).doubts
-    assert {} == account(journal, settled(journal, 4, 700)).doubts
+    again = account(journal, intent(5), Maybe(AttemptId(5), "uncertain", 100, 1.75))
+    assert ({A: 100}, {A: 1000}) == (again.doubts, again.risked)
+    unknown = account(journal, intent(6), Maybe(AttemptId(6), "uncertain", None, 1.8))
+    assert ({A: None}, {A: None}) == (unknown.doubts, unknown.risked)
+    known = account(journal, intent(7), Maybe(AttemptId(7), "uncertain", 100, 1.9))
+    assert ({A: 100}, {A: None}) == (known.doubts, known.risked)
+    books = account(journal, intent(8), settled(journal, 8, 700))
+    assert ({}, {}) == (books.doubts, books.risked)
 
 
 def test_an_unknown_charge_is_not_zero(journal: Journal) -> None:

@@ -92,6 +92,23 @@ def test_a_doubt_makes_a_row_ambiguous_with_its_bound() -> None:
     assert "pending" == line_of(evolve(ROW, keys=(Key("new"),)), NEW, account).status
 
 
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ("it may have been executed and billed: the connection broke", ": the connection broke"),
+        ("closed while it was out", ": closed while it was out"),
+        ("it may have been executed and billed", ""),
+    ],
+)
+def test_a_doubt_says_nothing_twice(told: str, why: str) -> None:
+    """The engine's own words begin as ours do; what several attempts may have cost together is told."""
+    state = SENT.ended(Outcome(Status.AMBIGUOUS, error=Trouble("ambiguous", told)), 1.5)
+    account = Account(doubts={KEYS[0]: 10**9}, risked={KEYS[0]: 3 * 10**9})
+    error = line_of(ROW, state, account).error
+    assert error is not None
+    assert f"it may have been executed and billed{why} (at most $0.003; see --on-ambiguous)" == error.message
+
+
 def test_a_row_that_asks_for_something_else_shows_nothing_of_before() -> None:
     """Neither pictures nor the error of what it asked for before: it is pending, and what it cost stays its cost."""
     request = evolve(REQUEST, quality="high")

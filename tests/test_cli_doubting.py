@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,12 +72,31 @@ def test_a_yes_sends_all_of_them_again(sim: SimServer, tmp_path: Path, more: tup
     """One question with the number and the price; then every row is there, and both doubts stay on the books."""
     code, said = at_a_terminal(words(sim, tmp_path / "out", "--on-ambiguous", "ask", *more), b"y\n")
     assert (0, 1) == (code, said.count("[y/N]"))
-    assert "2 rows may have been made and billed, and brought no picture. To send them again costs at most $0.0" in said
+    assert (
+        "2 rows may have been made and billed, and brought no picture. To send them again, one attempt each, costs at "
+        "most $0.0"
+    ) in said
+    assert ["4/4"] == re.findall(r"\d+/4", said.partition("[y/N]")[0])[-1:]
     folder = folder_of(tmp_path / "out", sim)
     assert ["completed"] * ROWS == folder.statuses()
     assert ROWS + BROKEN == sim.stats()["received"]
     sums = folder.sums()
     assert sim.stats()["billed"] <= (Decimal(str(sums["cost_usd"])) + Decimal(str(sums["maybe_billed_usd"]))) * 10**12
+
+
+def test_the_price_is_that_of_one_attempt_each(sim: SimServer, tmp_path: Path) -> None:
+    """What breaks again after the yes is not tried once more; asked about later, it costs what it did at first."""
+    for _ in range(2 * ROWS - BROKEN):
+        sim.call(lambda inner: inner.inject("reset"))
+    command = words(sim, tmp_path / "out", "--on-ambiguous", "ask")
+    code, said = at_a_terminal(command, b"y\n")
+    assert (1, 1, 2 * ROWS) == (code, said.count("[y/N]"), sim.stats()["received"])
+    assert "4 rows may have been made and billed, and brought no picture: the same command with" in said
+    later = at_a_terminal(command, b"n\n")[1]
+    assert "4 may have been paid (you are asked about them at the end, at a terminal)" in later
+    prices = [re.findall(r"costs at most (\$[\d.]+)\.", text) for text in (said, later)]
+    assert prices[0] == prices[1]
+    assert 1 == len(prices[0])
 
 
 def test_a_no_leaves_them(sim: SimServer, tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from penstock_io.words import count
 if TYPE_CHECKING:
     from penstock_io.batch.keying import Keyed
 
+DOUBT = "it may have been executed and billed"
+"""How the reason of a doubt begins; the engine's own words begin so, too."""
+
 STATUSES: tuple[str, ...] = ("completed", "partial", "failed", "ambiguous", "invalid", "pending")
 
 
@@ -158,13 +161,12 @@ def _saved(state: RowState, account: Account) -> int:
 
 
 def _doubt(account: Account, keys: Sequence[Key], told: Trouble | None) -> Trouble:
-    bounds = [account.doubts[key] for key in keys]
-    known = sum(bound or 0 for bound in bounds)
-    most = "an unknown amount" if None in bounds else f"at most ${usd(known)}"
-    said = f"it may have been executed and billed, {most}: see --on-ambiguous"
-    if told is not None and told.kind == "ambiguous":
-        return evolve(told, message=f"{said} ({told.message})")
-    return Trouble("ambiguous", said)
+    """What is in doubt, why where that was told, and what all attempts at it may have cost together."""
+    bounds = [account.risked.get(key, account.doubts[key]) for key in keys]
+    most = "an unknown amount" if None in bounds else f"at most ${usd(sum(bound or 0 for bound in bounds))}"
+    told = Trouble("ambiguous", "") if told is None or told.kind != "ambiguous" else told
+    why = told.message.removeprefix(DOUBT).lstrip(": ")
+    return evolve(told, message=f"{DOUBT}{': ' if why else ''}{why} ({most}; see --on-ambiguous)")
 
 
 def usd(picodollars: int) -> str:

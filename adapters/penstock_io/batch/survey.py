@@ -11,6 +11,7 @@ from penstock.catalog import estimated_tokens, input_tokens_bound, model, parse,
 from penstock.config import Limits
 from penstock.ids import Key
 from penstock.requests import ImageRequest
+from penstock.work import OnAmbiguous
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.settings import Conversion, Settings
@@ -196,7 +197,7 @@ def _seconds(group: _Group, limits: Limits, keys: int) -> float | None:
 
 def told(survey: Survey, settings: Settings) -> list[str]:
     """What is shown of it first, a line each."""
-    lines = [_told_rows(survey)]
+    lines = [_told_rows(survey, settings.choices.on_ambiguous)]
     if survey.repeats:
         lines.append(f"{survey.repeats:,} of {survey.rows:,} rows repeat another and share its picture")
     if survey.stale:
@@ -211,12 +212,15 @@ def told(survey: Survey, settings: Settings) -> list[str]:
     return lines
 
 
-def _told_rows(survey: Survey) -> str:
+def _told_rows(survey: Survey, mode: OnAmbiguous) -> str:
+    left = "may have been paid and are left (--on-ambiguous retry sends them)"
+    if mode is OnAmbiguous.ASK:
+        left = "may have been paid (you are asked about them at the end, at a terminal)"
     parts = [
         (survey.done, "done"),
         (survey.cached, "paid for already"),
         (survey.final, "failed for good (--retry-failed sends them)"),
-        (survey.left, "may have been paid and are left (--on-ambiguous retry sends them)"),
+        (survey.left, left),
         (survey.held_back, "beyond --limit"),
         (survey.invalid, "invalid"),
     ]

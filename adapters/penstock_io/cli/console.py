@@ -111,6 +111,8 @@ class Console:
         if not self.interactive:
             return False
         with self._turn:
+            if self._display is not None and self._newest is not None:
+                self._draw(evolve(self._newest, eta=None, waiting=""))
             self._pause()
             self._write(f"{harmless(question)} [y/N] ")
         answer = ""

@@ -19,6 +19,7 @@ from penstock_io.batch.run import Ended, Exit, run_batch
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import NEW, load_states
 from penstock_io.batch.stopping import AGAIN
+from penstock_io.batch.survey import survey
 from penstock_io.cli.console import Console
 from penstock_io.journal import Journal, JournalError
 from penstock_io.words import count, money
@@ -52,14 +53,14 @@ def ask_again(
         states, account = load_states(journal.rows()), journal.account()
     except (OSError, sqlite3.Error) as fault:
         raise JournalError(f"{journal.folder} cannot be read: {fault}") from fault
-    choices = evolve(settings.choices, on_ambiguous=OnAmbiguous.RETRY, limit=None)
-    plan = make_plan(keyed, states, account, choices)
+    plan = make_plan(keyed, states, account, evolve(settings.choices, on_ambiguous=OnAmbiguous.RETRY, limit=None))
     rows = [one for one in plan.send if doubts_of(one, states.get(one.id, NEW), account)]
     pictures = {key for one in rows for key in doubts_of(one, states.get(one.id, NEW), account)}
     if not rows:
         return ended
-    price = _price([account.doubts[key] for key in sorted(pictures)])
-    question = f"{_said(len(rows))}. To send them again costs {price} once more. Send them again?"
+    plan = evolve(plan, send=tuple(rows), held_back=len(plan.send) - len(rows), doubtful=len(pictures), stale=())
+    price = _price(survey(plan, account, settings, free=None).bound)
+    question = f"{_said(len(rows))}. To send them again, one attempt each, costs {price}. Send them again?"
     try:
         yes = console.ask(question)
     except KeyboardInterrupt:
@@ -67,14 +68,15 @@ def ask_again(
     if not yes:
         console.tell("they were left as they are; --on-ambiguous retry sends them again")
         return ended
-    plan = evolve(plan, send=tuple(rows), held_back=len(plan.send) - len(rows), doubtful=len(pictures), stale=())
-    return run_batch(evolve(settings, choices=choices), plan, invalid, journal, console)
+    ended = run_batch(settings, plan, invalid, journal, console)  # what ends in doubt again is not tried once more
+    if doubtful(settings, ended):
+        unasked(ended, console)
+    return ended
 
 
 def _said(rows: int) -> str:
     return f"{count(rows, 'row')} may have been made and billed, and brought no picture"
 
 
-def _price(bounds: Sequence[int | None]) -> str:
-    known = [bound for bound in bounds if bound is not None]
-    return f"at most {money(sum(known))}" if len(known) == len(bounds) else "an amount that is not known"
+def _price(bound: int | None) -> str:
+    return "an amount that is not known" if bound is None else f"at most {money(bound)}"

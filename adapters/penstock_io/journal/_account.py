@@ -50,7 +50,8 @@ class Account:
     `tallies` and `shown` are by job: what it paid, and the files it published by key. `payers` says which jobs paid for
     a picture, `prices` what it cost (None: unknown); a key without a price has no picture. A file that is not there
     any more is neither shown nor priced. `doubts` are the keys whose last attempt may have been executed and billed
-    and brought nothing, with the bound of that attempt a picture; `again` are those of them that were tried once more.
+    and brought nothing, with the bound of that attempt a picture; `risked` is what all such attempts of theirs may have
+    cost together; `again` are those of them that were tried once more.
     `attempts` counts what was sent, for at most `quoted` picodollars; `tries` of them, for at most `bounds`, were sent
     in spite of a doubt about one of their pictures.
     """
@@ -60,6 +61,7 @@ class Account:
     payers: Mapping[Key, frozenset[JobName]] = field(factory=dict[Key, frozenset[JobName]])
     prices: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     doubts: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
+    risked: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     orphans: tuple[Lost, ...] = ()
     attempts: int = 0
     again: frozenset[Key] = frozenset()
@@ -89,17 +91,18 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
     doubts = {key: bound for key, bound in reader.doubts.items() if key not in prices}
     payers = {key: frozenset(jobs) for key, jobs in reader.payers.items()}
     return Account(
-        reader.tallies,
-        shown,
-        payers,
-        prices,
-        doubts,
-        tuple(reader.orphans),
-        reader.attempts,
-        frozenset(reader.again & doubts.keys()),
-        reader.tries,
-        reader.quoted,
-        reader.bounds,
+        tallies=reader.tallies,
+        shown=shown,
+        payers=payers,
+        prices=prices,
+        doubts=doubts,
+        risked={key: reader.risked[key] for key in doubts},
+        orphans=tuple(reader.orphans),
+        attempts=reader.attempts,
+        again=frozenset(reader.again & doubts.keys()),
+        tries=reader.tries,
+        quoted=reader.quoted,
+        bounds=reader.bounds,
     )
 
 
@@ -145,6 +148,7 @@ class _Reader:
     tallies: dict[JobName, Tally] = field(factory=dict[JobName, Tally])
     payers: dict[Key, set[JobName]] = field(factory=dict[Key, set[JobName]])
     doubts: dict[Key, int | None] = field(factory=dict[Key, int | None])
+    risked: dict[Key, int | None] = field(factory=dict[Key, int | None])
     orphans: list[Lost] = field(factory=list[Lost])
     attempts: int = 0
     again: set[Key] = field(factory=set[Key])
@@ -167,10 +171,13 @@ class _Reader:
             self.bounds += line.quote or 0
         for key in keys:
             if line.doubtful:
-                before = self.doubts.get(key, 0)
-                self.doubts[key] = None if amount is None or before is None else before + amount // max(1, len(keys))
+                bound = None if amount is None else -(-amount // len(keys))
+                before = self.risked.get(key, 0)
+                self.doubts[key] = bound
+                self.risked[key] = None if bound is None or before is None else before + bound
             elif line.ending in {"settled", "owed"}:
                 self.doubts.pop(key, None)
+                self.risked.pop(key, None)
                 self.again.discard(key)
                 self.payers.setdefault(key, set()).update(job for job, _ in parts)
         if line.doubtful and line.kind == "orphan":
