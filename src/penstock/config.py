@@ -35,13 +35,50 @@ class Limits:
 
 
 @frozen
+class Pool:
+    """Models of a credential that draw on one quota, and the limits of that. `name` is what `Target.pool` may say."""
+
+    name: str
+    models: tuple[str, ...]
+    limits: Limits = Limits()
+
+
+@frozen
 class Credential:
-    """One API key by name: the name is its fingerprint or label, never its value. `models` None: any model."""
+    """One API key by name: the name is its fingerprint or label, never its value. `models` None: any model.
+
+    Each model has a quota of its own with these `limits`, but for those of a pool. Credentials of one `account` (an
+    organisation; "": none) share their quotas, and the limits of the first of them count. Among lanes with equal room
+    each has as many exchanges out as its `weight` says. Raises UsageError for a weight that is not above 0, and for a
+    model of two pools.
+    """
 
     name: str
     provider: str = "default"
     limits: Limits = Limits()
     models: tuple[str, ...] | None = None
+    weight: float = 1.0
+    account: str = ""
+    pools: tuple[Pool, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        _weigh(self.weight, f"the weight of {self.name}")
+        pooled = [model for pool in self.pools for model in pool.models]
+        for model in pooled:
+            if pooled.count(model) > 1:
+                raise UsageError(f"{model} of {self.name} stands in two pools: it draws on one quota")
+
+    def pool(self, model: str, said: str = "") -> tuple[str, Limits]:
+        """The name and limits of the quota that a model draws on; `said` is what its target calls it ("": nothing)."""
+        for pool in self.pools:
+            if model in pool.models or (said and said == pool.name):
+                return pool.name, pool.limits
+        return said or model, self.limits
+
+
+def _weigh(weight: float, what: str) -> None:
+    if not (weight > 0 and isfinite(weight)):
+        raise UsageError(f"{what} must be a finite number above 0, not {weight}")
 
 
 @frozen
@@ -185,7 +222,9 @@ class Config:
     (a service). `queue` bounds jobs waiting, `window` is how many unfinished jobs are worth having at a time (0: from
     the concurrency). `patience` is seconds for which a job waits where a provider tells it to, or refuses everything: a
     longer wait is the end of its target (None: it waits). `read_patience` is seconds to wait for the store.
-    `downloads` is how often a URL result is tried, `url_life` how many seconds it is good for.
+    `downloads` is how often a URL result is tried, `url_life` how many seconds it is good for. `weights` are tenants'
+    shares of what goes (1.0 where none is named). `unproven` bounds what is out on a lane in its first second, as long
+    as no reply has shown that its key is good (None: nothing does).
     """
 
     credentials: tuple[Credential, ...] = ()
@@ -207,8 +246,14 @@ class Config:
     read_patience: float = 5.0
     downloads: int = 4
     url_life: float = 3600.0
+    weights: tuple[tuple[str, float], ...] = ()
+    unproven: int | None = 2
 
     def __attrs_post_init__(self) -> None:
+        for tenant, weight in self.weights:
+            _weigh(weight, f"the weight of tenant {tenant!r}")
+        if self.unproven is not None and self.unproven < 1:
+            raise UsageError(f"unproven must be at least 1, or None, not {self.unproven}")
         if self.patience is not None and not (self.patience > 0.0 and isfinite(self.patience)):
             raise UsageError(f"patience must be a finite number of seconds above 0, or None, not {self.patience}")
 
