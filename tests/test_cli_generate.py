@@ -24,7 +24,8 @@ from penstock.requests import ImageRequest
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.cli import saving
 from penstock_io.cli.buying import Spending, asking, request_of
-from penstock_io.cli.config import Connection, OptionError, resolve
+from penstock_io.cli.config import OptionError, resolve
+from penstock_io.cli.connecting import Connection
 from penstock_io.cli.console import Console
 from penstock_io.cli.main import main
 from penstock_io.cli.options import GENERATE
@@ -135,7 +136,7 @@ def test_standard_output_takes_the_bytes(sim: SimServer, capfdbinary: pytest.Cap
     ("arguments", "code", "words"),
     [
         ([], 2, "PROMPT is missing"),
-        (["a fox", "--size", "7x7"], 2, "penstock generate: size "),
+        (["a fox", "--size", "7x7"], 2, "error: size 7x7 "),
         (["a fox", "--model", "no such model"], 2, "model must be a name"),
         (["a fox", "--seed", "1", "-o", "no/such/fox.png"], 2, "there is no folder no/such: make it first"),
         (["a fox", "--api-key-env", "NO_SUCH_KEY"], 2, "no API key in the environment variable NO_SUCH_KEY"),
@@ -175,7 +176,7 @@ def test_what_a_provider_announced_is_said_before(sim: SimServer, capsys: pytest
     """That a model is gone is a warning, once, with what takes its place, and above what it brings."""
     assert 0 == main(["generate", "a fox", "--model", "dall-e-3"])
     said = capsys.readouterr().err.splitlines()
-    assert "1 picture of dall-e-3 for an amount that is not known beforehand" == said[0]
+    assert "1 picture of dall-e-3 for an amount that is not known" == said[0]
     assert "warning: dall-e-3 was shut down on " in said[1]
     assert ([], True) == ([line for line in said[2:] if "shut down" in line], received(sim) > 0)
 

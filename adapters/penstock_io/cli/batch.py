@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from penstock_io.cli.options import BATCH, JSON, LOG_FILE, NOTE, OUT, QUIET, REPAIR, VERBOSE
-from penstock_io.cli.parsing import Formatter, Parser, Subparsers, add_options, complain
+from penstock_io.cli.options import BATCH, JSON, NOTE, OUT, REPAIR
+from penstock_io.cli.parsing import Formatter, Parser, Subparsers, add_options, run_with
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from penstock_io.cli.config import Values
+    from penstock_io.cli.console import Console
 
 EPILOG = f"""\
 What rows do not say themselves, the options say. The same command run again goes on where it stopped: what is paid is
@@ -43,31 +45,17 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
 
 def run(parser: Parser, args: argparse.Namespace) -> int:
     """Do the batch; returns the exit code."""
-    from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
-    from penstock_io.cli.batching import refuse, start  # noqa: PLC0415 - as above
-    from penstock_io.cli.config import OptionError, resolve  # noqa: PLC0415 - as above
-    from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
-
     given: str | None = args.input
-    mends = bool(vars(args).get(REPAIR.key))
-    if given is None and not mends:
+    if given is None and not vars(args).get(REPAIR.key):
         parser.error("INPUT is missing: a .txt, .jsonl or .csv file, or -")
-    as_json = parser.json
-    try:
-        values = resolve(vars(args), BATCH, os.environ)
-        as_json = values[JSON]
-        log = values.get(LOG_FILE)
-        console = Console(quiet=values[QUIET], verbose=values[VERBOSE], json=as_json, log_file=log)
-    except (OptionError, ValueError) as error:
-        return complain("batch", "usage", str(error), as_json=as_json)
-    with console:
-        try:
-            if given is None or mends:
-                from penstock_io.cli.repairing import mend  # noqa: PLC0415 - as above
+    return run_with(parser, args, BATCH, lambda values, console: _start(values, given, console))
 
-                return mend(values[OUT], console, as_json=as_json)
-            return start(values, Path(given) if given != "-" else None, console)
-        except (OptionError, PenstockError) as error:
-            return refuse(error, console, as_json=as_json)
-        except KeyboardInterrupt:
-            return complain("batch", "interrupted", "interrupted", INTERRUPTED, as_json=as_json)
+
+def _start(values: Values, given: str | None, console: Console) -> int:
+    if values[REPAIR]:
+        from penstock_io.cli.repairing import mend  # noqa: PLC0415 - the start is fast until it is known what runs
+
+        return mend(values[OUT], console, as_json=values[JSON])
+    from penstock_io.cli.batching import start  # noqa: PLC0415 - as above
+
+    return start(values, None if given is None or given == "-" else Path(given), console)

@@ -36,14 +36,15 @@ from penstock_io.batch.survey import REASONS, Survey, survey, told
 from penstock_io.batch.writing import GALLERY, RESULTS
 from penstock_io.cli import options
 from penstock_io.cli.buying import quote_of
-from penstock_io.cli.config import OPENAI, OptionError, Values, connect, model_of, overrides_of
+from penstock_io.cli.config import OptionError, Values, overrides_of
+from penstock_io.cli.connecting import OPENAI, connect, model_of
 from penstock_io.cli.consent import Reason, price_reason, refusal
 from penstock_io.cli.console import Console
 from penstock_io.cli.doubting import ask_again, doubtful, unasked
 from penstock_io.cli.funds import booked, funds_of
 from penstock_io.journal import Account, Journal, JournalError, peek
 from penstock_io.ledger import LedgerError
-from penstock_io.words import count, money
+from penstock_io.words import at_most, count
 
 STDIN = "standard input"
 
@@ -327,8 +328,7 @@ def reasons_of(found: Survey, settings: Settings) -> list[Reason]:
         reasons.append(price)
     if found.stale:
         why = ", ".join(word for word, _ in found.why[:REASONS])
-        most = "an amount that is not known" if found.stale_bound is None else f"at most {money(found.stale_bound)}"
-        told_ = f"{count(found.stale, 'row')} would be made again ({why}) for {most}"
+        told_ = f"{count(found.stale, 'row')} would be made again ({why}) for {at_most(found.stale_bound)}"
         reasons.append(Reason(told_, grave=True, otherwise="another --out"))
     if not found.fits:
         reasons.append(Reason("the disk may not have enough room", grave=True, otherwise="another --out"))

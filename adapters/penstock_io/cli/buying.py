@@ -24,7 +24,8 @@ from penstock_io._setup import PROVIDER
 from penstock_io.asyncio import Client
 from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
-from penstock_io.cli.config import Connection, Values, model_of
+from penstock_io.cli.config import Values
+from penstock_io.cli.connecting import Connection, model_of
 from penstock_io.cli.console import Console
 from penstock_io.cli.options import (
     BACKGROUND,

@@ -13,14 +13,15 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from penstock_io.cli.options import (
     API_KEY_ENV,
     BASE_URL,
     BATCH,
     CONFIG,
-    MODEL,
+    GENERATE,
+    PREFIX,
     PROVIDER,
     AnyOption,
     Kind,
@@ -34,17 +35,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OPENAI = "openai"
-OPENAI_URL = "https://api.openai.com/v1"
-OPENAI_KEY = "OPENAI_API_KEY"
-OPENAI_BASE_URL = "OPENAI_BASE_URL"
-OPENAI_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
-"""Variables that the vendor's own tools know, too; they belong to the provider `openai` alone."""
+OTHERS = frozenset({"PENSTOCK_REQUIRE_SERVICES"})
+"""Variables that begin as options do and are read by the tests of penstock itself."""
 
 PROVIDERS, PRICES, MULTIPLIER = "providers", "prices", "multiplier"
 _TABLE = (BASE_URL.key, API_KEY_ENV.key, MULTIPLIER)
 _SECRET = re.compile(r"(?:.*_)?(?:api_?key|keys?|token|secret|password|authorization)", re.IGNORECASE)
-_HEADER = re.compile(r"[!-~]{1,200}")
 
 
 class OptionError(Exception):
@@ -81,10 +77,14 @@ class Provider:
 
 @frozen
 class Values:
-    """The options of a command, resolved, and the providers of its file."""
+    """The options of a command, resolved, and the providers of its file.
+
+    `strays` say of variables that look like options and are none.
+    """
 
     given: Mapping[str, Given]
     providers: Mapping[str, Provider] = field(factory=dict[str, Provider])
+    strays: tuple[str, ...] = ()
 
     def get(self, option: Option[T]) -> T | None:
         """What was given, else the default; None where there is neither."""
@@ -95,7 +95,7 @@ class Values:
         """As `get`, of an option that has a default or is required. Raises `OptionError` where it is missing."""
         value = self.get(option)
         if value is None:
-            raise OptionError(f"{option.flag} {option.metavar} is missing: {option.help}")
+            raise OptionError(f"{option.flag} {option.metavar} is missing: {option.needed or option.help}")
         return value
 
     def source(self, option: AnyOption) -> Source:
@@ -111,16 +111,6 @@ class Values:
     def wrong(self, option: AnyOption, message: object) -> OptionError:
         """The error of a value that turned out to be of no use."""
         return OptionError(f"{self.origin(option)}: {message}")
-
-
-@frozen
-class Connection:
-    """Where pictures are bought: `keys` are API keys by the variable that holds them, "" where it holds none."""
-
-    provider: str
-    base_url: str
-    keys: Mapping[str, str] = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
 
 
 def resolve(flags: Mapping[str, object], options: Sequence[AnyOption], environ: Mapping[str, str]) -> Values:
@@ -140,7 +130,8 @@ def resolve(flags: Mapping[str, object], options: Sequence[AnyOption], environ: 
             if option.kind is Kind.LIST:
                 value = tuple(word for words in cast("list[Words]", value) for word in words)
             given[option.key] = Given(value, Source.FLAG, option.flag)
-    return Values(given, providers)
+    values = Values(given, providers)
+    return evolve(values, strays=_strays(environ, values.get(API_KEY_ENV) or ()))
 
 
 def _of_environment(options: Sequence[AnyOption], environ: Mapping[str, str]) -> dict[str, Given]:
@@ -151,6 +142,28 @@ def _of_environment(options: Sequence[AnyOption], environ: Mapping[str, str]) ->
         if text and not option.bare:
             found[option.key] = Given(_parsed(option, text, option.variable), Source.ENVIRONMENT, option.variable)
     return found
+
+
+def _strays(environ: Mapping[str, str], keys: Words) -> tuple[str, ...]:
+    """What is to be said of variables that begin as options do and are none; `keys` are those that hold API keys.
+
+    Raises `OptionError` for one that is nearly an option: what somebody meant to say would be passed over.
+    """
+    options = {option.variable: option for option in (*BATCH, *GENERATE)}
+    known = [variable for variable, option in options.items() if not option.bare]
+    told: list[str] = []
+    for variable in sorted(environ):
+        secret = variable in keys or _SECRET.fullmatch(variable.rstrip("_0123456789"))
+        if not variable.startswith(PREFIX) or variable in OTHERS or variable in known or secret:
+            continue  # said, or nothing to do with options
+        near = closest(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known])
+        if variable in options:
+            told.append(f"{variable}: it is not read: give it as {options[variable].flag}")
+        elif near:
+            raise OptionError(f"{variable}: unknown; did you mean {PREFIX}{near}?")
+        else:
+            told.append(f"{variable}: there is no such option: it is not read")
+    return tuple(told)
 
 
 def _parsed(option: AnyOption, text: str, origin: str) -> object:
@@ -295,87 +308,3 @@ def _of_file(option: AnyOption, value: object, where: str) -> object:
     if text is None:
         raise OptionError(f"{where}: must be {option.kind.value}")
     return _parsed(option, text, where)
-
-
-# Where pictures are bought
-
-
-def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -> Connection:
-    """Base URL, keys and headers of the provider that was chosen. Raises `OptionError`.
-
-    `bare`: it is enough to know how many keys there would be, their values may be missing.
-    """
-    from penstock.errors import UsageError  # noqa: PLC0415 - the start is fast until it is known what runs
-    from penstock_io._setup import address, named  # noqa: PLC0415 - as above
-
-    name = values[PROVIDER]
-    known = {OPENAI: Provider(OPENAI_URL, (OPENAI_KEY,)), **values.providers}
-    if name not in known:
-        near = closest(name, list(known))
-        hint = f"did you mean {near}?" if near else "a provider of your own is a table [providers.NAME] of --config"
-        raise values.wrong(PROVIDER, f"there is no provider {name!r}; {hint}")
-    url, origin = _base_url(values, name, known[name], environ)
-    if not url.startswith(("http://", "https://")):
-        raise OptionError(f"{origin}: {url!r} does not begin with http:// or https://")
-    keys = _keys(values, name, known[name], environ)
-    missing = [variable for variable, key in keys.items() if not key]
-    if missing and not bare:
-        raise OptionError(
-            f"no API key in the environment variable {' and '.join(missing)}: set it, or name another by --api-key-env"
-        )
-    headers = {
-        header: text
-        for variable, header in OPENAI_HEADERS.items()
-        if name == OPENAI and (text := environ.get(variable, "").strip())
-    }
-    for header, text in headers.items():
-        if not _HEADER.fullmatch(text):
-            variable = next(one for one, other in OPENAI_HEADERS.items() if other == header)
-            raise OptionError(f"{variable}: it holds what no header can carry")
-    try:
-        named({variable: key for variable, key in keys.items() if key})
-        return Connection(name, address(url), keys, headers)
-    except UsageError as error:
-        raise OptionError(str(error)) from None
-
-
-def _base_url(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The base URL and who says it. One that was said along with the provider, or after it, counts before its own."""
-    given = values.get(BASE_URL)
-    source = values.source(BASE_URL)
-    vendors = environ.get(OPENAI_BASE_URL, "").strip() if name == OPENAI else ""
-    later = source >= values.source(PROVIDER) and not (vendors and source < Source.ENVIRONMENT)
-    if given is not None and later:
-        return given, values.origin(BASE_URL)
-    if vendors:
-        return vendors, OPENAI_BASE_URL
-    if provider.base_url is None:
-        if name == OPENAI:
-            return OPENAI_URL, name
-        raise OptionError(f"{provider.where}: base_url is missing: where is its API?")
-    return provider.base_url, f"{provider.where}.base_url"
-
-
-def _keys(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> dict[str, str]:
-    """API keys by their variables. Only the provider `openai` has a variable that nobody has to name."""
-    given = values.get(API_KEY_ENV)
-    if given is None or (provider.api_key_env and values.source(API_KEY_ENV) < values.source(PROVIDER)):
-        given = provider.api_key_env or ((OPENAI_KEY,) if name == OPENAI else ())
-    if not given:
-        raise OptionError(f"{provider.where}: api_key_env is missing: which environment variable holds its key?")
-    return {variable: environ.get(variable, "").strip() for variable in given}
-
-
-def model_of(values: Values) -> str:
-    """The model: the one given, else the vendor's newest whose price is known. Raises `OptionError`."""
-    given = values.get(MODEL)
-    if given is not None:
-        return given
-    name = values[PROVIDER]
-    if name != OPENAI:
-        raise OptionError(f"--model is missing: the default is a model of {OPENAI}, not of {name}")
-    from time import time  # noqa: PLC0415 - as above
-
-    from penstock.catalog import default_model  # noqa: PLC0415 - as above
-
-    return default_model(time())

@@ -15,33 +15,40 @@ from penstock_io.cli.options import (
     FILE,
     GENERATE,
     JSON,
-    LOG_FILE,
     NOTE,
     OUTPUT_FORMAT,
     OVERWRITE,
-    QUIET,
-    VERBOSE,
     YES,
     N,
 )
-from penstock_io.cli.parsing import USAGE, Formatter, Parser, Subparsers, add_options, complain, print_error
+from penstock_io.cli.parsing import (
+    INTERRUPTED,
+    USAGE,
+    Formatter,
+    Parser,
+    Subparsers,
+    add_options,
+    print_error,
+    run_with,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from penstock.errors import PenstockError
     from penstock_io.cli.buying import Bought
-    from penstock_io.cli.config import Connection, Values
+    from penstock_io.cli.config import Values
+    from penstock_io.cli.connecting import Connection
     from penstock_io.cli.console import Console
     from penstock_io.cli.saving import Files, Saved
 
-DONE, SOME, BUDGET_OUT, HALTED, INTERRUPTED = 0, 1, 3, 4, 130
+DONE, SOME, BUDGET_OUT, HALTED = 0, 1, 3, 4
 
 UNREACHED = frozenset({"unsent", "no_endpoint"})
 """Kinds of trouble that say that there is no such API there."""
 
 REMEDIES = {
-    "Ambiguous": "It is at most {maybe}; the same command again may pay a second time.",
+    "Ambiguous": "It is {maybe}; the same command again may pay a second time.",
     "BudgetExceeded": "It is given with --budget, --budget-day or --budget-month.",
     "CredentialRejected": "It is read from {keys}.",
 }
@@ -73,27 +80,17 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
 
 def run(parser: Parser, args: argparse.Namespace) -> int:
     """Make the pictures; returns the exit code."""
-    from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
-    from penstock_io.cli.config import OptionError, resolve  # noqa: PLC0415 - as above
-    from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
-
     prompt: str | None = args.prompt
     if prompt is None:
         parser.error('PROMPT is missing: penstock generate "a red fox" -o fox.png')
-    as_json = parser.json
-    try:
-        values = resolve(vars(args), GENERATE, os.environ)
-        as_json = values[JSON]
-        log = values.get(LOG_FILE)
-        with Console(quiet=values[QUIET], verbose=values[VERBOSE], json=as_json, log_file=log) as console:
-            return _generate(values, _read() if prompt == "-" else prompt, console)
-    except (OptionError, PenstockError, ValueError) as error:
-        return complain("generate", "usage", str(error), as_json=as_json)
+    return run_with(
+        parser, args, GENERATE, lambda values, console: _generate(values, _read() if prompt == "-" else prompt, console)
+    )
 
 
 def _read() -> str:
     """The prompt from standard input. Raises `OptionError`."""
-    from penstock_io.cli.config import OptionError  # noqa: PLC0415 - as above
+    from penstock_io.cli.config import OptionError  # noqa: PLC0415 - the start is fast until it is known what runs
 
     data = sys.stdin.buffer.read(LONGEST + 1)
     if len(data) > LONGEST:
@@ -111,10 +108,11 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
     from penstock_io.cli.buying import Spending, asking, quote_of, request_of  # noqa: PLC0415 - as above
-    from penstock_io.cli.config import connect, overrides_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.config import overrides_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.connecting import connect  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
     from penstock_io.cli.funds import booked, funds_of  # noqa: PLC0415 - as above
-    from penstock_io.words import count, money  # noqa: PLC0415 - as above
+    from penstock_io.words import at_most, count  # noqa: PLC0415 - as above
 
     streamed = values.get(FILE) == saving.STDOUT
     if streamed and values[JSON]:
@@ -126,7 +124,7 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], overrides_of(values), funds_of(values))
     quote = quote_of(request, spending.prices)
     pictures = count(n, "picture")
-    price = "an amount that is not known beforehand" if quote.bound is None else f"at most {money(quote.bound)}"
+    price = at_most(quote.bound)
     console.tell(f"{pictures} of {request.model} for {price}")
     for warning in quote.warnings:
         console.tell(warning, Level.WARNING)
@@ -207,7 +205,7 @@ def _code(error: PenstockError) -> int:
 def _explained(error: PenstockError, connection: Connection) -> str:
     """A named error with what can be done about it."""
     from penstock.errors import JobError  # noqa: PLC0415 - as above
-    from penstock_io.words import money  # noqa: PLC0415 - as above
+    from penstock_io.words import at_most  # noqa: PLC0415 - as above
 
     told = f"{type(error).__name__}: {str(error).rstrip('.')}."
     kind = type(error).__name__
@@ -216,14 +214,14 @@ def _explained(error: PenstockError, connection: Connection) -> str:
         return f"{told} Is {connection.base_url} the address of the API? It is given with --base-url or --provider."
     remedy = REMEDIES.get(kind, "").format(
         keys=" and ".join(connection.keys),
-        maybe="nothing" if outcome is None else money(outcome.maybe + outcome.pending),
+        maybe="nothing" if outcome is None else at_most(outcome.maybe + outcome.pending),
     )
     return f"{told} {remedy}".rstrip()
 
 
 def _line(bought: Bought, saved: Saved) -> str:
     """What was made, in a line."""
-    from penstock_io.words import count, money, span  # noqa: PLC0415 - as above
+    from penstock_io.words import at_most, count, money, span  # noqa: PLC0415 - as above
 
     result = bought.result
     charge = result.outcome.charge
@@ -240,7 +238,7 @@ def _line(bought: Bought, saved: Saved) -> str:
     ]
     maybe = result.outcome.maybe + result.outcome.pending
     if maybe:
-        parts.append(f"at most {money(maybe)} maybe billed besides")
+        parts.append(f"{at_most(maybe)} maybe billed besides")
     return f"{names}: {', '.join(part for part in parts if part)}".removeprefix(": ")
 
 

@@ -42,7 +42,7 @@ class Option(NamedTuple, Generic[T_co]):
     """An option. `parse` makes its value from a text and raises `ValueError` saying what is wrong with it.
 
     `default` is its value where nobody says anything; `once` options are given per run, never in a file; `bare` ones
-    only as a flag.
+    only as a flag. `needed` is said where it is missing.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Option(NamedTuple, Generic[T_co]):
     short: str = ""
     once: bool = False
     bare: bool = False
+    needed: str = ""
 
     @property
     def key(self) -> str:
@@ -235,7 +236,8 @@ ON_AMBIGUOUS = Option("on-ambiguous", _choice("auto", "retry", "skip", "ask"), A
                       "auto|retry|skip|ask", Kind.TEXT, "auto")  # fmt: skip
 RETRY_FAILED = Option("retry-failed", _switch, AGAIN, "also rows that were refused for good", "", Kind.SWITCH, False)
 
-OUT = Option("out", _folder, FILES, "the folder; one process at a time", "DIR", short="o")
+OUT = Option("out", _folder, FILES, "the folder; one process at a time", "DIR", short="o",
+             needed="name a folder for the pictures and results; it need not be there yet")  # fmt: skip
 REPAIR = Option("repair", _switch, FILES, "rebuild a damaged journal of DIR from what can be read, and end", "",
                 Kind.SWITCH, False, once=True, bare=True)  # fmt: skip
 NAME = Option("name", _text, FILES, "how pictures are called: {id}, {index}, {k}, any field or column "

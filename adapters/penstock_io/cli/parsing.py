@@ -1,18 +1,24 @@
-"""Command lines: parsers that show the usage of their own command, and suggest what may have been meant."""
+"""Command lines: parsers that show the usage of their own command, and the way in that commands with options share."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from penstock_io.cli.options import GROUPS, AnyOption, Kind, Option, closest
+from penstock_io.cli.options import GROUPS, JSON, LOG_FILE, QUIET, VERBOSE, AnyOption, Kind, Option, closest
+
+if TYPE_CHECKING:
+    from penstock.errors import PenstockError
+    from penstock_io.cli.config import OptionError, Values
+    from penstock_io.cli.console import Console
 
 T = TypeVar("T")
 
-USAGE = 2
+USAGE, INTERRUPTED = 2, 130
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  it has no public name
 Group = argparse._ArgumentGroup  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  as above
@@ -48,14 +54,68 @@ class Parser(argparse.ArgumentParser):
         self.error(f"there is no option {flag}; {f'did you mean {near}?' if near else f'see {self.prog} --help'}")
 
 
+def run_with(
+    parser: Parser,
+    args: argparse.Namespace,
+    options: Sequence[AnyOption],
+    act: Callable[[Values, Console], int],
+) -> int:
+    """Have `act` do a command with its options resolved and a console; returns the exit code.
+
+    What cannot be done is said, and to a program as one JSON object; the code is then 2, or 130 for Ctrl-C.
+    """
+    from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
+    from penstock_io.cli.config import OptionError, resolve  # noqa: PLC0415 - as above
+    from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
+
+    as_json = parser.json
+    try:
+        values = resolve(vars(args), options, os.environ)
+        as_json = values[JSON]
+        log = values.get(LOG_FILE)
+        console = Console(quiet=values[QUIET], verbose=values[VERBOSE], json=as_json, log_file=log)
+    except (OptionError, ValueError) as error:
+        return complain("usage", str(error), as_json=as_json)
+    with console:
+        for warning in values.strays:
+            console.tell(warning, Level.WARNING)
+        try:
+            return act(values, console)
+        except (OptionError, PenstockError) as error:
+            return refuse(error, console, as_json=as_json)
+        except KeyboardInterrupt:
+            return complain("interrupted", "interrupted", INTERRUPTED, as_json=as_json)
+
+
+def refuse(error: OptionError | PenstockError, console: Console, *, as_json: bool) -> int:
+    """End before anything was sent, because of what was given; returns the code."""
+    from attrs import asdict  # noqa: PLC0415 - as above
+
+    from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
+    from penstock_io.batch.rows import InputError  # noqa: PLC0415 - as above
+    from penstock_io.journal import JournalError  # noqa: PLC0415 - as above
+    from penstock_io.ledger import LedgerError  # noqa: PLC0415 - as above
+
+    kinds = ((InputError, "input"), (JournalError, "folder"), (LedgerError, "ledger"))
+    kind = next((kind for of, kind in kinds if isinstance(error, of)), "usage")
+    console.tell(str(error), Level.ERROR)
+    if as_json:
+        said: dict[str, object] = {"kind": kind, "message": str(error)}
+        if isinstance(error, InputError):
+            said["mistakes"] = [asdict(mistake) for mistake in error.mistakes]
+        console.result(json.dumps({"error": said, "exit_code": USAGE}))
+    return USAGE
+
+
 def print_error(kind: str, message: str, code: int = USAGE) -> None:
     """The one JSON object of a command that could not be done, on standard output."""
     print(json.dumps({"error": {"kind": kind, "message": message}, "exit_code": code}), flush=True)
 
 
-def complain(command: str, kind: str, message: str, code: int = USAGE, *, as_json: bool) -> int:
-    """Say why a command cannot be done before there is a console to say it; returns the code."""
-    print(f"penstock {command}: {message}", file=sys.stderr, flush=True)
+def complain(kind: str, message: str, code: int = USAGE, *, as_json: bool) -> int:
+    """Say why a command cannot be done where there is no console to say it; returns the code."""
+    print(f"penstock: {'' if kind == 'interrupted' else 'error: '}{message}", file=sys.stderr, flush=True)
     if as_json:
         print_error(kind, message, code)
     return code

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from penstock_io.cli import options
 from penstock_io.cli.options import AnyOption
-from penstock_io.cli.parsing import Formatter, Parser, Subparsers, add_options, complain
+from penstock_io.cli.parsing import Formatter, Parser, Subparsers, add_options, run_with
 
 if TYPE_CHECKING:
     from penstock_io.batch.rows import Rows
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock_io.cli.console import Console
     from penstock_io.costing.asking import Quoted
 
-DONE, USAGE, INTERRUPTED = 0, 2, 130
+DONE = 0
 STDIN = "standard input"
 
 QUOTE: tuple[AnyOption, ...] = (
@@ -59,40 +59,24 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
 
 def run(parser: Parser, args: argparse.Namespace) -> int:
     """Quote it; returns the exit code."""
-    from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
-    from penstock_io.cli.batching import refuse  # noqa: PLC0415 - as above
-    from penstock_io.cli.config import OptionError, resolve  # noqa: PLC0415 - as above
-    from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
-
     given: str | None = args.input
     if given is None:
         parser.error("INPUT is missing: a .txt, .jsonl or .csv file, or -")
-    as_json = parser.json
-    try:
-        values = resolve(vars(args), QUOTE, os.environ)
-        as_json = values[options.JSON]
-    except OptionError as error:
-        return complain("quote", "usage", str(error), as_json=as_json)
-    with Console(json=as_json) as console:
-        try:
-            _quote(values, Path(given) if given != "-" else None, console)
-        except (OptionError, PenstockError) as error:
-            return refuse(error, console, as_json=as_json)
-        except KeyboardInterrupt:
-            return complain("quote", "interrupted", "interrupted", INTERRUPTED, as_json=as_json)
-    return DONE
+    source = None if given == "-" else Path(given)
+    return run_with(parser, args, QUOTE, lambda values, console: _quote(values, source, console))
 
 
-def _quote(values: Values, given: Path | None, console: Console) -> None:
-    """All of it. Raises `OptionError`, `InputError`, `JournalError`."""
-    import json  # noqa: PLC0415 - as above
+def _quote(values: Values, given: Path | None, console: Console) -> int:
+    """All of it; returns the exit code. Raises `OptionError`, `InputError`, `JournalError`."""
+    import json  # noqa: PLC0415 - the start is fast until it is known what runs
     import time  # noqa: PLC0415 - as above
 
     from penstock.work import OnAmbiguous  # noqa: PLC0415 - as above
     from penstock_io.batch.settings import Choices, Repeats  # noqa: PLC0415 - as above
     from penstock_io.batch.states import load_states  # noqa: PLC0415 - as above
     from penstock_io.cli.batching import journalled  # noqa: PLC0415 - as above
-    from penstock_io.cli.config import connect, overrides_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.config import overrides_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.connecting import connect  # noqa: PLC0415 - as above
     from penstock_io.costing.asking import quote_rows  # noqa: PLC0415 - as above
     from penstock_io.costing.quotes import as_lines, as_object  # noqa: PLC0415 - as above
     from penstock_io.journal import Account, peek  # noqa: PLC0415 - as above
@@ -116,6 +100,7 @@ def _quote(values: Values, given: Path | None, console: Console) -> None:
         console.result(json.dumps(as_object(quoted), ensure_ascii=False, indent=2))
     else:
         console.result("\n".join(as_lines(quoted)))
+    return DONE
 
 
 def _read(values: Values, given: Path | None) -> tuple[Rows, bool]:

@@ -1,0 +1,111 @@
+"""Where pictures are bought: the provider that the options choose, its address, its keys, and its default model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from penstock_io.cli.config import OptionError, Provider, Source, Values
+from penstock_io.cli.options import API_KEY_ENV, BASE_URL, MODEL, PROVIDER, closest
+
+OPENAI = "openai"
+OPENAI_URL = "https://api.openai.com/v1"
+OPENAI_KEY = "OPENAI_API_KEY"
+OPENAI_BASE_URL = "OPENAI_BASE_URL"
+OPENAI_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
+"""Variables that the vendor's own tools know, too; they belong to the provider `openai` alone."""
+
+_HEADER = re.compile(r"[!-~]{1,200}")
+
+
+@frozen
+class Connection:
+    """Where pictures are bought: `keys` are API keys by the variable that holds them, "" where it holds none."""
+
+    provider: str
+    base_url: str
+    keys: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -> Connection:
+    """Base URL, keys and headers of the provider that was chosen. Raises `OptionError`.
+
+    `bare`: it is enough to know how many keys there would be, their values may be missing.
+    """
+    from penstock.errors import UsageError  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io._setup import address, named  # noqa: PLC0415 - as above
+
+    name = values[PROVIDER]
+    known = {OPENAI: Provider(OPENAI_URL, (OPENAI_KEY,)), **values.providers}
+    if name not in known:
+        near = closest(name, list(known))
+        hint = f"did you mean {near}?" if near else "a provider of your own is a table [providers.NAME] of --config"
+        raise values.wrong(PROVIDER, f"there is no provider {name!r}; {hint}")
+    url, origin = _base_url(values, name, known[name], environ)
+    if not url.startswith(("http://", "https://")):
+        raise OptionError(f"{origin}: {url!r} does not begin with http:// or https://")
+    keys = _keys(values, name, known[name], environ)
+    missing = [variable for variable, key in keys.items() if not key]
+    if missing and not bare:
+        raise OptionError(
+            f"no API key in the environment variable {' and '.join(missing)}: set it, or name another by --api-key-env"
+        )
+    headers = {
+        header: text
+        for variable, header in OPENAI_HEADERS.items()
+        if name == OPENAI and (text := environ.get(variable, "").strip())
+    }
+    for header, text in headers.items():
+        if not _HEADER.fullmatch(text):
+            variable = next(one for one, other in OPENAI_HEADERS.items() if other == header)
+            raise OptionError(f"{variable}: it holds what no header can carry")
+    try:
+        named({variable: key for variable, key in keys.items() if key})
+        return Connection(name, address(url), keys, headers)
+    except UsageError as error:
+        raise OptionError(str(error)) from None
+
+
+def _base_url(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The base URL and who says it. One that was said along with the provider, or after it, counts before its own."""
+    given = values.get(BASE_URL)
+    source = values.source(BASE_URL)
+    vendors = environ.get(OPENAI_BASE_URL, "").strip() if name == OPENAI else ""
+    later = source >= values.source(PROVIDER) and not (vendors and source < Source.ENVIRONMENT)
+    if given is not None and later:
+        return given, values.origin(BASE_URL)
+    if vendors:
+        return vendors, OPENAI_BASE_URL
+    if provider.base_url is None:
+        if name == OPENAI:
+            return OPENAI_URL, name
+        raise OptionError(f"{provider.where}: base_url is missing: where is its API?")
+    return provider.base_url, f"{provider.where}.base_url"
+
+
+def _keys(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> dict[str, str]:
+    """API keys by their variables. Only the provider `openai` has a variable that nobody has to name."""
+    given = values.get(API_KEY_ENV)
+    if given is None or (provider.api_key_env and values.source(API_KEY_ENV) < values.source(PROVIDER)):
+        given = provider.api_key_env or ((OPENAI_KEY,) if name == OPENAI else ())
+    if not given:
+        raise OptionError(f"{provider.where}: api_key_env is missing: which environment variable holds its key?")
+    return {variable: environ.get(variable, "").strip() for variable in given}
+
+
+def model_of(values: Values) -> str:
+    """The model: the one given, else the vendor's newest whose price is known. Raises `OptionError`."""
+    given = values.get(MODEL)
+    if given is not None:
+        return given
+    name = values[PROVIDER]
+    if name != OPENAI:
+        raise OptionError(f"--model is missing: the default is a model of {OPENAI}, not of {name}")
+    from time import time  # noqa: PLC0415 - as above
+
+    from penstock.catalog import default_model  # noqa: PLC0415 - as above
+
+    return default_model(time())
