@@ -138,7 +138,8 @@ FOLDER = Path("/pictures")
         (PermissionError(errno.EACCES, "Permission denied"), "may not be written by this user"),
         (OSError(errno.EMFILE, "Too many open files"), "too many files are open"),
         (OSError(errno.EIO, "Input/output error"), "cannot be read or written"),
-        (sqlite3.DatabaseError("database disk image is malformed"), "cannot be read or written"),
+        (sqlite3.DatabaseError("database disk image is malformed"), "`penstock batch --repair --out /pictures`"),
+        ("journal: file is not a database", "`penstock batch --repair --out /pictures`"),
         (OSError(errno.ENODEV, "No such device", "/pictures/x"), "the system says: No such device at /pictures/x"),
     ],
 )
@@ -160,6 +161,9 @@ def test_what_the_engine_says_in_words() -> None:
     assert "Set a valid key." in str(of_engine(credential, FOLDER, [""]))
     journal = Halted("journal", "the journal cannot be written: No space left on device", "make room, then resume")
     assert "Make room on it." in str(of_engine(journal, FOLDER, ()))
+    damaged = Halted("journal", "it says: the ledger /l.sqlite: database disk image is malformed", "see why")
+    said = "halted: the ledger /l.sqlite is damaged: its database cannot be read. Put a copy of it in its place"
+    assert str(of_engine(damaged, FOLDER, ())).startswith(said)
 
 
 @given(st.text(max_size=200))

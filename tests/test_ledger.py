@@ -287,7 +287,7 @@ def test_what_is_no_ledger(tmp_path: Path, path: Path) -> None:
     with pytest.raises(LedgerUnusable, match=r"no such file"):
         read(path)
     (tmp_path / "notes.txt").write_text("so long, and thanks" * 99)
-    with pytest.raises(LedgerUnusable, match=r"file is not a database"):
+    with pytest.raises(LedgerUnusable, match=r"it is damaged, or no database"):
         Ledger.open(tmp_path / "notes.txt")
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as db:
@@ -322,6 +322,6 @@ def test_a_disk_that_fails_takes_the_group_back(path: Path) -> None:
         assert [Balance(charged=90)] == books(ledger, "2026-11-22/run")
         ledger.end()
         disk.arm(0, FAULT)
-        with pytest.raises(LedgerUnusable, match="disk I/O error"):
+        with pytest.raises(LedgerUnusable, match="its disk cannot be read or written"):
             ledger.begin(NOON)
         ledger.begin(NOON)

@@ -65,6 +65,11 @@ def of_engine(notice: Halted, folder: Path, keys: Iterable[str]) -> Halt:
     """The engine's own halt: a credential, the credit, the model, a journal or ledger. `keys` are labels of keys."""
     if notice.cause == "journal":
         ledger = _LEDGER.search(notice.message)
+        if ledger is not None and any(said in notice.message for said in _DAMAGED):
+            return Halt(
+                f"the ledger {ledger[1]} is damaged: its database cannot be read",
+                "put a copy of it in its place, or name another --ledger",
+            )
         return of_disk(notice.message, folder if ledger is None else Path(ledger[1]).absolute().parent)
     remedy = clause(notice.remedy).removesuffix(", then resume")
     names = [label for label in keys if label]
@@ -127,6 +132,9 @@ def of_disk(fault: OSError | sqlite3.Error | str, folder: Path) -> Halt:
     )
 
 
+_DAMAGED = ("malformed", "file is not a database")
+"""What SQLite says of pages that are not as it wrote them."""
+
 _DISKS: tuple[tuple[tuple[int, ...], tuple[str, ...], str, str], ...] = (
     (
         (errno.ENOSPC, errno.EDQUOT),
@@ -159,8 +167,14 @@ _DISKS: tuple[tuple[tuple[int, ...], tuple[str, ...], str, str], ...] = (
         "see that results.jsonl, results.part.jsonl, summary.json and index.html in it are files, and images a folder",
     ),
     (
+        (),
+        _DAMAGED,
+        "the journal of {folder} is damaged: its database cannot be read",
+        "see what ails the disk, then `penstock batch --repair --out {folder}` rebuilds it and keeps the damaged file",
+    ),
+    (
         (errno.EIO,),
-        ("disk I/O error", "malformed"),
+        ("disk I/O error",),
         "the disk of {folder} cannot be read or written",
         "see what ails the disk; a copy of the folder on another one goes on just as well",
     ),

@@ -19,6 +19,7 @@ from penstock_io.batch.states import Asked, load_states
 from penstock_io.costing.sums import NOT_KNOWN, Book, Books, Item, Out, Place, Sums, together
 from penstock_io.journal import JobName, JournalUnusable, Peek, peek
 from penstock_io.journal._books import by_payer
+from penstock_io.journal._faults import why
 from penstock_io.journal._peek import read_only
 from penstock_io.journal._schema import DATABASE
 
@@ -175,7 +176,7 @@ def read_folder(path: Path) -> Book:
             lines = [_Line(*row) for row in db.execute(_ATTEMPTS)]
             shown = list(db.execute(_SHOWN))
     except (sqlite3.Error, OSError) as fault:
-        raise JournalUnusable(f"{path} cannot be read: {fault}") from fault
+        raise JournalUnusable(f"{path} cannot be read: {why(fault)}") from fault
     folder = _Folder(
         str(path),
         path.resolve().name,

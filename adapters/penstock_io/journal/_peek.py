@@ -11,6 +11,7 @@ from attrs import field, frozen
 from penstock.money.balances import Balances
 from penstock_io.journal import _books
 from penstock_io.journal._account import Account, read_account
+from penstock_io.journal._faults import why
 from penstock_io.journal._health import check
 from penstock_io.journal._lock import holder_of
 from penstock_io.journal._mirror import MIRROR
@@ -52,4 +53,4 @@ def peek(folder: Path | str) -> Peek:
             balances = _books.balances(db, run if holder is not None else run + 1)
             return Peek(read_account(db, folder), balances, rows, holder)
     except (sqlite3.Error, OSError) as fault:
-        raise JournalUnusable(f"{folder} cannot be read: {fault}") from fault
+        raise JournalUnusable(f"{folder} cannot be read: {why(fault)}") from fault

@@ -17,6 +17,7 @@ from attrs import define, field, frozen
 
 from penstock.ids import Key
 from penstock_io.journal._disk import Disk
+from penstock_io.journal._faults import why
 from penstock_io.journal._files import HELD, extension, key_digest
 from penstock_io.journal._health import REPAIRED, ailment, is_damage, lenient
 from penstock_io.journal._lock import Lock
@@ -75,7 +76,7 @@ def repair(folder: Path | str, *, disk: Disk | None = None) -> Repaired | None:
         with closing(Lock(folder)):
             return _repair(folder, disk)
     except (sqlite3.Error, OSError) as fault:
-        raise JournalUnusable(f"{folder} cannot be repaired: {fault}") from fault
+        raise JournalUnusable(f"{folder} cannot be repaired: {why(fault)}") from fault
 
 
 def _repair(folder: Path, disk: Disk) -> Repaired | None:

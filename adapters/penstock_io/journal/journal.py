@@ -31,6 +31,7 @@ from penstock_io.journal._account import Account, read_account
 from penstock_io.journal._books import Orphan
 from penstock_io.journal._disk import Disk
 from penstock_io.journal._due import Due
+from penstock_io.journal._faults import why
 from penstock_io.journal._files import HELD, File, Files, Shown, Wanted, check_stem, held_stem, key_digest
 from penstock_io.journal._lock import Lock
 from penstock_io.journal._moves import aside, check_move, clear, put_derived_aside
@@ -84,7 +85,7 @@ class Journal:
             _make(folder, disk)
             lock = Lock(folder)
         except OSError as fault:
-            raise JournalUnusable(f"{folder} cannot be used: {fault}") from fault
+            raise JournalUnusable(f"{folder} cannot be used: {why(fault)}") from fault
         try:
             writer = Writer(folder, disk)
             try:
@@ -94,7 +95,7 @@ class Journal:
                 raise
         except (OSError, sqlite3.Error) as fault:
             lock.close()
-            raise JournalUnusable(f"{folder} cannot be used: {Room(folder, disk).cause(fault)}") from fault
+            raise JournalUnusable(f"{folder} cannot be used: {why(Room(folder, disk).cause(fault))}") from fault
         except BaseException:
             lock.close()
             raise

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from penstock.money.balances import RUN
 from penstock.readings import Usage
+from penstock_io.journal._faults import why
 from penstock_io.journal._lock import holder_of
 from penstock_io.journal._peek import read_only
 from penstock_io.ledger._books import End, Payer, charges_of, number, parts_of, payers_of
@@ -135,7 +136,7 @@ def read(path: Path | str, *, since: str = "") -> Statement:
             savings = tuple(_saving(row) for row in db.execute(_SAVINGS, (since,)))
             return Statement(rows, savings, holder)
     except (sqlite3.Error, OSError) as fault:
-        raise LedgerUnusable(f"{path} cannot be read: {fault}") from fault
+        raise LedgerUnusable(f"{path} cannot be read: {why(fault)}") from fault
 
 
 def lock_name(path: Path) -> str:

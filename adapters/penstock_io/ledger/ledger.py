@@ -32,6 +32,7 @@ from penstock.money.periods import DAY, period
 from penstock.outcomes import Outcome, Source
 from penstock.work import Work
 from penstock_io.journal import Disk, FolderInUse
+from penstock_io.journal._faults import why
 from penstock_io.journal._lock import Lock
 from penstock_io.ledger import _books
 from penstock_io.ledger._rows import lock_name
@@ -90,12 +91,12 @@ class Ledger:
         except FolderInUse as busy:
             raise LedgerInUse(path, busy.holder) from busy
         except OSError as fault:
-            raise LedgerUnusable(f"{path} cannot be used: {fault}") from fault
+            raise LedgerUnusable(f"{path} cannot be used: {why(fault)}") from fault
         try:
             return cls(path, lock, connect(path, Disk() if disk is None else disk))
         except (OSError, sqlite3.Error) as fault:
             lock.close()
-            raise LedgerUnusable(f"{path} cannot be used: {fault}") from fault
+            raise LedgerUnusable(f"{path} cannot be used: {why(fault)}") from fault
         except BaseException:
             lock.close()
             raise
@@ -139,7 +140,7 @@ class Ledger:
                     self._run = db.execute(query, (source.encode("utf-8", "replace").decode(), unix)).lastrowid or 0
                 opening = _books.balances(self._db, period(unix - DAY).day)  # a clock may run a little behind
             except sqlite3.Error as fault:
-                raise LedgerUnusable(f"{self.path} cannot be used: {fault}") from fault
+                raise LedgerUnusable(f"{self.path} cannot be used: {why(fault)}") from fault
             self._used = True
             return opening
 
