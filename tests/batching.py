@@ -57,6 +57,7 @@ class Told(TypedDict):
     attempts: int
     cached: bool
     shared: bool
+    seconds: float | None
     meta: dict[str, object]
     error: Error | None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from penstock.config import Used
 from penstock.entries import Entry, Failed, Intent, Lane, Maybe, Published, Settled, Void
@@ -97,6 +98,14 @@ def test_a_doubt_lasts_until_a_picture_ends_it(journal: Journal) -> None:
     assert ({A: 100}, {A: None}) == (known.doubts, known.risked)
     books = account(journal, intent(8), settled(journal, 8, 700))
     assert ({}, {}) == (books.doubts, books.risked)
+
+
+def test_how_long_a_picture_took_is_that_of_the_attempt_that_brought_it(journal: Journal) -> None:
+    """From its intent to its end, whatever was tried before; a clock that was set back makes it nothing."""
+    books = account(journal, intent(1), Maybe(AttemptId(1), "uncertain", 900, 9.0), intent(2), settled(journal, 2, 700))
+    assert {A: 1.0} == books.took
+    late = evolve(intent(3, (B,)), at=5.0)
+    assert {A: 1.0, B: 0.0} == account(journal, late, settled(journal, 3, 700, (B,))).took
 
 
 def test_an_unknown_charge_is_not_zero(journal: Journal) -> None:

@@ -135,12 +135,17 @@ def test_what_another_row_paid_is_saved_and_what_it_paid_itself_is_not() -> None
 
 
 def test_where_pictures_came_from() -> None:
-    """`cached` and `shared` say it; a row that paid in an earlier run is not called cached."""
+    """`cached` and `shared` say it; pictures that were there already took as long as they did when they were bought."""
     picture = Picture(0, Ref("f:images/kettle-1.png"), Source.SHARED, Meta(), KEYS[0])
     state = SENT.ended(Outcome(Status.CACHED, (picture,)), 0.1)
     files = shown("images/kettle-1.png", "images/kettle-2.png")
-    assert (False, True) == (line_of(ROW, state, files).cached, line_of(ROW, state, files).shared)
-    assert line_of(ROW, state, evolve(files, tallies={})).cached
+    line = line_of(ROW, state, evolve(files, took={KEYS[0]: 12.25, KEYS[1]: 14.5, Key("else"): 99.0}))
+    assert (True, True, 14.5) == (line.cached, line.shared, line.seconds)
+    assert (True, None) == (line_of(ROW, state, files).cached, line_of(ROW, state, files).seconds)
+    ended = line_of_end(ROW, state, Outcome(Status.CACHED, (picture,)), [*files.shown[JOB].values()])
+    assert (True, None) == (ended.cached, ended.seconds)
+    cut_off = line_of(ROW, SENT, evolve(files, took={KEYS[0]: 12.25}))
+    assert ("completed", False, 12.25) == (cut_off.status, cut_off.cached, cut_off.seconds)
 
 
 def test_the_end_of_a_job_says_the_same_as_the_books() -> None:

@@ -134,6 +134,8 @@ def test_settled_pictures_are_published_without_buying(folder: Folder, sim: SimS
     assert [] == list((folder.path / "held").iterdir())
     assert ["completed"] * 4 == folder.statuses()
     assert any(text.startswith("2 rows had been paid before") for text in folder.told)
+    assert [False, True, True, False] == [line["cached"] for line in folder.lines()]
+    assert all(line["seconds"] is not None and line["seconds"] > 0 for line in folder.lines())
 
 
 def orphan(folder: Folder, *, count: int) -> None:

@@ -74,13 +74,16 @@ def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
         cost=None if tally.unpriced else tally.charged,
         saved=_saved(state, account),
         attempts=tally.attempts,
-        cached=line.cached and not tally.attempts,
+        seconds=_seconds(line, [key for key in keys if key in here], account),
         error=error,
     )
 
 
 def line_of_end(keyed: Keyed, state: RowState, outcome: Outcome, files: Sequence[str]) -> Line:
-    """What became of a row, as its outcome says at the moment when it ends; `files` are its pictures."""
+    """What became of a row, as its outcome says at the moment when it ends; `files` are its pictures.
+
+    How long pictures took that were there already is in the books alone.
+    """
     line = _asked(keyed, state)
     status, error = _status(line, len(files), state.status, doubtful=outcome.status is Status.AMBIGUOUS)
     return evolve(
@@ -92,6 +95,7 @@ def line_of_end(keyed: Keyed, state: RowState, outcome: Outcome, files: Sequence
         cost=outcome.charge,
         saved=outcome.saved,
         attempts=outcome.attempts,
+        seconds=None if line.cached else line.seconds,
         error=error,
     )
 
@@ -158,6 +162,14 @@ def _saved(state: RowState, account: Account) -> int:
     mine: frozenset[JobName] = frozenset(state.jobs)
     shown = {key for job in state.jobs for key in account.shown.get(job, {})}
     return sum(account.prices.get(key) or 0 for key in shown if mine.isdisjoint(account.payers.get(key, frozenset())))
+
+
+def _seconds(line: Line, keys: Sequence[Key], account: Account) -> float | None:
+    """How long a row took; pictures that its last job did not make, or whose job's end a crash cut off, when bought."""
+    if line.seconds is not None and not line.cached:
+        return line.seconds
+    took = [account.took[key] for key in keys if key in account.took]
+    return round(max(took), 3) if took else None
 
 
 def _doubt(account: Account, keys: Sequence[Key], told: Trouble | None) -> Trouble:

@@ -48,8 +48,9 @@ class Account:
     """The books at one moment.
 
     `tallies` and `shown` are by job: what it paid, and the files it published by key. `payers` says which jobs paid for
-    a picture, `prices` what it cost (None: unknown); a key without a price has no picture. A file that is not there
-    any more is neither shown nor priced. `doubts` are the keys whose last attempt may have been executed and billed
+    a picture, `prices` what it cost (None: unknown); a key without a price has no picture. `took` is how many seconds
+    the attempt took that brought a picture, where that is known. A file that is not there any more is neither shown nor
+    priced. `doubts` are the keys whose last attempt may have been executed and billed
     and brought nothing, with the bound of that attempt a picture; `risked` is what all such attempts of theirs may have
     cost together; `again` are those of them that were tried once more.
     `attempts` counts what was sent, for at most `quoted` picodollars; `tries` of them, for at most `bounds`, were sent
@@ -60,6 +61,7 @@ class Account:
     shown: Mapping[JobName, Mapping[Key, str]] = field(factory=dict[JobName, Mapping[Key, str]])
     payers: Mapping[Key, frozenset[JobName]] = field(factory=dict[Key, frozenset[JobName]])
     prices: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
+    took: Mapping[Key, float] = field(factory=dict[Key, float])
     doubts: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     risked: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     orphans: tuple[Lost, ...] = ()
@@ -95,6 +97,7 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
         shown=shown,
         payers=payers,
         prices=prices,
+        took=reader.took,
         doubts=doubts,
         risked={key: reader.risked[key] for key in doubts},
         orphans=tuple(reader.orphans),
@@ -119,7 +122,7 @@ class _There(dict[str, bool]):
 
 
 _ATTEMPTS = """
-SELECT run, attempt, keys, parts, quote, ending, kind, charge, bound, usage FROM attempts
+SELECT run, attempt, keys, parts, quote, ending, kind, charge, bound, usage, begun, ended FROM attempts
 WHERE ending IS NOT 'void' ORDER BY run, attempt
 """
 
@@ -136,6 +139,8 @@ class _Line:
     charge: int | None
     bound: int | None
     usage: str | None
+    begun: float | None
+    ended: float | None
 
     @property
     def doubtful(self) -> bool:
@@ -147,6 +152,7 @@ class _Line:
 class _Reader:
     tallies: dict[JobName, Tally] = field(factory=dict[JobName, Tally])
     payers: dict[Key, set[JobName]] = field(factory=dict[Key, set[JobName]])
+    took: dict[Key, float] = field(factory=dict[Key, float])
     doubts: dict[Key, int | None] = field(factory=dict[Key, int | None])
     risked: dict[Key, int | None] = field(factory=dict[Key, int | None])
     orphans: list[Lost] = field(factory=list[Lost])
@@ -180,6 +186,8 @@ class _Reader:
                 self.risked.pop(key, None)
                 self.again.discard(key)
                 self.payers.setdefault(key, set()).update(job for job, _ in parts)
+                if line.begun is not None and line.ended is not None:
+                    self.took[key] = max(0.0, line.ended - line.begun)
         if line.doubtful and line.kind == "orphan":
             self.orphans.append(Lost(line.run, AttemptId(line.attempt), keys, amount))
             for key in keys:  # if its picture was found on the disk, this attempt is what paid for it
