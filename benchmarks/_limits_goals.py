@@ -1,0 +1,113 @@
+"""What a run must reach, by what the client is told. Two seconds once a run are off the time before it is judged."""
+
+from __future__ import annotations
+
+from math import log2
+
+from attrs import frozen
+
+from benchmarks._limits_cases import WAY, Case, Said
+from penstock.simulation.server import ServerLimits
+
+FEW = 5.0
+"""Demands that a bucket must hold for the strict goals: a smaller one loses refill while requests travel."""
+
+PROBE = 10.0
+"""Seconds until the first probe for a raise; each one that fails doubles the time until the next."""
+
+
+@frozen
+class Goal:
+    """At most this ratio and these refusals a key: of the median run, and of the worst (None: not asked)."""
+
+    ratio: float
+    worst: float | None
+    refusals: float
+    most: float | None = None
+
+
+def goal(case: Case, seconds: float) -> Goal:
+    """The goal of a case whose optimum takes `seconds`."""
+    special = _special(case)
+    if special is not None:
+        return special
+    found = _told(case, seconds)
+    held = capacity(case)
+    if held < FEW:
+        # the spacing without refusals is 1 / rate + the spread of the ways
+        tight = 1.02 + 2.0 * rate(case) * (WAY[1] - WAY[0])
+        return Goal(
+            max(tight, found.ratio),
+            None,
+            max(6.0, found.refusals),
+            None if found.most is None else max(20.0, found.most),
+        )
+    return found
+
+
+def _special(case: Case) -> Goal | None:
+    letter, said = case.letter, case.said
+    if letter == "U" and said is not Said.NAMED:
+        return Goal(1.10, None, 10.0)
+    if letter in {"U", "V"}:
+        return Goal(1.10, None, 5.0)
+    if letter == "Q":
+        return Goal(1.05, None, 20.0)
+    if said is Said.HEADERS:
+        return None
+    base = _by_said(case, 0.0)
+    if letter == "M":
+        ratio = 1.01 if case.burst >= 1.0 else 1.15 if said is Said.NAMED else 1.25
+        return Goal(max(ratio, base.ratio if case.charged else 0.0), None, base.refusals + 3.0, base.most)
+    if letter == "L":
+        return Goal(1.15, None, base.refusals, base.most)
+    return None
+
+
+def _told(case: Case, seconds: float) -> Goal:
+    if case.said is not Said.HEADERS:
+        found = _by_said(case, seconds)
+        if case.letter == "D":
+            return Goal(max(1.02, found.ratio), found.worst and max(1.02, found.worst), found.refusals, found.most)
+        return found
+    lowered = 2.0 * sum(change.limits is not None for change in case.scenario.changes if case.letter == "D")
+    return Goal(1.01, 1.04 if case.letter == "K" else 1.02, lowered, lowered)
+
+
+def _by_said(case: Case, seconds: float) -> Goal:
+    if case.said is Said.NAMED:
+        return Goal(1.04 if case.charged else 1.01, None, 5.0 + int(log2(seconds / PROBE + 1.0)))
+    if case.said is Said.HINTS:
+        return Goal(1.06 if case.charged else 1.02, None, 12.0)
+    return Goal(1.20 if case.charged else 1.03, 1.20 if case.charged else 1.06, 12.0, 20.0)
+
+
+def capacity(case: Case) -> float:
+    """Demands that the smallest bucket of a case holds on the average."""
+    return min(
+        max(least, limit * limits.burst) / each
+        for limits in _limits(case)
+        for limit, each, least in _figures(case, limits)
+    )
+
+
+def rate(case: Case) -> float:
+    """Demands a second that the tightest limit of a key gives on the average."""
+    return min(limit / 60.0 / each for limits in _limits(case) for limit, each, _ in _figures(case, limits))
+
+
+def _limits(case: Case) -> list[ServerLimits]:
+    scenario = case.scenario
+    later = [change.limits for change in scenario.changes if change.limits is not None]
+    return [scenario.true(case.burst, limits) for limits in (None, *later)]
+
+
+def _figures(case: Case, limits: ServerLimits) -> list[tuple[float, float, float]]:
+    """(limit a minute, what a job takes of it on the average, the least that its bucket holds) of each quantity."""
+    demands = case.scenario.demands(case.seed)
+    pairs = (
+        (limits.rpm, 1.0, 1.0),
+        (limits.tpm, sum(demand.tokens for demand in demands) / len(demands), 0.0),
+        (limits.ipm, sum(demand.images for demand in demands) / len(demands), 1.0),
+    )
+    return [(limit, each, least) for limit, each, least in pairs if limit is not None and each]

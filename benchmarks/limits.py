@@ -1,0 +1,233 @@
+"""How near to the optimum limits are used, and how often a client is refused: the study's matrix in virtual time.
+
+    python -m benchmarks limits [--scenarios A,B] [--said headers,named,hints,bare] [--burst 1/60,0.1,1]
+        [--charged | --free] [--late | --soon] [--lab] [--seeds N] [--processes N] [--check] [--each]
+
+A line is a scenario, what the client is told, the burst (minutes' worth that may be taken at once) and whether a
+refusal takes quota; it sums up all seeds, with refusals at once and up to 0.2 s late. `ratio` is the makespan to the
+clairvoyant optimum, without the 2 s that every run may lose once: median / worst, and the goals. `refusals` are a key.
+An exclamation mark stands where a goal is missed; with `--check` the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from itertools import product
+from os import cpu_count
+from pathlib import Path
+from statistics import mean, median
+
+from attrs import frozen
+
+from benchmarks._limits_cases import BURSTS, COMMITTED, LAB, SCENARIOS, Case, Said
+from benchmarks._limits_goals import Goal, goal
+from benchmarks._limits_run import Measured, measure
+
+__all__ = ["Case", "Measured", "Said", "measure"]
+
+SLACK = 5e-4
+"""Goals are given to two digits: so much over one is not a miss."""
+
+Row = tuple[str, str, float, bool]
+"""Scenario, what is said, burst, whether refusals take quota."""
+
+
+@frozen
+class Line:
+    """All runs of a row summed up, beside their goal."""
+
+    row: Row
+    runs: tuple[Measured, ...]
+    goal: Goal
+
+    @property
+    def ratios(self) -> tuple[float, float]:
+        """Median and worst."""
+        held = [run.held for run in self.runs]
+        return median(held), max(held)
+
+    @property
+    def refusals(self) -> tuple[float, float]:
+        """Median and worst, a key."""
+        each = [run.each for run in self.runs]
+        return median(each), max(each)
+
+    @property
+    def unfinished(self) -> int:
+        """Runs that did not complete every job."""
+        return sum(run.done < run.jobs for run in self.runs)
+
+    @property
+    def missed(self) -> tuple[bool, bool, bool]:
+        """Whether the ratio, the refusals, and the success miss their goal."""
+        goal = self.goal
+        ratio, slowest = self.ratios
+        refusals, most = self.refusals
+        return (
+            _over(ratio, goal.ratio) or _over(slowest, goal.worst),
+            _over(refusals, goal.refusals) or _over(most, goal.most),
+            self.unfinished > 0,
+        )
+
+
+def _over(figure: float, most: float | None) -> bool:
+    return most is not None and figure > most + SLACK
+
+
+def cases(options: argparse.Namespace) -> Iterator[Case]:
+    """All that were asked for."""
+    charged = (True,) if options.charged else (False,) if options.free else (False, True)
+    late = (True,) if options.late else (False,) if options.soon else (False, True)
+    for letter in options.scenarios:
+        scenario = SCENARIOS[letter]
+        bursts = [burst for burst in scenario.bursts if burst in options.burst or burst not in BURSTS]
+        said = [told for told in scenario.said if told in options.said]
+        for told, burst, costs, later, seed in product(said, bursts, charged, late, options.picked):
+            yield Case(letter, told, burst, costs, later, seed, options.believes)
+
+
+def lines(runs: Iterable[Measured]) -> list[Line]:
+    """Sum up runs by row, in the order in which they came."""
+    rows: dict[Row, list[Measured]] = {}
+    for run in runs:
+        case = run.case
+        rows.setdefault((case.letter, case.said.value, case.burst, case.charged), []).append(run)
+    return [Line(row, tuple(found), goal(found[0].case, found[0].optimum)) for row, found in rows.items()]
+
+
+def shown(line: Line) -> str:
+    """A line of the table."""
+    letter, said, burst, charged = line.row
+    aim = line.goal
+    ratio, refusals, success = line.missed
+    middle, worst = line.ratios
+    often, most = line.refusals
+    runs = len(line.runs)
+    return (
+        f"{letter:2} {said:8}{_burst(burst):>6} {'charged' if charged else 'free':8}"
+        f"{middle:7.3f} /{worst:6.3f}  ({aim.ratio:.2f}{'' if aim.worst is None else f' / {aim.worst:.2f}'})".ljust(54)
+        + f"{'!' if ratio else ' '} {often:6.1f} /{most:6.1f}  ({aim.refusals:g}"
+        f"{'' if aim.most is None or aim.most == aim.refusals else f' / {aim.most:g}'})".ljust(28)
+        + f"{'!' if refusals else ' '} {f'{line.unfinished} of {runs} unfinished !' if success else 'all done':>9}"
+        f"  opt {median(run.optimum for run in line.runs):6.1f} s"
+    )
+
+
+def _burst(burst: float) -> str:
+    return str(Fraction(burst).limit_denominator(1000))
+
+
+def run(wanted: Sequence[Case], processes: int) -> Iterator[Measured]:
+    """Measure them all, in order, in so many processes."""
+    if processes <= 1:
+        yield from map(measure, wanted)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(measure, wanted, chunksize=max(1, min(16, len(wanted) // (4 * processes))))
+
+
+def summary(found: Sequence[Line], runs: Sequence[Measured], seconds: float) -> str:
+    """How many rows keep their goals, by what is said, and what a step costs."""
+    text = [""]
+    for told in Said:
+        rows = [line for line in found if line.row[1] == told.value]
+        if rows:
+            ratio, refusals, success = (sum(line.missed[place] for line in rows) for place in range(3))
+            text.append(
+                f"{told.value:8} {len(rows):4} rows; goals missed: ratio {ratio}, refusals {refusals}, success {success}"
+            )
+    steps = sum(run.steps for run in runs)
+    cpu = sum(run.cpu for run in runs)
+    text.append(
+        f"{len(runs)} runs in {seconds:.0f} s, {mean(run.cpu for run in runs):.2f} s CPU each, "
+        f"{cpu / steps * 1e6:.0f} us a step of engine and provider together"
+    )
+    return "\n".join(text)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what was asked for and print it."""
+    options = _parse(arguments)
+    wanted = list(cases(options))
+    if not wanted:
+        print("no scenario has such a case")
+        return 2
+    began = time.perf_counter()
+    runs: list[Measured] = []
+    found: list[Line] = []
+    pending: list[Measured] = []
+    for one in run(wanted, options.processes):
+        runs.append(one)
+        if options.each:
+            print(f"    {one.case} {one.ratio:.3f} {one.held:.3f} {one.each:.1f} {one.done}/{one.jobs}", flush=True)
+        if pending and _row(pending[0]) != _row(one):
+            found.append(_told(pending))
+            pending = []
+        pending.append(one)
+    found.append(_told(pending))
+    print(summary(found, runs, time.perf_counter() - began))
+    return int(options.check and any(any(line.missed) for line in found))
+
+
+def _row(one: Measured) -> Row:
+    return one.case.letter, one.case.said.value, one.case.burst, one.case.charged
+
+
+def _told(pending: list[Measured]) -> Line:
+    [line] = lines(pending)
+    print(shown(line), flush=True)
+    return line
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks limits")
+    add = parser.add_argument
+    add("--scenarios", type=_letters, default=list(SCENARIOS), help="letters, with commas (default: all)")
+    add("--said", type=_said, default=list(Said), help="headers, named, hints, bare (default: all)")
+    add("--burst", type=_bursts, default=list(BURSTS), help="minutes: 1/60, 0.1, 1 (default: all)")
+    costs = parser.add_mutually_exclusive_group()
+    costs.add_argument("--charged", action="store_true", help="only with refusals that take quota")
+    costs.add_argument("--free", action="store_true", help="only with refusals that do not")
+    comes = parser.add_mutually_exclusive_group()
+    comes.add_argument("--late", action="store_true", help="only with refusals up to 0.2 s late")
+    comes.add_argument("--soon", action="store_true", help="only with refusals at once")
+    add("--configured", choices=("yes", "no"), help="whether limits are configured (default: with headers, and in C)")
+    add("--lab", action="store_true", help="the seeds to tune on, instead of the committed ones")
+    add("--seeds", type=int, metavar="N", help="only the first N of them")
+    add("--seed-file", type=Path, metavar="FILE", help="seeds of a file, one a line")
+    add("--processes", type=int, default=cpu_count() or 1)
+    add("--each", action="store_true", help="print every run")
+    add("--check", action="store_true", help="exit code 1 where a goal is missed")
+    options = parser.parse_args(arguments)
+    seeds = LAB if options.lab else COMMITTED
+    if options.seed_file is not None:
+        seeds = tuple(int(line) for line in options.seed_file.read_text(encoding="utf-8").split())
+    options.picked = seeds[: options.seeds]
+    options.believes = None if options.configured is None else options.configured == "yes"
+    return options
+
+
+def _letters(text: str) -> list[str]:
+    letters = text.upper().split(",")
+    for letter in letters:
+        if letter not in SCENARIOS:
+            raise argparse.ArgumentTypeError(f"{letter!r} is none of {', '.join(SCENARIOS)}")
+    return letters
+
+
+def _said(text: str) -> list[Said]:
+    try:
+        return [Said(word) for word in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _bursts(text: str) -> list[float]:
+    try:
+        return [float(Fraction(word)) for word in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
