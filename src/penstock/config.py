@@ -14,10 +14,11 @@ from penstock.work import OnAmbiguous, Target
 
 @frozen
 class Limits:
-    """What is believed of a quota: per minute, None where nothing is known. `concurrency` is exchanges at a time.
+    """What is believed of a quota: per minute and per day, None where nothing is known. Concurrency is never exceeded.
 
-    `burst` is how many minutes' worth may be taken at once (1.0: a full minute; 1/60: a second). Raises UsageError for
-    a limit under which nothing would ever be sent.
+    `concurrency` is exchanges at a time. `burst` is how many minutes' worth may be taken at once (1.0: a full minute;
+    1/60: a second). Figures are beliefs, which the provider's word and its refusals correct; with `ceiling` they are
+    corrected downwards only, and never exceeded. Raises UsageError for a limit under which nothing would ever be sent.
     """
 
     rpm: float | None = None
@@ -25,9 +26,14 @@ class Limits:
     ipm: float | None = None
     concurrency: int | None = 64
     burst: float = 1.0
+    rpd: float | None = None
+    tpd: float | None = None
+    ipd: float | None = None
+    ceiling: bool = False
 
     def __attrs_post_init__(self) -> None:
-        for name, value in (("rpm", self.rpm), ("tpm", self.tpm), ("ipm", self.ipm), ("burst", self.burst)):
+        for name in ("rpm", "tpm", "ipm", "rpd", "tpd", "ipd", "burst"):
+            value: float | None = getattr(self, name)
             if value is not None and not (value > 0 and isfinite(value)):
                 raise UsageError(f"{name} must be a finite number above 0, not {value}")
         if self.concurrency is not None and not self.concurrency >= 1:
