@@ -86,8 +86,10 @@ def cases(options: argparse.Namespace) -> Iterator[Case]:
         scenario = SCENARIOS[letter]
         bursts = [burst for burst in scenario.bursts if burst in options.burst or burst not in BURSTS]
         said = [told for told in scenario.said if told in options.said]
-        for told, burst, costs, later, seed in product(said, bursts, charged, late, options.picked):
-            yield Case(letter, told, burst, costs, later, seed, options.believes)
+        for told, burst in product(said, bursts):
+            for costs, later in product(charged, late):
+                for seed in options.picked:
+                    yield Case(letter, told, burst, costs, later, seed, options.believes)
 
 
 def lines(runs: Iterable[Measured]) -> list[Line]:
@@ -138,7 +140,7 @@ def summary(found: Sequence[Line], runs: Sequence[Measured], seconds: float) -> 
         if rows:
             ratio, refusals, success = (sum(line.missed[place] for line in rows) for place in range(3))
             text.append(
-                f"{told.value:8} {len(rows):4} rows; goals missed: ratio {ratio}, refusals {refusals}, success {success}"
+                f"{told.value:8} {len(rows):4} rows, goals missed: ratio {ratio}, refusals {refusals}, done {success}"
             )
     steps = sum(run.steps for run in runs)
     cpu = sum(run.cpu for run in runs)
