@@ -144,14 +144,8 @@ class Folder:
         journal = Journal.open(self.path, disk=disk)
         try:
             states, account = load_states(journal.rows()), journal.account()
-            keyed = key_rows(
-                rows.rows,
-                settings.choices,
-                budget=budget is not None,
-                states=states,
-                account=account,
-                file=rows.file,
-            )
+            bounded = budget is not None
+            keyed, _ = key_rows(rows, settings.choices, budget=bounded, states=states, account=account)
             plan = make_plan(keyed, states, account, settings.choices)
             return run_batch(settings, plan, rows.invalid, journal, self.listener)
         finally:

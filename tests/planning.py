@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from attrs import frozen
 
@@ -16,9 +16,9 @@ from penstock_io.batch.folder import Prepared, prepare_folder
 from penstock_io.batch.inputs import parse_rows
 from penstock_io.batch.keying import Keyed, key_rows
 from penstock_io.batch.plan import Plan, make_plan
-from penstock_io.batch.rows import Defaults, Row
+from penstock_io.batch.rows import Defaults, Row, Rows
 from penstock_io.batch.settings import Choices
-from penstock_io.batch.states import NEW, RowState, dump_state, files_of, load_states
+from penstock_io.batch.states import NEW, RowState, dump_state, here_of, load_states
 from penstock_io.journal import Account, Disk, Journal
 
 LOW = Defaults("gpt-image-2", "1024x1024", "low")
@@ -42,14 +42,14 @@ def keyed_of(
     choices: Choices | None = None,
 ) -> list[Keyed]:
     """The same with keys."""
-    return key_rows(
-        rows,
-        choices or Choices(),
-        budget=False,
-        states=states or {},
-        account=account or Account(),
-        file="in.jsonl",
-    )
+    given = Rows("in.jsonl", tuple(rows))
+    keyed, _ = key_rows(given, choices or Choices(), budget=False, states=states or {}, account=account or Account())
+    return keyed
+
+
+def files_of(state: RowState, account: Account) -> dict[str, str]:
+    """The files of what a row's last job asked for, whichever job published them, by name without the extension."""
+    return {PurePosixPath(file).stem: file for key, file in here_of(state, account).items() if key in state.keys}
 
 
 def picture_of(key: Key) -> bytes:

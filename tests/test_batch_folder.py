@@ -10,13 +10,15 @@ from threading import Lock
 
 import pytest
 
-from penstock_io.batch.folder import prepare_folder
+from penstock.entries import Lane
+from penstock.ids import AttemptId, CallId, Key
+from penstock_io.batch.folder import prepare_folder, told_orphans
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.rows import Row
 from penstock_io.batch.settings import Choices, Repeats
-from penstock_io.batch.states import files_of, load_states
-from penstock_io.journal import Account, Disk, Journal
-from tests.planning import HIGH, LOW, Shop, keyed_of, picture_of, plan_of, rows_of
+from penstock_io.batch.states import load_states
+from penstock_io.journal import Account, Disk, Journal, Orphan
+from tests.planning import HIGH, LOW, Shop, files_of, keyed_of, picture_of, plan_of, rows_of
 
 THREE = ({"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b", "n": 2}, {"id": "c", "prompt": "c"})
 
@@ -174,9 +176,29 @@ def test_orphans_are_told_booked_and_tried_again(tmp_path: Path) -> None:
     shop.run(rows, lost=["a", "b"])
     again = shop.run(rows)
     assert (2, 3, 3) == (len(again.prepared.orphans), again.plan.doubtful, again.bought)
-    assert "2 attempts of a run that was cut off may have been executed and billed:" in shop.told[0]
+    heading = "2 attempts of a run that was cut off may have been executed and billed, at most $0.0001 in all:"
+    assert heading == shop.told[0].splitlines()[0]
     assert "attempt 1-2 for b: at most $0.0000000001" in shop.told[0]
     shown(shop, rows)
+
+
+def orphan(attempt: int, quote: int | None) -> Orphan:
+    """An attempt of a killed run that nobody knows the end of."""
+    lane, key = Lane("key", "model"), Key(f"{attempt}")
+    return Orphan(1, AttemptId(attempt), CallId(1), "generate", "images", lane, (key,), (), (), quote, 0.0)
+
+
+def test_many_orphans_are_summed_up() -> None:
+    """Their number, what they may cost together, rounded up, and the first three; an unknown bound makes it unknown."""
+    found = [orphan(n, 10**10 + 1) for n in range(1, 65)]
+    heading, *first, rest = told_orphans(found, (), {}).splitlines()
+    assert "64 attempts of a run that was cut off may have been executed and billed, at most $0.6401 in all:" == heading
+    gone = "a row that is no longer in the input: at most $0.010000000001"
+    assert [f"  attempt 1-{n} for {gone}" for n in (1, 2, 3)] == first
+    assert "  and 61 more: summary.json has all of them" == rest
+    assert 4 == len(told_orphans(found[:3], (), {}).splitlines())
+    unknown = told_orphans([*found, orphan(65, None)], (), {})
+    assert "billed, an unknown amount in all:" in unknown
 
 
 def test_converted_pictures_go_aside_with_their_originals(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from penstock.config import Config
 from penstock.ids import Handle, JobId, Key
 from penstock.prepare import prepare
 from penstock.requests import ImageRequest, Options, Refusal
-from penstock_io.batch.keying import Keyed, Keyer, key_rows, key_valid
-from penstock_io.batch.rows import Defaults, InputError, Mistake
+from penstock_io.batch.keying import Keyed, Keyer, key_rows
+from penstock_io.batch.rows import Defaults, InputError, Invalid, Mistake, Rows
 from penstock_io.batch.settings import Choices, Repeats
 from penstock_io.batch.states import NEW, RowState
 from penstock_io.journal import Account
@@ -91,7 +91,7 @@ def mistakes(
     """What is said of rows that models do not take."""
     rows = rows_of(*fields, defaults=defaults)
     with pytest.raises(InputError) as wrong:
-        key_rows(rows, Choices(), budget=budget, states={}, account=Account(), file="in.jsonl")
+        key_rows(Rows("in.jsonl", rows), Choices(), budget=budget, states={}, account=Account())
     return [(mistake.line, mistake.field, mistake.message) for mistake in wrong.value.mistakes]
 
 
@@ -117,10 +117,12 @@ def test_without_a_price_no_budget() -> None:
 
 
 def test_rows_that_a_model_does_not_take_can_be_told_apart() -> None:
-    """`--skip-invalid`: their ids where they were given, their places, what is wrong; the others are keyed."""
+    """`--skip-invalid`: their ids where they were given, their places, what is wrong, among those that were bad."""
     rows = rows_of({"prompt": "a"}, {"prompt": "b", "id": "x", "size": "1x1"}, {"prompt": "c", "size": "1x1"})
-    keyed, bad = key_valid(rows, Choices(), budget=False, states={}, account=Account(), file="in.jsonl")
-    assert ([0], [("x", 1, 2), (None, 2, 3)]) == (
+    before = Invalid("y", 3, 4, (Mistake("in.jsonl", 4, "size", "is not one"),))
+    given = Rows("in.jsonl", rows, (before,))
+    keyed, bad = key_rows(given, Choices(), budget=False, states={}, account=Account(), skip_invalid=True)
+    assert ([0], [("x", 1, 2), (None, 2, 3), ("y", 3, 4)]) == (
         [one.index for one in keyed],
         [(one.id, one.index, one.line) for one in bad],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from penstock_io.batch.rows import Invalid, Mistake, Row
 from penstock_io.batch.run import Exit, judge
 from penstock_io.batch.states import FINAL, NEW, PASSING, RowState, Runs
 from penstock_io.batch.stopping import Halt
-from penstock_io.batch.writing import Part, card, replace, write_results
+from penstock_io.batch.writing import Part, card, whole, write_results
 from penstock_io.journal import Account, Lost, Tally
 
 REQUEST = ImageRequest(prompt="a", model="gpt-image-2", size="1024x1024", n=2)
@@ -196,6 +195,7 @@ def test_all_files_are_whole(tmp_path: Path) -> None:
     lines = [line_of(ROW, SENT, account), line_of(other, evolve(failed("refused"), jobs=()), account)]
     summary = summary_of(lines, account, {"kettle": SENT}, 700, 30, Runs(1, 2, 30.25, made=3.0, allowed=4.0))
     (tmp_path / "summary.json").write_text("old")
+    (tmp_path / ".tmp-4711-summary.json").write_text("what a killed run left")
     write_results(tmp_path, lines, summary, lambda index: f"prompt {index}")
     text = (tmp_path / "results.jsonl").read_text("utf-8")
     first, second = [json.loads(line) for line in text.splitlines()]
@@ -222,16 +222,17 @@ def test_all_files_are_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_file_that_cannot_be_replaced_stays(tmp_path: Path, fault: BaseException) -> None:
-    """What fails on the way, or is broken off, leaves what was there and nothing beside it."""
+    """What fails on the way, or is broken off, leaves what was there, and nothing beside it."""
     path = tmp_path / "results.jsonl"
     path.write_bytes(b"old")
 
-    def parts() -> Iterator[bytes]:
-        yield b"new"
-        raise fault
+    def write() -> None:
+        with whole(path) as file:
+            file.write(b"new")
+            raise fault
 
     with pytest.raises(type(fault)):
-        replace(path, parts())
+        write()
     assert b"old" == path.read_bytes()
     assert ["results.jsonl"] == [found.name for found in tmp_path.iterdir()]
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_io.batch.exports import guarded, whole, write_csv, write_jsonl
+from penstock_io.batch.exports import guarded, write_csv, write_jsonl
 from penstock_io.batch.gallery import Card, gallery
 from penstock_io.batch.records import Record, read_records, with_prompts
 from penstock_io.cli.main import main
@@ -296,21 +296,6 @@ def test_the_batch_itself_is_never_overwritten(export: Export, folder: Path, nam
     assert 2 == export(f"pictures/{name}", "--overwrite", "--format", "csv")
     assert before == sorted(folder.rglob("*"))
     assert 0 == export("pictures/rows.csv")
-
-
-def test_a_fault_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Neither half a file nor a temporary one; what was there stays."""
-    target = tmp_path / "x"
-    target.write_text("old", encoding="utf-8")
-
-    def write() -> None:
-        with whole(target) as file:
-            file.write(b"half")
-            raise OSError("full")
-
-    with pytest.raises(OSError, match="full"):
-        write()
-    assert [(target.name, "old")] == [(path.name, path.read_text("utf-8")) for path in tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(

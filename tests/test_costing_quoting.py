@@ -175,7 +175,7 @@ def quoted(prompts: list[str], defaults: Defaults, choices: Choices = Choices())
 def test_a_quote_is_what_a_batch_shows(tmp_path: Path) -> None:
     """The bound and the expected value of the same rows, repeats counted once."""
     rows = table(["a", "b", "a", "c"], Defaults("gpt-image-2", None, "high", None, 2))
-    keyed = key_rows(rows.rows, Choices(), budget=False, states={}, account=Account(), file="x")
+    keyed, _ = key_rows(rows, Choices(), budget=False, states={}, account=Account())
     plan = make_plan(keyed, {}, Account(), Choices())
     shown = survey(plan, Account(), Settings(tmp_path, "http://x/v1", {"A": "k"}), free=None)
     mine = quote_rows(rows, Choices(), {}, Account(), unix=NOW)

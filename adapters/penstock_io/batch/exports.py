@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -72,20 +70,6 @@ def write_zip(file: BinaryIO, folder: Path, records: Sequence[Record]) -> list[s
             else:
                 missing.append(name)
     return missing
-
-
-@contextmanager
-def whole(path: Path) -> Generator[BinaryIO]:
-    """A file that is put in its place once it is whole, and is not there otherwise. Raises `OSError`."""
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _inside(root: Path, name: str) -> bool:

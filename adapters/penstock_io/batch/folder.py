@@ -19,10 +19,13 @@ from penstock_io.batch.plan import Plan, Standing, standing
 from penstock_io.batch.results import usd
 from penstock_io.batch.states import NEW, RowState, dump_state, here_of
 from penstock_io.journal import IMAGES, SUPERSEDED, Account, Journal, Orphan
-from penstock_io.words import count
+from penstock_io.words import at_most, count
 
 GROUP = 64
 """Rows whose pictures are published in one group."""
+
+SHOWN = 3
+"""So many orphans are told one by one."""
 
 
 @frozen
@@ -164,14 +167,19 @@ def _publish(journal: Journal, group: Sequence[tuple[Keyed, tuple[Ref, ...]]], s
 
 
 def told_orphans(orphans: Sequence[Orphan], rows: Sequence[Keyed], states: Mapping[str, RowState]) -> str:
-    """What is said of orphans: each with its row and its bound."""
+    """What is said of orphans: how many, their bound together, and the first of them with their rows and bounds."""
     names: dict[Key, str] = {}
     for keyed in rows:
         for key in (*states.get(keyed.id, NEW).keys, *keyed.keys):
             names.setdefault(key, keyed.id)
-    lines = [f"{count(len(orphans), 'attempt')} of a run that was cut off may have been executed and billed:"]
-    for orphan in orphans:
+    quotes = [orphan.quote for orphan in orphans]
+    most = "an unknown amount" if None in quotes else at_most(sum(quote or 0 for quote in quotes))
+    cut_off = f"{count(len(orphans), 'attempt')} of a run that was cut off may have been executed and billed"
+    lines = [f"{cut_off}, {most} in all:"]
+    for orphan in orphans[:SHOWN]:
         name = next((names[key] for key in orphan.keys if key in names), "a row that is no longer in the input")
         bound = "an unknown amount" if orphan.quote is None else f"at most ${usd(orphan.quote)}"
         lines.append(f"  attempt {orphan.run}-{orphan.attempt} for {name}: {bound}")
+    if len(orphans) > SHOWN:
+        lines.append(f"  and {len(orphans) - SHOWN:,} more: summary.json has all of them")
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from penstock.requests import ImageRequest, Options, Refusal, Scalar
 from penstock.work import Target
 from penstock_io._setup import PROVIDER
 from penstock_io.batch.naming import MissingField, Namer, Sampler, Template, folded
-from penstock_io.batch.rows import InputError, Invalid, Mistake, Row
+from penstock_io.batch.rows import InputError, Invalid, Mistake, Row, Rows
 from penstock_io.batch.settings import Choices, Repeats
 from penstock_io.batch.states import NEW, RowState, here_of
 from penstock_io.journal import Account
@@ -64,45 +64,31 @@ class Keyed:
 
 
 def key_rows(
-    rows: Sequence[Row],
+    rows: Rows,
     choices: Choices,
     *,
     budget: bool,
     states: Mapping[str, RowState],
     account: Account,
-    file: str,
-) -> list[Keyed]:
-    """All rows with their keys. Raises `InputError` for what a model does not take, or has no price under a budget."""
-    keyed, bad = _key_all(rows, Keyer(choices, budget=budget, states=states, account=account, file=file, rows=rows))
-    if bad:
-        raise InputError(_together([mistake for _, some in bad for mistake in some], len(rows)))
-    return keyed
-
-
-def key_valid(
-    rows: Sequence[Row],
-    choices: Choices,
-    *,
-    budget: bool,
-    states: Mapping[str, RowState],
-    account: Account,
-    file: str,
+    skip_invalid: bool = False,
 ) -> tuple[list[Keyed], list[Invalid]]:
-    """The same, but rows that a model does not take are told apart instead (`--skip-invalid`)."""
-    keyed, bad = _key_all(rows, Keyer(choices, budget=budget, states=states, account=account, file=file, rows=rows))
-    return keyed, [Invalid(row.id if row.explicit else None, row.index, row.line, some) for row, some in bad]
+    """All rows of an input with their keys, and its bad ones, in its order.
 
-
-def _key_all(rows: Sequence[Row], keyer: Keyer) -> tuple[list[Keyed], list[tuple[Row, tuple[Mistake, ...]]]]:
+    What a model does not take, or has no price under a budget, raises `InputError`; with `skip_invalid` it is one of
+    the bad ones.
+    """
+    keyer = Keyer(choices, budget=budget, states=states, account=account, file=rows.file, rows=rows.rows)
     keyed: list[Keyed] = []
-    bad: list[tuple[Row, tuple[Mistake, ...]]] = []
-    for row in rows:
+    bad: list[Invalid] = []
+    for row in rows.rows:
         made = keyer.key(row)
         if isinstance(made, Keyed):
             keyed.append(made)
         else:
-            bad.append((row, made))
-    return keyed, bad
+            bad.append(Invalid(row.id if row.explicit else None, row.index, row.line, made))
+    if bad and not skip_invalid:
+        raise InputError(_together([mistake for one in bad for mistake in one.mistakes], len(rows.rows)))
+    return keyed, sorted([*rows.invalid, *bad], key=lambda one: one.index)
 
 
 def _together(mistakes: Sequence[Mistake], rows: int) -> list[Mistake]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import PurePosixPath
 from typing import TypeAlias, TypedDict, cast
 
 from attrs import evolve, field, frozen
@@ -124,12 +123,6 @@ def here_of(state: RowState, account: Account) -> dict[Key, str]:
         for key, file in account.shown.get(job, {}).items()
         if not file.startswith(f"{SUPERSEDED}/")
     }
-
-
-def files_of(state: RowState, account: Account) -> dict[str, str]:
-    """The files of what its last job asked for, whichever job published them, by name without folder and extension."""
-    wanted = frozenset(state.keys)
-    return {PurePosixPath(file).stem: file for key, file in here_of(state, account).items() if key in wanted}
 
 
 class _Kept(TypedDict, total=False):

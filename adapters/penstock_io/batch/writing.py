@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,10 +47,17 @@ def write_results(folder: Path, lines: Sequence[Line], summary: Summary, prompts
     `prompts` says the prompt of the row with an index ("" where there is none).
     """
     sums = summary_json(summary)
-    replace(folder / RESULTS, map(_line, lines))
-    replace(folder / SUMMARY, [json.dumps(sums, indent=2, ensure_ascii=False).encode("utf-8", "replace"), b"\n"])
+    _replace(folder / RESULTS, map(_line, lines))
+    _replace(folder / SUMMARY, [json.dumps(sums, indent=2, ensure_ascii=False).encode("utf-8", "replace"), b"\n"])
     page = gallery((card(line, prompts(line.index)) for line in lines), sums, title=folder.resolve().name or "pictures")
-    replace(folder / GALLERY, [page.encode("utf-8", "replace")])
+    _replace(folder / GALLERY, [page.encode("utf-8", "replace")])
+
+
+def _replace(path: Path, parts: Iterable[bytes]) -> None:
+    for left in path.parent.glob(f".tmp-*-{path.name}"):  # by a run that was killed
+        left.unlink(missing_ok=True)
+    with whole(path) as file:
+        file.writelines(parts)
 
 
 def card(line: Line, prompt: str) -> Card:
@@ -86,12 +93,13 @@ _ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 """What some readers take for the end of a line."""
 
 
-def replace(path: Path, parts: Iterable[bytes]) -> None:
-    """Write a file beside its place, then put it there. Raises `OSError`."""
-    temporary = path.with_name(f".tmp-{path.name}")
+@contextmanager
+def whole(path: Path) -> Generator[BinaryIO]:
+    """A file that is put in its place once it is whole, and is not there otherwise. Raises `OSError`."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         with temporary.open("wb") as file:
-            file.writelines(parts)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

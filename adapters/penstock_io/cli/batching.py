@@ -7,55 +7,43 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import sqlite3
 import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 
 from penstock.config import Limits
-from penstock.errors import PenstockError
 from penstock.work import OnAmbiguous
 from penstock_io.batch.convert import available, parse_convert, parse_resize
 from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
-from penstock_io.batch.keying import Keyed, key_rows, key_valid
+from penstock_io.batch.keying import Keyed, key_rows
 from penstock_io.batch.naming import Template
-from penstock_io.batch.plan import Plan, make_plan
+from penstock_io.batch.plan import make_plan
 from penstock_io.batch.progress import Level
-from penstock_io.batch.results import closing, summary_json, usd
-from penstock_io.batch.rows import Defaults, InputError, Invalid, Rows
+from penstock_io.batch.results import closing, summary_json
+from penstock_io.batch.rows import Defaults, Invalid, Rows
 from penstock_io.batch.run import Ended, Exit, run_batch
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
-from penstock_io.batch.states import RowState, load_states
 from penstock_io.batch.stream import run_stream
-from penstock_io.batch.survey import REASONS, Survey, survey, told
+from penstock_io.batch.survey import Survey, survey
 from penstock_io.batch.writing import GALLERY, RESULTS
 from penstock_io.cli import options
-from penstock_io.cli.buying import quote_of
 from penstock_io.cli.config import OptionError, Values, overrides_of
 from penstock_io.cli.connecting import OPENAI, connect, model_of
-from penstock_io.cli.consent import Reason, price_reason, refusal
+from penstock_io.cli.consent import refusal
 from penstock_io.cli.console import Console
 from penstock_io.cli.doubting import ask_again, doubtful, unasked
+from penstock_io.cli.folders import Books, books_of, free, holding, journalled, look, unwritable
 from penstock_io.cli.funds import booked, funds_of
-from penstock_io.journal import Account, Journal, JournalError, peek
+from penstock_io.cli.showing import Enough, default_told, enough, lines_of, planned, reasons_of, warn
+from penstock_io.journal import JournalError
 from penstock_io.ledger import LedgerError
-from penstock_io.words import at_most, count
+from penstock_io.words import count
 
 STDIN = "standard input"
-
-
-@frozen
-class Books:
-    """What a folder remembers, and who is at work in it ("" for nobody)."""
-
-    states: Mapping[str, RowState]
-    account: Account
-    holder: str = ""
 
 
 @frozen
@@ -73,6 +61,11 @@ class Task:
         """Whether it only says what it would do."""
         return self.values[options.DRY_RUN]
 
+    @property
+    def unnamed(self) -> str | None:
+        """The model of rows that name none, where nobody else named it either."""
+        return self.defaults.model if self.values.get(options.MODEL) is None else None
+
     def fail(self, kind: str, message: str, code: int = Exit.USAGE) -> int:
         """End without a result; returns the code."""
         return fail(self.console, kind, message, code, as_json=self.values[options.JSON])
@@ -80,25 +73,27 @@ class Task:
 
 def start(values: Values, given: Path | None, console: Console) -> int:
     """Do a batch, to its end; returns the exit code. Raises `OptionError`, `InputError`, `JournalError`."""
-    task = Task(values, given, settings_of(values, os.environ), defaults_of(values), console)
+    task = _task(values, given, console)
     if given is None and not task.dry:
         return _stream(task)
     rows = _read(task)
     with ExitStack() as stack:
-        folder, journal, books = task.settings.folder, None, Books({}, Account())
+        folder, journal, books = task.settings.folder, None, Books()
         settings = stack.enter_context(_booking(task)) if _has_ledger(task) else task.settings
         if journalled(folder):
             if task.dry:
-                books = _look(folder)
+                books = look(folder)
             else:
                 journal = stack.enter_context(holding(folder, console))
                 books = books_of(journal)
         keyed, invalid = _keyed(task, rows, books)
         plan = make_plan(keyed, books.states, books.account, task.settings.choices)
-        found = survey(plan, books.account, task.settings, free=_free(folder), invalid=len(invalid))
-        _show(task, plan, found, invalid)
+        found = survey(plan, books.account, task.settings, free=free(folder), invalid=len(invalid))
+        warn(console, plan, invalid)
+        lines = lines_of(plan, found, books, task.settings, task.unnamed)
         if task.dry:
-            return _planned(task, found, books)
+            return _planned(task, lines, found, enough(plan, books, task.settings), books.holder)
+        console.tell("\n".join(lines))
         message = refusal(reasons_of(found, task.settings), console, yes=values[options.YES])
         if message is not None:
             return task.fail("consent", message)
@@ -112,6 +107,24 @@ def start(values: Values, given: Path | None, console: Console) -> int:
     if doubtful(task.settings, ended):
         ended = _doubts(task, keyed, invalid, ended)
     return finish(ended, folder, console, as_json=values[options.JSON])
+
+
+def _task(values: Values, given: Path | None, console: Console) -> Task:
+    """The batch that the options say, in a folder where it can be done. Raises `OptionError`."""
+    task = Task(values, given, settings_of(values, os.environ), defaults_of(values), console)
+    wrong = unwritable(task.settings.folder)
+    if wrong and not task.dry:
+        raise values.wrong(options.OUT, wrong)
+    if wrong:
+        console.tell(wrong, Level.WARNING)
+    return task
+
+
+def _planned(task: Task, lines: Sequence[str], found: Survey, room: Enough | None, holder: str) -> int:
+    """A dry run ends here."""
+    if holder:
+        lines = [*lines, f"{holder} is at work in {task.settings.folder}: this is how it stands now"]
+    return planned(lines, found, room, task.console, as_json=task.values[options.JSON])
 
 
 def _doubts(task: Task, keyed: Sequence[Keyed], invalid: Sequence[Invalid], ended: Ended) -> Ended:
@@ -136,8 +149,8 @@ def _stream(task: Task) -> int:
         raise OptionError("-: there is no standard input to read rows from")
     incoming = Incoming(STDIN, task.defaults, values.get(options.KEEP) or ())
     with holding(folder, console) as journal, _booking(task) as settings:
-        if task.defaults.model is not None and values.get(options.MODEL) is None:
-            console.tell(_default(task.defaults.model))
+        if task.unnamed is not None:
+            console.tell(default_told(task.unnamed))
         console.tell(f"rows are read from {STDIN}, JSON objects a line, each sent as it comes")
         yes = values[options.YES]
         ended = run_stream(settings, sys.stdin.buffer, incoming, journal, console, name=STDIN, regenerate=yes)
@@ -239,29 +252,7 @@ def _keyed(task: Task, rows: Rows, books: Books) -> tuple[list[Keyed], list[Inva
     skip = task.given is None or task.values[options.SKIP_INVALID]
     budget, choices = task.settings.bounded, task.settings.choices
     states, account = books.states, books.account
-    if not skip:
-        keyed = key_rows(rows.rows, choices, budget=budget, states=states, account=account, file=rows.file)
-        return keyed, list(rows.invalid)
-    keyed, more = key_valid(rows.rows, choices, budget=budget, states=states, account=account, file=rows.file)
-    return keyed, sorted([*rows.invalid, *more], key=lambda one: one.index)
-
-
-def journalled(folder: Path) -> bool:
-    """Whether a batch has been in a folder."""
-    return (folder / "journal.sqlite").exists()
-
-
-@contextmanager
-def holding(folder: Path, console: Console) -> Generator[Journal]:
-    """The journal of a folder, for as long as the block lasts. Raises `JournalError`."""
-    journal = Journal.open(folder)
-    try:
-        yield journal
-    finally:
-        try:
-            journal.close()
-        except (OSError, sqlite3.Error) as fault:
-            console.tell(f"the journal of {folder} could not be closed: {fault}", Level.WARNING)
+    return key_rows(rows, choices, budget=budget, states=states, account=account, skip_invalid=skip)
 
 
 def _has_ledger(task: Task) -> bool:
@@ -275,79 +266,6 @@ def _booking(task: Task) -> Generator[Settings]:
     """The settings with the ledger open, if there is to be one. Raises `LedgerError`."""
     with booked(task.values, task.settings.funds, task.console) as funds:
         yield evolve(task.settings, funds=funds)
-
-
-def books_of(journal: Journal) -> Books:
-    """What an open journal remembers. Raises `JournalError`."""
-    try:
-        return Books(load_states(journal.rows()), journal.account())
-    except (OSError, sqlite3.Error) as fault:
-        raise JournalError(f"{journal.folder} cannot be read: {fault}") from fault
-
-
-def _look(folder: Path) -> Books:
-    found = peek(folder)
-    return Books(load_states(found.rows), found.account, found.holder or "")
-
-
-def _free(folder: Path) -> int | None:
-    """Bytes free on the disk where a folder is, or will be; None where nobody knows."""
-    try:
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        return shutil.disk_usage(there).free
-    except (OSError, StopIteration):
-        return None
-
-
-# What is shown, and asked
-
-
-def _show(task: Task, plan: Plan, found: Survey, invalid: Sequence[Invalid]) -> None:
-    console, model = task.console, task.defaults.model
-    if invalid:
-        console.tell(str(InputError([mistake for one in invalid for mistake in one.mistakes])), Level.WARNING)
-    if task.values.get(options.MODEL) is None and any(keyed.request.model == model for keyed in plan.rows):
-        console.tell(_default(str(model)))
-    for line in told(found, task.settings):
-        console.tell(line)
-    first = {keyed.request.model: keyed.request for keyed in reversed(plan.send)}
-    for warning in dict.fromkeys(word for request in first.values() for word in quote_of(request).warnings):
-        console.tell(warning, Level.WARNING)
-
-
-def _default(model: str) -> str:
-    return f"model: {model}, the newest one whose price is known (--model names another)"
-
-
-def reasons_of(found: Survey, settings: Settings) -> list[Reason]:
-    """What has to be agreed to."""
-    reasons: list[Reason] = []
-    cap = None if found.bound is None and settings.choices.unknown else settings.budget
-    price = price_reason(found.bound, count(found.pictures, "picture"), cap) if found.send else None
-    if price is not None:
-        reasons.append(price)
-    if found.stale:
-        why = ", ".join(word for word, _ in found.why[:REASONS])
-        told_ = f"{count(found.stale, 'row')} would be made again ({why}) for {at_most(found.stale_bound)}"
-        reasons.append(Reason(told_, grave=True, otherwise="another --out"))
-    if not found.fits:
-        reasons.append(Reason("the disk may not have enough room", grave=True, otherwise="another --out"))
-    return reasons
-
-
-def _planned(task: Task, found: Survey, books: Books) -> int:
-    """A dry run ends here."""
-    if books.holder:
-        task.console.tell(f"{books.holder} is at work in {task.settings.folder}: this is how it stands now")
-    if task.values[options.JSON]:
-        figures = asdict(found)
-        for name in ("bound", "expected", "stale_bound"):
-            amount = figures.pop(name)
-            figures[f"{name}_usd"] = None if amount is None else usd(amount)
-        task.console.result(json.dumps({**figures, "exit_code": 0, "message": ""}, ensure_ascii=False))
-    else:
-        task.console.tell("nothing was sent, and nothing was changed (--dry-run)")
-    return Exit.ALL
 
 
 # The end
@@ -376,16 +294,3 @@ def fail(console: Console, kind: str, message: str, code: int, *, as_json: bool)
     if as_json:
         console.result(json.dumps({"error": {"kind": kind, "message": message}, "exit_code": code}))
     return code
-
-
-def refuse(error: OptionError | PenstockError, console: Console, *, as_json: bool) -> int:
-    """End before anything was sent, because of what was given; returns the code."""
-    kinds = ((InputError, "input"), (JournalError, "folder"), (LedgerError, "ledger"))
-    kind = next((kind for of, kind in kinds if isinstance(error, of)), "usage")
-    console.tell(str(error), Level.ERROR)
-    if as_json:
-        said: dict[str, object] = {"kind": kind, "message": str(error)}
-        if isinstance(error, InputError):
-            said["mistakes"] = [asdict(mistake) for mistake in error.mistakes]
-        console.result(json.dumps({"error": said, "exit_code": int(Exit.USAGE)}))
-    return Exit.USAGE

@@ -171,7 +171,7 @@ def _table(books: Books, to: str) -> None:
     """The table. Raises `OSError`."""
     from io import BytesIO  # noqa: PLC0415 - as above
 
-    from penstock_io.batch.exports import whole  # noqa: PLC0415 - as above
+    from penstock_io.batch.writing import whole  # noqa: PLC0415 - as above
     from penstock_io.costing.csvs import write_csv  # noqa: PLC0415 - as above
     from penstock_io.costing.sums import by_place  # noqa: PLC0415 - as above
     from penstock_io.words import harmless  # noqa: PLC0415 - as above

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock_io.cli.parsing import Parser, Subparsers
+from penstock_io.cli.parsing import Parser, Subparsers, refuse
 
 if TYPE_CHECKING:
     from penstock.simulation.server import ServerSettings
@@ -71,7 +71,6 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the demo; returns the exit code of its batch."""
     from penstock.errors import PenstockError  # noqa: PLC0415 - the start is fast until it is known what runs
-    from penstock_io.cli.batching import refuse  # noqa: PLC0415 - as above
     from penstock_io.cli.console import Console  # noqa: PLC0415 - as above
 
     with Console() as console:
@@ -88,7 +87,8 @@ def _demo(folder: Path, console: Console) -> int:
     from penstock.config import Limits  # noqa: PLC0415 - as above
     from penstock_io.batch.run import run_batch  # noqa: PLC0415 - as above
     from penstock_io.batch.settings import Settings  # noqa: PLC0415 - as above
-    from penstock_io.cli.batching import finish, holding  # noqa: PLC0415 - as above
+    from penstock_io.cli.batching import finish  # noqa: PLC0415 - as above
+    from penstock_io.cli.folders import holding  # noqa: PLC0415 - as above
     from penstock_io.simserver import serving  # noqa: PLC0415 - as above
 
     with holding(folder, console) as journal, serving(_provider(), seed=7) as sim:
@@ -110,7 +110,7 @@ def _plan(settings: Settings, journal: Journal, console: Console) -> Plan:
     from penstock_io.batch.plan import make_plan  # noqa: PLC0415 - as above
     from penstock_io.batch.rows import Defaults  # noqa: PLC0415 - as above
     from penstock_io.batch.survey import survey, told  # noqa: PLC0415 - as above
-    from penstock_io.cli.batching import books_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.folders import books_of  # noqa: PLC0415 - as above
     from penstock_io.journal import JournalError  # noqa: PLC0415 - as above
 
     prompts = settings.folder / "prompts.txt"
@@ -120,7 +120,7 @@ def _plan(settings: Settings, journal: Journal, console: Console) -> Plan:
         raise JournalError(f"{prompts} cannot be written: {fault.strerror or fault}") from fault
     rows = read_rows(prompts, Defaults(MODEL, SIZE, QUALITY))
     books, choices = books_of(journal), settings.choices
-    keyed = key_rows(rows.rows, choices, budget=True, states=books.states, account=books.account, file=str(prompts))
+    keyed, _ = key_rows(rows, choices, budget=True, states=books.states, account=books.account)
     plan = make_plan(keyed, books.states, books.account, choices)
     for line in told(survey(plan, books.account, settings, free=None), settings):
         console.tell(line)

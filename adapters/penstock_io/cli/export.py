@@ -82,9 +82,10 @@ def _kind(to: str) -> str | None:
 
 def _export(folder: Path, to: str, kind: str, console: Console, *, overwrite: bool) -> int:
     """All of it, once the options are known. Raises `OSError`."""
-    from penstock_io.batch.exports import whole, write_csv, write_jsonl, write_zip  # noqa: PLC0415 - as above
+    from penstock_io.batch.exports import write_csv, write_jsonl, write_zip  # noqa: PLC0415 - as above
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.batch.records import read_records, with_prompts  # noqa: PLC0415 - as above
+    from penstock_io.batch.writing import whole  # noqa: PLC0415 - as above
     from penstock_io.words import count  # noqa: PLC0415 - as above
 
     if not folder.is_dir():

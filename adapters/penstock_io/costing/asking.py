@@ -8,7 +8,7 @@ from attrs import frozen
 
 from penstock.ids import Key
 from penstock.requests import ImageRequest, Refusal
-from penstock_io.batch.keying import Keyed, Shapes, key_rows, key_valid
+from penstock_io.batch.keying import Keyed, Shapes, key_rows
 from penstock_io.batch.plan import make_plan
 from penstock_io.batch.rows import Invalid, Rows
 from penstock_io.batch.settings import Choices
@@ -57,12 +57,7 @@ def quote_rows(
     skip_invalid: bool = False,
 ) -> Quoted:
     """Quote an input as a batch with these choices would buy it. Raises `InputError`. `unix` is seconds."""
-    invalid = list(rows.invalid)
-    if skip_invalid:
-        keyed, more = key_valid(rows.rows, choices, budget=False, states=states, account=account, file=rows.file)
-        invalid = sorted([*invalid, *more], key=lambda one: one.index)
-    else:
-        keyed = key_rows(rows.rows, choices, budget=False, states=states, account=account, file=rows.file)
+    keyed, invalid = key_rows(rows, choices, budget=False, states=states, account=account, skip_invalid=skip_invalid)
     plan = make_plan(keyed, states, account, choices)
     wants, paid = _wanted(plan.send, account)
     asks = group(wants)
