@@ -63,6 +63,13 @@ def at_least(picodollars: int) -> str:
     return f"at least {_rounded(picodollars, ROUND_FLOOR)}"
 
 
+def summed(picodollars: int, *, unknown: bool) -> str:
+    """A sum for people, of which parts may be `unknown`: `$0.1234`, `at least $0.1234`, or nothing that is known."""
+    if not unknown:
+        return money(picodollars)
+    return at_least(picodollars) if picodollars else UNKNOWN
+
+
 def _rounded(picodollars: int, how: str) -> str:
     amount = (Decimal(abs(picodollars)) / _PICODOLLARS).quantize(_CENT_PARTS, how)
     return f"{'-' if picodollars < 0 else ''}${amount:,f}"

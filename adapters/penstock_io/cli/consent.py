@@ -11,7 +11,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from penstock_io.words import money
+from penstock_io.words import at_most
 
 ASKED = 10**12
 """Picodollars above which somebody at a terminal is asked."""
@@ -45,7 +45,7 @@ def price_reason(bound: int | None, what: str, budget: Decimal | None = None) ->
     most = bound if cap is None else cap if bound is None else min(bound, cap)
     if most is None:
         return Reason(f"{what} cost an amount that is not known beforehand")
-    return Reason(f"{what} cost at most {money(most)}") if most > ASKED else None
+    return Reason(f"{what} cost {at_most(most)}") if most > ASKED else None
 
 
 def refusal(reasons: list[Reason], asking: Asking, *, yes: bool) -> str | None:

@@ -12,7 +12,7 @@ from penstock_io.batch.results import usd
 from penstock_io.batch.stopping import Exit
 from penstock_io.cli.console import Console
 from penstock_io.journal import Repaired, repair
-from penstock_io.words import count, money
+from penstock_io.words import at_most, count
 
 
 def mend(folder: Path, console: Console, *, as_json: bool) -> int:
@@ -41,8 +41,7 @@ def told(found: Repaired, folder: Path) -> list[str]:
     if found.found:
         lines.append(f"{count(found.found, 'picture')} of these are known from their files: what they cost is not")
     if found.missing:
-        most = "an amount that nobody knows" if found.bound is None else f"at most {money(found.bound)}"
-        lines.append(f"lost: {count(found.missing, 'request')}, booked as maybe billed, {most}")
+        lines.append(f"lost: {count(found.missing, 'request')}, booked as maybe billed, {at_most(found.bound)}")
     if found.unnamed:
         lines.append(f"lost: what {count(found.unnamed, 'picture')} in {folder / 'held'} were made for")
     if not (found.found or found.missing or found.unnamed):

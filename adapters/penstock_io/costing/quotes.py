@@ -6,7 +6,7 @@ from penstock_io.costing.asking import Quoted
 from penstock_io.costing.outlook import usd
 from penstock_io.costing.quoting import Amount, Option
 from penstock_io.costing.telling import aligned
-from penstock_io.words import count, money, one_line
+from penstock_io.words import at_least, at_most, count, money, one_line
 
 UNKNOWN = "not known"
 SHOWN = 12
@@ -98,10 +98,10 @@ def _rows(quoted: Quoted) -> str:
 
 def _price(amount: Amount) -> str:
     if amount.most is None:
-        known = f"at least {money(amount.bound)}" if amount.bound else UNKNOWN
+        known = at_least(amount.bound) if amount.bound else UNKNOWN
         likely = "" if amount.likely is None else f", probably {money(amount.likely)}"
         return f"{known}{likely}; no bound is known for {amount.unbounded:,} of {count(amount.pictures, 'picture')}"
-    return f"at most {money(amount.most)}, probably {_money(amount.likely)}"
+    return f"{at_most(amount.most)}, probably {_money(amount.likely)}"
 
 
 def _settings(quoted: Quoted) -> list[str]:
