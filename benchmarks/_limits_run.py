@@ -15,7 +15,6 @@ from penstock.config import Ambiguity, Config, Credential
 from penstock.events import Reconfigured
 from penstock.ids import Handle, Key
 from penstock.outcomes import Status
-from penstock.readings import Success, Usage
 from penstock.simulation._verdicts import PLAIN
 from penstock.simulation.server import Server
 from penstock.simulation.world import Delays, World
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from penstock.commands import Send
     from penstock.ids import JobId
     from penstock.outcomes import Outcome
-    from penstock.readings import Reading
     from penstock.simulation.server import Admission, Asked
     from penstock.work import Demand
 
@@ -132,14 +130,6 @@ class Town(World):
         """A job is known by its handle, however it is split."""
         del identity
         return super().admit(send, demand, str(int(send.handle)), cost)
-
-    def reading(self, send: Send, cost: int) -> Success | Reading:
-        """A reply says what it used."""
-        whole = super().reading(send, cost)
-        if not isinstance(whole, Success):
-            return whole
-        tokens = self.target(send).demand.tokens * send.samples
-        return evolve(whole, usage=Usage(output_image=tokens, cost=cost))
 
     def change(self, change: Change) -> None:
         """What happens on the way."""

@@ -444,7 +444,7 @@ def test_faster_keeps_the_bucket() -> None:
     """A provider ten times faster refills ten times sooner, holds as much, and answers in a tenth of the time."""
     slow = ServerSettings(ServerLimits(rpm=6, concurrency=9, burst=0.5), Latency(3.0, 0.0, (("high", 9.0),)))
     fast = slow.faster(10.0)
-    assert ServerLimits(rpm=60, concurrency=9, burst=0.05) == fast.limits
+    assert ServerLimits(rpm=60, concurrency=9, burst=0.05, day_burst=0.1) == fast.limits
     assert Latency(0.3, 0.0, (("high", 0.9),)) == fast.latency
     with pytest.raises(ValueError, match="time scale"):
         slow.faster(0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
@@ -79,11 +80,36 @@ def _within(name: str, value: float, most: float, unit: str) -> None:
         raise ValueError(f"{name} must be a number from 0 to {most:,.0f}{unit and ' ' + unit}, not {value}")
 
 
+MINUTE, DAY = 60.0, 86_400.0
+"""Seconds that a limit applies to."""
+
+QUANTITIES = ("requests", "tokens", "images")
+"""What limits are on, in the order used throughout."""
+
+
+@frozen
+class Wall:
+    """A limit that no header and no refusal tells of: at most `amount` at once, refilled within `seconds`.
+
+    A provider that keeps its limit a minute in buckets of a second or of ten (Azure does) has such walls.
+    """
+
+    quantity: str
+    amount: float
+    seconds: float
+
+    def __attrs_post_init__(self) -> None:
+        if self.quantity not in QUANTITIES:
+            raise ValueError(f"a wall is on one of {', '.join(QUANTITIES)}, not on {self.quantity!r}")
+        _above_zero((("the amount of a wall", self.amount), ("the seconds of a wall", self.seconds)))
+
+
 @frozen
 class ServerLimits:
     """True limits of one credential: per minute, None where there is none. `concurrency` is calls executing at a time.
 
-    `burst` is how many minutes' worth may be taken at once (1.0: a full minute; 1/60: a second's).
+    `burst` is how many minutes' worth may be taken at once (1.0: a full minute; 1/60: a second's). `rpd`, `tpd` and
+    `ipd` are per day, of which `day_burst` may be taken at once. `walls` hold besides, and nothing tells of them.
     """
 
     rpm: float | None = None
@@ -91,13 +117,43 @@ class ServerLimits:
     ipm: float | None = None
     concurrency: int | None = None
     burst: float = 1.0
+    rpd: float | None = None
+    tpd: float | None = None
+    ipd: float | None = None
+    day_burst: float = 1.0
+    walls: tuple[Wall, ...] = ()
 
     def __attrs_post_init__(self) -> None:
-        for name, value in (("rpm", self.rpm), ("tpm", self.tpm), ("ipm", self.ipm), ("burst", self.burst)):
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{name} must be a finite number above 0, not {value}")
+        names = ("rpm", "tpm", "ipm", "burst", "rpd", "tpd", "ipd", "day_burst")
+        figures = (self.rpm, self.tpm, self.ipm, self.burst, self.rpd, self.tpd, self.ipd, self.day_burst)
+        _above_zero(zip(names, figures, strict=True))
         if self.concurrency is not None and self.concurrency < 1:
             raise ValueError(f"concurrency must be at least 1, not {self.concurrency}")
+
+    def faster(self, scale: float) -> ServerLimits:
+        """The same limits by a clock that runs `scale` times slower: more a second, as much at once."""
+        return ServerLimits(
+            rpm=_faster(self.rpm, scale),
+            tpm=_faster(self.tpm, scale),
+            ipm=_faster(self.ipm, scale),
+            concurrency=self.concurrency,
+            burst=self.burst / scale,
+            rpd=_faster(self.rpd, scale),
+            tpd=_faster(self.tpd, scale),
+            ipd=_faster(self.ipd, scale),
+            day_burst=self.day_burst / scale,
+            walls=tuple([evolve(wall, seconds=wall.seconds / scale) for wall in self.walls]),
+        )
+
+
+def _faster(figure: float | None, scale: float) -> float | None:
+    return None if figure is None else figure * scale
+
+
+def _above_zero(figures: Iterable[tuple[str, float | None]]) -> None:
+    for name, value in figures:
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must be a finite number above 0, not {value}")
 
 
 @frozen
@@ -120,7 +176,8 @@ class ServerSettings:
 
     `refusal_delay` is seconds until a reply that took no work; a refusal for a limit comes up to `refusal_spread`
     seconds later still. `charged_refusals`: a refusal for a rate takes quota, too. `headers` says whether rate headers
-    are sent, `hints` whether a refusal says how long to wait, `names` whether it says which limit it is about.
+    are sent, and `told` of which quantities; with `day_headers` they tell of the limit a day where there is one.
+    `hints` says whether a refusal says how long to wait, `names` whether it says which limit it is about.
     `models` None: any model is served. `picture_bytes` pads each picture to at least that size. `epoch` is the Unix
     time at which `now` is 0. `flagged` is the word that makes a prompt be refused by moderation.
     """
@@ -132,6 +189,8 @@ class ServerSettings:
     refusal_delay: float = 0.01
     refusal_spread: float = 0.0
     headers: bool = True
+    told: tuple[str, ...] = QUANTITIES
+    day_headers: bool = False
     hints: bool = True
     names: bool = True
     models: tuple[str, ...] | None = None
@@ -143,6 +202,9 @@ class ServerSettings:
         check_faults(self.faults)
         _within("refusal_delay", self.refusal_delay, LONGEST, "seconds")
         _within("refusal_spread", self.refusal_spread, LONGEST, "seconds")
+        for name in self.told:
+            if name not in QUANTITIES:
+                raise ValueError(f"headers tell of {', '.join(QUANTITIES)}, not of {name!r}")
         if self.picture_bytes < 0:
             raise ValueError(f"picture_bytes must be at least 0, not {self.picture_bytes}")
         if not math.isfinite(self.epoch):
@@ -159,13 +221,7 @@ class ServerSettings:
         limits, latency = self.limits, self.latency
         return evolve(
             self,
-            limits=evolve(
-                limits,
-                rpm=limits.rpm and limits.rpm * scale,
-                tpm=limits.tpm and limits.tpm * scale,
-                ipm=limits.ipm and limits.ipm * scale,
-                burst=limits.burst / scale,
-            ),
+            limits=limits.faster(scale),
             latency=evolve(
                 latency,
                 median=latency.median / scale,

@@ -8,8 +8,8 @@ from attrs import field, frozen
 
 from penstock.http import HttpReply
 from penstock.readings import Problem
-from penstock.simulation._account import Headers
 from penstock.simulation._books import Request
+from penstock.simulation._bucket import Headers
 
 ADMITTED = "admitted"
 

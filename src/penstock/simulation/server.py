@@ -20,9 +20,9 @@ from attrs import evolve
 
 from penstock.http import CALL_HEADER, HttpCall
 from penstock.readings import Problem
-from penstock.simulation._account import Account, Headers
+from penstock.simulation._account import Account
 from penstock.simulation._books import Books, Line, Request
-from penstock.simulation._settings import FAULTS, Fault, Latency, ServerLimits, ServerSettings, parse_faults
+from penstock.simulation._settings import FAULTS, Fault, Latency, ServerLimits, ServerSettings, Wall, parse_faults
 from penstock.simulation._verdicts import (
     ADMITTED,
     MODERATED,
@@ -42,6 +42,8 @@ from penstock.work import Demand
 if TYPE_CHECKING:
     from random import Random
 
+    from penstock.simulation._bucket import Headers
+
 __all__ = [
     "CALL_HEADER",
     "FAULTS",
@@ -58,6 +60,7 @@ __all__ = [
     "ServerLimits",
     "ServerSettings",
     "Stats",
+    "Wall",
     "parse_faults",
 ]
 
@@ -120,7 +123,7 @@ class Server:
                 return denied
             account = self._account(credential, now)
         refused = account.take(demand, now, charged=self.settings.charged_refusals) if account.limited else None
-        headers = account.headers() if account.buckets and self.settings.headers else ()
+        headers = account.headers() if account.telling and self.settings.headers else ()
         if refused is not None:
             hints = self.settings.hints
             problem = refused.problem(asked.model or "the model", hint=hints, named=self.settings.names)
@@ -221,7 +224,7 @@ class Server:
     def _account(self, credential: str, now: float) -> Account:
         account = self._accounts.get(credential)
         if account is None:
-            account = self._accounts[credential] = Account.opened(self.settings.limits, now)
+            account = self._accounts[credential] = Account.opened(self.settings, now)
         return account
 
     def _denied(self, line: Line, credential: str) -> Admission | None:

@@ -308,7 +308,7 @@ class World:
         parts = tuple(
             [Part(index, self.ref(prefix), "1024x1024", "png", 1000, self.urls) for index in range(send.samples)]
         )
-        return Success(Usage(cost=cost), parts)
+        return Success(Usage(output_image=self.target(send).demand.tokens * send.samples, cost=cost), parts)
 
     def ref(self, prefix: str) -> Ref:
         """A fresh payload reference."""
