@@ -90,10 +90,10 @@ def test_the_model_that_nobody_named_is_shown(command: Command) -> None:
     """Without `--model` the newest one with a known price is taken, and said; rows that name theirs are not told."""
     arguments = ["batch", str(command.input), "--out", str(command.out), "--dry-run"]
     assert 0 == main(arguments)
-    assert "model: gpt-image-" in command.capsys.readouterr().err
+    assert command.capsys.readouterr().out.startswith("model: gpt-image-")
     command.rows({"prompt": "a", "model": "gpt-image-1-mini"})
     assert 0 == main(arguments)
-    assert "model: " not in command.capsys.readouterr().err
+    assert "model: " not in "".join(command.capsys.readouterr())
 
 
 def test_what_a_provider_announced_is_said_before(command: Command) -> None:
@@ -124,8 +124,10 @@ def test_a_dry_run_changes_nothing(command: Command) -> None:
     """Without a folder none is made; with one it is told how it stands, byte for byte as before. It needs no key."""
     before = command.sim.stats()["received"]
     code, out, err = command.run("--dry-run", "--api-key-env", "NO_SUCH_KEY")
-    assert (0, "", False) == (code, out, command.out.exists())
-    assert "12 rows: 12 to send" in err
+    assert (0, "12 rows checked in less than 0.1 s\n", False) == (code, err, command.out.exists())
+    assert out.startswith("12 rows: 12 to send\nprice: at most $0.0")
+    assert out.endswith("nothing was sent, and nothing was changed (--dry-run)\n")
+    assert (0, out, "") == command.run("--dry-run", "--quiet", "--api-key-env", "NO_SUCH_KEY")
     assert 0 == command.run("--limit", "5")[0]
     files = {path: path.read_bytes() for path in command.out.rglob("*") if path.is_file()}
     told = json.loads(command.run("--dry-run", "--json")[1])
@@ -134,7 +136,45 @@ def test_a_dry_run_changes_nothing(command: Command) -> None:
     assert files == {path: path.read_bytes() for path in command.out.rglob("*") if path.is_file()}
     assert before + 5 == command.sim.stats()["received"]
     with Journal.open(command.out):
-        assert "is at work in" in command.run("--dry-run")[2]
+        assert "is at work in" in command.run("--dry-run")[1]
+
+
+def test_a_dry_run_ends_as_the_run_would_with_bad_rows(command: Command) -> None:
+    """With 1 where they are passed over, and the JSON says the same; with 2 where they are not."""
+    command.rows({"prompt": "a"}, {"prompt": ""})
+    code, out, _ = command.run("--dry-run", "--json", "--skip-invalid")
+    told = json.loads(out)
+    assert (1, 1, 1, "1 row is invalid") == (code, told["exit_code"], told["invalid"], told["message"])
+    assert 2 == command.run("--dry-run")[0]
+
+
+def test_how_far_a_budget_goes_is_said_before(command: Command) -> None:
+    """Two cents are enough for three rows of twelve, and what is spent is taken off for a program, too."""
+    told = command.run("--dry-run", "--budget", "0.02")[1]
+    assert "budget: $0.0200 are left, enough for about 3 of 12 rows\n" in told
+    code, _, err = command.run("--budget", "0.02")
+    assert (3, True) == (code, "the budget has no room for 9 rows" in err)
+    found = json.loads(command.run("--dry-run", "--json", "--budget", "0.03")[1])
+    assert (2, 2, 9) == (found["budget_rows"], found["budget_rows_least"], found["send"])
+    assert 0 < float(found["budget_left_usd"]) < 0.02
+
+
+def test_what_options_leave_as_it_is_is_said(command: Command) -> None:
+    """A name for pictures that have one changes nothing, and that is not left to be found out."""
+    assert 0 == command.run()[0]
+    _, _, err = command.run("--name", "kettle-{id}")
+    assert "names: the pictures of 12 rows keep those that they have; kettle-{id} (--name) is for new ones" in err
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_read(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends with 2 and names folder and remedy; a dry run goes on with a warning."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # noqa: ARG005 - as the system calls it
+    code, out, err = command.run(given="no.jsonl")
+    assert (2, "", True) == (code, out, f"--out: {command.folder} is read-only for this user" in err)
+    code, _, err = command.run("--dry-run")
+    assert (0, True) == (code, f"warning: {command.folder} is read-only" in err)
 
 
 def test_pictures_are_made_again_only_with_a_yes(command: Command) -> None:
@@ -250,8 +290,8 @@ def test_rows_may_come_from_standard_input(
         code, out, err = command.run(*options, given="-")
     assert "standard input:2: promt: " in err
     if options:
-        assert (0, "", False) == (code, out, command.out.exists())
-        assert "3 rows: 1 invalid, 2 to send" in err
+        assert (1, False) == (code, command.out.exists())
+        assert out.startswith("3 rows: 1 invalid, 2 to send")
     else:
         assert (1, True) == (code, out.startswith("3 rows: 2 completed, 1 invalid"))
         assert "rows are read from standard input" in err

@@ -1,4 +1,4 @@
-"""How the options of a batch become its settings, and which figures have to be agreed to."""
+"""How the options of a batch become its settings."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from attrs import evolve
 
 from penstock.config import Limits
 from penstock.work import OnAmbiguous
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
-from penstock_io.batch.survey import Survey
-from penstock_io.cli.batching import reasons_of, settings_of
+from penstock_io.cli.batching import settings_of
 from penstock_io.cli.config import OptionError, resolve
 from penstock_io.cli.options import BATCH
 
@@ -38,11 +36,6 @@ CHOSEN = {
     "PENSTOCK_RESIZE": "1024",
     "PENSTOCK_CONVERT": "jpeg:85",
 }
-
-FOUND = Survey(
-    rows=10, distinct=10, repeats=0, done=0, cached=0, send=10, pictures=10, bound=10**11, expected=10**10, unpriced=0,
-    seconds=1.0, nbytes=10, free=100, stale=0, stale_bound=0, why=(), final=0, held_back=0,
-)  # fmt: skip
 
 
 def settings(environ: dict[str, str]) -> Settings:
@@ -83,29 +76,3 @@ def test_what_is_wrong_is_named_as_it_was_given(variable: str, text: str) -> Non
     """The message begins with the variable that says it."""
     with pytest.raises(OptionError, match=f"^{variable}: "):
         settings(ENVIRON | {variable: text})
-
-
-@pytest.mark.parametrize(
-    ("found", "told"),
-    [
-        (FOUND, []),
-        (evolve(FOUND, bound=2 * 10**12), ["10 pictures cost at most $2.0000"]),
-        (evolve(FOUND, bound=None, unpriced=10), ["10 pictures cost an amount that is not known beforehand"]),
-        (evolve(FOUND, bound=None, send=0, pictures=0), []),
-        (evolve(FOUND, free=None), []),
-        (evolve(FOUND, nbytes=101), ["the disk may not have enough room"]),
-        (
-            evolve(FOUND, stale=2, stale_bound=10**10, why=(("prompt changed", 1), ("size a -> b", 1))),
-            ["2 rows would be made again (prompt changed, size a -> b) for at most $0.0100"],
-        ),
-        (
-            evolve(FOUND, stale=1, stale_bound=None, why=(("prompt changed", 1),)),
-            ["1 row would be made again (prompt changed) for an amount that is not known"],
-        ),
-    ],
-)
-def test_what_has_to_be_agreed_to(found: Survey, told: list[str]) -> None:
-    """A price above a dollar or unknown, pictures that would be made again, a disk without room."""
-    reasons = reasons_of(found, Settings(Path(), "", {}))
-    assert told == [reason.told for reason in reasons]
-    assert all(reason.grave == ("cost" not in reason.told) for reason in reasons)

@@ -13,15 +13,18 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from attrs import fields
 
 import penstock
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.batch.results import STATUSES, Line, Summary, result, summary_json
 from penstock_io.batch.states import Runs
 from penstock_io.batch.stopping import Exit
+from penstock_io.batch.survey import Survey
 from penstock_io.cli.config import read_config
 from penstock_io.cli.main import COMMANDS, main
 from penstock_io.cli.options import BATCH
+from penstock_io.cli.showing import plan_json
 from penstock_io.simserver import serving
 
 ROOT = Path(__file__).parent.parent
@@ -206,6 +209,12 @@ def test_the_batch_page_tells_every_field() -> None:
     assert list(result(Line("a", 0, "pending"))) == rows(BATCH_PAGE, "### A line of results.jsonl")
     sums = Summary(dict.fromkeys(STATUSES, 0), 0, 0, 0, 0, 0, 0, Runs())
     assert list(summary_json(sums)) == rows(BATCH_PAGE, "### summary.json")
+
+
+def test_the_batch_page_tells_every_figure_of_a_dry_run() -> None:
+    """The table of docs/batch.md has the fields of `--dry-run --json`, in their order."""
+    known = {field.name: 0 for field in fields(Survey)} | {"why": ()}
+    assert list(plan_json(Survey(**known), None, 0)) == rows(BATCH_PAGE, "### --dry-run --json")  # type: ignore[arg-type] # made of names
 
 
 def test_the_batch_page_tells_every_option() -> None:

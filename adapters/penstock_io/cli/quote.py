@@ -74,9 +74,9 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
     from penstock.work import OnAmbiguous  # noqa: PLC0415 - as above
     from penstock_io.batch.settings import Choices, Repeats  # noqa: PLC0415 - as above
     from penstock_io.batch.states import load_states  # noqa: PLC0415 - as above
-    from penstock_io.cli.batching import journalled  # noqa: PLC0415 - as above
     from penstock_io.cli.config import overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.connecting import connect  # noqa: PLC0415 - as above
+    from penstock_io.cli.folders import journalled  # noqa: PLC0415 - as above
     from penstock_io.costing.asking import quote_rows  # noqa: PLC0415 - as above
     from penstock_io.costing.quotes import as_lines, as_object  # noqa: PLC0415 - as above
     from penstock_io.journal import Account, peek  # noqa: PLC0415 - as above
