@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from penstock.entries import Entry, Maybe, Settled
 from penstock.ids import Ref
@@ -92,6 +93,24 @@ def test_doubts_and_unknown_charges_are_told(tmp_path: Path, capsys: pytest.Capt
     assert "(what has several tags counts under each: $0.0400 more than in all)" in said
 
 
+def test_only_what_was_since_a_day(folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of folders and ledgers, in sums, tables and the month; a folder that has nothing since then says so."""
+    begun = [evolve(intent(number), at=(20_000 + number) * 86_400.0) for number in (1, 2)]
+    ends: list[Entry] = [Settled(one.attempt, one.keys, (Ref("f:x"),), None, 10**12, 0.0) for one in begun]
+    path = write_ledger(tmp_path / "ledger.sqlite", [*begun, *ends])
+    assert 0 == main(["cost", path, "--since", "2024-10-06", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert ("2024-10-06", "1", ["2024-10-06"]) == (
+        told["since"],
+        told["spent_usd"],
+        [d["name"] for d in told["by"]["day"]],
+    )
+    assert 0 == main(["cost", str(folder.path), path, "--since", "9999-01-01"])
+    said = capsys.readouterr().out
+    assert said.startswith("spent:     $0.0000 for 0 pictures\nattempts:  0\n")
+    assert "since:     9999-01-01 (UTC); what was before is left out\n" in said
+
+
 def test_a_spreadsheet_gets_a_table(folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Into a file, which is not replaced unasked, or to standard output, and nothing else; the sums are the same."""
     path = tmp_path / "costs.csv"
@@ -162,6 +181,7 @@ def test_without_a_picture_nobody_knows_what_one_costs(tmp_path: Path, capsys: p
         (["{out}", "--volume", "1", "--labour", "1e-999999999"], "is not an amount of dollars"),
         (["{out}", "--volume", "nan", "--labour", "1"], "is not a number of pictures"),
         (["{out}", "--csv", "-", "--json"], "--csv - and --json both print"),
+        (["{out}", "--since", "yesterday"], "'yesterday' is not a day, such as 2026-11-01"),
         (["{out}/nowhere"], "nowhere"),
         (["."], "holds no journal"),
     ],

@@ -127,7 +127,8 @@ def test_no_cell_of_the_table_is_a_formula() -> None:
 def test_an_attempt_in_a_folder_and_in_a_ledger_counts_once() -> None:
     """The ledger's stands; what only one of the two knows counts, too, and so does the same number elsewhere."""
     folder = Book("out", "/out", (attempt(1), attempt(2)))
-    ledger = Book("l", "/l", (attempt(2, charged=10), attempt(3), attempt(1, "other")), ledger=True)
+    names = frozenset({("out", 2, 2.0), ("out", 3, 3.0), ("other", 1, 1.0)})
+    ledger = Book("l", "/l", (attempt(2, charged=10), attempt(3), attempt(1, "other")), ledger=True, attempts=names)
     found = together([folder, ledger])
     assert (1, 1 + 10 + 1 + 1, 4) == (found.twice, total(found.items).charged, total(found.items).attempts)
 

@@ -36,11 +36,13 @@ before 7 days have passed, 3 of them with spending.
 return on a change: monthly saving = volume x (labour - cost of a picture) - infrastructure; payback = one-off / monthly
 saving; yearly return = (12 x monthly saving - one-off) / one-off. The cost of a picture is what the books say.
 
+--since 2026-11-01 leaves out what was before that day; the day of a payment is the one on which it was reserved.
+
 --csv has a line for each source, day, provider, model, size, quality, credential, tenant and tags. Texts that a
 spreadsheet would run as a formula get a ' before them.
 
   penstock cost pictures ledger.sqlite
-  penstock cost pictures --csv costs.csv
+  penstock cost pictures --since 2026-11-01 --csv costs.csv
   penstock cost pictures --volume 2000 --labour 0.80 --infrastructure 50 --one-off 3000
 
 exit codes: 0 it was said; 2 usage, or there is no such folder or ledger, or the table cannot be written
@@ -68,6 +70,15 @@ _DOLLARS = _amount(10**9, "an amount of dollars, such as 5 or 0.50")
 _PICTURES = _amount(10**9, "a number of pictures, such as 2000")
 
 
+def _day(text: str) -> str:
+    from datetime import date  # noqa: PLC0415 - the start is fast until one is given
+
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not a day, such as 2026-11-01") from None
+
+
 def add_parser(subparsers: Subparsers[Parser]) -> None:
     """Add `cost` to a command line; `args.run(args)` then runs it."""
     parser = subparsers.add_parser(
@@ -79,6 +90,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     )
     add = parser.add_argument
     add("paths", nargs="*", type=Path, metavar="DIR_OR_LEDGER", help="folders of batches, and ledgers")
+    add("--since", type=_day, metavar="DATE", help="only what was from this day (UTC) on, such as 2026-11-01")
     change = parser.add_argument_group("return on a change").add_argument
     change("--volume", type=_PICTURES, metavar="N", help="pictures a month")
     change("--labour", type=_DOLLARS, metavar="USD", help="dollars a picture, made by hand")
@@ -89,7 +101,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     shown("--csv", metavar="FILE", help="write a table; -: to standard output, and nothing else")
     shown("--overwrite", action="store_true", help="replace FILE where there is one")
     parser.flags = [
-        "--volume", "--labour", "--infrastructure", "--one-off", "--json", "--csv", "--overwrite", "--help",
+        "--since", "--volume", "--labour", "--infrastructure", "--one-off", "--json", "--csv", "--overwrite", "--help",
     ]  # fmt: skip
     parser.set_defaults(run=partial(run, parser))
 
@@ -104,7 +116,7 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
     _check(parser, args)
     with Console(json=args.json) as console:
         try:
-            books = read_books(args.paths)
+            books = read_books(args.paths, args.since or "")
             return _tell(books, args, console)
         except BrokenPipeError:
             raise
@@ -138,7 +150,7 @@ def _tell(books: Books, args: argparse.Namespace, console: Console) -> int:
         _table(books, args.csv)
         if args.csv == STDOUT:
             return DONE
-    report = Report(books, project(books.items, _today()), _back(total(books.items), args))
+    report = Report(books, project(books.items, _today()), _back(total(books.items), args), args.since)
     if args.json:
         console.result(json.dumps(as_object(report), ensure_ascii=False, indent=2))
     else:

@@ -14,7 +14,6 @@ from attrs import frozen
 
 from penstock.ids import JobId, Key
 from penstock.money.periods import period, split
-from penstock_io import ledger
 from penstock_io.batch.states import Asked, load_states
 from penstock_io.costing.sums import NOT_KNOWN, Book, Books, Item, Out, Place, Sums, together
 from penstock_io.journal import JobName, JournalUnusable, Peek, peek
@@ -22,11 +21,13 @@ from penstock_io.journal._books import by_payer
 from penstock_io.journal._faults import why
 from penstock_io.journal._peek import read_only
 from penstock_io.journal._schema import DATABASE
+from penstock_io.ledger import Row, Saving
+from penstock_io.ledger._totals import Total, add_up
 
 PAID = frozenset({"settled", "owed", "failed"})
 """How an attempt ends whose charge is final."""
 
-OUT, MAYBE, FAILED, VOID, ORPHAN = "out", "maybe", "failed", "void", "orphan"
+OUT, MAYBE, FAILED, ORPHAN = "out", "maybe", "failed", "orphan"
 
 _ATTEMPTS = """
 SELECT run, attempt, credential, model, keys, parts, scopes, quote, COALESCE(begun, ended, 0), ending, kind,
@@ -38,29 +39,61 @@ _SHOWN = "SELECT run, job, key, at FROM published ORDER BY at, run, job, place"
 Shown: TypeAlias = Iterable[tuple[int, int, str, float]]
 
 
-def read_books(paths: Iterable[Path]) -> Books:
-    """All of them together. Raises `JournalError`, `LedgerError` for one that is neither, or cannot be read."""
-    return together(read_folder(path) if path.is_dir() else read_ledger(path) for path in paths)
+def read_books(paths: Iterable[Path], since: str = "") -> Books:
+    """All of them together, of days (YYYY-MM-DD, UTC) from `since` on.
+
+    Raises `JournalError`, `LedgerError` for one that is neither, or cannot be read.
+    """
+    chosen = list(paths)
+    folders = any(path.is_dir() for path in chosen)
+    return together(
+        read_folder(path, since) if path.is_dir() else read_ledger(path, since, named=folders) for path in chosen
+    )
 
 
 # A ledger
 
 
-def read_ledger(path: Path) -> Book:
-    """What a ledger says. Raises `LedgerError`."""
-    found = ledger.read(path)
-    items = [item for row in found.rows for item in _of_row(row, str(path))]
+def read_ledger(path: Path, since: str = "", *, named: bool = True) -> Book:
+    """What a ledger says. `named` says which attempts it is of, to be told from those of folders.
+
+    Raises `LedgerError`.
+    """
+    found = add_up(path, since=since, names=named)
+    items = [_of_total(total, str(path)) for total in found.totals]
+    items += [item for row in found.rows for item in _of_row(row, str(path))]
     items += [
         Item(_saved_at(saving, path), Sums(reused=saving.pictures, saved=saving.saved), folder=_name(saving.source))
         for saving in found.savings
     ]
-    return Book(str(path), str(path.resolve()), tuple(items), ledger=True)
+    attempts = frozenset((_name(source), attempt, begun) for source, attempt, begun in found.attempts)
+    return Book(str(path), str(path.resolve()), tuple(items), ledger=True, attempts=attempts)
 
 
-def _of_row(row: ledger.Row, path: str) -> Iterator[Item]:
+def _of_total(total: Total, path: str) -> Item:
+    """Attempts of one payer. `path` is the ledger's own."""
+    where = Place(
+        total.source or path, total.day, total.provider, total.model, total.size, total.quality, total.credential,
+        total.tenant, total.tags,
+    )  # fmt: skip
+    many = total.attempts
+    if total.out:
+        out = Out(many, total.quoted or 0, many if total.quoted is None else 0)
+        return Item(where, folder=_name(total.source), out=out)
+    sums = Sums(
+        attempts=many,
+        failed=many if total.ending == FAILED else 0,
+        doubtful=many if total.ending == MAYBE else 0,
+        pictures=total.pictures,
+        charged=total.charged,
+        maybe=total.maybe,
+        unknown=many if total.unknown else 0,
+    )
+    return Item(where, sums, total.kind, _name(total.source))
+
+
+def _of_row(row: Row, path: str) -> Iterator[Item]:
     """An attempt, an item for each of its payers; the first has what is not shared. `path` is the ledger's own."""
-    if row.ending == VOID:
-        return
     left = row.pictures
     lost = row.charge is None and row.ending in PAID
     for place, share in enumerate(row.shares):
@@ -82,10 +115,10 @@ def _of_row(row: ledger.Row, path: str) -> Iterator[Item]:
         out = Out()
         if row.ending == OUT and place == 0:
             sums, out = Sums(), Out(1, row.quote or 0, int(row.quote is None))
-        yield Item(where, sums, row.kind, _name(row.source), (row.attempt, row.begun), out)
+        yield Item(where, sums, row.kind, _name(row.source), out=out)
 
 
-def _saved_at(saving: ledger.Saving, path: Path) -> Place:
+def _saved_at(saving: Saving, path: Path) -> Place:
     source = saving.source or str(path)
     return Place(
         source, saving.day, saving.provider, saving.model, saving.size, saving.quality, "", saving.tenant, saving.tags
@@ -165,8 +198,8 @@ class _Folder:
         )
 
 
-def read_folder(path: Path) -> Book:
-    """What a folder's journal says. Raises `JournalError`."""
+def read_folder(path: Path, since: str = "") -> Book:
+    """What a folder's journal says of days from `since` on. Raises `JournalError`."""
     found = peek(path)
     states = load_states(found.rows)
     try:
@@ -188,7 +221,7 @@ def read_folder(path: Path) -> Book:
     items = [item for line in lines for item in _of_line(line, folder)]
     owners = {job: name for name, state in states.items() for job in state.jobs}
     items += _savings(folder, found, owners, shown)
-    return Book(str(path), str(path.resolve()), tuple(items))
+    return Book(str(path), str(path.resolve()), tuple(item for item in items if item.place.day >= since))
 
 
 def _of_line(line: _Line, folder: _Folder) -> Iterator[Item]:

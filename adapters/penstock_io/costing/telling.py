@@ -21,7 +21,7 @@ from penstock_io.costing.sums import (
     overlap,
     total,
 )
-from penstock_io.words import count, money, one_line
+from penstock_io.words import at_most, count, money, one_line, summed
 
 DAYS = 14
 """How many days and other lines of one table people are shown; programs get all."""
@@ -29,11 +29,12 @@ DAYS = 14
 
 @frozen
 class Report:
-    """All that a cost is told from. `back` None: no change was asked about."""
+    """All that a cost is told from. `back` None: no change was asked about; `since` None: it is about all days."""
 
     books: Books
     projection: Projection
     back: Return | None = None
+    since: str | None = None
 
 
 # For programs
@@ -45,6 +46,7 @@ def as_object(report: Report) -> dict[str, object]:
     out = out_now(items)
     return {
         "sources": list(report.books.sources),
+        "since": report.since,
         **_figures(total(items)),
         "out": {"attempts": out.attempts, "bound_usd": None if out.unknown else usd(out.bound)},
         "by": {name: [{"name": key, **_figures(sums)} for key, sums in by(items, name).items()] for name in DIMENSIONS},
@@ -110,9 +112,11 @@ def as_lines(report: Report) -> list[str]:
         lines.append(f"saved:     {money(sums.saved)} by not buying {count(sums.reused, 'picture')} again")
     out = out_now(items)
     if out.attempts:
-        known = "an amount that is not known" if out.unknown else f"at most {money(out.bound)}"
+        known = at_most(None if out.unknown else out.bound)
         lines.append(f"out now:   {count(out.attempts, 'attempt')} for {known}")
     lines.append(f"a month:   {_month(report.projection)}")
+    if report.since is not None:
+        lines.append(f"since:     {report.since} (UTC); what was before is left out")
     if report.books.twice:
         lines.append(f"note:      {report.books.twice:,} entries stand in a folder and in a ledger, and count once")
     lines += _tables(items)
@@ -149,10 +153,10 @@ def _paid(name: str, found: Mapping[str, Sums]) -> Mapping[str, Sums]:
 
 
 def _spent(sums: Sums) -> str:
-    least = "at least " if sums.unknown else ""
-    maybe = f", and at most {money(sums.maybe)} more may have been billed" if sums.maybe else ""
+    spent = summed(sums.charged, unknown=sums.unknown > 0)
+    maybe = f", and {at_most(sums.maybe)} more may have been billed" if sums.maybe else ""
     unknown = f"; of {count(sums.unknown, 'payment')} nobody knows the amount" if sums.unknown else ""
-    return f"spent:     {least}{money(sums.charged)} for {count(sums.pictures, 'picture')}{maybe}{unknown}"
+    return f"spent:     {spent} for {count(sums.pictures, 'picture')}{maybe}{unknown}"
 
 
 def _attempts(sums: Sums) -> str:
@@ -167,9 +171,9 @@ def _month(projection: Projection) -> str:
     if projection.monthly is None or projection.pictures is None:
         why = days if projection.days else f"nothing was spent in the last {WINDOW} days"
         return f"no projection: {why}; it takes {LEAST} days, {SPENT} of them with spending"
-    least = "at least " if projection.unknown else ""
+    monthly = summed(round(projection.monthly), unknown=projection.unknown)
     pictures = count(round(projection.pictures), "picture")
-    return f"{least}{money(round(projection.monthly))} for {pictures}, from {days} ({METHOD})"
+    return f"{monthly} for {pictures}, from {days} ({METHOD})"
 
 
 def _table(name: str, found: Mapping[str, Sums], *, newest: bool = False) -> list[str]:
@@ -192,9 +196,8 @@ def _label(name: str) -> str:
 
 
 def _cells(sums: Sums) -> tuple[str, ...]:
-    least = "at least " if sums.unknown else ""
     return (
-        f"{least}{money(sums.charged)}",
+        summed(sums.charged, unknown=sums.unknown > 0),
         money(sums.maybe) if sums.maybe else "-",
         f"{sums.pictures:,}",
         f"{sums.attempts:,}",
@@ -218,7 +221,7 @@ def _doubt(sums: Sums) -> str:
     if sums.unknown:
         return "a picture costs at least so much: of some payments nobody knows the amount"
     if sums.maybe:
-        return f"a picture costs at least so much: {money(sums.maybe)} more may have been billed"
+        return f"a picture costs at least so much: {at_most(sums.maybe)} more may have been billed"
     return ""
 
 

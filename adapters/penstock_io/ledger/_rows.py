@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import field, frozen
@@ -104,11 +106,15 @@ class Statement:
     holder: str | None = None
 
 
-_ROWS = """
-SELECT a.run, attempt, source, day, a.begun, ended, purpose, operation, provider, credential, model, size, quality,
-    quote, ending, kind, charge, bound, charges, usage, asked, pictures, payers
+COLUMNS = """
+a.run, attempt, source, day, a.begun, ended, purpose, operation, provider, credential, model, size, quality,
+    quote, ending, kind, charge, bound, charges, usage, asked, pictures, payers"""
+"""What a row is made of, from `attempts a` and `runs r`."""
+
+_ROWS = f"""
+SELECT {COLUMNS}
 FROM attempts a JOIN runs r ON r.run = a.run WHERE day >= ? ORDER BY a.run, attempt
-"""
+"""  # noqa: S608 - names of ours
 _SAVINGS = """
 SELECT source, day, at, provider, model, size, quality, tenant, tags, pictures, saved
 FROM savings s JOIN runs r ON r.run = s.run WHERE day >= ? ORDER BY s.rowid
@@ -121,7 +127,14 @@ def read(path: Path | str, *, since: str = "") -> Statement:
     What a run that was killed had out counts as maybe billed. Raises `LedgerUnusable` where there is no ledger or it
     cannot be read, `NewerLedger`.
     """
-    path = Path(path)
+    with looking(Path(path)) as (db, out, holder):
+        rows = tuple(row_of(row, out) for row in db.execute(_ROWS, (since,)))
+        return Statement(rows, tuple(saving_of(row) for row in db.execute(_SAVINGS, (since,))), holder)
+
+
+@contextmanager
+def looking(path: Path) -> Generator[tuple[sqlite3.Connection, int | None, str | None]]:
+    """A ledger at one moment: its database, the run that is at work, and who holds it. Raises as `read`."""
     if not path.is_file():
         raise LedgerUnusable(f"{path} is no ledger: there is no such file")
     try:
@@ -131,10 +144,7 @@ def read(path: Path | str, *, since: str = "") -> Statement:
                 raise LedgerUnusable(f"{path} is an empty ledger: nothing was booked in it")
             db.execute("BEGIN")  # one moment for all that is read
             (last,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs").fetchone()
-            out = last if holder is not None else None
-            rows = tuple(_row(row, out) for row in db.execute(_ROWS, (since,)))
-            savings = tuple(_saving(row) for row in db.execute(_SAVINGS, (since,)))
-            return Statement(rows, savings, holder)
+            yield db, last if holder is not None else None, holder
     except (sqlite3.Error, OSError) as fault:
         raise LedgerUnusable(f"{path} cannot be read: {why(fault)}") from fault
 
@@ -144,7 +154,7 @@ def lock_name(path: Path) -> str:
     return f"{path.name}.lock"
 
 
-def _row(row: tuple[object, ...], out: int | None) -> Row:
+def row_of(row: tuple[object, ...], out: int | None) -> Row:
     """A row of the table. `out` is the run that is at work: what it has not ended is on its way."""
     line = _Line(*row)  # type: ignore[arg-type] # a row of SQLite is as its table says
     payers, quote = payers_of(line.payers), number(line.quote)
@@ -154,7 +164,7 @@ def _row(row: tuple[object, ...], out: int | None) -> Row:
         ending, kind, ended = "maybe", "orphan", End("maybe", bound=quote)
     parts = parts_of(payers, quote, None if ending == "out" else ended)
     shares = tuple(
-        Share(_tenant(payer), _tags(payer), payer.pictures, part.charged, part.maybe)
+        Share(tenant_of(payer), tags_of(payer), payer.pictures, part.charged, part.maybe)
         for payer, part in zip(payers, parts, strict=True)
     )
     known = [part.maybe for part in parts if part.maybe is not None]
@@ -185,7 +195,8 @@ def _row(row: tuple[object, ...], out: int | None) -> Row:
     )
 
 
-def _saving(row: tuple[object, ...]) -> Saving:
+def saving_of(row: tuple[object, ...]) -> Saving:
+    """A row of the table of savings."""
     source, day, at, provider, model, size, quality, tenant, tags, pictures, saved = row
     return Saving(
         str(source),
@@ -229,9 +240,11 @@ class _Line:
     payers: str
 
 
-def _tenant(payer: Payer) -> str:
+def tenant_of(payer: Payer) -> str:
+    """The tenant of a payer."""
     return next((scope.partition(":")[2] for scope in payer.scopes if scope.startswith("tenant:")), "")
 
 
-def _tags(payer: Payer) -> tuple[str, ...]:
+def tags_of(payer: Payer) -> tuple[str, ...]:
+    """The tags of a payer."""
     return tuple(scope.partition(":")[2] for scope in payer.scopes if scope != RUN and scope.startswith("tag:"))
