@@ -13,7 +13,7 @@ from random import Random
 from attrs import evolve, field, frozen
 
 from penstock.config import Limits
-from penstock.simulation.server import Latency, ServerLimits, ServerSettings
+from penstock.simulation.server import Latency, ServerLimits, ServerSettings, Wall
 from penstock.work import Demand
 
 BURSTS = (1 / 60, 0.1, 1.0)
@@ -49,12 +49,20 @@ class Said(Enum):
 
 @frozen
 class Change:
-    """At `at` seconds: other `limits` for all keys, a key that is lost, a key that is added (by number)."""
+    """At `at` seconds: other `limits` for all keys (or `only` for one of them), a key that is lost, one that is added.
+
+    Keys are numbers from 0.
+    """
 
     at: float
     limits: ServerLimits | None = None
+    only: int | None = None
     lost: int | None = None
     added: int | None = None
+
+    def concerns(self, key: int) -> bool:
+        """Whether it changes the limits of this key, or is its loss."""
+        return self.lost == key or (self.limits is not None and self.only in {None, key})
 
 
 @frozen
@@ -62,7 +70,8 @@ class Scenario:
     """`keys` credentials of `limits` each (their burst is the case's, at least `least`), and `jobs` to do.
 
     `mix` is what jobs take: "one" picture, "images" (1 to 4), "tokens" (of three qualities). `configured` is what the
-    client believes of each key (None: nothing). `said` None: it is run with all; else with these. `faults` are shares.
+    client believes of each key (None: nothing). It is run with each of `said`. `faults` are shares of all attempts;
+    `hints`, `names`, `told` and `day_headers` are of what replies speak where they speak at all.
     """
 
     letter: str
@@ -79,6 +88,8 @@ class Scenario:
     names: bool = True
     bursts: tuple[float, ...] = BURSTS
     least: float = 0.0
+    told: tuple[str, ...] = ("requests", "tokens", "images")
+    day_headers: bool = False
     said: tuple[Said, ...] = tuple(Said)
 
     def settings(self, case: Case) -> ServerSettings:
@@ -91,6 +102,8 @@ class Scenario:
             refusal_delay=self.refusal_delay,
             refusal_spread=LATE if case.late else 0.0,
             headers=told is Said.HEADERS,
+            told=self.told,
+            day_headers=self.day_headers,
             hints=self.hints and told is not Said.BARE,
             names=self.names and told in {Said.HEADERS, Said.NAMED},
         )
@@ -142,6 +155,16 @@ SCENARIOS = {
                  names=False, bursts=(1.0,)),
         Scenario("V", "8 at a time, named", limits=ServerLimits(rpm=3000, concurrency=8), bursts=(1.0,),
                  said=(Said.HEADERS, Said.NAMED)),
+        Scenario("W", "buckets of a second under a minute's headers", 500,
+                 limits=ServerLimits(rpm=300, walls=(Wall("requests", 5, 1.0),)), bursts=(1.0,)),
+        Scenario("X", "buckets of ten seconds under a minute's headers",
+                 limits=ServerLimits(rpm=300, walls=(Wall("requests", 50, 10.0),)), bursts=(1.0,)),
+        Scenario("Y", "headers of the day, and the minute binds", limits=ServerLimits(rpm=300, rpd=14_400),
+                 day_headers=True, said=(Said.HEADERS,)),
+        Scenario("Z", "a key that has 200 left of its day", 800, bursts=(1.0,),
+                 changes=(Change(0.0, ServerLimits(rpm=300, rpd=200), only=0),)),
+        Scenario("P", "headers of images, and requests bind", limits=ServerLimits(rpm=300, ipm=3000),
+                 told=("images",), said=(Said.HEADERS,)),
     )
 }  # fmt: skip
 

@@ -7,7 +7,8 @@ from math import log2
 from attrs import frozen
 
 from benchmarks._limits_cases import WAY, Case, Said
-from penstock.simulation.server import ServerLimits
+from penstock.simulation._bucket import Bucket, buckets
+from penstock.simulation._settings import DAY
 
 FEW = 5.0
 """Demands that a bucket must hold for the strict goals: a smaller one loses refill while requests travel."""
@@ -24,6 +25,13 @@ class Goal:
     worst: float | None
     refusals: float
     most: float | None = None
+
+
+HIDDEN = Goal(1.01, 1.02, 12.0, 20.0)
+"""A wall that nothing tells of is learned as where nothing is said."""
+
+SPENT = Goal(1.01, 1.02, 3.0)
+"""The end of a day's limit is seen once: whatever is out at that moment is refused."""
 
 
 def goal(case: Case, seconds: float) -> Goal:
@@ -54,7 +62,9 @@ def _special(case: Case) -> Goal | None:
     if letter == "Q":
         return Goal(1.05, None, 20.0)
     if said is Said.HEADERS:
-        return None
+        # what binds is told by no header: by a refusal's name (Y, P), or by nothing at all (W, X)
+        unseen = {"Y": Goal(1.01, None, 8.0), "P": Goal(1.01, None, 8.0), "W": HIDDEN, "X": HIDDEN, "Z": SPENT}
+        return unseen.get(letter)
     base = _by_said(case, 0.0)
     if letter == "M":
         ratio = 1.01 if case.burst >= 1.0 else 1.15 if said is Said.NAMED else 1.25
@@ -84,30 +94,23 @@ def _by_said(case: Case, seconds: float) -> Goal:
 
 def capacity(case: Case) -> float:
     """Demands that the smallest bucket of a case holds on the average."""
-    return min(
-        max(least, limit * limits.burst) / each
-        for limits in _limits(case)
-        for limit, each, least in _figures(case, limits)
-    )
+    return min(bucket.capacity / need for bucket, need in _buckets(case))
 
 
 def rate(case: Case) -> float:
     """Demands a second that the tightest limit of a key gives on the average."""
-    return min(limit / 60.0 / each for limits in _limits(case) for limit, each, _ in _figures(case, limits))
+    return min(bucket.rate / need for bucket, need in _buckets(case) if bucket.window != DAY)
 
 
-def _limits(case: Case) -> list[ServerLimits]:
+def _buckets(case: Case) -> list[tuple[Bucket, float]]:
+    """Every bucket that is in force at some time, and what a job takes of it on the average."""
     scenario = case.scenario
-    later = [change.limits for change in scenario.changes if change.limits is not None]
-    return [scenario.true(case.burst, limits) for limits in (None, *later)]
-
-
-def _figures(case: Case, limits: ServerLimits) -> list[tuple[float, float, float]]:
-    """(limit a minute, what a job takes of it on the average, the least that its bucket holds) of each quantity."""
-    demands = case.scenario.demands(case.seed)
-    pairs = (
-        (limits.rpm, 1.0, 1.0),
-        (limits.tpm, sum(demand.tokens for demand in demands) / len(demands), 0.0),
-        (limits.ipm, sum(demand.images for demand in demands) / len(demands), 1.0),
+    demands = scenario.demands(case.seed)
+    needs = (
+        1.0,
+        sum(demand.tokens for demand in demands) / len(demands),
+        sum(demand.images for demand in demands) / len(demands),
     )
-    return [(limit, each, least) for limit, each, least in pairs if limit is not None and each]
+    later = [change.limits for change in scenario.changes if change.limits is not None]
+    every = [bucket for limits in (None, *later) for bucket in buckets(scenario.true(case.burst, limits))]
+    return [(bucket, needs[bucket.place]) for bucket in every if needs[bucket.place]]

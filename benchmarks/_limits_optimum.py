@@ -8,7 +8,6 @@ reply is back. It is fluid over keys, so a little too good where demands are lum
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from math import inf
 from random import Random
@@ -16,7 +15,7 @@ from random import Random
 from attrs import define, frozen
 
 from benchmarks._limits_cases import LATENCY, WAY, Case
-from penstock.simulation.server import ServerLimits
+from penstock.simulation._bucket import buckets
 from penstock.work import Demand
 
 
@@ -54,11 +53,76 @@ class Draws:
         return draws[attempt]
 
 
+Piece = tuple[float, float, float]
+"""From when, how much has been given by then, and how much more a second."""
+
+
+def given(case: Case, key: int, place: int) -> list[Piece] | None:
+    """What a key has given of a quantity by a time, if nothing of it is lost; None where nothing limits it."""
+    scenario = case.scenario
+    added = next((change.at for change in scenario.changes if change.added == key), 0.0)
+    first = next((change for change in scenario.changes if change.at == 0.0 and change.concerns(key)), None)
+    limits = scenario.true(case.burst, first.limits if first is not None else None)
+    changes = [change for change in scenario.changes if change.at > added and change.concerns(key)]
+    curves: list[list[Piece]] = []
+    for number, bucket in enumerate(buckets(limits)):
+        if bucket.place != place:
+            continue
+        at, level, rate = added, bucket.capacity, bucket.rate
+        curve = [(0.0, 0.0, 0.0)] if added else []
+        curve.append((at, level, rate))
+        for change in changes:
+            at, level = change.at, level + rate * (change.at - at)
+            rate = 0.0 if change.lost is not None else buckets(scenario.true(case.burst, change.limits))[number].rate
+            curve.append((at, level, rate))
+        curves.append(curve)
+    return lowest(curves) if curves else None
+
+
+def lowest(curves: list[list[Piece]]) -> list[Piece]:
+    """The lowest of several at each time."""
+    if len(curves) == 1:
+        return curves[0]
+    found: list[Piece] = []
+    starts = sorted({piece[0] for curve in curves for piece in curve})
+    for start, end in zip(starts, [*starts[1:], inf], strict=True):
+        at = start
+        lines = [line(curve, at) for curve in curves]
+        while True:
+            level, rate = min(lines)
+            found.append((at, level, rate))
+            gaps = [((high - level) / (rate - slow), (high, slow)) for high, slow in lines if slow < rate]
+            soonest = min(gaps, default=(inf, (0.0, 0.0)))[0]
+            if at + soonest >= end:
+                break
+            at += soonest
+            lines = [(high + slope * soonest, slope) for high, slope in lines]
+    return found
+
+
+def line(curve: list[Piece], at: float) -> tuple[float, float]:
+    """How much there is at a time, and how much more a second from then on."""
+    start, level, rate = next(piece for piece in reversed(curve) if piece[0] <= at)
+    return level + rate * (at - start), rate
+
+
 @define
 class Supply:
-    """What all keys together have given of a quantity by a time: pieces of (from when, how much then, rate since)."""
+    """What all keys together have given of a quantity by a time."""
 
-    pieces: list[tuple[float, float, float]]
+    pieces: list[Piece]
+
+    @classmethod
+    def of(cls, curves: list[list[Piece]]) -> Supply:
+        """The sum of several."""
+        starts = sorted({piece[0] for curve in curves for piece in curve})
+        sums = [[line(curve, start) for curve in curves] for start in starts]
+        return cls(
+            [
+                (start, sum(x[0] for x in parts), sum(x[1] for x in parts))
+                for start, parts in zip(starts, sums, strict=True)
+            ]
+        )
 
     def when(self, amount: float) -> float:
         """The first time at which so much is there."""
@@ -71,61 +135,15 @@ class Supply:
         return inf
 
 
-def supplies(case: Case) -> list[tuple[Callable[[Demand], int], Supply]]:
-    """For each quantity that has a limit: what a demand takes of it, and what there is."""
-    scenario = case.scenario
-    first = scenario.true(case.burst)
-    found: list[tuple[Callable[[Demand], int], Supply]] = []
-    for pick, need in _QUANTITIES:
-        if pick(first) is not None:
-            found.append((need, _supply(case, pick)))
+def supplies(case: Case) -> list[tuple[int, Supply]]:
+    """For each quantity that has a limit (by number: requests, tokens, images) what there is of it."""
+    keys = [*range(case.scenario.keys), *(change.added for change in case.scenario.changes if change.added is not None)]
+    found: list[tuple[int, Supply]] = []
+    for place in range(3):
+        curves = [curve for key in keys if (curve := given(case, key, place)) is not None]
+        if curves:
+            found.append((place, Supply.of(curves)))
     return found
-
-
-def _supply(case: Case, pick: Callable[[ServerLimits], float | None]) -> Supply:
-    scenario = case.scenario
-    now = scenario.true(case.burst)
-
-    def holds() -> float:
-        return max(1.0, (pick(now) or 0.0) * now.burst)
-
-    keys = scenario.keys
-    level = holds() * keys
-    rate = keys * (pick(now) or 0.0) / 60.0
-    pieces = [(0.0, level, rate)]
-    at = 0.0
-    for change in scenario.changes:
-        level += rate * (change.at - at)
-        at = change.at
-        if change.limits is not None:
-            now = scenario.true(case.burst, change.limits)
-        if change.lost is not None:
-            keys -= 1
-        if change.added is not None:
-            keys += 1
-            level += holds()
-        rate = keys * (pick(now) or 0.0) / 60.0
-        pieces.append((at, level, rate))
-    return Supply(pieces)
-
-
-def _rpm(limits: ServerLimits) -> float | None:
-    return limits.rpm
-
-
-def _tpm(limits: ServerLimits) -> float | None:
-    return limits.tpm
-
-
-def _ipm(limits: ServerLimits) -> float | None:
-    return limits.ipm
-
-
-_QUANTITIES: tuple[tuple[Callable[[ServerLimits], float | None], Callable[[Demand], int]], ...] = (
-    (_rpm, lambda demand: demand.requests),
-    (_tpm, lambda demand: demand.tokens),
-    (_ipm, lambda demand: demand.images),
-)
 
 
 def optimum(case: Case, demands: list[Demand]) -> float:
@@ -133,7 +151,7 @@ def optimum(case: Case, demands: list[Demand]) -> float:
     draws = Draws(case)
     ways = Random(f"ways {case.seed}")
     delay = case.scenario.refusal_delay
-    given = [(need, supply, [0.0]) for need, supply in supplies(case)]
+    limited = [(place, supply, [0.0]) for place, supply in supplies(case)]
     line = [(0.0, job, 0) for job in range(len(demands))]
     heapify(line)
     slots = _slots(case)
@@ -141,8 +159,10 @@ def optimum(case: Case, demands: list[Demand]) -> float:
     while line:
         ready, job, attempt = heappop(line)
         at = ready + ways.uniform(*WAY)
-        for need, supply, taken in given:
-            taken[0] += need(demands[job])
+        demand = demands[job]
+        needs = (demand.requests, demand.tokens, demand.images)
+        for place, supply, taken in limited:
+            taken[0] += needs[place]
             at = max(at, supply.when(taken[0]))
         if slots:
             at = max(at, heappop(slots) + ways.uniform(*WAY))

@@ -135,7 +135,7 @@ class Town(World):
         """What happens on the way."""
         scenario, server = self.case.scenario, self.server
         if change.limits is not None:
-            for key in range(scenario.keys):
+            for key in filter(change.concerns, range(scenario.keys)):
                 server.set_limits(name(key), scenario.true(self.case.burst, change.limits), self.now)
         if change.lost is not None:
             server.revoke(name(change.lost), self.now)
