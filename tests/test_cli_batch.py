@@ -29,11 +29,9 @@ def quick() -> Iterator[SimServer]:
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No options from whoever runs the tests."""
-    for name in list(os.environ):
-        if name.startswith(("PENSTOCK_", "OPENAI_")):
-            monkeypatch.delenv(name)
+def environment(no_options: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key, and no options from whoever runs the tests."""
+    del no_options
     monkeypatch.setenv("TEST_KEY", "test-key")
 
 

@@ -15,16 +15,14 @@ from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from penstock.requests import ImageRequest
 from penstock.simulation.server import Latency, ServerSettings
-from penstock_io.cli import saving
 from penstock_io.cli.buying import Spending, asking, request_of
-from penstock_io.cli.config import OptionError, resolve
+from penstock_io.cli.config import resolve
 from penstock_io.cli.connecting import Connection
 from penstock_io.cli.console import Console
 from penstock_io.cli.main import main
@@ -34,26 +32,12 @@ from penstock_io.simserver import SimServer, serving
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[SimServer]:
-    """A provider for all tests of this module."""
-    with serving(ServerSettings(latency=Latency(0.05, 0.0))) as running:
-        yield running
-
-
-@pytest.fixture
-def sim(provider: SimServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimServer:
-    """The provider, and a command line that finds it, in an empty folder."""
-    for name in list(os.environ):
-        if name.startswith(("PENSTOCK_", "OPENAI_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
-    monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
-    monkeypatch.setenv("PENSTOCK_QUALITY", "low")
-    monkeypatch.setenv("PENSTOCK_SIZE", "1024x1024")
-    monkeypatch.setenv("PENSTOCK_MODEL", "gpt-image-2")
-    return provider
+@pytest.fixture(autouse=True)
+def cheap(sim: SimServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked for where a test does not say."""
+    del sim
+    for name, text in (("QUALITY", "low"), ("SIZE", "1024x1024"), ("MODEL", "gpt-image-2")):
+        monkeypatch.setenv(f"PENSTOCK_{name}", text)
 
 
 def received(sim: SimServer) -> int:
@@ -109,13 +93,40 @@ def test_names_from_prompts_and_in_folders(sim: SimServer) -> None:
     assert 0 < received(sim)
 
 
-def test_the_extension_says_the_format(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
-    """A .jpg asks for jpeg; where the server sends something else it is said. Two formats at once are a mistake."""
+def test_the_extension_says_the_format(
+    sim: SimServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the server sends something else it is said. Two formats at once are a mistake, and one not to be had."""
     assert 0 == main(["generate", "a fox", "-o", "fox.jpg"])
     assert "warning: fox.jpg is a png, whatever its name says" in capsys.readouterr().err
+    before = received(sim)
     assert 2 == main(["generate", "a fox", "-o", "fox.webp", "--output-format", "png"])
     assert "--output-format png: fox.webp is the name of a webp" in capsys.readouterr().err
-    assert 0 < received(sim)
+    assert 2 == main(["generate", "a fox", "-o", "fox.gif"])
+    assert "output_format gif is none of png, jpeg, webp, which gpt-image-2 takes" in capsys.readouterr().err
+    monkeypatch.setenv("PENSTOCK_OUTPUT_FORMAT", "jpeg")
+    assert 2 == main(["generate", "a fox", "-o", "fox.svg"])
+    assert "PENSTOCK_OUTPUT_FORMAT jpeg: fox.svg is the name of a svg" in capsys.readouterr().err
+    assert before == received(sim)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["-o", "fox.jpg"], "jpeg"),
+        (["-o", "fox.JPEG"], "jpeg"),
+        (["-o", "fox.webp", "--output-format", "webp"], "webp"),
+        (["-o", "fox"], None),
+        (["-o", "fox.svg", "--model", "gpt-image-2.6-flare"], "svg"),
+    ],
+)
+def test_the_provider_is_asked_for_the_format_of_the_name(words: list[str], asked: str | None, sim: SimServer) -> None:
+    """What goes over the wire says it; a name without an extension leaves it to the provider."""
+    Stranger.heard.clear()
+    with elsewhere() as other:
+        main(["generate", "a fox", *words, "--base-url", other, "--quiet"])
+    assert [asked] == [json.loads(body).get("output_format") for body in Stranger.heard]
+    assert ([], True) == (names(), received(sim) >= 0)
 
 
 def test_standard_output_takes_the_bytes(sim: SimServer, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -195,10 +206,13 @@ def test_nobody_there_is_said(sim: SimServer, capsys: pytest.CaptureFixture[str]
 
 
 class Stranger(BaseHTTPRequestHandler):
-    """A server of other things."""
+    """A server of other things, which remembers what was `heard`."""
+
+    heard: ClassVar[list[bytes]] = []
 
     def do_POST(self) -> None:
         """It knows no such path."""
+        self.heard.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(404)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -317,48 +331,3 @@ def test_the_name_says_the_format_where_it_can_be_said(model: str, format_: str 
     assert asked == request_of(resolve({"model": model}, GENERATE, {}), "a fox", format_).output_format
     told = resolve({"model": model, "output_format": "webp"}, GENERATE, {})
     assert "webp" == request_of(told, "a fox", None).output_format
-
-
-def test_pictures_without_a_name_of_their_own_are_called_what_they_are(tmp_path: Path) -> None:
-    """Each gets the extension of its format."""
-    files = saving.plan(tmp_path / "fox", "a fox", n=3, output_format=None, overwrite=False)
-    saved = saving.save(files, [("png", b"1"), ("jpeg", b"2"), ("", b"3")])
-    assert ["fox-1.png", "fox-2.jpg", "fox-3.bin"] == [path.name for path in saved.paths]
-
-
-@given(st.text())
-def test_a_name_from_any_prompt_is_safe(prompt: str) -> None:
-    """It is short, of small ASCII letters, digits and dashes, and never empty."""
-    name = saving.named_after(prompt)
-    assert (True, True) == (name.isascii(), 1 <= len(name) <= saving.LONGEST)
-    assert set() == set(name) - set("abcdefghijklmnopqrstuvwxyz0123456789-")
-
-
-def test_a_paid_picture_is_never_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that was taken meanwhile gets a number; a folder that is gone has it saved elsewhere, and said."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    files = saving.plan(tmp_path / "fox.png", "a fox", n=1, output_format=None, overwrite=False)
-    (tmp_path / "fox.png").write_text("mine")
-    saved = saving.save(files, [("png", b"picture")])
-    assert (tmp_path / "fox~1.png",) == saved.paths
-    assert "has come into being meanwhile" in saved.warnings[0]
-    assert ("mine", b"picture") == ((tmp_path / "fox.png").read_text(), saved.paths[0].read_bytes())
-    folder = tmp_path / "gone"
-    folder.mkdir()
-    files = saving.plan(folder / "fox.png", "a fox", n=1, output_format=None, overwrite=True)
-    folder.rmdir()
-    saved = saving.save(files, [("png", b"picture")])
-    assert b"picture" == saved.paths[0].read_bytes()
-    assert "cannot be written (No such file or directory): the picture is " in saved.warnings[0]
-    assert [] == list(tmp_path.rglob("*.part"))
-
-
-def test_names_that_cannot_be_are_refused(tmp_path: Path) -> None:
-    """A folder of that name, even with `--overwrite`, and a link that leads nowhere, without it."""
-    (tmp_path / "fox-1.png").mkdir()
-    (tmp_path / "dog.png").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(OptionError, match="is no file that could be replaced"):
-        saving.plan(tmp_path / "fox.png", "", n=2, output_format=None, overwrite=True)
-    with pytest.raises(OptionError, match="is there already"):
-        saving.plan(tmp_path / "dog.png", "", n=1, output_format=None, overwrite=False)

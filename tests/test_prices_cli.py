@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,13 +15,12 @@ from penstock.config import Config
 from penstock.ids import Handle
 from penstock.prepare import Prepared, prepare
 from penstock.requests import ImageRequest, Options
-from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import Rates, Target
 from penstock_io.cli.config import OptionError, overrides_of, read_config, resolve
 from penstock_io.cli.main import main
 from penstock_io.cli.options import BATCH
 from penstock_io.pricing import lines_for, unpriced
-from penstock_io.simserver import SimServer, serving
+from penstock_io.simserver import SimServer
 
 MINE = """
 [prices.flux]
@@ -49,24 +46,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "penstock.toml"
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[SimServer]:
-    """A provider for all tests of this module."""
-    with serving(ServerSettings(latency=Latency(0.01, 0.0))) as running:
-        yield running
-
-
 @pytest.fixture
-def sim(provider: SimServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimServer:
-    """The provider, and a command line that finds it, in an empty folder."""
-    for name in list(os.environ):
-        if name.startswith(("PENSTOCK_", "OPENAI_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
-    monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
+def rows(sim: SimServer) -> str:
+    """An input of two rows, in the folder where the command line is."""
+    del sim
     Path("in.txt").write_text("a fox\na hen\n", encoding="utf-8")
-    return provider
+    return "in.txt"
 
 
 def prices_of(file: Path, text: str, **flags: object) -> Overrides:
@@ -153,11 +138,11 @@ def test_the_lines_that_are_advised_give_a_price(model: str, prices: Overrides, 
 
 
 def test_a_batch_without_a_price_is_refused_with_the_lines_that_give_one(
-    sim: SimServer, capsys: pytest.CaptureFixture[str]
+    rows: str, sim: SimServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Under a budget nothing is sent; with the lines in a file it is, and costs what they say."""
     before = sim.stats()["received"]
-    batch = ["batch", "in.txt", "--out", "out", "--model", "flux", "--budget", "1"]
+    batch = ["batch", rows, "--out", "out", "--model", "flux", "--budget", "1"]
     assert 2 == main(batch)
     said = capsys.readouterr().err
     assert before == sim.stats()["received"]
@@ -169,10 +154,10 @@ def test_a_batch_without_a_price_is_refused_with_the_lines_that_give_one(
     assert ("0.08", "0.08", 2) == (sums["cost_usd"], sums["cost_at_least_usd"], sums["completed"])
 
 
-def test_a_budget_of_prices_of_ones_own_holds(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_budget_of_prices_of_ones_own_holds(rows: str, sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
     """It has room for one of two pictures."""
     Path("penstock.toml").write_text("[prices.flux]\npicture = 0.04\n", encoding="utf-8")
-    words = ["batch", "in.txt", "--out", "out", "--model", "flux", "--budget", "0.05", "--config", "penstock.toml"]
+    words = ["batch", rows, "--out", "out", "--model", "flux", "--budget", "0.05", "--config", "penstock.toml"]
     assert 3 == main(words)
     capsys.readouterr()
     sums = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))
@@ -180,9 +165,9 @@ def test_a_budget_of_prices_of_ones_own_holds(sim: SimServer, capsys: pytest.Cap
     assert sim.stats()["received"]
 
 
-def test_an_unknown_price_may_be_allowed(sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_price_may_be_allowed(rows: str, sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
     """It is sent in spite of a budget, its charge is unknown, and the sum says at least."""
-    words = ["batch", "in.txt", "--out", "out", "--model", "flux", "--budget", "1", "--allow-unknown-price"]
+    words = ["batch", rows, "--out", "out", "--model", "flux", "--budget", "1", "--allow-unknown-price"]
     assert 0 == main(words)
     told = capsys.readouterr()
     sums = json.loads(Path("out/summary.json").read_text(encoding="utf-8"))

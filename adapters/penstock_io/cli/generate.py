@@ -118,7 +118,10 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     if streamed and values[JSON]:
         raise values.wrong(JSON, "standard output takes the picture: name a file with --out")
     n, format_, budget = values.get(N) or 1, values.get(OUTPUT_FORMAT), values.get(BUDGET)
-    files = saving.plan(values.get(FILE), prompt, n=n, output_format=format_, overwrite=values[OVERWRITE])
+    files = saving.plan(
+        values.get(FILE), prompt, n=n, output_format=format_, overwrite=values[OVERWRITE],
+        origin=values.origin(OUTPUT_FORMAT),
+    )  # fmt: skip
     connection = connect(values, os.environ)
     request = request_of(values, prompt, files.format)
     spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], overrides_of(values), funds_of(values))

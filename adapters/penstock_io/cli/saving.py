@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,10 +13,10 @@ from attrs import frozen
 
 from penstock_io.cli.config import OptionError
 
-FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-"""Formats by extension; `EXTENSIONS` has the usual one of each, and of what else a server may send."""
-
 EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "gif": ".gif", "svg": ".svg"}
+FORMATS = {extension: name for name, extension in EXTENSIONS.items()} | {".jpeg": "jpeg"}
+"""Formats by extension; `EXTENSIONS` has the usual one of each."""
+
 STDOUT = Path("-")
 LONGEST = 48
 """Characters of a name that is made from a prompt."""
@@ -57,8 +58,19 @@ class Files:
         ]
 
 
-def plan(out: Path | None, prompt: str, *, n: int, output_format: str | None, overwrite: bool) -> Files:
-    """The names, checked: pictures of `output_format` could be saved now. Raises `OptionError`."""
+def plan(
+    out: Path | None,
+    prompt: str,
+    *,
+    n: int,
+    output_format: str | None,
+    overwrite: bool,
+    origin: str = "--output-format",
+) -> Files:
+    """The names, checked: pictures of `output_format` could be saved now. Raises `OptionError`.
+
+    `origin` is how messages call who says the format ("": the flag).
+    """
     if out == STDOUT:
         if n != 1:
             raise OptionError(f"--out -: standard output takes one picture, not {n}: leave --n out, or name a file")
@@ -69,9 +81,13 @@ def plan(out: Path | None, prompt: str, *, n: int, output_format: str | None, ov
     stem = out.with_name(out.name[: len(out.name) - len(extension)]) if extension else out
     files = Files(stem, extension, n, overwrite)
     if output_format is not None and files.format not in (None, output_format):
-        raise OptionError(f"--output-format {output_format}: {out} is the name of a {files.format}: leave one out")
+        raise OptionError(
+            f"{origin or '--output-format'} {output_format}: {out} is the name of a {files.format}: leave one out"
+        )
     if not stem.parent.is_dir():
         raise OptionError(f"{out}: there is no folder {stem.parent}: make it first")
+    if not os.access(stem.parent, os.W_OK | os.X_OK):
+        raise OptionError(f"{out}: the folder {stem.parent} is read-only for this user: name a file elsewhere")
     wanted = files.targets([output_format or files.format or "png"] * n)
     there = [path for path in wanted if path.exists() or path.is_symlink()]
     if there and not (overwrite and all(path.is_file() for path in there)):
