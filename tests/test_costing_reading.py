@@ -82,7 +82,7 @@ def test_a_folder_and_a_ledger_agree(told: list[tuple[str, int | None, int | Non
         folder, ledger = write(Path(name), entries)
         mine, theirs = read_folder(folder).items, read_ledger(ledger).items
         assert total(mine) == total(theirs)
-        for dimension in ("day", "model", "credential", "tenant", "tag"):
+        for dimension in ("day", "provider", "model", "size", "quality", "credential", "tenant", "tag"):
             assert by(mine, dimension) == by(theirs, dimension)
         both, reverse = read_books([folder, ledger]), read_books([ledger, folder, ledger])
         assert total(mine) == total(both.items) == total(reverse.items)
@@ -136,12 +136,40 @@ def test_the_day_is_that_of_the_reservation(tmp_path: Path) -> None:
     assert {"2026-11-22"} == by(read_folder(folder).items, "day").keys()
 
 
-def test_a_folder_without_rows_does_not_remember_sizes(tmp_path: Path) -> None:
-    """What a client's journal has no rows for is not guessed; a ledger remembers it."""
+def test_a_folder_without_rows_remembers_what_was_asked(tmp_path: Path) -> None:
+    """A client's journal, too, knows provider, size and quality; of an attempt whose beginning is lost nobody does."""
     begun = intent(1)
     folder, ledger = write(tmp_path, [begun, settled(begun, 1)])
-    assert [NOT_KNOWN] == list(by(read_folder(folder).items, "size"))
-    assert ["1024x1024"] == list(by(read_ledger(ledger).items, "size"))
+    for dimension, name in (("provider", "default"), ("size", "1024x1024"), ("quality", "low")):
+        assert (
+            [name] == list(by(read_folder(folder).items, dimension)) == list(by(read_ledger(ledger).items, dimension))
+        )
+    with Journal.open(folder) as journal:
+        journal.append([settled(intent(2), 1)])
+    assert [NOT_KNOWN, "low"] == list(by(read_folder(folder).items, "quality"))
+
+
+def test_what_each_payer_was_charged_is_kept(tmp_path: Path) -> None:
+    """Where the engine charged payers unevenly, the journal's balances and both books say so, not an even share."""
+    begun = intent(1, 200, (RUN, ACME))
+    folder, ledger = write(tmp_path, [begun, evolve(settled(begun, 101), charges=(1, 100))])
+    for book in (read_folder(folder), read_ledger(ledger)):
+        assert {"": 1, "acme": 100} == {name: sums.charged for name, sums in by(book.items, "tenant").items()}
+    with Journal.open(folder) as journal:
+        books = dict(journal.balances().scopes)
+        assert (101, 100) == (books["run"].charged, books["tenant:acme"].charged)
+        tallies = journal.account().tallies
+        assert [1, 100] == [tallies[1, JobId(place)].charged for place in range(2)]
+
+
+def test_a_charge_that_nobody_knows_keeps_its_bound(tmp_path: Path) -> None:
+    """After a restart, too, a cap counts what the engine counted: the bound, as maybe."""
+    begun = intent(1, 200)
+    folder, _ = write(tmp_path, [begun, settled(begun, None)])
+    with Journal.open(folder) as journal:
+        assert (0, 200, 1) == (
+            journal.balances().total.charged, journal.balances().total.maybe, journal.balances().total.unknown,
+        )  # fmt: skip
 
 
 def read_keys(folder: Folder) -> list[Key]:
@@ -171,13 +199,13 @@ def test_a_batch_is_told_as_its_summary_tells_it(tmp_path: Path, sim: SimServer)
     )
 
 
-def test_what_rows_asked_for_before_is_not_guessed(tmp_path: Path, sim: SimServer) -> None:
-    """Rows that ask for another quality now: of the pictures before, only the model is remembered."""
+def test_what_rows_asked_for_before_is_remembered(tmp_path: Path, sim: SimServer) -> None:
+    """Rows that ask for another quality now: what was bought before is told as what it was."""
     folder: Folder = folder_for(tmp_path / "out", sim)
     folder.run(table(["a", "a"]))
     folder.run(table(["a", "a"], Defaults("gpt-image-2", "1024x1024", "medium")))
     found = read_folder(folder.path).items
-    assert ({NOT_KNOWN: 1, "medium": 1}, {NOT_KNOWN: 1, "medium": 1}) == (
+    assert ({"low": 1, "medium": 1}, {"low": 1, "medium": 1}) == (
         {name: sums.attempts for name, sums in by(found, "quality").items()},
         {name: sums.reused for name, sums in by(found, "quality").items()},
     )

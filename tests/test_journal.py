@@ -200,7 +200,7 @@ def test_a_missing_or_changed_file_is_a_miss(tmp_path: Path) -> None:
 
 
 def test_every_ending_is_booked_once_and_adds_up(tmp_path: Path) -> None:
-    """Charged, maybe and unknown by scope, over runs; an orphan counts at its quote before and after it is told."""
+    """Charged, maybe and unknown by scope, over runs; orphans and unknown charges count at their quote."""
     with Journal.open(tmp_path) as journal:
         journal.append([intent(number, "k" + str(number)) for number in range(1, 8)])
         journal.append([
@@ -212,11 +212,11 @@ def test_every_ending_is_booked_once_and_adds_up(tmp_path: Path) -> None:
             settled(1, "a", [Ref("")], 90),
             Void(AttemptId(99), "its intent was faulted", 6.0),
         ])  # fmt: skip
-        own = Balance(charged=93, maybe=100, unknown=1)
+        own = Balance(charged=93, maybe=200, unknown=1)
         assert Balances((("run", own), ("tenant:a", own))) == journal.balances()
         assert [] == journal.orphans()
     with Journal.open(tmp_path) as journal:
-        both = Balance(charged=93, maybe=300, unknown=1)
+        both = Balance(charged=93, maybe=400, unknown=1)
         assert both == journal.balances().total
         assert [(1, 6, 100), (1, 7, 100)] == [(o.run, o.attempt, o.quote) for o in journal.orphans()]
         journal.append([intent(6, "z")])
@@ -386,7 +386,7 @@ def test_a_newer_journal_is_refused_by_its_version(tmp_path: Path) -> None:
     db.execute("PRAGMA user_version = 9")
     db.close()
     for _ in range(2):
-        with pytest.raises(NewerJournal, match=r"schema 9; this penstock knows 3"):
+        with pytest.raises(NewerJournal, match=r"schema 9; this penstock knows 4"):
             Journal.open(tmp_path)
 
 

@@ -10,14 +10,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from penstock.ids import JobId, Key
 from penstock.money.periods import period, split
-from penstock_io.batch.states import Asked, load_states
+from penstock_io.batch.states import load_states
 from penstock_io.costing.sums import NOT_KNOWN, Book, Books, Item, Out, Place, Sums, together
 from penstock_io.journal import JobName, JournalUnusable, Peek, peek
-from penstock_io.journal._books import by_payer
+from penstock_io.journal._books import Share, shares_of
 from penstock_io.journal._faults import why
 from penstock_io.journal._peek import read_only
 from penstock_io.journal._schema import DATABASE
@@ -31,7 +31,7 @@ OUT, MAYBE, FAILED, ORPHAN = "out", "maybe", "failed", "orphan"
 
 _ATTEMPTS = """
 SELECT run, attempt, credential, model, keys, parts, scopes, quote, COALESCE(begun, ended, 0), ending, kind,
-    charge, bound
+    charge, charges, bound, provider, size, quality
 FROM attempts WHERE ending IS NOT 'void' ORDER BY run, attempt
 """
 _SHOWN = "SELECT run, job, key, at FROM published ORDER BY at, run, job, place"
@@ -164,34 +164,33 @@ class _Line:
     ending: str | None
     kind: str | None
     charge: int | None
+    charges: str | None
     bound: int | None
+    provider: str | None
+    size: str | None
+    quality: str | None
 
 
 @frozen
 class _Folder:
-    """What is known of a folder besides its attempts. `asked` says what pictures were asked for as, by key.
-
-    `models` are those that made them, by key; `last` is the run that is at work (None: nobody is).
-    """
+    """What is known of a folder besides its attempts. `last` is the run that is at work (None: nobody is)."""
 
     source: str
     name: str
-    asked: Mapping[str, Asked]
-    models: Mapping[str, str]
     pictures: frozenset[str]
     last: int | None
 
-    def place(self, line: _Line, key: str, scopes: tuple[str, ...]) -> Place:
+    def place(self, line: _Line, scopes: tuple[str, ...]) -> Place:
         """Where an attempt's money went."""
-        asked = self.asked.get(key)
         plain = [scope for scope in scopes if not split(scope)[0]]
         day = next((date for date in (split(one)[0] for one in scopes) if len(date) == 10), period(line.begun).day)
         return Place(
             source=self.source,
             day=day,
+            provider=line.provider or "",
             model=line.model or NOT_KNOWN,
-            size=_asked(asked, "size"),
-            quality=_asked(asked, "quality"),
+            size=NOT_KNOWN if line.size is None else line.size,
+            quality=NOT_KNOWN if line.quality is None else line.quality,
             credential=line.credential or "",
             tenant=next((one.partition(":")[2] for one in plain if one.startswith("tenant:")), ""),
             tags=tuple(one.partition(":")[2] for one in plain if one.startswith("tag:")),
@@ -213,14 +212,13 @@ def read_folder(path: Path, since: str = "") -> Book:
     folder = _Folder(
         str(path),
         path.resolve().name,
-        {key: state.asked for state in states.values() for key in state.keys},
-        {key: line.model for line in lines if line.model for key in _keys(line)},
         frozenset(found.account.prices),
         last if found.holder is not None else None,
     )
     items = [item for line in lines for item in _of_line(line, folder)]
     owners = {job: name for name, state in states.items() for job in state.jobs}
-    items += _savings(folder, found, owners, shown)
+    bought = {key: line for line in lines if line.model for key in _keys(line)}
+    items += _savings(folder, found, owners, bought, shown)
     return Book(str(path), str(path.resolve()), tuple(item for item in items if item.place.day >= since))
 
 
@@ -234,18 +232,17 @@ def _of_line(line: _Line, folder: _Folder) -> Iterator[Item]:
     ending, kind, bound = line.ending or OUT, line.kind or "", line.bound
     if line.ending is None and line.run != folder.last:
         ending, kind, bound = MAYBE, ORPHAN, line.quote
-    charges = by_payer(line.charge if ending in PAID else 0, counts)
-    # a charge that nobody knows keeps its bound as maybe
-    most = by_payer(bound if ending == MAYBE else line.quote if line.charge is None else 0, counts)
+    shares = [Share()] * len(counts)
+    if ending != OUT:
+        shares = shares_of(counts, ending, quote=line.quote, charge=line.charge, charges=line.charges, bound=bound)
     for place, names in enumerate(scopes):
-        charged, maybe, mine = charges[place], most[place], slices[place]
+        share, mine = shares[place], slices[place]
         there = sum(1 for key in mine if key in folder.pictures) if ending in PAID - {FAILED} else 0
-        unknown = charged is None or maybe is None
-        sums = _sums(ending, there, charged or 0, maybe, unknown=unknown, first=place == 0)
+        sums = _sums(ending, there, share.charged, share.maybe, unknown=share.unknown, first=place == 0)
         out = Out()
         if ending == OUT and place == 0:
             out = Out(1, line.quote or 0, int(line.quote is None))
-        where = folder.place(line, keys[0] if keys else "", tuple(names))
+        where = folder.place(line, tuple(names))
         yield Item(where, sums, kind, folder.name, (line.attempt, line.begun), out)
 
 
@@ -262,8 +259,10 @@ def _slices(keys: list[str], counts: list[int]) -> list[list[str]]:
     return [keys[end - some : end] for some, end in zip(counts, ends, strict=True)]
 
 
-def _savings(folder: _Folder, found: Peek, owners: Mapping[JobName, str], shown: Shown) -> Iterator[Item]:
-    """Pictures that a row shows and that another one paid for."""
+def _savings(
+    folder: _Folder, found: Peek, owners: Mapping[JobName, str], bought: Mapping[str, _Line], shown: Shown
+) -> Iterator[Item]:
+    """Pictures that a row shows and that another one paid for, which `bought` has by key."""
     account = found.account
     paid = {key: {owners.get(job, job) for job in jobs} for key, jobs in account.payers.items()}
     seen: set[tuple[str | JobName, str]] = set()
@@ -274,16 +273,10 @@ def _savings(folder: _Folder, found: Peek, owners: Mapping[JobName, str], shown:
         if (owner, name) in seen or owner in paid.get(key, set()) or price is None:
             continue
         seen.add((owner, name))
-        asked = folder.asked.get(name)
-        where = Place(
-            folder.source,
-            period(at).day,
-            model=folder.models.get(name, NOT_KNOWN),
-            size=_asked(asked, "size"),
-            quality=_asked(asked, "quality"),
-        )
+        where, line = Place(folder.source, period(at).day), bought.get(name)
+        if line is None:
+            where = evolve(where, model=NOT_KNOWN, size=NOT_KNOWN, quality=NOT_KNOWN)
+        else:
+            of = folder.place(line, ())
+            where = evolve(where, provider=of.provider, model=of.model, size=of.size, quality=of.quality)
         yield Item(where, Sums(reused=1, saved=price), folder=folder.name)
-
-
-def _asked(asked: Asked | None, name: str) -> str:
-    return NOT_KNOWN if asked is None else str(asked.get(name, ""))

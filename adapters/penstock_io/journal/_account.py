@@ -13,7 +13,7 @@ from attrs import define, evolve, field, frozen
 from penstock.config import Used
 from penstock.ids import AttemptId, JobId, Key
 from penstock.readings import Usage
-from penstock_io.journal._books import by_payer
+from penstock_io.journal._books import shares_of
 
 JobName = tuple[int, JobId]
 """A job of any run: the run's number and the job's number in it."""
@@ -122,7 +122,7 @@ class _There(dict[str, bool]):
 
 
 _ATTEMPTS = """
-SELECT run, attempt, keys, parts, quote, ending, kind, charge, bound, usage, begun, ended FROM attempts
+SELECT run, attempt, keys, parts, quote, ending, kind, charge, charges, bound, usage, begun, ended FROM attempts
 WHERE ending IS NOT 'void' ORDER BY run, attempt
 """
 
@@ -137,6 +137,7 @@ class _Line:
     ending: str | None
     kind: str | None
     charge: int | None
+    charges: str | None
     bound: int | None
     usage: str | None
     begun: float | None
@@ -168,7 +169,7 @@ class _Reader:
         keys = tuple(map(Key, json.loads(line.keys)))
         parts = [((line.run, JobId(job)), len(samples)) for job, samples in json.loads(line.parts)]
         amount = (line.quote if line.ending is None else line.bound) if line.doubtful else line.charge
-        self._book(line, parts, amount)
+        self._book(line, parts)
         self.quoted += line.quote or 0
         doubted = [key for key in keys if key in self.doubts]
         if doubted and (line.doubtful or line.ending in {"settled", "owed"} or line.charge != 0):
@@ -193,12 +194,15 @@ class _Reader:
             for key in keys:  # if its picture was found on the disk, this attempt is what paid for it
                 self.payers.setdefault(key, set()).update(job for job, _ in parts)
 
-    def _book(self, line: _Line, parts: list[tuple[JobName, int]], amount: int | None) -> None:
+    def _book(self, line: _Line, parts: list[tuple[JobName, int]]) -> None:
         counts = [count for _, count in parts]
         usage = None if line.usage is None else Usage(**json.loads(line.usage))
         usages = () if usage is None or not sum(counts) else usage.split(sum(counts))
         at = 0
-        for (job, count), share in zip(parts, by_payer(amount, counts), strict=True):
+        shares = shares_of(
+            counts, line.ending, quote=line.quote, charge=line.charge, charges=line.charges, bound=line.bound
+        )
+        for (job, count), share in zip(parts, shares, strict=True):
             tally = self.tallies.get(job, Tally())
             used = tally.usage
             for mine in usages[at : at + count]:
@@ -207,8 +211,8 @@ class _Reader:
             self.tallies[job] = evolve(
                 tally,
                 attempts=tally.attempts + 1,
-                charged=tally.charged + (0 if line.doubtful else share or 0),
-                maybe=tally.maybe + ((share or 0) if line.doubtful else 0),
-                unpriced=tally.unpriced or share is None,
+                charged=tally.charged + share.charged,
+                maybe=tally.maybe + share.maybe,
+                unpriced=tally.unpriced or share.unknown,
                 usage=used,
             )

@@ -17,14 +17,15 @@ from penstock.readings import Usage
 from penstock_io.journal._files import File, Shown
 
 _END = """
-INSERT INTO attempts (run, attempt, ending, kind, charge, bound, usage, expires, ended)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO attempts (run, attempt, ending, kind, charge, charges, bound, usage, expires, ended)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, attempt) DO UPDATE SET ending = excluded.ending, kind = excluded.kind, charge = excluded.charge,
-    bound = excluded.bound, usage = excluded.usage, expires = excluded.expires, ended = excluded.ended
+    charges = excluded.charges, bound = excluded.bound, usage = excluded.usage, expires = excluded.expires,
+    ended = excluded.ended
 """
 _INTENT = """
-INSERT INTO attempts (run, attempt, call, purpose, operation, credential, model, keys, parts, scopes, quote, begun)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, attempt) DO NOTHING
+INSERT INTO attempts (run, attempt, call, purpose, operation, credential, model, keys, parts, scopes, quote, begun,
+    provider, size, quality) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, attempt) DO NOTHING
 """
 _PICTURE = """
 INSERT INTO pictures (key, file, format, nbytes, charge, settled) VALUES (?, ?, ?, ?, ?, ?)
@@ -67,6 +68,31 @@ class Orphan:
     expires: float | None = None
 
 
+@frozen
+class _Paid:
+    """What an end says was paid."""
+
+    charge: int | None = None
+    charges: tuple[int | None, ...] = ()
+    usage: Usage | None = None
+    expires: float | None = None
+
+
+NOT_PAID = _Paid()
+
+
+@frozen
+class Share:
+    """What one payer of an attempt was charged, and what he may have been billed besides.
+
+    `unknown`: one of the two is no more than a bound, or not known at all.
+    """
+
+    charged: int = 0
+    maybe: int = 0
+    unknown: bool = False
+
+
 @define
 class _Sums:
     charged: int = 0
@@ -82,12 +108,12 @@ def record(
         case Intent():
             _begin(db, run, entry)
         case Owed():
-            _end(
-                db, run, entry.attempt, "owed", entry.at, charge=entry.charge, usage=entry.usage, expires=entry.expires
-            )
+            paid = _Paid(entry.charge, entry.charges, entry.usage, entry.expires)
+            _end(db, run, entry.attempt, "owed", entry.at, paid=paid)
             _settle(db, entry, held)
         case Settled():
-            _end(db, run, entry.attempt, "settled", entry.at, charge=entry.charge, usage=entry.usage)
+            paid = _Paid(entry.charge, entry.charges, entry.usage)
+            _end(db, run, entry.attempt, "settled", entry.at, paid=paid)
             _settle(db, entry, held)
         case Published():
             _publish(db, run, entry, shown)
@@ -99,7 +125,8 @@ def record(
         case Void():
             _end(db, run, entry.attempt, "void", entry.at, kind=entry.reason)
         case Failed():
-            _end(db, run, entry.attempt, "failed", entry.at, kind=entry.kind, charge=entry.charge)
+            paid = _Paid(entry.charge, entry.charges)
+            _end(db, run, entry.attempt, "failed", entry.at, kind=entry.kind, paid=paid)
         case Maybe():
             _end(db, run, entry.attempt, "maybe", entry.at, kind=entry.kind, bound=entry.bound)
         case Deferred():
@@ -125,6 +152,9 @@ def _begin(db: sqlite3.Connection, run: int, entry: Intent) -> None:
             json.dumps(entry.scopes),
             entry.quote,
             entry.at,
+            _text(entry.provider),
+            _text(entry.size),
+            _text(entry.quality),
         ),
     )
 
@@ -137,13 +167,13 @@ def _end(
     at: float,
     *,
     kind: str = "",
-    charge: int | None = None,
+    paid: _Paid = NOT_PAID,
     bound: int | None = None,
-    usage: Usage | None = None,
-    expires: float | None = None,
 ) -> None:
-    said = None if usage is None else json.dumps(asdict(usage))
-    db.execute(_END, (run, attempt, ending, _text(kind), charge, bound, said, expires, at))
+    usage = None if paid.usage is None else json.dumps(asdict(paid.usage))
+    charges = json.dumps(paid.charges) if paid.charges else None
+    row = (run, attempt, ending, _text(kind), paid.charge, charges, bound, usage, paid.expires, at)
+    db.execute(_END, row)
 
 
 def _settle(db: sqlite3.Connection, entry: Settled | Owed, held: Sequence[File | None]) -> None:
@@ -263,16 +293,15 @@ def resolve(db: sqlite3.Connection, run: int, attempt: AttemptId) -> None:
 def balances(db: sqlite3.Connection, run: int) -> Balances:
     """What is booked by scope. An orphan of a run before `run` counts as maybe billed up to its quote."""
     books: dict[str, _Sums] = {}
-    query = "SELECT run, parts, scopes, quote, ending, charge, bound FROM attempts WHERE ending IS NOT 'void'"
-    for began, parts, scopes, quote, ending, charge, bound in db.execute(query):
+    query = "SELECT run, parts, scopes, quote, ending, charge, charges, bound FROM attempts WHERE ending IS NOT 'void'"
+    for began, parts, scopes, quote, ending, charge, charges, bound in db.execute(query):
         if ending is None and began >= run:
             continue
-        maybe = ending is None or ending == "maybe"
-        amount = (quote if ending is None else bound) if maybe else charge
         samples = [len(taken) for _, taken in _parts(parts)]
-        for share, names in zip(by_payer(amount, samples), _scopes(scopes), strict=True):
+        shares = shares_of(samples, ending, quote=quote, charge=charge, charges=charges, bound=bound)
+        for share, names in zip(shares, _scopes(scopes), strict=True):
             for name in names:
-                _book(books.setdefault(name, _Sums()), share, maybe=maybe)
+                _book(books.setdefault(name, _Sums()), share)
     return Balances(
         tuple(
             (name, Balance(charged=sums.charged, maybe=sums.maybe, unknown=sums.unknown))
@@ -281,13 +310,32 @@ def balances(db: sqlite3.Connection, run: int) -> Balances:
     )
 
 
-def _book(sums: _Sums, amount: int | None, *, maybe: bool) -> None:
-    if amount is None:
-        sums.unknown += 1
-    elif maybe:
-        sums.maybe += amount
-    else:
-        sums.charged += amount
+def _book(sums: _Sums, share: Share) -> None:
+    sums.charged += share.charged
+    sums.maybe += share.maybe
+    sums.unknown += share.unknown
+
+
+def shares_of(
+    samples: list[int],
+    ending: str | None,
+    *,
+    quote: int | None,
+    charge: int | None,
+    charges: str | None,
+    bound: int | None,
+) -> list[Share]:
+    """What each payer of an attempt pays, as the engine books it. No ending: it is an orphan. `charges` is JSON."""
+    if ending is None or ending == "maybe":
+        most = by_payer(quote if ending is None else bound, samples)
+        return [Share(0, amount or 0, unknown=amount is None) for amount in most]
+    said: list[int | None] = json.loads(charges or "[]")
+    costs = said if said and len(said) == len(samples) else by_payer(charge, samples)
+    # a charge that nobody knows keeps its bound as maybe
+    return [
+        Share(0, most or 0, unknown=True) if cost is None else Share(cost)
+        for cost, most in zip(costs, by_payer(quote, samples), strict=True)
+    ]
 
 
 def spread(amount: int | None, parts: int) -> Sequence[int | None]:

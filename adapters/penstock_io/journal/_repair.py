@@ -255,7 +255,7 @@ class _Report:
         scopes = next((str(row[9]) for row in self.tables["attempts"].values() if row[9] != "[]"), self._scopes)
         first = json.dumps(json.loads(scopes)[:1])
         row: list[Value] = [run, attempt, 0, "generate", "", "", "", json.dumps(keys), "[[0, [0]]]", first]
-        row += [bound, 0.0, "maybe", "repaired", None, bound, None, None, 0.0]
+        row += [bound, 0.0, "maybe", "repaired", None, bound, None, None, 0.0, None, None, None, None]
         self.tables["attempts"][run, attempt] = tuple(row)
         self.missing += 1
         self.bound = None if self.bound is None or bound is None else self.bound + bound

@@ -23,7 +23,7 @@ from penstock_io.journal._mirror import Row, Value
 
 DATABASE = "journal.sqlite"
 
-VERSION = 3
+VERSION = 4
 """Goes up when a table changes; a journal of a higher one is refused."""
 
 _BELIEVABLE = 10_000
@@ -54,8 +54,8 @@ CREATE TABLE attempts (
     call INTEGER, purpose TEXT, operation TEXT, credential TEXT, model TEXT,
     keys TEXT NOT NULL DEFAULT '[]', parts TEXT NOT NULL DEFAULT '[]', scopes TEXT NOT NULL DEFAULT '[]',
     quote INTEGER, begun REAL,
-    ending TEXT, kind TEXT, charge INTEGER, bound INTEGER, usage TEXT, expires REAL, ended REAL, crc INTEGER,
-    PRIMARY KEY (run, attempt)) WITHOUT ROWID;
+    ending TEXT, kind TEXT, charge INTEGER, bound INTEGER, usage TEXT, expires REAL, ended REAL,
+    provider TEXT, size TEXT, quality TEXT, charges TEXT, crc INTEGER, PRIMARY KEY (run, attempt)) WITHOUT ROWID;
 CREATE INDEX open_attempts ON attempts (ending) WHERE ending IS NULL OR ending = 'owed';
 CREATE TABLE pictures (
     key TEXT PRIMARY KEY, file TEXT NOT NULL, size TEXT NOT NULL DEFAULT '', format TEXT NOT NULL,
