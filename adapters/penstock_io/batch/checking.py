@@ -79,14 +79,16 @@ class _Shape:
     """What rows have in common: a request with another prompt and seed, and the canonical text around the two."""
 
     like: ImageRequest
+    head: str
     before: str
     between: str
     after: str
 
-    def content(self, prompt: str, seed: int | None) -> str:
+    def content(self, prompt: str, seed: int | None, meta: Mapping[str, Json] | None = None) -> str:
         """What `identity` makes of the fields of a row of this shape, in a tenth of the time."""
         sown = "" if seed is None else f',"seed":{seed}'
-        text = f"{self.before}{encode_basestring_ascii(prompt)}{self.between}{sown}{self.after}"
+        told = f'"meta":{_canonical(meta)},' if meta else ""
+        text = f"{self.head}{told}{self.before}{encode_basestring_ascii(prompt)}{self.between}{sown}{self.after}"
         return sha256(text.encode("ascii")).hexdigest()[:HEX]
 
 
@@ -124,8 +126,7 @@ class Checker:
             raise Wrong(faults, given)
         content = shape.content(prompt, seed)
         if given is None:
-            told = {field: value for field, value in own.items() if field in _FIELDS}
-            made = identity({**told, "meta": meta}) if meta else content
+            made = shape.content(prompt, seed, meta) if meta else content
         else:
             made = given
         if self._copied:
@@ -189,6 +190,16 @@ def identity(own: Mapping[str, Json]) -> str:
     """16 hex digits of a row's own fields without its id, in whatever order and spelling they come."""
     told = {name: value for name, value in own.items() if value is not None and name != "id"}
     return sha256(_CANONICAL.encode(told).encode("ascii")).hexdigest()[:HEX]
+
+
+def _canonical(meta: Mapping[str, Json]) -> str:
+    """What `_CANONICAL` makes of it; making one text of a few is faster without it."""
+    texts: list[str] = []
+    for name, value in sorted(meta.items()):
+        if not isinstance(value, str):
+            return _CANONICAL.encode(meta)
+        texts.append(f"{encode_basestring_ascii(name)}:{encode_basestring_ascii(value)}")
+    return f"{{{','.join(texts)}}}"
 
 
 def bad_id(value: Json) -> str | None:
@@ -292,10 +303,11 @@ def _shape(fields: Mapping[str, Json], defaults: Defaults, faults: list[tuple[st
         return None
     told = {name: value for name, value in sorted(fields.items()) if value is not None and name != "seed"}
     said = {name: f'"{name}":{_CANONICAL.encode(value)}' for name, value in told.items()}
-    before = "".join(f"{text}," for name, text in said.items() if name < "prompt")
+    head = "".join(f"{text}," for name, text in said.items() if name < "meta")
+    before = "".join(f"{text}," for name, text in said.items() if "meta" < name < "prompt")
     between = "".join(f",{text}" for name, text in said.items() if "prompt" < name < "seed")
     after = "".join(f",{text}" for name, text in said.items() if name > "seed")
-    return _Shape(like, f'{{{before}"prompt":', between, f"{after}}}")
+    return _Shape(like, f"{{{head}", f'{before}"prompt":', between, f"{after}}}")
 
 
 def _told(fault: InvalidRequest) -> tuple[str, str]:
