@@ -54,11 +54,15 @@ def test_a_read_timeout_sends_the_post_three_times_driver(
 
 
 def test_a_bad_day_is_resubmitted_hundreds_of_times() -> None:
-    """ComfyUI PR 16204: 732 resubmissions in 7 days, 426 billed. Ours: 2 % of a day on which all replies are lost."""
+    """ComfyUI PR 16204: 732 resubmissions in 7 days, 426 billed.
+
+    Ours: on a day on which all replies are lost few pictures are asked for at all, and three an hour a second time.
+    """
     made = world(CONFIG, "reset=1.0")
     made.run(works(1000))
     outcomes = rested(made)
-    assert 1000 <= made.server.books.received <= 1000 + 1000 * 0.021
+    assert made.server.books.received < 300
+    assert sum(max(0, outcome.attempts - 1) for outcome in outcomes) <= 3 * (1 + made.now // 3600)
     assert made.server.books.billed <= sum(outcome.maybe for outcome in outcomes)
 
 

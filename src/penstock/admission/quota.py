@@ -164,6 +164,21 @@ class Quota:
                 time, reason = ready, "blocked" if ready == gauge.hold and ready > now else quantity
         return reason
 
+    def filling(self, demand: Demand, now: float) -> tuple[float, int, float, float]:
+        """When the buckets that a demand draws on are all full, and of the last of them: which, seconds it holds, rate.
+
+        A time of `-inf` is one without a bucket. The rate is units a second.
+        """
+        del now  # a bucket that refills is full at the same time, whenever it is asked
+        full, index, span, rate = -inf, 0, 0.0, 0.0
+        for place, need in enumerate(_needs(demand)):
+            gauge = self._gauges[place]
+            if need and gauge.rate:
+                at = gauge.at + (gauge.capacity - gauge.level) / gauge.rate
+                if at > full:
+                    full, index, span, rate = at, place, gauge.capacity / gauge.rate, gauge.rate
+        return full, index, span, rate
+
     def reserve(self, demand: Demand, now: float) -> Permit:
         """Take what one exchange needs, now. Raises UsageError if it is not ready; nothing has changed then."""
         if self._found != (demand, now) and self.ready_at(demand, now) > now:

@@ -75,7 +75,7 @@ class Engine:
         desk = self._rooms.desk
         if not desk.sending():
             return 0
-        window = desk.config.window or 2 * self._rooms.dispatch.concurrency() + 16
+        window = desk.config.window or 2 * self._rooms.dispatch.roster.concurrency() + 16
         return max(0, window - self._rooms.jobs.unfinished)
 
     def idle(self) -> bool:

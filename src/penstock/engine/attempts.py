@@ -166,7 +166,7 @@ class Attempts:
         desk = self.desk
         desk.attempt_life.go(attempt, AttemptInput.VOID)
         desk.count("voids")
-        attempt.lane.quota.settle(attempt.permit, Three.NO, desk.now)
+        self.dispatch.roster.ended(attempt.lane, attempt.permit, Three.NO)
         desk.ledger.void(attempt.reservation)
         for job in attempt.bill.jobs:
             if job.finished:
@@ -191,6 +191,7 @@ class Attempts:
             report = read_headers(headers, self.desk.unix())
             if report is not None:
                 attempt.lane.quota.heard(attempt.permit, report, self.desk.now)
+                self.dispatch.roster.stir(attempt.lane)
 
     def streamed(self, event: Streamed) -> None:
         """An item of a stream: to the caller who pays for it, if he still waits."""
@@ -250,9 +251,10 @@ class Attempts:
             self._refused(attempt, reading, wait)
         elif judgement.quota is Three.YES:
             lane.refusing = attempt.call.refused = None
-        lane.quota.settle(attempt.permit, judgement.quota, desk.now)
+        roster = self.dispatch.roster
+        roster.ended(lane, attempt.permit, judgement.quota)
         trouble = trouble_of(judgement, fact)
-        self.dispatch.close(lane, judgement, trouble)
+        roster.judged(lane, attempt.permit, judgement, trouble)
         desk.attempt_life.go(attempt, AttemptInput.JUDGED)
         desk.count(f"judged_{judgement.kind}")
         entry = book_failure(desk, attempt, judgement, reading.usage if isinstance(reading, Problem) else None)
@@ -285,7 +287,8 @@ class Attempts:
         """Executed and paid: permit and money are settled now, the pictures on their way to be durable."""
         desk, usage = self.desk, reading.usage
         tokens = None if usage is None else tokens_of(usage)
-        attempt.lane.quota.settle(attempt.permit, Three.YES, desk.now, tokens)
+        self.dispatch.roster.ended(attempt.lane, attempt.permit, Three.YES, tokens)
+        self.dispatch.roster.served(attempt.lane)
         attempt.lane.refusing = attempt.call.refused = None
         count = len(attempt.flights)
         parts, surplus = sort_parts(reading.parts, count)
@@ -306,7 +309,6 @@ class Attempts:
         if urls:
             desk.attempt_life.go(attempt, AttemptInput.URLS)
             self._release_timers(attempt)
-            self.dispatch.freed(attempt.lane)
             self.fetches.begin(attempt, [part for part in parts if part.url])
         else:
             self.settle(attempt)
@@ -322,7 +324,6 @@ class Attempts:
             return
         self.desk.attempt_life.go(attempt, AttemptInput.BYTES)
         self._release_timers(attempt)
-        self.dispatch.freed(attempt.lane)
         keys: list[Key] = []
         refs: list[Ref] = []
         for flight, landing, lost in zip(attempt.flights, settling.landings, settling.lost, strict=True):
@@ -366,6 +367,5 @@ class Attempts:
     def _over(self, attempt: Attempt) -> None:
         del self.table[attempt.id]
         self._release_timers(attempt)
-        self.dispatch.freed(attempt.lane)
         if attempt.partials:
             self.desk.out.append(Release(tuple(attempt.partials)))

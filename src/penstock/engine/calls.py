@@ -13,7 +13,6 @@ from attrs import evolve
 from penstock.engine.billing import payer
 from penstock.engine.entities import CLOSED, Call, Job
 from penstock.engine.moves import Answered, Broke, Forgotten, Stop
-from penstock.engine.patience import stalls
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.ids import CallId
@@ -74,7 +73,7 @@ class Calls:
     def _open(self, flights: list[Flight], target: Target) -> Call:
         desk = self.desk
         desk.count("calls")
-        call = Call(CallId(desk.number()), self.dispatch.group(target), target, flights, desk.now)
+        call = Call(CallId(desk.number()), self.dispatch.roster.group(target), target, flights, desk.now)
         call.purpose = target.purpose
         for flight in flights:
             flight.call = call
@@ -110,8 +109,8 @@ class Calls:
         trouble = self.dispatch.never(call)
         if trouble is not None and self._halve(call):
             trouble = None
-        elif trouble is None and call.group.heap and not call.group.dirty:
-            trouble = stalls(self.desk, call)  # in line behind others who wait it is not looked at
+        elif trouble is None:
+            trouble = self.dispatch.overdue(call)
         if trouble is None:
             self.desk.call_life.go(call, how)
             self.dispatch.enqueue(call)

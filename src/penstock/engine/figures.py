@@ -64,14 +64,15 @@ def snapshot(rooms: Rooms) -> Snapshot:
     out: dict[str, int] = {}
     for attempt in attempts.table.values():
         out[attempt.state.name.lower()] = out.get(attempt.state.name.lower(), 0) + 1
-    in_flight = sum(quota.in_flight for quota, _ in dispatch.quotas.values())
+    quotas = [common.quota for common in dispatch.roster.commons.values()]
+    in_flight = sum(quota.in_flight for quota in quotas)
     balances = desk.ledger.balances()
     counts = (
         alive(desk.job_life.counts, JobState, "DONE"),
         alive(desk.flight_life.counts, FlightState, "GONE"),
         alive(desk.call_life.counts, CallState, "ENDED"),
     )
-    idle_wakes = sum(1 for group in dispatch.groups.values() if group.timer and group.timer.owner)
+    idle_wakes = sum(1 for group in dispatch.roster.groups.values() if group.timer and group.timer.owner)
     held = (
         *(figure for kind in counts for figure in kind.values()),
         *(len(table) for table in (rooms.jobs.table, flights.table, attempts.table, fetches.table)),
@@ -93,7 +94,7 @@ def snapshot(rooms: Rooms) -> Snapshot:
         desk.timers.live,
         in_flight,
         balances,
-        tuple(lane_figures(lane, group, desk.now) for group in dispatch.groups.values() for lane in group.lanes),
+        tuple(lane_figures(lane, group, desk.now) for group in dispatch.roster.groups.values() for lane in group.lanes),
         dict(desk.counters),
         desk.halt,
         desk.closed.value if desk.closed is not None else None,
@@ -105,7 +106,7 @@ def snapshot(rooms: Rooms) -> Snapshot:
 def lane_figures(lane: Lane, group: Group, now: float) -> LaneFigures:
     """The figures of one lane."""
     closed = lane.closed.kind if lane.closed is not None else None
-    return LaneFigures(lane.name.credential, lane.name.model, closed, len(group.heap), lane.quota.figures(now))
+    return LaneFigures(lane.name.credential, lane.name.model, closed, len(group.line), lane.quota.figures(now))
 
 
 def alive(counts: list[int], states: type[JobState | FlightState | CallState], end: str) -> dict[str, int]:

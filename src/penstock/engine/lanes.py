@@ -1,18 +1,38 @@
-"""Lanes and the lines before them: a lane is a credential and a model, a group the lanes that can serve a target."""
+"""Lanes, the quotas that they share, and the groups that find the right one for a call.
+
+A lane is a credential and a model. What a group knows of its lanes is kept in order, so that a step touches only those
+that it may use, and never asks all of them:
+
+- *full*: every bucket is full, or none is known. The one with the fewest exchanges out for its weight goes first.
+- *filling*: something may go, and some bucket is not full. The one that will be full first goes first, because refill
+  is lost only while a bucket is full.
+- *resting*: nothing may go before a known time (a refusal, a gap between attempts, errors). Looked at when it has come.
+- *busy*: nothing may go before something that is out comes back.
+
+A lane is put in order again when something happens to its quota or its health, and when the time has come that its
+place names; a bucket that just refills keeps its place. Which of the filling ones has room for a large demand depends
+on the demand: the search goes through them in order and ends where a bound says that no later one can be ready sooner.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from math import inf
 from typing import TYPE_CHECKING
 
-from penstock.engine.tables import CallState, JobState
+from attrs import define
+
+from penstock.engine.fairness import Line
+from penstock.engine.tables import JobState
 from penstock.money.ledger import RUN, Fit
 from penstock.money.periods import capped_as
 from penstock.outcomes import Trouble
+from penstock.work import Demand
 
 if TYPE_CHECKING:
-    from penstock.admission.quota import Quota
-    from penstock.config import Credential
+    from penstock.admission.breaker import Breaker
+    from penstock.admission.quota import Permit, Quota
+    from penstock.config import Credential, Limits
     from penstock.engine.entities import Bill, Call
     from penstock.engine.timers import Timer
     from penstock.entries import Lane as LaneName
@@ -20,44 +40,229 @@ if TYPE_CHECKING:
     from penstock.work import Target
 
 Entry = tuple[int, int, "Call"]
-"""A place in a queue: priority, number in line, who."""
+"""A place in a line of calls that wait for money: priority, number in line, who."""
+
+Rank = tuple[float, int, "Lane"]
+"""A lane's place in one of its group's orders: a time or a load, the turn in which it got it, which lane."""
+
+NOTHING = Demand(0, 0, 0)
+"""What every exchange takes at least: with room for this a lane may be free, without it nothing goes."""
+
+REVIEW = 256
+"""After how many changes of its order a group takes the bounds of its search anew: what is learned wanders."""
+
+
+class Common:
+    """A quota and the lanes that draw on it; `key` is whose it is: a credential or an account, and a pool."""
+
+    __slots__ = ("key", "lanes", "limits", "quota", "stirred")
+
+    def __init__(self, key: tuple[str, str], limits: Limits, quota: Quota) -> None:
+        self.key = key
+        self.limits = limits
+        self.quota = quota
+        self.lanes: list[Lane] = []
+        self.stirred = False
 
 
 class Lane:
     """A credential and a model. `closed` says why it takes no more attempts (None: it does).
 
     `refusing` is since when its rate limits let nothing in (None: they do), `told` until when the last wait lasts that
-    was told of (absolute seconds).
+    was told of (absolute seconds). `fault` is the last error that was its provider's.
     """
 
-    __slots__ = ("closed", "credential", "name", "quota", "refusing", "sharers", "told")
+    __slots__ = (
+        "breaker", "closed", "common", "credential", "fault", "group", "index", "name", "order", "quota", "rank",
+        "rate", "refusing", "span", "told",
+    )  # fmt: skip
 
-    def __init__(self, name: LaneName, credential: Credential, quota: Quota, sharers: list[Group]) -> None:
+    def __init__(self, name: LaneName, credential: Credential, group: Group, common: Common, breaker: Breaker) -> None:
         self.name = name
         self.credential = credential
-        self.quota = quota
-        self.sharers = sharers
+        self.group = group
+        self.common = common
+        self.quota = common.quota
+        self.breaker = breaker
         self.closed: Trouble | None = None
+        self.fault: Trouble | None = None
         self.refusing: float | None = None
         self.told = -inf
+        self.order: list[Rank] | None = None
+        self.rank: Rank | None = None
+        # of the bucket that is full last: seconds that it holds, units a second, which quantity
+        self.span = self.rate = 0.0
+        self.index = 0
+
+    def ready_at(self, demand: Demand, now: float) -> float:
+        """When a demand may go here, by its limits and its health; `inf`: when something comes back, or never."""
+        return max(self.breaker.ready_at(now), self.quota.ready_at(demand, now))
+
+    def usable(self, call: Call, demand: Demand) -> bool:
+        """Whether a call may ever go here, as things are believed."""
+        return self.closed is None and self not in call.barred and self.quota.never(demand) is None
+
+    def take(self, demand: Demand, now: float) -> Permit:
+        """One attempt goes here now."""
+        self.breaker.sent(now)
+        return self.quota.reserve(demand, now)
+
+
+@define(eq=False)
+class Look:
+    """What a group finds for a call: a `lane` that is free, else `soonest` and `first`: when one will be, and which.
+
+    `barred`: one is free that may not be used for it. `usable`: some lane may serve it at some time. `busy`: one of
+    those only waits for what is out, which may come back at any moment.
+    """
+
+    lane: Lane | None = None
+    soonest: float = inf
+    first: Lane | None = None
+    barred: bool = False
+    usable: bool = False
+    busy: bool = False
+
+    def take_in(self, lane: Lane, ready: float) -> None:
+        """A lane that may serve it, but not now."""
+        self.usable = True
+        if ready < self.soonest:
+            self.soonest, self.first = ready, lane
+        if ready == inf:
+            self.busy = True
 
 
 class Group:
     """The lanes that can serve a provider's model, and who waits for them."""
 
-    __slots__ = ("aside", "dirty", "excess", "heap", "lanes", "name", "pool", "stale", "target", "timer")
+    __slots__ = (
+        "_changes", "_rates", "_span", "_turn", "aside", "busy", "dirty", "excess", "filling", "full", "lanes", "line",
+        "name", "resting", "target", "timer",
+    )  # fmt: skip
 
-    def __init__(self, name: str, target: Target) -> None:
+    def __init__(self, name: str, target: Target, weights: tuple[tuple[str, float], ...] = ()) -> None:
         self.name = name
         self.target = target
-        self.pool = target.pool or target.model
         self.lanes: list[Lane] = []
-        self.heap: list[Entry] = []
-        self.stale = 0
+        self.full: list[Rank] = []
+        self.filling: list[Rank] = []
+        self.resting: list[Rank] = []
+        self.busy: list[Rank] = []
+        self.line = Line(weights)
         self.dirty = False
         self.aside = False
         self.excess = (1, 1)
         self.timer: Timer | None = None
+        self._turn = 0
+        self._changes = 0
+        self._span = 0.0
+        self._rates = [0.0, 0.0, 0.0]
+
+    # The order of lanes
+
+    def arrange(self, lane: Lane, now: float) -> None:
+        """Put a lane where it belongs now: O(log n) comparisons."""
+        self.remove(lane)
+        if lane.closed is not None:
+            if lane.breaker.until > now:
+                self._put(lane, self.resting, lane.breaker.until)
+            return
+        breaker, quota = lane.breaker, lane.quota
+        opens = max(breaker.ready_at(now), quota.ready_at(NOTHING, now))
+        if opens > now:
+            self._put(lane, self.busy if opens == inf else self.resting, opens)
+            return
+        full_at, lane.index, lane.span, lane.rate = quota.filling(self.target.demand, now)
+        if full_at <= now:
+            self._put(lane, self.full, quota.in_flight / lane.credential.weight)
+            return
+        self._put(lane, self.filling, full_at)
+        self._span = max(self._span, lane.span)
+        self._rates[lane.index] = max(self._rates[lane.index], lane.rate)
+        self._changes += 1
+        if self._changes >= REVIEW:
+            self._review()
+
+    def remove(self, lane: Lane) -> None:
+        """Take a lane out of its order."""
+        if lane.order is not None and lane.rank is not None:
+            del lane.order[bisect_left(lane.order, lane.rank)]
+            lane.order = lane.rank = None
+
+    def _put(self, lane: Lane, order: list[Rank], by: float) -> None:
+        self._turn += 1
+        lane.order, lane.rank = order, (by, self._turn, lane)
+        insort(order, lane.rank)
+
+    def _review(self) -> None:
+        self._changes = 0
+        self._span, self._rates = 0.0, [0.0, 0.0, 0.0]
+        for _, _, lane in self.filling:
+            self._span = max(self._span, lane.span)
+            self._rates[lane.index] = max(self._rates[lane.index], lane.rate)
+
+    def settle(self, now: float) -> None:
+        """Put in order again what has come to its time."""
+        while self.resting and self.resting[0][0] <= now:
+            lane = self.resting[0][2]
+            if lane.breaker.due(now):
+                lane.closed = None
+            self.arrange(lane, now)
+        while self.filling and self.filling[0][0] <= now:
+            self.arrange(self.filling[0][2], now)
+
+    # The search
+
+    def look(self, call: Call, now: float) -> Look:
+        """The lane for a call, or when there will be one."""
+        self.settle(now)
+        found, demand = Look(), call.demand()
+        for _, _, lane in self.full:
+            if self._try(found, lane, call, demand, now):
+                return found
+        bound = self._bound(demand)
+        for full_at, _, lane in self.filling:
+            if full_at - bound >= found.soonest:
+                break
+            if self._try(found, lane, call, demand, now):
+                return found
+        self._look_ahead(found, call, demand, now)
+        return found
+
+    def _look_ahead(self, found: Look, call: Call, demand: Demand, now: float) -> None:
+        """When one of those will be free that cannot be now."""
+        for opens, _, lane in self.resting:
+            if opens >= found.soonest:
+                break
+            if lane.usable(call, demand):
+                found.take_in(lane, max(opens, lane.ready_at(demand, now)))
+        if not found.busy and any(lane.usable(call, demand) for _, _, lane in self.busy):
+            found.usable = found.busy = True
+
+    def _try(self, found: Look, lane: Lane, call: Call, demand: Demand, now: float) -> bool:
+        """Whether a lane that may be free is; what it says otherwise is taken in."""
+        ready = lane.quota.ready_at(demand, now)
+        if not lane.usable(call, demand):
+            found.barred = found.barred or ready <= now
+            return False
+        if ready <= now:
+            found.lane, found.usable = lane, True
+            return True
+        found.take_in(lane, ready)
+        return False
+
+    def _bound(self, demand: Demand) -> float:
+        """By how many seconds at most a lane is ready for a demand before all its buckets are full."""
+        needs = (demand.requests, demand.tokens, demand.images)
+        least = inf
+        for need, rate in zip(needs, self._rates, strict=True):
+            if rate and not need:
+                return inf  # it does not wait for what others here wait for
+            if rate:
+                least = min(least, need / rate)
+        return max(0.0, self._span - least)
+
+    # What a sample may cost
 
     def bound(self, target: Target) -> int | None:
         """What one sample may cost at most, in picodollars: its quote, raised by the worst excess seen so far."""
@@ -70,12 +275,6 @@ class Group:
         """A charge above its quote: what follows is quoted higher in the same proportion."""
         if quote and charge * self.excess[1] > self.excess[0] * quote:
             self.excess = (charge, quote)
-
-
-def stands(entry: Entry) -> bool:
-    """Whether a place in a queue still counts: its call is queued, at this priority."""
-    priority, _, call = entry
-    return call.state is CallState.QUEUED and call.priority == priority
 
 
 def screens_pictures(call: Call) -> bool:

@@ -19,7 +19,7 @@ from penstock.outcomes import Trouble
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.entities import Call
-    from penstock.engine.lanes import Lane
+    from penstock.engine.lanes import Lane, Look
 
 
 @frozen
@@ -34,31 +34,29 @@ class Wait:
     said: str
 
 
-def stalls(desk: Desk, call: Call) -> Trouble | None:
+def stalls(desk: Desk, call: Call, look: Look | None = None) -> Trouble | None:
     """Why a call that may not go now does not wait for its lanes; None where it does, or where it may go.
 
-    A lane that is merely busy keeps its line: something that is out may come back at any moment.
+    `look` is what its group found for it. A lane that is merely busy keeps its line: something that is out may come
+    back at any moment. One that rests after errors is waited for from the first of them on, or since the call waits.
     """
     if desk.config.patience is None and not _hurried(call):
         return None
-    demand, now = call.demand(), desk.now
-    soonest, first = inf, None
-    for lane in call.group.lanes:
-        if lane.closed is not None or lane in call.barred or lane.quota.never(demand) is not None:
-            continue
-        ready = lane.quota.ready_at(demand, now)
-        if ready <= now or ready == inf:
-            return None
-        if ready < soonest:
-            soonest, first = ready, lane
-    if first is None:
+    now = desk.now
+    look = call.group.look(call, now) if look is None else look
+    first = look.first
+    if look.lane is not None or look.busy or first is None or look.soonest == inf:
         return None
-    blocked = first.quota.why(demand, now) == "blocked"
+    down = first.breaker.down
     since = now
-    if call.refused is not None and first.refusing is not None:
-        since = max(call.refused, first.refusing)
-    said = "the provider asks to wait" if blocked else "the limits let nothing go for"
-    return overdue(desk, call, Wait(soonest, since, said))
+    if down is not None and first.breaker.ready_at(now) > now:
+        since, said = max(call.since, down), "the provider has failed several times in a row, and is asked again in"
+    else:
+        if call.refused is not None and first.refusing is not None:
+            since = max(call.refused, first.refusing)
+        blocked = first.quota.why(call.demand(), now) == "blocked"
+        said = "the provider asks to wait" if blocked else "the limits let nothing go for"
+    return overdue(desk, call, Wait(look.soonest, since, said))
 
 
 def overdue(desk: Desk, call: Call, wait: Wait) -> Trouble | None:

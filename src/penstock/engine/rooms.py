@@ -122,10 +122,10 @@ class Rooms:
 
     def _reconfigured(self, event: Reconfigured) -> None:
         desk = self.desk
-        self.dispatch.reconfigure(event.config, resume=event.resume)
+        self.dispatch.roster.reconfigure(event.config, resume=event.resume)
         desk.ledger.rebudget(event.config.budget)
         desk.allowance.reconfigure(event.config.ambiguity)
-        desk.refunds = dict.fromkeys(self.dispatch.parked)
+        desk.refunds = dict.fromkeys(self.dispatch.parking.lines)
         if event.resume:
             desk.halt = None
             self.records.retry()
@@ -167,7 +167,7 @@ class Rooms:
 
     def bind(self) -> None:
         """Bind lanes until nothing more can go; what this ends may set others free."""
-        found: list[Bound | Never] = [*self.dispatch.unpark()] if self.desk.refunds else []
+        found: list[Bound | Never] = [*self.dispatch.parking.unpark()] if self.desk.refunds else []
         found += self.dispatch.pump()
         while found:
             for move in found:

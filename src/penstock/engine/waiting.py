@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from penstock.engine.lanes import stands
 from penstock.engine.tables import CallState, FlightState, JobState
 
 if TYPE_CHECKING:
@@ -71,15 +71,23 @@ def _call(desk: Desk, call: Call) -> Waiting:
 
 
 def _line(desk: Desk, call: Call) -> Waiting:
-    mine = (call.priority, call.place)
-    place = sum(1 for entry in call.group.heap if entry[:2] < mine and stands(entry))
+    group, now = call.group, desk.now
+    place = group.line.place(call)
     demand = call.demand()
-    open_lanes = [lane for lane in call.group.lanes if lane.closed is None]
-    if not open_lanes:
-        lanes = [(lane.name.credential, lane.closed.kind) for lane in call.group.lanes if lane.closed is not None]
-        closed = ", ".join(f"{name}: {kind}" for name, kind in lanes)
+    lanes = [lane for lane in group.lanes if lane.usable(call, demand)]
+    if not lanes:
+        shut = [(lane.name.credential, lane.closed.kind) for lane in group.lanes if lane.closed is not None]
+        closed = ", ".join(f"{name}: {kind}" for name, kind in shut)
         return Waiting("no_lane", closed or "no credential serves it", None, place)
-    best = min(open_lanes, key=lambda lane: lane.quota.ready_at(demand, desk.now))
-    at = best.quota.ready_at(demand, desk.now)
-    until = at if at != float("inf") else None
-    return Waiting("quota", f"{best.quota.why(demand, desk.now)} of {best.name.credential}", until, place)
+    best = min(lanes, key=lambda lane: lane.ready_at(demand, now))
+    at = best.ready_at(demand, now)
+    until = at if at != inf else None
+    name = best.name.credential
+    if best.breaker.ready_at(now) > now:
+        if best.breaker.down is None:
+            return Waiting("proof", f"the first reply to {name}", until, place)
+        kind = best.fault.kind if best.fault is not None else "errors"
+        return Waiting("errors", f"{kind} of {name}", until, place)
+    if at <= now and place:
+        return Waiting("line", f"whoever stands before it for {group.name}", None, place)
+    return Waiting("quota", f"{best.quota.why(demand, now)} of {name}", until, place)

@@ -1,0 +1,235 @@
+"""The line of a lane group: who goes next, fairly.
+
+Shares, not strict priorities: as long as all of them wait, ten interactive pictures go for each normal one, and ten
+normal ones for each of a batch; whatever one class does not use goes to the others. So a single interactive request
+goes next, however long the line is, and a batch still moves under a flood of them. (Priorities that grow with waiting
+were the alternative: then everything of an old backlog stands before whoever comes now.) Within a class tenants share
+in proportion to their weights, and each tenant's own calls go in the order in which they first came.
+
+It is weighted fair queueing, in two levels. Each class, and each tenant in it, has a *tag*: how much it has been
+served, divided by its share. Whoever would have the lowest one after its next picture goes. Whoever has nothing to ask
+for saves up nothing: when it comes back its tag is at least that of whoever is served. So what overtakes a call that
+waits is bounded by shares, also where it waits because it is large: nobody else is bound while the head waits for room.
+
+Pushing and taking are O(log n) in calls of a tenant, and in tenants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from penstock.engine.entities import Job
+from penstock.engine.tables import CallState
+from penstock.work import Priority
+
+if TYPE_CHECKING:
+    from penstock.engine.entities import Call
+
+SHARES = {Priority.INTERACTIVE: 100.0, Priority.NORMAL: 10.0, Priority.BATCH: 1.0}
+"""Pictures of each class that go together, where all of them wait."""
+
+IDLE = 64
+"""How many tenants without a call are remembered beyond as many as have one."""
+
+STALE = 16
+"""How many calls that are over may stand in a line before it is swept."""
+
+
+class Flow:
+    """The calls of one tenant in one class, in the order of their places. `tag` is what it was served, by weight."""
+
+    __slots__ = ("calls", "tag", "tenant", "weight")
+
+    def __init__(self, tenant: str, weight: float, tag: float) -> None:
+        self.tenant = tenant
+        self.weight = weight
+        self.tag = tag
+        self.calls: list[tuple[int, Call]] = []
+
+
+class Class:
+    """The tenants of one priority. `waiting` has those with a call, by tag; `now` is the tag of who went last."""
+
+    __slots__ = ("flows", "now", "priority", "share", "tag", "turn", "waiting")
+
+    def __init__(self, priority: Priority) -> None:
+        self.priority = priority
+        self.share = SHARES[priority]
+        self.tag = 0.0
+        self.now = 0.0
+        self.turn = 0
+        self.flows: dict[str, Flow] = {}
+        self.waiting: list[tuple[float, int, Flow]] = []
+
+    def push(self, flow: Flow) -> None:
+        """A tenant has a call to go; behind whoever has the same tag and stands there."""
+        self.turn += 1
+        heappush(self.waiting, (flow.tag, self.turn, flow))
+
+    def flow(self, tenant: str, weights: dict[str, float]) -> Flow:
+        """The flow of a tenant, made where it is new; of those that have nothing to ask for, some are forgotten."""
+        flow = self.flows.get(tenant)
+        if flow is None:
+            if len(self.flows) > 2 * len(self.waiting) + IDLE:
+                kept = {name: one for name, one in self.flows.items() if one.calls or one.tag > self.now}
+                self.flows = kept
+            flow = self.flows[tenant] = Flow(tenant, weights.get(tenant, 1.0), self.now)
+        return flow
+
+
+class Line:
+    """The calls that wait for a lane of one group; `len` counts those that are over, too, until they are swept."""
+
+    __slots__ = ("_classes", "_first", "_now", "_size", "_stale", "_weights")
+
+    def __init__(self, weights: tuple[tuple[str, float], ...] = ()) -> None:
+        self._classes = tuple([Class(priority) for priority in Priority])
+        self._weights = dict(weights)
+        self._now = 0.0
+        self._size = 0
+        self._stale = 0
+        self._first: Call | None = None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[Call]:
+        """Everybody who stands in it, in no order."""
+        for one in self._classes:
+            for flow in one.flows.values():
+                for _, call in flow.calls:
+                    if stands(call, one.priority):
+                        yield call
+
+    def reweigh(self, weights: tuple[tuple[str, float], ...]) -> None:
+        """Tenants have other weights from now on."""
+        self._weights = dict(weights)
+        for one in self._classes:
+            for flow in one.flows.values():
+                flow.weight = self._weights.get(flow.tenant, 1.0)
+
+    def push(self, call: Call) -> None:
+        """Into the line, at its place among the calls of its tenant."""
+        one = self._classes[call.priority]
+        flow = one.flow(tenant_of(call), self._weights)
+        if not one.waiting:
+            one.tag = max(one.tag, self._now)
+        if not flow.calls:
+            flow.tag = max(flow.tag, one.now)
+            one.push(flow)
+        heappush(flow.calls, (call.place, call))
+        self._size += 1
+
+    @property
+    def first(self) -> Call | None:
+        """Who stood at the head when it was last looked for; None where that one has gone."""
+        return self._first
+
+    def head(self) -> Call | None:
+        """Who goes next; None where nobody waits."""
+        found = self._next()
+        self._first = found[0].waiting[0][2].calls[0][1] if found is not None else None
+        return self._first
+
+    def pop(self, *, served: bool) -> None:
+        """Take the head out; `served`: it goes, and its tenant and class are charged with its pictures."""
+        found = self._next()
+        if found is None:
+            return
+        one, cost = found
+        self._first = None
+        flow = one.waiting[0][2]
+        if served:
+            one.now = max(one.now, flow.tag)
+            self._now = max(self._now, one.tag)
+            flow.tag += cost / flow.weight
+            one.tag += cost / one.share
+        self._drop(one)
+
+    def ended(self) -> bool:
+        """A call that stands in it is over; True if the line was swept of those just now."""
+        self._stale += 1
+        if self._stale <= STALE or self._stale * 2 <= self._size:
+            return False
+        for one in self._classes:
+            for flow in one.flows.values():
+                flow.calls = [entry for entry in flow.calls if stands(entry[1], one.priority)]
+                heapify(flow.calls)
+            one.waiting = [entry for entry in one.waiting if entry[2].calls]
+            heapify(one.waiting)
+            self._forget(one)
+        self._size = sum(len(flow.calls) for one in self._classes for flow in one.flows.values())
+        self._stale = 0
+        return True
+
+    def place(self, call: Call) -> int:
+        """About how many go before a call that stands in it: exact where nobody else's class or tenant waits."""
+        mine = self._classes[call.priority]
+        flow = mine.flows.get(tenant_of(call))
+        if flow is None:
+            return 0
+        before = sum(1 for place, other in flow.calls if place < call.place and stands(other, mine.priority))
+        tag = flow.tag + before / flow.weight
+        for other in mine.flows.values():
+            if other is not flow:
+                before += _until(tag, other.tag, other.weight, len(other.calls))
+        tag = mine.tag + (before + 1) / mine.share
+        rest = 0
+        for one in self._classes:
+            if one is not mine and one.waiting:
+                size = sum(len(other.calls) for other in one.flows.values())
+                rest += min(size, int((tag - one.tag) * one.share + 1e-9)) if tag > one.tag else 0
+        return before + rest
+
+    def _next(self) -> tuple[Class, int] | None:
+        """The class whose turn it is, and the pictures of its head. Calls that are over are dropped on the way."""
+        best: tuple[Class, int] | None = None
+        least = 0.0
+        for one in self._classes:
+            while one.waiting:
+                call = one.waiting[0][2].calls[0][1]
+                if stands(call, one.priority):
+                    cost = len(call.flights) or 1
+                    tag = one.tag + cost / one.share
+                    if best is None or tag < least - 1e-9:
+                        best, least = (one, cost), tag
+                    break
+                self._drop(one)
+                self._stale = max(0, self._stale - 1)
+        return best
+
+    def _drop(self, one: Class) -> None:
+        _, _, flow = heappop(one.waiting)
+        heappop(flow.calls)
+        self._size -= 1
+        if flow.calls:
+            one.push(flow)
+        else:
+            self._forget(one)
+
+    def _forget(self, one: Class) -> None:
+        """Where nobody of a class waits any more its tenants begin anew: there was room for all of them."""
+        if not one.waiting:
+            one.flows.clear()
+            one.now = 0.0
+
+
+def _until(tag: float, other: float, weight: float, size: int) -> int:
+    """How many calls of another tenant go before a tag is reached."""
+    return min(size, int((tag - other) * weight + 1.0 - 1e-9)) if tag >= other and size else 0
+
+
+def stands(call: Call, priority: int) -> bool:
+    """Whether a place in a line still counts: its call is queued, at this priority."""
+    return call.state is CallState.QUEUED and call.priority == priority
+
+
+def tenant_of(call: Call) -> str:
+    """Whose share a call is taken from: that of its first asker, who pays it."""
+    if call.question is not None:
+        owner = call.question.owner
+        return owner.work.tenant if isinstance(owner, Job) else owner.asks[0].job.work.tenant if owner.asks else ""
+    flight = call.flights[0] if call.flights else None
+    return flight.asks[0].job.work.tenant if flight is not None and flight.asks else ""
