@@ -265,6 +265,18 @@ def test_mistakes_end_with_2_before_anything_is_made(command: Command, monkeypat
     assert received == command.sim.stats()["received"]
 
 
+def test_all_mistakes_are_told_at_once(command: Command) -> None:
+    """What is no row, what a model does not take and what a name needs, in the order of the lines."""
+    command.rows(
+        {"prompt": "a", "size": "7x7", "meta.sku": "A"}, {"promt": "b"}, {"prompt": "c"}, {"prompt": "", "n": "x"}
+    )
+    code, _, err = command.run("--name", "{sku}")
+    places = [line.removeprefix("penstock: ").removeprefix("error: ") for line in err.splitlines()]
+    told = [place.removeprefix(f"{command.input}:").split(":")[:2] for place in places]
+    expected = [["1", " size"], ["2", " promt"], ["2", " prompt"], ["3", " sku"], ["4", " n"], ["4", " prompt"]]
+    assert (2, expected) == (code, told)
+
+
 def test_bad_rows_may_be_passed_over(command: Command) -> None:
     """With `--skip-invalid` they are recorded with their reason and the others are bought; the exit code is 1."""
     command.rows({"prompt": "a"}, {"prompt": ""}, {"prompt": "b", "size": "7x7"}, {"prompt": "c"})

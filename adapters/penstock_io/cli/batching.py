@@ -24,7 +24,7 @@ from penstock_io.batch.naming import Template
 from penstock_io.batch.plan import make_plan
 from penstock_io.batch.progress import Level
 from penstock_io.batch.results import closing, summary_json
-from penstock_io.batch.rows import Defaults, Invalid, Rows
+from penstock_io.batch.rows import Defaults, InputError, Invalid, Mistake, Rows
 from penstock_io.batch.run import Ended, Exit, run_batch
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
 from penstock_io.batch.stream import run_stream
@@ -39,7 +39,7 @@ from penstock_io.cli.doubting import ask_again, doubtful, unasked
 from penstock_io.cli.folders import Books, books_of, free, holding, journalled, look, unwritable
 from penstock_io.cli.funds import booked, funds_of
 from penstock_io.cli.showing import Enough, default_told, enough, lines_of, planned, reasons_of, warn
-from penstock_io.journal import JournalError
+from penstock_io.journal import Account, JournalError
 from penstock_io.ledger import LedgerError
 from penstock_io.words import count
 
@@ -235,7 +235,9 @@ def _read(task: Task) -> Rows:
     """All rows, checked. Raises `InputError`."""
     keep, skip = task.values.get(options.KEEP) or (), task.values[options.SKIP_INVALID]
     if task.given is not None:
-        rows = read_rows(task.given, task.defaults, keep=keep, skip_invalid=skip)
+        rows = read_rows(task.given, task.defaults, keep=keep, skip_invalid=True)
+        if rows.invalid and not skip:
+            raise InputError(_mistakes(task, rows))
     else:  # a dry run has the time to read it whole, and bad rows would fail alone
         begun = time.perf_counter()
         data = sys.stdin.buffer.read()
@@ -245,6 +247,13 @@ def _read(task: Task) -> Rows:
     took = f"{rows.seconds:.1f} s" if rows.seconds >= 0.05 else "less than 0.1 s"
     task.console.tell(f"{count(total, 'row')} checked in {took}")
     return rows
+
+
+def _mistakes(task: Task, rows: Rows) -> list[Mistake]:
+    """All that is wrong with rows, also what models do not take: whoever mends them wants to hear of it once."""
+    budget, choices = task.settings.bounded, task.settings.choices
+    _, bad = key_rows(rows, choices, budget=budget, states={}, account=Account(), skip_invalid=True)
+    return [mistake for one in bad for mistake in one.mistakes]
 
 
 def _keyed(task: Task, rows: Rows, books: Books) -> tuple[list[Keyed], list[Invalid]]:
