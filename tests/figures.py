@@ -9,6 +9,7 @@ HALFWAY = Figures(
     total=5000,
     done=1234,
     failed=12,
+    ambiguous=2,
     in_flight=64,
     images=1200,
     pace=118.34,
@@ -18,7 +19,7 @@ HALFWAY = Figures(
     budget=5 * DOLLAR,
     refused=3,
     broken=1,
-    waiting="images a minute of 3f2a...:KEY_A until 12 s",
+    waiting="images a minute of KEY_A for gpt-image-2, 12 s",
     seconds=600.0,
 )
 """A run in the middle, as it is shown."""

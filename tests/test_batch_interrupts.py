@@ -119,6 +119,9 @@ def test_a_second_interrupt_breaks_off(folder: Folder, sim: SimServer) -> None:
     assert ["ambiguous"] * 4 + ["pending"] * 8 == folder.statuses()
     assert ended.summary is not None
     assert sim.stats()["billed"] <= ended.summary.maybe
+    last = folder.listener.figures[-1]
+    assert (0, 4, 4, ended.summary.maybe) == (last.in_flight, last.ambiguous, last.done, last.maybe)
+    assert [] == [one for one in folder.listener.figures if one.eta is not None]
     assert Exit.ALL == folder.run(table(12), choices=RETRY).code
     assert ["completed"] * 12 == folder.statuses()
 

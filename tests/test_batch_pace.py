@@ -21,6 +21,7 @@ from penstock_io.batch.watch import Watch
 from penstock_io.simserver import serving
 from tests.batching import folder_for, table
 
+KEY = "3f2a3f2a3f2a:KEY_A"
 NONE = GaugeFigures(float("inf"), float("inf"), None, "none")
 
 
@@ -118,19 +119,25 @@ def test_times_without_a_known_limit_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("waiting", "said"),
     [
-        (Waiting("quota", "images of 3f:KEY_A", 112.2), "images a minute of 3f:KEY_A, 12 s"),
-        (Waiting("quota", "blocked of 3f", 99.0), "the end of a wait asked of 3f, 0 s"),
-        (Waiting("quota", "concurrency of 3f"), "a reply, as many are out as may be at a time for 3f"),
+        (Waiting("quota", f"images of {KEY}", 112.2), "images a minute of KEY_A for gpt-image-2, 12 s"),
+        (
+            Waiting("quota", "blocked of 3f2a3f2a3f2a", 99.0),
+            "the end of a wait asked of 3f2a3f2a3f2a for gpt-image-2, 0 s",
+        ),
+        (
+            Waiting("quota", f"concurrency of {KEY}"),
+            "a reply, as many are out as may be at a time with KEY_A for gpt-image-2",
+        ),
         (Waiting("retry", "the server is busy.", 130.0), "another try (the server is busy), 30 s"),
-        (Waiting("no_lane", "3f: credential"), "a key that serves its model (3f: credential)"),
+        (Waiting("no_lane", f"{KEY}: credential"), "a key that serves gpt-image-2 (KEY_A: credential)"),
         (Waiting("budget", "refunds"), "money of the budget that others have reserved"),
         (Waiting("provider", "default/m with 3f", 700.0), ""),
         (Waiting("done"), ""),
     ],
 )
 def test_what_is_waited_for(waiting: Waiting, said: str) -> None:
-    """In words, with the seconds where they are known; nothing for what is only out."""
-    assert said == waiting_for(waiting, 100.0)
+    """In words, keys by their labels, with the seconds where they are known; nothing for what is only out."""
+    assert said == waiting_for(waiting, 100.0, "gpt-image-2")
 
 
 def test_sums_of_all_runs() -> None:
@@ -158,11 +165,11 @@ def test_a_run_shows_its_figures(tmp_path: Path, limited: ServerSettings) -> Non
     assert [30] * len(figures) == [one.total for one in figures]
     assert sorted(one.done for one in figures) == [one.done for one in figures]
     last = figures[-1]
-    assert (30, 30, 0, 0.0) == (last.done, last.images, last.in_flight, last.eta)
+    assert (30, 30, 0, None) == (last.done, last.images, last.in_flight, last.eta)
     assert last.spent > 0
     assert 60 * 30 / last.seconds == pytest.approx(last.pace)
     assert len(figures) <= 4 * last.seconds + 3  # a busy machine shows fewer
-    assert any("images a minute of" in one.waiting for one in figures)
+    assert any(one.waiting.startswith("images a minute of A for gpt-image-2, ") for one in figures)
     used = folder.sums()["limit_utilisation"]
     assert isinstance(used, float)
     assert 0.0 < used <= 1.0

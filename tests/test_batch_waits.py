@@ -9,7 +9,7 @@ import pytest
 
 from penstock.commands import Waits
 from penstock.entries import Lane
-from penstock_io.batch.working import asked_to_wait
+from penstock_io.batch.hearing import asked_to_wait
 
 UNTIL = 1_790_000_000.0
 

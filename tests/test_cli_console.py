@@ -120,7 +120,7 @@ def test_a_terminal_shows_one_display_that_notes_scroll_above(terminal: Terminal
             clock.now += 1
             console.update(evolve(HALFWAY, done=done))
             console.tell(f"note {done}", Level.WARNING)
-        console.update(evolve(HALFWAY, done=5000, failed=0, in_flight=0))
+        console.update(evolve(HALFWAY, done=5000, failed=0, ambiguous=0, in_flight=0))
     assert [
         "before",
         "warning: note 1",

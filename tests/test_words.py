@@ -18,11 +18,34 @@ from tests.figures import DOLLAR, HALFWAY
 def test_a_line_of_progress_says_it_all() -> None:
     """Done, failed, in flight, pace, time, money, refusals, and what is waited for."""
     assert (
-        "1,234 of 5,000 rows, 12 failed, 64 in flight, 118.3 images/min, 32 min 5 s left; $1.2345 of $5.0000 spent, at "
-        "most $0.0100 maybe billed, refused 3 times (429), 1 server error (5xx); "
-        "waiting for images a minute of 3f2a...:KEY_A until 12 s"
+        "1,234 of 5,000 rows, 12 failed, 2 ambiguous, 64 in flight, 118.3 images/min, 32 min 5 s left; $1.2345 of "
+        "$5.0000 spent, at most $0.0100 maybe billed, refused 3 times (429), 1 server error (5xx); "
+        "waiting for images a minute of KEY_A for gpt-image-2, 12 s"
     ) == sentence(HALFWAY)
     assert "1 row done so far, 0 in flight, 0.0 images/min; $0.0000 spent" == sentence(Figures(done=1))
+
+
+def test_what_went_wrong_is_said_by_kind() -> None:
+    """A row is failed, partial, ambiguous or invalid, never all of them under one word."""
+    said = sentence(Figures(total=20, done=10, failed=4, partial=3, ambiguous=2, invalid=1))
+    assert said.startswith("10 of 20 rows, 4 failed, 3 partial, 2 ambiguous, 1 invalid, 0 in flight")
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        (Figures(unpriced=True), "price unknown"),
+        (
+            Figures(unpriced=True, spent=DOLLAR, maybe=99_990_000),
+            "at least $1.0000 spent, at least $0.0000 maybe billed",
+        ),
+        (Figures(unpriced=True, spent=DOLLAR, budget=2 * DOLLAR), "at least $1.0000 of $2.0000 spent"),
+        (Figures(spent=10_000_000_001, maybe=6_300_000_001), "$0.0100 spent, at most $0.0064 maybe billed"),
+    ],
+)
+def test_money_that_nobody_knows_is_not_nothing(figures: Figures, said: str) -> None:
+    """Where a price is unknown that is said, and what is known is the least; a bound is rounded up."""
+    assert said == sentence(figures).split("; ")[1]
 
 
 @given(st.integers(0, 20_000), st.integers(1, 10_000), st.integers(1, 60), st.booleans())

@@ -47,7 +47,7 @@ from penstock_io._http import Exchange
 from penstock_io._orders import Orders
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker, unheard
-from penstock_io._setup import PROVIDER, OnSubmit, Setup, Trace, address, carried, named
+from penstock_io._setup import PROVIDER, OnSend, OnSubmit, Setup, Trace, address, carried, named
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.ledger import Ledger
 from penstock_io.resources import Image, Result, error_of, unsendable
@@ -102,6 +102,7 @@ class Base(ABC, Generic[Http]):
         trace: Callable[[str], object] | None = None,
         notices: Callable[[Notice], object] | None = None,
         on_submit: OnSubmit | None = None,
+        on_send: OnSend | None = None,
         rng: Random | None = None,
         headers: Mapping[str, str] | None = None,
         prices: Overrides = NO_OVERRIDES,
@@ -111,6 +112,7 @@ class Base(ABC, Generic[Http]):
         self._setup = Setup(
             address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
             record_trace, trace, notices, on_submit, rng, headers=carried(headers), prices=prices, ledger=ledger,
+            on_send=on_send,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -274,6 +276,8 @@ class Base(ABC, Generic[Http]):
     # Exchanges
 
     def _start(self, send: Send) -> None:
+        if self._setup.on_send is not None:
+            self._setup.on_send(send)
         fetches = send.purpose is Purpose.FETCH
         made = self._orders.fetch(send) if fetches else self._orders.generate(send, self._prepared[send.handle])
         if isinstance(made, Fetched):

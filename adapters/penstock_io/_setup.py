@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from penstock.catalog import NO_OVERRIDES, Overrides
-from penstock.commands import Notice
+from penstock.commands import Notice, Send
 from penstock.config import Config, Credential, Limits
 from penstock.errors import UsageError
 from penstock.events import Event
@@ -115,6 +115,9 @@ def _leads_somewhere(url: str) -> bool:
         return False
 
 
+OnSend = Callable[[Send], object]
+"""Hears of an exchange before it is begun, on the driver's own thread."""
+
 OnSubmit = Callable[[JobId, int, Work], object]
 """Hears of a job before it is submitted: its id, its place in the input, its keys; on the thread that asks for it."""
 
@@ -128,8 +131,9 @@ class Setup:
     for everything. `config`, where given, is the engine's own and what `limits`, `budget` and `on_ambiguous` say is
     added to it. `hooks` are functions by name that screens ask. `record_trace` hears every event with its time, `trace`
     takes the lines of a trace (`penstock.simulation.trace`), `notices` hears what the engine wants to be known,
-    `on_submit` of each job before it is submitted; `rng` is where chance comes from. `headers` go with every request to
-    the provider, and never with a download. `prices` are your own, on top of what is published.
+    `on_submit` of each job before it is submitted, `on_send` of each exchange before it is begun; `rng` is where chance
+    comes from. `headers` go with every request to the provider, and never with a download. `prices` are your own, on
+    top of what is published.
     """
 
     base_url: str
@@ -150,6 +154,7 @@ class Setup:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     prices: Overrides = NO_OVERRIDES
     ledger: Ledger | None = None
+    on_send: OnSend | None = None
 
     def configured(self, names: Sequence[str]) -> Config:
         """The engine's configuration for these credentials."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from math import inf, isfinite
@@ -142,14 +143,23 @@ def _quotas(lanes: Iterable[LaneFigures]) -> list[QuotaFigures]:
     return [quota for _, quota in found]
 
 
-def waiting_for(waiting: Waiting, now: float) -> str:
-    """What a request waits for, as the end of "waiting for ..."; "" where it waits for nobody but its provider."""
+_FINGERPRINT = re.compile(r"\b[0-9a-f]{12}:(?=\S)")
+
+
+def labelled(text: str) -> str:
+    """A text with the keys in it by their labels alone: people know those, and nobody knows a fingerprint by heart."""
+    return _FINGERPRINT.sub("", text)
+
+
+def waiting_for(waiting: Waiting, now: float, model: str = "") -> str:
+    """What a request to `model` waits for, as the end of "waiting for ..."; "" where only for its provider."""
     said = _WORDS.get(waiting.reason, "")
     if waiting.reason == "quota":
         quantity, _, name = waiting.on.partition(" of ")
-        said = _QUOTAS.get(quantity, f"{quantity} a minute of") + f" {name}"
+        whose = f"{labelled(name)} for {model}" if model else labelled(name)
+        said = f"{_QUOTAS.get(quantity, f'{quantity} a minute of')} {whose}"
     elif waiting.reason == "no_lane":
-        said = f"a key that serves its model ({waiting.on})"
+        said = f"a key that serves {model or 'its model'} ({labelled(waiting.on)})"
     elif waiting.reason == "retry" and waiting.on:
         said = f"another try ({waiting.on.rstrip('.')})"
     if not said or waiting.until is None or not isfinite(waiting.until):
@@ -157,7 +167,7 @@ def waiting_for(waiting: Waiting, now: float) -> str:
     return f"{said}, {max(0.0, waiting.until - now):.0f} s"
 
 
-_QUOTAS = {"concurrency": "a reply, as many are out as may be at a time for", "blocked": "the end of a wait asked of"}
+_QUOTAS = {"concurrency": "a reply, as many are out as may be at a time with", "blocked": "the end of a wait asked of"}
 _WORDS = {
     "retry": "another try",
     "budget": "money of the budget that others have reserved",

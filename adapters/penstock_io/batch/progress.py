@@ -21,20 +21,26 @@ class Level(IntEnum):
 class Figures:
     """A run at one moment.
 
-    `done` of `total` rows are settled (None: the input is still being read), `images` were made in this run, `pace` is
-    images a minute, `eta` seconds to go (None: nobody knows). Money is picodollars in this folder: `spent` is charged,
-    `maybe` may have been billed besides, `budget` bounds both. `refused` counts replies 429, `broken` replies 5xx.
+    `done` of `total` rows are settled, in this run or before (None: the input is still being read); `failed`,
+    `partial`, `ambiguous` and `invalid` are the rows among them that did not end well. `images` were made in this run,
+    `pace` is images a minute, `eta` seconds to go (None: nobody knows, or it ends before that). Money is picodollars in
+    this folder: `spent` is charged, `maybe` may have been billed besides, `budget` bounds both; `unpriced` says that of
+    something nobody knows the price. `refused` counts replies 429, `broken` replies 5xx.
     `waiting` says what the next request waits for ("" for nothing).
     """
 
     total: int | None = None
     done: int = 0
     failed: int = 0
+    partial: int = 0
+    ambiguous: int = 0
+    invalid: int = 0
     in_flight: int = 0
     images: int = 0
     pace: float = 0.0
     eta: float | None = None
     spent: int = 0
+    unpriced: bool = False
     maybe: int = 0
     budget: int | None = None
     refused: int = 0

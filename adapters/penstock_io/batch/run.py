@@ -9,7 +9,8 @@ import asyncio
 import signal
 import sqlite3
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from threading import current_thread, main_thread
 
@@ -24,10 +25,11 @@ from penstock_io.batch.progress import Listener
 from penstock_io.batch.results import Line, Summary, line_of, line_of_invalid, summary_of
 from penstock_io.batch.rows import Invalid
 from penstock_io.batch.settings import Settings
+from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, load_runs, load_states
 from penstock_io.batch.stopping import AGAIN, Exit, Halt
 from penstock_io.batch.watch import Watch
-from penstock_io.batch.working import Batch, Listed, Source
+from penstock_io.batch.working import Batch
 from penstock_io.batch.writing import write_results
 from penstock_io.journal import Account, Journal
 from penstock_io.words import count
@@ -37,11 +39,15 @@ __all__ = ["Ended", "Exit", "run_batch"]
 
 @frozen
 class Ended:
-    """How it ended: the exit code, the sums (None: they cannot even be read), and one message ("": all is well)."""
+    """How it ended: the exit code, the sums (None: they cannot even be read), and one message ("": all is well).
+
+    `remedy` is what helps before the same command is run again ("": nothing has to be done).
+    """
 
     code: Exit
     summary: Summary | None = None
     message: str = ""
+    remedy: str = ""
 
 
 def run_batch(
@@ -58,14 +64,28 @@ def run_batch(
         states, runs = load_states(rows), load_runs(rows)
         fetch_owed(journal, settings.base_url, time.time(), listener.tell)
         prepared = prepare_folder(journal, plan, states, listener.tell)
-        done = len(plan.rows) - plan.held_back - len(prepared.send)
-        watch = Watch(runs, time.monotonic(), settings.budget, done=done)
+        ends = unsent(plan, invalid, {keyed.id for keyed in prepared.send}, states, journal)
+        done = len(plan.rows) - plan.held_back - len(prepared.send) + len(invalid)
+        runs = evolve(runs, rows=len(plan.rows) + len(invalid), remedy="")
+        watch = Watch(runs, time.monotonic(), settings.budget, done=done, ends=ends)
         batch = Batch(settings, journal, listener, states, watch, plan.used)
     except (OSError, sqlite3.Error) as fault:
         return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, folder)))
     with signals(batch):
         work(batch, Listed(prepared.send, done) if prepared.send else None)
         return conclude(batch, journal, plan.rows, invalid, {keyed.id for keyed in prepared.send})
+
+
+def unsent(
+    plan: Plan, invalid: Sequence[Invalid], sent: Container[str], states: Mapping[str, RowState], journal: Journal
+) -> Counter[str]:
+    """How the rows stand that are not sent, by status, as far as they are not complete. Raises `sqlite3.Error`."""
+    ends = Counter({"invalid": len(invalid)})
+    if plan.final or plan.left:
+        account = journal.account()
+        rest = (keyed for keyed in plan.rows if keyed.id not in sent)
+        ends.update(line_of(keyed, states.get(keyed.id, NEW), account).status for keyed in rest)
+    return ends
 
 
 def work(batch: Batch, source: Source | None) -> None:
@@ -120,8 +140,8 @@ def conclude(
     interrupted = batch.interrupts > 0
     room = settings.funds.raised(settings.budget)
     end = judge(lines, frozenset(sent), batch.halt, settings.base_url, interrupted=interrupted, whole=whole, room=room)
-    keep(journal, evolve(runs, code=int(end.code), message=end.message), batch)
-    return Ended(end.code, summary, end.message)
+    keep(journal, evolve(runs, rows=len(lines), code=int(end.code), message=end.message, remedy=end.remedy), batch)
+    return evolve(end, summary=summary)
 
 
 def keep(journal: Journal, runs: Runs, batch: Batch) -> None:
@@ -162,15 +182,16 @@ def judge(
     if halt is not None and halt.mild and whole and not left:
         halt = None
     if interrupted:
-        why = f" {halt}" if halt is not None and not halt.mild else ""
-        return Ended(Exit.INTERRUPTED, message=f"interrupted. {AGAIN}{why}")
+        why = halt if halt is not None and not halt.mild else None
+        told = f"interrupted. {AGAIN}" + ("" if why is None else f" {why}")
+        return Ended(Exit.INTERRUPTED, message=told, remedy="" if why is None else stopping.clause(why.remedy))
     if halt is None and others:
         halt = _unsent(others, base_url)
     if halt is not None:
-        return Ended(Exit.HALTED, message=str(halt))
+        return Ended(Exit.HALTED, message=str(halt), remedy=stopping.clause(halt.remedy))
     if left:
         full = f"the budget has no room for {count(len(left), 'row')}"
-        return Ended(Exit.BUDGET, message=f"{full}: {room} and run the same command again.")
+        return Ended(Exit.BUDGET, message=f"{full}: {room} and run the same command again.", remedy=room)
     failed = sum(1 for line in lines if line.status not in {"completed", "pending"})
     if failed:
         are = "is" if failed == 1 else "are"

@@ -199,8 +199,8 @@ class Runs:
     """Figures over all runs of a folder, and how the last one ended.
 
     Refusals by HTTP status and seconds at work; `made` pictures were sent for while a quota was known that would have
-    allowed `allowed` of them; `code` is the last run's exit code (None: it was cut off, or is under way) with its
-    `message`.
+    allowed `allowed` of them. Of the last run, `rows` are all of its input (None: they came one by one), `code` is its
+    exit code (None: it was cut off, or is under way) with its `message`, and `remedy` what helps where it was halted.
     """
 
     http_429: int = 0
@@ -210,6 +210,8 @@ class Runs:
     allowed: float = 0.0
     code: int | None = None
     message: str = ""
+    rows: int | None = None
+    remedy: str = ""
 
 
 class _KeptRuns(TypedDict):
@@ -220,6 +222,8 @@ class _KeptRuns(TypedDict):
     allowed: float
     code: int | None
     message: str
+    rows: int | None
+    remedy: str
 
 
 def dump_runs(runs: Runs) -> str:
@@ -232,6 +236,8 @@ def dump_runs(runs: Runs) -> str:
         allowed=round(runs.allowed, 3),
         code=runs.code,
         message=runs.message,
+        rows=runs.rows,
+        remedy=runs.remedy,
     )
     return json.dumps(kept, separators=(",", ":"))
 

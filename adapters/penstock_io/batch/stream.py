@@ -19,10 +19,11 @@ from penstock_io.batch.keying import Keyed, Keyer
 from penstock_io.batch.owing import fetch_owed
 from penstock_io.batch.plan import AUTO, Stale, make_plan
 from penstock_io.batch.progress import Level, Listener
+from penstock_io.batch.results import line_of
 from penstock_io.batch.rows import Invalid, Mistake, Row
 from penstock_io.batch.run import Ended, Exit, conclude, signals, work
 from penstock_io.batch.settings import Settings
-from penstock_io.batch.states import RowState, load_runs, load_states
+from penstock_io.batch.states import NEW, RowState, load_runs, load_states
 from penstock_io.batch.watch import Watch
 from penstock_io.batch.working import Batch
 from penstock_io.journal import Account, Journal
@@ -52,7 +53,7 @@ def run_stream(
         prepare_folder(journal, make_plan((), states, journal.account(), choices), states, listener.tell)
         account = journal.account()
         keyer = Keyer(choices, budget=budget, states=states, account=account, file=name)
-        watch = Watch(runs, time.monotonic(), settings.budget)
+        watch = Watch(evolve(runs, rows=None, remedy=""), time.monotonic(), settings.budget)
         again = most_again(account)
         used = account.used
         batch = Batch(settings, journal, listener, states, watch, evolve(used, tries=used.tries + again))
@@ -120,7 +121,7 @@ class Stream:
             if await self._is_open(keyed):
                 self.sent.append(keyed.id)
                 return keyed
-            self._watch.done += 1
+            self._watch.row(self._stands(keyed))
         if self._feed.fault is not None:
             self.halt = stopping.of_input(self._feed.fault)
         self.whole = self.whole or (not self._stopped and self.halt is None)
@@ -153,15 +154,21 @@ class Stream:
                 return made
             taken = Invalid(taken.id if taken.explicit else None, taken.index, taken.line, made)
         if taken is not None:
-            self._watch.done += 1
+            self._watch.row("invalid")
             self._refuse(taken)
         return None
 
     def _refuse(self, invalid: Invalid) -> None:
         self.invalid.append(invalid)
-        self._watch.failed += 1
         for mistake in invalid.mistakes:
             self._listener.tell(str(mistake), Level.WARNING)
+
+    def _stands(self, keyed: Keyed) -> str:
+        """How a row stands that is not to be sent; one whose pictures have just been published is complete."""
+        if not self.rows or self.rows[-1] is not keyed:
+            return "invalid"
+        status = line_of(keyed, self._states.get(keyed.id, NEW), self._account).status
+        return "completed" if status == "pending" else status
 
     async def _is_open(self, keyed: Keyed) -> bool:
         """Whether a row is to be sent, as the folder stands."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
 from decimal import Decimal
 
 from attrs import define, evolve, field
@@ -23,13 +24,18 @@ NEAR = 512
 
 @define
 class Watch:
-    """Counts what happens. `runs` are the sums of earlier runs, `begun` is when this one began (monotonic seconds)."""
+    """Counts what happens. `runs` are the sums of earlier runs, `begun` is when this one began (monotonic seconds).
+
+    `done` rows are settled, `ends` counts them by status as far as they did not end well. `unreached` is what the
+    system said of the provider when last nobody was there ("": somebody answered since).
+    """
 
     runs: Runs
     begun: float
     budget: Decimal | None = None
     done: int = 0
-    failed: int = 0
+    ends: Counter[str] = field(factory=Counter[str])
+    unreached: str = ""
     images: int = 0
     refused: int = 0
     broken: int = 0
@@ -39,8 +45,15 @@ class Watch:
     use: Use = field(factory=Use)
     pace: Pace = field(factory=Pace)
 
+    def row(self, status: str) -> None:
+        """A row came to this; what is pending is not settled."""
+        if status != "pending":
+            self.done += 1
+            self.ends[status] += 1
+
     def replied(self, status: int) -> None:
         """A reply came."""
+        self.unreached = ""
         self.refused += status == 429
         self.broken += status >= 500
 
@@ -59,27 +72,37 @@ class Watch:
         """Seconds an exchange took on average; None where there was none."""
         return self.latencies / self.exchanges if self.exchanges else None
 
-    def look(self, engine: Engine | Recorder, jobs: Iterable[JobId], now: float, coming: int) -> Figures:
-        """The figures now, but for `total` and `eta`; `jobs` are unfinished, `coming` rows are not submitted yet."""
+    def look(self, engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float, coming: int) -> Figures:
+        """The figures now, but for `total` and `eta`.
+
+        `jobs` are unfinished, with the model of each; `coming` rows are not submitted yet.
+        """
         snapshot = engine.snapshot()
         lines = {lane.model: lane.waiting for lane in snapshot.lanes}
         left = (coming + sum(lines.values())) * self.mix.each
         sent = snapshot.counters.get("images", 0) + snapshot.in_flight * self.mix.each
         self.use.look(now, snapshot.lanes, self.mix, sent=sent, left=left)
         self.pace.look(now, self.done, self.images)
-        money = snapshot.money.total
+        money, ends = snapshot.money.total, self.ends
+        waiting = f"the provider ({self.unreached})" if self.unreached and jobs else ""
+        if not waiting and (any(lines.values()) or snapshot.in_flight == 0):
+            waiting = _waiting(engine, jobs, now)
         return Figures(
             done=self.done,
-            failed=self.failed,
+            failed=ends["failed"],
+            partial=ends["partial"],
+            ambiguous=ends["ambiguous"],
+            invalid=ends["invalid"],
             in_flight=snapshot.in_flight,
             images=self.images,
             pace=self.pace.images(),
             spent=money.charged,
+            unpriced=money.unknown > 0,
             maybe=money.maybe,
             budget=None if self.budget is None else picodollars(self.budget),
             refused=self.refused,
             broken=self.broken,
-            waiting=_waiting(engine, jobs, now) if any(lines.values()) or snapshot.in_flight == 0 else "",
+            waiting=waiting,
             seconds=now - self.begun,
         )
 
@@ -98,10 +121,10 @@ class Watch:
         )
 
 
-def _waiting(engine: Engine | Recorder, jobs: Iterable[JobId], now: float) -> str:
+def _waiting(engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float) -> str:
     """What the first of them waits for that does not merely wait for its provider."""
     for job, _ in zip(jobs, range(NEAR), strict=False):
-        said = waiting_for(engine.explain(job), now)
+        said = waiting_for(engine.explain(job), now, jobs[job])
         if said:
             return said
     return ""

@@ -9,26 +9,27 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Protocol
 
 from attrs import define, evolve
 
-from penstock.commands import BudgetLow, Excess, Halted, LaneClosed, Notice, Waits, Warned
+from penstock.commands import Halted, Notice
 from penstock.config import Ambiguity, Config, Used
-from penstock.events import Event, Mode, Responded
+from penstock.events import Event, Failed, Mode, Responded
 from penstock.ids import JobId
+from penstock.readings import Kind, Reached
 from penstock.requests import ImageRequest, Options
 from penstock.work import Work
 from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
-from penstock_io.batch.funds import low
+from penstock_io.batch.hearing import Hearing
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
 from penstock_io.batch.results import Line, line_of_end, told_end
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.shaping import Shaper
+from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_state
 from penstock_io.batch.stopping import Halt, Unreached
 from penstock_io.batch.watch import Watch
@@ -40,62 +41,11 @@ from penstock_io.words import count
 TICK = 0.25
 """Seconds between two figures."""
 
-DAY = 86_400.0
-"""Seconds from which on a wait is told with its date."""
+NOBODY = frozenset({Reached.NOTHING, Reached.CONNECTED})
+"""How far an exchange gets where nobody is there."""
 
 KEEP = 4
 """Every how many figures their sums are kept in the journal."""
-
-
-class Source(Protocol):
-    """Where rows to be sent come from, one after another."""
-
-    async def next(self) -> Keyed | None:
-        """The next row; None: there are no more."""
-        ...
-
-    @property
-    def coming(self) -> int:
-        """How many rows are known to come still."""
-        ...
-
-    @property
-    def total(self) -> int | None:
-        """How many rows there are in all, done ones as well; None: nobody knows yet."""
-        ...
-
-    def stop(self) -> None:
-        """No more are wanted: whoever waits for one is told that there are no more."""
-        ...
-
-
-class Listed:
-    """Rows that are known beforehand; `done` more are done already."""
-
-    def __init__(self, rows: Sequence[Keyed], done: int) -> None:
-        self._rows = rows
-        self._done = done
-        self._at = 0
-
-    async def next(self) -> Keyed | None:
-        """The next row."""
-        if self._at >= len(self._rows):
-            return None
-        self._at += 1
-        return self._rows[self._at - 1]
-
-    @property
-    def coming(self) -> int:
-        """Rows that were not drawn."""
-        return len(self._rows) - self._at
-
-    @property
-    def total(self) -> int:
-        """All rows of this run."""
-        return self._done + len(self._rows)
-
-    def stop(self) -> None:
-        """There is nobody to be told."""
 
 
 @define
@@ -128,16 +78,16 @@ class Batch:
         self.shaper = Shaper(settings, journal, listener)
         self._journal = journal
         self._listener = listener
+        self._hearing = Hearing(listener)
         self._used = used
         self._source: Source = Listed((), 0)
         self._client: Client | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drawn: dict[int, _Out] = {}
-        self._jobs: dict[JobId, None] = {}
+        self._jobs: dict[JobId, str] = {}
         self._unreached = Unreached()
         self._stopping = False
         self._failures = 0
-        self._told: set[str] = set()
 
     # At work
 
@@ -145,11 +95,15 @@ class Batch:
         """Send what the source gives and wait for all of it. Raises what the disk says."""
         self._loop = asyncio.get_running_loop()
         self._source = source
+        begun = False
         try:
             async with self._connected() as client:
+                begun = True
                 await self._map(client, self._loop)
         finally:
             self._loop = None  # what it would be told from here on, nobody might hear
+            if begun:  # by now what was broken off is answered, and booked
+                self._look(client, last=True)
 
     def _connected(self) -> Client:
         settings = self.settings
@@ -170,6 +124,7 @@ class Batch:
             record_trace=self._heard,
             notices=self._noticed,
             on_submit=self._submitted,
+            on_send=self._hearing.sent,
             prices=settings.choices.prices,
         )
 
@@ -190,7 +145,6 @@ class Batch:
             if alarm is not None:
                 alarm.cancel()
             self._source.stop()
-            self._look(client, last=True)
 
     def signalled(self) -> None:
         """A signal came: the loop, if there is one, is told. The third one ends the process as usual."""
@@ -243,8 +197,7 @@ class Batch:
         if not self._stopping:
             if out := self._outstanding():  # else the run's own message follows at once
                 cause = stopping.clause(halt.what)
-                known = any(cause in told for told in tuple(self._told))  # the worker's thread adds to them
-                why = "" if known else f" ({cause})"
+                why = "" if self._hearing.knows(cause) else f" ({cause})"
                 self._listener.tell(f"nothing more is sent{why}; waiting for {out}", Level.WARNING)
             self._stop(Mode.DRAIN)
 
@@ -273,7 +226,8 @@ class Batch:
         out = self._drawn[index]
         keyed, keys = out.keyed, work.targets[0].keys
         out.since, out.job = time.monotonic(), job
-        self._jobs[job] = None
+        self._jobs[job] = keyed.request.model
+        self._hearing.begun(job, keyed.row.id)
         self.watch.mix.asked(len(keys))
         self._journal.name(job, dict(zip(keys, keyed.stems, strict=True)))
         state = self.states.get(keyed.row.id, NEW)
@@ -289,6 +243,7 @@ class Batch:
         keyed = out.keyed
         if out.job is not None:
             del self._jobs[out.job]
+            self._hearing.over(out.job)
         seconds = time.monotonic() - out.since if out.since else 0.0
         revised = tuple(image.revised_prompt for image in result.images)
         state = self.states.get(keyed.row.id, NEW)
@@ -309,11 +264,9 @@ class Batch:
 
     def _count(self, line: Line) -> None:
         watch, most = self.watch, self.settings.max_failures
-        if line.status != "pending":
-            watch.done += 1
+        watch.row(line.status)
         if line.status in {"failed", "partial", "ambiguous"}:
-            watch.failed += 1
-            self._failures += 1  # not those of `watch`, which counts rows that never were any, too
+            self._failures += 1  # not those of `watch`, which counts rows of earlier runs, too
             if most is not None and self._failures == most:
                 self.stop(stopping.of_failures(most))
         if self._unreached.ended(line.error) and line.error is not None:
@@ -331,34 +284,23 @@ class Batch:
     # What is heard
 
     def _heard(self, event: Event, now: float) -> None:
-        """Each event before the engine is told."""
-        del now
+        """Each event before the engine is told; what it comes to is said afterwards."""
         if isinstance(event, Responded):
             self.watch.replied(event.status)
             self._unreached.replied(event.status)
+        elif isinstance(event, Failed) and event.reached in NOBODY and event.kind is not Kind.ABORTED:
+            self.watch.unreached = event.detail or "nobody answers"
+        follow = self._hearing.heard(event, aborting=self.interrupts > 1)
+        if follow is not None and self._client is not None and self._loop is not None:
+            self._loop.call_soon(follow, self._client.engine.explain, now)
 
     def _noticed(self, notice: Notice) -> None:
         """On the worker's thread."""
-        if isinstance(notice, LaneClosed):
-            lane = notice.lane
-            self._tell_once(f"{lane.credential} is not used for {lane.model} any more: {notice.message}")
-        elif isinstance(notice, Waits):
-            self._listener.tell(asked_to_wait(notice), Level.WARNING)
-        elif isinstance(notice, Excess):
-            self._tell_once(f"{notice.model} was charged more than its published bound")
-        elif isinstance(notice, BudgetLow):
-            self._listener.tell(low(notice), Level.WARNING)
-        elif isinstance(notice, Warned):
-            self._tell_once(f"{notice.what}: {notice.message}")
-        elif isinstance(notice, Halted) and self._loop is not None:
+        self._hearing.noticed(notice)
+        if isinstance(notice, Halted) and self._loop is not None:
             halt = stopping.of_engine(notice, self.settings.folder, self.settings.keys)
             with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
                 self._loop.call_soon_threadsafe(self.stop, halt)
-
-    def _tell_once(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
-            self._listener.tell(message, Level.WARNING)
 
     # Figures
 
@@ -377,17 +319,11 @@ class Batch:
         figures: Figures = watch.look(client.engine, self._jobs, time.monotonic(), coming)
         if last and figures.seconds > 0:  # of the whole run, however short it was
             figures = evolve(figures, pace=60.0 * figures.images / figures.seconds)
-        total = source.total
-        eta = None if total is None else watch.pace.eta(total - watch.done)
+        total, eta = source.total, None
+        if total is not None and total > watch.done and not self._stopping:
+            eta = watch.pace.eta(total - watch.done)
         self._listener.update(evolve(figures, total=total, eta=eta))
 
     def runs(self) -> Runs:
         """The sums of all runs, with this one as far as it is."""
         return self.watch.so_far(time.monotonic())
-
-
-def asked_to_wait(notice: Waits) -> str:
-    """A wait that is worth telling: on which key, and until when by the clock on the wall."""
-    until = time.strftime("%H:%M:%S" if notice.seconds < DAY else "%Y-%m-%d %H:%M", time.localtime(notice.until))
-    lane = notice.lane
-    return f"the provider asks {lane.credential} to wait for {lane.model}, for {notice.seconds:.0f} s, until {until}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from penstock_io.batch.progress import Figures, Level
-from penstock_io.words import count, money, one_line, span
+from penstock_io.words import at_least, at_most, count, money, one_line, span, summed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,16 +33,27 @@ def sentence(figures: Figures) -> str:
 
 
 def _parts(figures: Figures) -> list[str]:
-    parts = [f"{figures.in_flight:,} in flight", f"{figures.pace:,.1f} images/min"]
-    return [f"{figures.failed:,} failed", *parts] if figures.failed else parts
+    return [*_wrong(figures), f"{figures.in_flight:,} in flight", f"{figures.pace:,.1f} images/min"]
+
+
+def _wrong(figures: Figures) -> list[str]:
+    """The rows that did not end well, by status."""
+    kinds = (
+        (figures.failed, "failed"),
+        (figures.partial, "partial"),
+        (figures.ambiguous, "ambiguous"),
+        (figures.invalid, "invalid"),
+    )
+    return [f"{number:,} {status}" for number, status in kinds if number]
 
 
 def _sums(figures: Figures) -> list[str]:
-    sums = [f"{money(figures.spent)} spent"]
-    if figures.budget is not None:
-        sums = [f"{money(figures.spent)} of {money(figures.budget)} spent"]
+    spent = summed(figures.spent, unknown=figures.unpriced)
+    sums = [f"{spent} spent" if figures.budget is None else f"{spent} of {money(figures.budget)} spent"]
+    if figures.unpriced and not figures.spent:
+        sums = ["price unknown"]
     if figures.maybe:
-        sums.append(f"at most {money(figures.maybe)} maybe billed")
+        sums.append(f"{(at_least if figures.unpriced else at_most)(figures.maybe)} maybe billed")
     if figures.refused:
         sums.append(f"refused {count(figures.refused, 'time')} (429)")
     if figures.broken:
@@ -96,17 +107,17 @@ class Display:
             head = f"{figures.done:,}/{figures.total:,}  {share} %"
             cells = max(BAR[0], min(BAR[1], width // 3))
             full, empty = bar(figures.done, figures.total, cells, plain=self._console.no_color or not self._unicode)
-            text.append(full, "yellow" if figures.failed else "green").append(f"{empty} ", "bright_black")
+            text.append(full, "yellow" if _wrong(figures) else "green").append(f"{empty} ", "bright_black")
         left = () if figures.eta is None else (f"{span(max(1, round(figures.eta)))} left",)
         for line in (head, *_parts(figures), *left), _sums(figures):
-            self._flow(text, line, width)
+            self._flow(text, line, width, _wrong(figures))
         for waiting in _waiting(figures):
             text.append(one_line(waiting), "dim").append("\n")
         text.right_crop(1)
         return text
 
-    def _flow(self, text: Text, parts: Iterable[str], width: int) -> None:
-        """Add parts, on as many lines as they take."""
+    def _flow(self, text: Text, parts: Iterable[str], width: int, wrong: Sequence[str]) -> None:
+        """Add parts, those that went wrong in yellow, on as many lines as they take."""
         between = " · " if self._unicode else ", "
         used = len(text.plain) - text.plain.rfind("\n") - 1
         begun = False
@@ -116,7 +127,7 @@ class Display:
                 begun, used = False, 0
             if begun:
                 text.append(between, "dim")
-            text.append(part, "yellow" if part.endswith("failed") else None)
+            text.append(part, "yellow" if part in wrong else None)
             used += len(part) + (len(between) if begun else 0)
             begun = True
         text.append("\n")
