@@ -153,7 +153,7 @@ def summary(found: Sequence[Line], runs: Sequence[Measured], seconds: float) -> 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for and print it."""
-    options = _parse(arguments)
+    options = parsed(arguments)
     wanted = list(cases(options))
     if not wanted:
         print("no scenario has such a case")
@@ -185,7 +185,8 @@ def _told(pending: list[Measured]) -> Line:
     return line
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options as given; `picked` are the seeds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks limits")
     add = parser.add_argument
     add("--scenarios", type=_letters, default=list(SCENARIOS), help="letters, with commas (default: all)")
