@@ -101,6 +101,7 @@ def test_a_running_folder_names_who_is_at_work(folder: Folder, capsys: pytest.Ca
         journal.put_row("row7", dump_state(NEW))
         journal.put_row("row1", dump_state(NEW))
         journal.put_row("row8", dump_state(evolve(NEW, status="completed")))  # no longer in the input
+        journal.put_row(RUNS, dump_runs(Runs()))
         journal.flush()
         part = json.dumps({"id": "row9", "index": 9, "status": "failed", "error": {"kind": "lost", "message": "x"}})
         (folder.path / "results.part.jsonl").write_text(f"{part}\n", encoding="utf-8")
@@ -112,6 +113,29 @@ def test_a_running_folder_names_who_is_at_work(folder: Folder, capsys: pytest.Ca
     assert lines["next"].strip().startswith("wait: ")
     told = json.loads(capsys.readouterr().out)
     assert (True, 1, 4, None) == (told["running"], told["rows"]["out"], told["total"], told["last_run"]["exit_code"])
+
+
+def test_a_running_folder_knows_how_many_rows_there_are(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that were not asked for yet are pending; only rows that come one by one are counted so far."""
+    folder.run(table(2))
+    with Journal.open(folder.path) as journal:
+        journal.put_row(RUNS, dump_runs(Runs(rows=10)))
+        journal.put_row("row7", dump_state(NEW))
+        journal.flush()
+        main(["status", str(folder.path)])
+        main(["status", str(folder.path), "--json"])
+    lines, told = capsys.readouterr().out.split("{", 1)
+    assert "rows:     10 rows: 2 completed, 7 pending, 1 asked for and not yet recorded" in lines.splitlines()
+    assert (10, 7, 1) == ((said := json.loads("{" + told))["total"], said["rows"]["pending"], said["rows"]["out"])
+
+
+def test_a_halted_folder_names_the_remedy(folder: Folder, sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the halt said helps comes first, then the same command."""
+    sim.call(lambda server: server.revoke("key-a"))
+    assert 4 == folder.run(table(3)).code
+    main(["status", str(folder.path)])
+    said = capsys.readouterr().out
+    assert "next:     put a valid key into A and run the same command again: 3 rows are pending" in said.splitlines()
 
 
 def test_a_folder_whose_run_was_killed_says_so(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +172,7 @@ def test_what_is_no_folder_of_a_batch_ends_with_2(
         (path / "journal.sqlite").write_text("no database", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
     assert 2 == main(["status", str(path)])
-    assert capsys.readouterr().err.startswith(f"error: {path} ")
+    assert capsys.readouterr().err.startswith(f"penstock: error: {path} ")
     assert 2 == main(["status", str(path), "--json"])
     assert "folder" == json.loads(capsys.readouterr().out)["error"]["kind"]
     assert before == sorted(tmp_path.rglob("*"))
@@ -161,27 +185,32 @@ def records(*kinds: str) -> list[Record]:
 
 
 @pytest.mark.parametrize(
-    ("rows", "code", "expected"),
+    ("rows", "code", "remedy", "expected"),
     [
-        (["completed"], 0, "nothing: every row is done"),
-        (["pending", "pending"], 4, f"{SAME}: 2 rows are pending"),
-        (["pending"], 3, f"raise --budget and {SAME}: 1 row is pending"),
-        (["partial"], 1, f"{SAME}: 1 row is partial"),
-        (["failed/server_error"], 1, f"{SAME}: 1 row failed in a way that may pass"),
-        (["failed/moderation", "failed/lost"], 1, f"{SAME} with --retry-failed: 2 rows failed for good"),
-        (["invalid"], 1, f"mend the input and {SAME}: 1 row is invalid"),
+        (["completed"], 0, "", "nothing: every row is done"),
+        (["pending", "pending"], 0, "", f"{SAME}: 2 rows are pending"),
+        (["pending"], 3, "raise --budget", f"raise --budget and {SAME}: 1 row is pending"),
+        (["pending"], 3, "raise --budget-day, or wait,", f"raise --budget-day, or wait, and {SAME}: 1 row is pending"),
+        (["pending"], 4, "put a valid key into A", f"put a valid key into A and {SAME}: 1 row is pending"),
+        (["pending"], 4, "top it up, or pay", f"top it up, or pay, and {SAME}: 1 row is pending"),
+        (["completed"], 4, "make room on it", f"make room on it and {SAME}"),
+        (["partial"], 1, "", f"{SAME}: 1 row is partial"),
+        (["failed/server_error"], 1, "", f"{SAME}: 1 row failed in a way that may pass"),
+        (["failed/moderation", "failed/lost"], 1, "", f"{SAME} with --retry-failed: 2 rows failed for good"),
+        (["invalid"], 1, "", f"mend the input and {SAME}: 1 row is invalid"),
     ],
-)  # fmt: skip
-def test_the_next_step_follows_from_the_rows(rows: list[str], code: int, expected: str) -> None:
+)
+def test_the_next_step_follows_from_the_rows(rows: list[str], code: int, remedy: str, expected: str) -> None:
     """What the same command does by itself, and what it needs an option for."""
-    assert [expected] == steps(records(*rows), None, code)
+    assert [expected] == steps(records(*rows), None, Runs(code=code, remedy=remedy))
 
 
 def test_all_steps_are_said_the_most_urgent_first() -> None:
     """Each cause has its own."""
     rows = records("failed/moderation", "pending", "invalid", "ambiguous", "partial", "failed/server_error")
-    assert 6 == len(steps(rows, None, 4))
-    assert "pending" in steps(rows, None, 4)[0]
-    assert "cut off" in steps(rows, None, None)[0]
-    assert "--on-ambiguous retry: 1 row may have been made and billed" in steps(rows, None, 4)[4]
-    assert ["wait"] == [step.partition(":")[0] for step in steps(rows, "process 1", None)]
+    found = steps(rows, None, Runs(code=4))
+    assert 6 == len(found)
+    assert "pending" in found[0]
+    assert "--on-ambiguous retry: 1 row may have been made and billed" in found[4]
+    assert "cut off" in steps(rows, None, Runs())[0]
+    assert ["wait"] == [step.partition(":")[0] for step in steps(rows, "process 1", Runs())]

@@ -10,14 +10,11 @@ from attrs import frozen
 
 from penstock_io.batch.records import Record, read_records
 from penstock_io.batch.results import STATUSES
-from penstock_io.batch.states import FINAL, load_runs, load_states
+from penstock_io.batch.states import FINAL, Runs, load_runs, load_states
 from penstock_io.journal import peek
 from penstock_io.words import count
 
 SAME = "run the same command again"
-
-BUDGET = 3
-"""How a run ends for which the budget had no room; `run.Exit` is slow to load."""
 
 
 @frozen
@@ -25,14 +22,15 @@ class Standing:
     """A folder at one moment.
 
     `holder` names the process at work (None: nobody is). `counts` are rows by status as they were last recorded, `out`
-    is how many were asked for and have no record yet. Money is picodollars: `charged`, and `maybe` besides; `unpriced`
-    says that a charge among it is unknown. `code` and `message` are how the last run ended (None: it is under way, or
-    was cut off). `steps` say what may be done next.
+    is how many were asked for and have no record yet; `whole` says that these are all rows of the input. Money is
+    picodollars: `charged`, and `maybe` besides; `unpriced` says that a charge among it is unknown. `code` and `message`
+    are how the last run ended (None: it is under way, or was cut off). `steps` say what may be done next.
     """
 
     holder: str | None
     counts: Mapping[str, int]
     out: int
+    whole: bool
     images: int
     charged: int
     maybe: int
@@ -57,33 +55,39 @@ def look(folder: Path) -> Standing:
     states = {} if over else load_states(journal.rows)
     out = sum(1 for name, state in states.items() if not state.status and name not in known)
     counts = Counter(record.status for record in records)
+    if runs.rows is not None:  # what was not asked for yet is nowhere on record, and a full disk takes no results
+        counts["pending"] += max(0, runs.rows - len(records) - out)
     total = journal.balances.total
     return Standing(
         holder=journal.holder,
         counts={status: counts[status] for status in dict.fromkeys((*STATUSES, *counts))},
         out=out,
+        whole=over or runs.rows is not None,
         images=sum(len(record.files) for record in records),
         charged=total.charged,
         maybe=total.maybe,
         unpriced=any(tally.unpriced for tally in journal.account.tallies.values()),
         code=None if journal.holder is not None else runs.code,
         message=runs.message,
-        steps=tuple(steps(records, journal.holder, runs.code)),
+        steps=tuple(steps(records, journal.holder, runs)),
     )
 
 
-def steps(records: list[Record], holder: str | None, code: int | None) -> list[str]:
-    """What may be done next, the most urgent first."""
+def steps(records: list[Record], holder: str | None, runs: Runs) -> list[str]:
+    """What may be done next, the most urgent first. `runs` say how the last run ended, and what helps."""
     if holder is not None:
         return ["wait: it is at work. Ctrl-C in its terminal ends it in good order, and the same command goes on later"]
     counts = Counter(record.status for record in records)
     final = sum(1 for record in records if record.status == "failed" and record.kind in FINAL)
     found: list[str] = []
-    if code is None:
+    if runs.code is None:
         found.append(f"{SAME}: the last run was cut off, it goes on where that stopped")
+    elif runs.remedy:
+        between = " and " if "," not in runs.remedy or runs.remedy.endswith(",") else ", and "
+        pending = f": {_are(counts['pending'])} pending" if counts["pending"] else ""
+        found.append(f"{runs.remedy}{between}{SAME}{pending}")
     elif counts["pending"]:
-        before = "raise --budget and " if code == BUDGET else ""
-        found.append(f"{before}{SAME}: {_are(counts['pending'])} pending")
+        found.append(f"{SAME}: {_are(counts['pending'])} pending")
     if counts["partial"]:
         found.append(f"{SAME}: {_are(counts['partial'])} partial")
     if counts["failed"] - final:

@@ -16,7 +16,7 @@ from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.settings import Conversion, Settings
 from penstock_io.journal import Account
-from penstock_io.words import count, money, span
+from penstock_io.words import at_most, count, money, span
 
 BYTES = {"png": 2.0, "jpeg": 0.6, "webp": 0.5}
 """Bytes a pixel of pictures by format: what detailed ones take, so that most take less."""
@@ -235,9 +235,7 @@ def _told_rows(survey: Survey, mode: OnAmbiguous) -> str:
 
 
 def _told_stale(survey: Survey) -> Sequence[str]:
-    most = (
-        "for an amount that is not known" if survey.stale_bound is None else f"for at most {money(survey.stale_bound)}"
-    )
+    most = f"for {at_most(survey.stale_bound)}"
     lines = [f"{count(survey.stale, 'row')} would be made again, though the folder has their pictures, {most}:"]
     lines += [f"  {number:,} {why}" for why, number in survey.why[:REASONS]]
     more = sum(number for _, number in survey.why[REASONS:])
@@ -249,7 +247,7 @@ def _told_price(survey: Survey, settings: Settings) -> str:
         return f"price: not known for {survey.unpriced:,} of {count(survey.pictures, 'picture')}"
     expected = "" if survey.expected is None else f", probably {money(survey.expected)}"
     budget = "" if settings.budget is None else f" (never more than the budget of ${settings.budget:f} in all)"
-    return f"price: at most {money(survey.bound)}{expected}{budget}"
+    return f"price: {at_most(survey.bound)}{expected}{budget}"
 
 
 def _told_time(survey: Survey, settings: Settings) -> str:

@@ -22,7 +22,7 @@ from penstock_io.batch.stopping import AGAIN
 from penstock_io.batch.survey import survey
 from penstock_io.cli.console import Console
 from penstock_io.journal import Journal, JournalError
-from penstock_io.words import count, money
+from penstock_io.words import at_most, count
 
 
 def doubtful(settings: Settings, ended: Ended) -> bool:
@@ -79,4 +79,4 @@ def _said(rows: int) -> str:
 
 
 def _price(bound: int | None) -> str:
-    return "an amount that is not known" if bound is None else f"at most {money(bound)}"
+    return at_most(bound)

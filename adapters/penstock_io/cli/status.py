@@ -19,8 +19,8 @@ DONE, USAGE = 0, 2
 
 EPILOG = """\
 It changes nothing and may be asked at any time, also while a run is on. --json prints one object: folder, running,
-holder, rows (by status; out: asked for and not yet recorded), total, images, cost_usd, maybe_billed_usd, last_run
-{exit_code, message}, next (a list of what may be done).
+holder, rows (by status; out: asked for and not yet recorded), total (all rows of the input, as soon as it is known),
+images, cost_usd, maybe_billed_usd, last_run {exit_code, message}, next (a list of what may be done).
 
 exit codes: 0 it was said; 2 there is no such folder, or it is not a batch's
 """
@@ -92,19 +92,18 @@ def as_object(folder: Path, standing: Standing) -> dict[str, object]:
 
 def as_lines(standing: Standing) -> dict[str, str]:
     """What people are told, by what it is about."""
-    from penstock_io.words import count, money, one_line  # noqa: PLC0415 - as above
+    from penstock_io.words import at_most, count, one_line, summed  # noqa: PLC0415 - as above
 
     lines = {"state": "nobody is at work"}
     if standing.holder is not None:
         lines["state"] = f"at work: {one_line(standing.holder)}"
     elif standing.code is None:
         lines["state"] = "nobody is at work; the last run was cut off"
-    so_far = " so far" if standing.holder is not None or standing.code is None else ""
+    so_far = "" if standing.whole else " so far"
     lines["rows"] = f"{count(standing.total, 'row')}{so_far}: {_counted(standing.counts, standing.out)}"
     lines["images"] = f"{standing.images:,}"
-    least = "at least " if standing.unpriced else ""
-    maybe = f", and at most {money(standing.maybe)} more may have been billed" if standing.maybe else ""
-    lines["spent"] = f"{least}{money(standing.charged)}{maybe}"
+    maybe = f", and {at_most(standing.maybe)} more may have been billed" if standing.maybe else ""
+    lines["spent"] = f"{summed(standing.charged, unknown=standing.unpriced)}{maybe}"
     if standing.message:
         code = "" if standing.code is None else f"exit code {standing.code}: "
         lines["last run"] = f"{code}{one_line(standing.message, 1000)}"
