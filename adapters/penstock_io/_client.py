@@ -45,6 +45,7 @@ from penstock.simulation.trace import Recorder
 from penstock.work import OnAmbiguous, Purpose
 from penstock_io._http import Exchange
 from penstock_io._orders import Orders
+from penstock_io._owing import fetch_due
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker, unheard
 from penstock_io._setup import PROVIDER, OnSend, OnSubmit, Setup, Trace, address, carried, named
@@ -167,10 +168,12 @@ class Base(ABC, Generic[Http]):
     # The step
 
     def _ready(self, opener: Callable[[str], Http]) -> Http:
-        """What has to be read before it begins, which may wait for the disk: the books, and an HTTP client's trust."""
+        """What comes before it begins, and may wait: the books, an HTTP client's trust, and pictures that are due."""
         if self._engine is not None:
             raise UsageError("a client is entered once")
         http = opener(self._setup.base_url) if self._given is None else self._given
+        if self._setup.journal is not None:
+            fetch_due(self._setup.journal, self._setup.base_url, time.time())
         self._opening = self._setup.opening(time.time())
         return http
 

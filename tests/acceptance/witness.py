@@ -99,10 +99,13 @@ class Witness:
         self.statuses: Counter[int] = Counter()
         self.headers: list[dict[str, str]] = []
         self.leaks: list[str] = []
+        self.asked: list[str] = []
         self.trouble: list[BaseException] = []
         self.most = 0
         self.base_url = ""
         self.closing = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
         self._faults = faults or {}
         self._faulted: Counter[tuple[str, str]] = Counter()
         self._after: list[tuple[int, Callable[[], object]]] = []
@@ -142,7 +145,9 @@ class Witness:
             self._after.append((executed, do))
 
     def file(self, name: str) -> bytes | None:
-        """The picture that a URL names."""
+        """The picture that a URL names, once the gate is open."""
+        self.asked.append(name)
+        self.gate.wait()
         with self._lock:
             return self._files.get(name)
 

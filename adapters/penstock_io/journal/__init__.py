@@ -8,6 +8,7 @@ from penstock_io.journal._files import IMAGES, ORIGINALS, SUPERSEDED
 from penstock_io.journal._lock import FolderInUse, JournalError
 from penstock_io.journal._peek import Peek, peek
 from penstock_io.journal._repair import Repaired, repair
+from penstock_io.journal._room import room_needed
 from penstock_io.journal._schema import JournalDamaged, JournalUnusable, NewerJournal
 from penstock_io.journal.journal import Journal, Written
 from penstock_io.journal.store import JournalStore
@@ -35,4 +36,5 @@ __all__ = [
     "Written",
     "peek",
     "repair",
+    "room_needed",
 ]

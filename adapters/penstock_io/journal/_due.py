@@ -47,6 +47,14 @@ def drop(db: sqlite3.Connection, run: int, attempt: AttemptId, key: Key | None =
     db.execute("DELETE FROM due WHERE run = ? AND attempt = ? AND key = COALESCE(?, key)", (run, attempt, key))
 
 
+def settle(db: sqlite3.Connection, run: int, attempt: AttemptId) -> None:
+    """An attempt of which nothing is due any more has its end: it was executed, charged, and its pictures are here."""
+    query = "SELECT 1 FROM due WHERE run = ? AND attempt = ? LIMIT 1"
+    if db.execute(query, (run, attempt)).fetchone() is None:
+        query = "UPDATE attempts SET ending = 'settled' WHERE run = ? AND attempt = ? AND ending = 'owed'"
+        db.execute(query, (run, attempt))
+
+
 def left(db: sqlite3.Connection, run: int) -> list[Due]:
     """What runs before `run` left to be fetched."""
     query = (

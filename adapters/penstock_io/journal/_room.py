@@ -27,6 +27,11 @@ _FULL = 1 << 16
 """A disk with less room is full: the index of SQLite's log alone takes 32 KB."""
 
 
+def room_needed(nbytes: int, out: int) -> int:
+    """Bytes that have to be free for a run to begin and to end: pictures of `nbytes`, `out` of them out at a time."""
+    return RESERVE + max(nbytes, out * USUAL)
+
+
 class Room:
     """What is out of a run, and how large its pictures are: as the largest so far."""
 

@@ -261,7 +261,10 @@ class Journal:
             return _due.left(self._db, self.run)
 
     def fetched(self, due: Due, data: bytes) -> None:
-        """Keep a picture that was due, at its share of what was charged. Raises `OSError`, `sqlite3.Error`."""
+        """Keep a picture that was due, at its share of what was charged; with the last one its attempt is settled.
+
+        Raises `OSError`, `sqlite3.Error`.
+        """
         ref = self.payloads.keep(data)
         with self._disk_turn:
             stem = held_stem(due.run, due.attempt, due.place, due.key)
@@ -269,6 +272,7 @@ class Journal:
             with self._writer.transaction() as db:
                 _books.add_picture(db, due.key, file, due.charge, due.at)
                 _due.drop(db, due.run, due.attempt, due.key)
+                _due.settle(db, due.run, due.attempt)
             self._files.recorded([ref])
         self.payloads.release((ref,))
 

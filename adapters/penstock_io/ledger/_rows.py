@@ -36,7 +36,8 @@ class Row:
 
     `operation` is its name in this ledger ("12-345": run and attempt), `source` what the run was for (the folder of a
     batch). `size` and `quality` are as they were asked for ("": left to the provider). `ending` is settled, owed
-    (charged, its pictures are still to be downloaded), failed, maybe (it may have been billed), void (never sent), or
+    (charged, its pictures were still to be downloaded; of a run that was killed it stays so, and the journal knows
+    whether they came), failed, maybe (it may have been billed), void (never sent), or
     out. `charge` is None where nobody knows it; `maybe` is what it may have been billed at most besides, None where it
     has no known price. `asked` are the pictures that it was to buy, `pictures` those that came. `shares` says who
     pays, most often one.

@@ -1,0 +1,104 @@
+"""Pictures that were paid and named by URL outlive a kill of the whole batch: the next to open the folder fetches."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+import pytest
+
+from penstock_io.journal import Journal
+from penstock_io.sync import Client
+from tests.acceptance.desk import KEY, LOW, PATIENCE, Desk, check, ended, once, paid, prompts
+from tests.acceptance.other_server import other_server
+from tests.acceptance.pictures import picture
+from tests.acceptance.witness import Habits, Witness
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills as Unix does")
+
+ROWS = 9
+
+
+@pytest.fixture
+def witness() -> Iterator[Witness]:
+    """A server that answers by URL, and keeps its pictures back until its gate is opened."""
+    with other_server(KEY, habits=Habits(linked=True)) as running:
+        running.gate.clear()
+        yield running
+        running.gate.set()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, witness: Witness) -> Desk:
+    """A desk whose program talks to that server."""
+    return Desk(tmp_path, witness.base_url)
+
+
+def killed(desk: Desk, witness: Witness) -> None:
+    """Run a batch, and kill it once it owes every picture."""
+    rows = desk.write("rows.jsonl", prompts(ROWS))
+    with desk.started("batch", rows, "--out", desk.out, *LOW) as process:
+        until(lambda: due(desk.out) == ROWS == len(witness.asked), process)
+        process.kill()
+        process.wait()
+
+
+def until(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait for something that a program does."""
+    pause, end = Event(), monotonic() + PATIENCE
+    while not there():
+        assert monotonic() < end
+        if process.poll() is not None:
+            raise AssertionError(f"it ended before: {ended(process)}")
+        pause.wait(0.02)
+
+
+def due(folder: Path) -> int:
+    """How many pictures a journal says are due, be it that of a process at work."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder / 'journal.sqlite'}?mode=ro", uri=True)) as db:
+            (found,) = db.execute("SELECT count(*) FROM due").fetchone()
+            return int(found)
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_the_next_run_fetches_what_a_killed_one_owed(desk: Desk, witness: Witness) -> None:
+    """Also where the next one is killed while it fetches: nothing is bought again, and the books are the bill."""
+    killed(desk, witness)
+    assert ROWS == len(witness.items)
+    before = len(witness.asked)
+    with desk.started("batch", desk.folder / "rows.jsonl", "--out", desk.out, *LOW) as process:
+        until(lambda: len(witness.asked) > before, process)
+        process.kill()
+        process.wait()
+    witness.gate.set()
+    last = desk.batch(desk.folder / "rows.jsonl")
+    assert 0 == last.code, last.err
+    assert f"{ROWS} pictures that a run before had paid and not fetched: downloaded now" in last.err
+    assert "cut off" not in last.err
+    once(witness, prompts(ROWS))
+    paid(desk, witness)
+    check(desk, prompts(ROWS))
+    assert [] == witness.leaks
+    assert "sig=" not in desk.texts()
+
+
+def test_a_client_fetches_what_its_journal_owes(desk: Desk, witness: Witness) -> None:
+    """Without a batch, too: before its first request, so that who asks for the picture again does not pay again."""
+    killed(desk, witness)
+    witness.gate.set()
+    prompt = str(prompts(1)[0]["prompt"])
+    with Journal.open(desk.out) as journal, Client(witness.base_url, [KEY], journal=journal) as client:
+        assert ([], []) == (journal.due(), journal.orphans())
+        result = client.images.generate(prompt=prompt, model="gpt-image-2", size="1024x1024", quality="low")
+        assert picture("png", "1024x1024", prompt, 0) == result.images[0].data
+        total = journal.balances().total
+        assert (witness.bill, 0) == (total.charged, total.maybe)
+    assert ROWS == len(witness.items)
