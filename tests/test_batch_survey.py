@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 
 from penstock.catalog import typical_seconds
 from penstock.config import Limits
-from penstock.ids import Key
+from penstock.entries import Intent, Lane
+from penstock.ids import AttemptId, CallId, JobId, Key
+from penstock.work import Purpose
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan, Stale
+from penstock_io.batch.rows import Invalid
 from penstock_io.batch.settings import Conversion, Settings
+from penstock_io.batch.states import NEW
 from penstock_io.batch.survey import Survey, size, survey, told
-from penstock_io.journal import Account
+from penstock_io.journal import Account, Disk
+from penstock_io.journal._room import RESERVE, USUAL, Room
 from tests.planning import keyed_of, rows_of
 
 SETTINGS = Settings(Path("out"), "http://127.0.0.1/v1", {"A": "a"})
@@ -29,6 +34,14 @@ def of(*fields: Mapping[str, object] | str, settings: Settings = SETTINGS, paid:
     rows = keyed_of(rows_of(*fields))
     account = Account(prices=dict.fromkeys((key for place in paid for key in rows[place].keys), 5))
     return survey(Plan(tuple(rows), tuple(rows)), account, settings, free=None)
+
+
+def intent(number: int) -> Intent:
+    """An attempt at one picture."""
+    lane, parts = Lane("k", "m"), ((JobId(1), (0,)),)
+    return Intent(
+        AttemptId(number), CallId(1), Purpose.GENERATE, "images", lane, (Key(f"{number}"),), parts, ((),), 1, 1.0
+    )
 
 
 @given(prompts=st.lists(st.sampled_from("abc"), min_size=1, max_size=8), n=st.integers(1, 3), paid=st.booleans())
@@ -57,7 +70,8 @@ def test_a_price_that_is_not_known_is_not_nothing() -> None:
 
 def seconds(rows: int, keys: int = 1, model: str = "gpt-image-2", **limits: float) -> float | None:
     """How long so many pictures are said to take."""
-    settings = evolve(SETTINGS, keys={f"{n}": f"{n}" for n in range(keys)}, limits=Limits(**limits, concurrency=10))
+    known = Limits(limits.get("rpm"), limits.get("tpm"), limits.get("ipm"), concurrency=10)
+    settings = evolve(SETTINGS, keys={f"{n}": f"{n}" for n in range(keys)}, limits=known)
     fields = [{"prompt": f"{n:04}", "model": model} for n in range(rows)]
     return of(*fields, settings=settings).seconds
 
@@ -96,9 +110,63 @@ def test_disk_space_is_that_of_sizes_and_formats() -> None:
     assert not made.fits
     assert "disk: about 2.1 MB of 1.0 MB that are free: that may not be enough" in told(made, SETTINGS)
     assert evolve(made, free=10 * square).fits
+    journal = "disk: about 2.1 MB of 4.2 MB that are free: that may not be enough, because 4.2 MB more are kept free"
+    assert journal in told(evolve(made, free=4 * square), SETTINGS)[-1]
+    assert not evolve(made, free=6 * square - 1).fits
+    assert evolve(made, free=6 * square).fits
     assert ["0 bytes", "999 bytes", "1.5 kB", "450 MB", "2.0 TB"] == list(
         map(size, (0, 999, 1_500, 450_000_000, 2 * 10**12))
     )
+
+
+@pytest.mark.parametrize(("limit", "keys", "out"), [(2, 1, 2), (2, 3, 6), (None, 1, 8), (100, 1, 8)])
+def test_the_room_is_what_the_journal_begins_and_ends_with(limit: int | None, keys: int, out: int) -> None:
+    """Before a picture came each that is out is taken for a megabyte; in the end all are there, and the reserve is."""
+    settings = evolve(SETTINGS, keys={f"{n}": "k" for n in range(keys)}, limits=Limits(concurrency=limit))
+    tiny = [{"prompt": f"{n}", "size": "16x16", "model": "unheard-of"} for n in range(8)]
+    small = of(*tiny, settings=settings)
+    assert RESERVE + out * USUAL == small.nbytes + small.reserve
+    large = of(*({"prompt": f"{n}"} for n in range(8)), settings=settings)
+    assert RESERVE == large.reserve
+    assert 0 == of(settings=settings).reserve
+
+
+def test_a_disk_that_fits_takes_the_first_and_the_last_intent(tmp_path: Path) -> None:
+    """What the survey says of room is what the journal goes by when a picture takes as much as was thought."""
+    made = of("a", "b")
+
+    class Small(Disk):
+        """A disk with so much room."""
+
+        room = made.nbytes + made.reserve
+
+        def free(self, path: Path) -> int | None:
+            """What is left of it."""
+            del path
+            return self.room
+
+    disk = Small()
+    entries = [intent(1), intent(2)]
+    assert Room(tmp_path, disk).refusal(entries) is None
+    disk.room -= made.nbytes // 2  # the first one is there
+    assert Room(tmp_path, disk).refusal(entries[1:]) is None
+    disk.room = RESERVE + USUAL - 1
+    assert Room(tmp_path, disk).refusal(entries[1:]) is not None
+
+
+def test_rows_that_left_the_input_are_counted() -> None:
+    """Those that have pictures in the folder; neither those of now, good or bad, nor those that never had one."""
+    rows = keyed_of(rows_of({"id": "here", "prompt": "a"}))
+    names = ("here", "gone", "as well", "bad", "never")
+    jobs = {name: (1, JobId(n)) for n, name in enumerate(names)}
+    states = {name: evolve(NEW, jobs=(jobs[name],)) for name in names}
+    shown = {jobs[name]: {Key(name): f"images/{name}.png"} for name in names[:4]}
+    bad = [Invalid("bad", 1, 2, ()), Invalid(None, 2, 3, ())]
+    plan = Plan(tuple(rows), (), done=1)
+    made = survey(plan, Account(shown=shown), SETTINGS, free=None, invalid=bad, states=states)
+    assert 2 == made.gone
+    assert "2 rows of before are not in the input any more: their pictures stay" in told(made, SETTINGS)
+    assert "1 row of before is not in the input any more: its pictures stay" in told(evolve(made, gone=1), SETTINGS)
 
 
 def stale(rows: Sequence[Keyed], *why: str) -> Plan:
@@ -131,7 +199,8 @@ def test_what_is_shown_first() -> None:
     rows = keyed_of(rows_of("a", "b", "b", {"prompt": "c", "n": 2}))
     plan = Plan(tuple(rows), tuple(rows), done=1000, final=2, left=3, held_back=4)
     settings = evolve(SETTINGS, keys={"A": "a", "B": "b"}, budget=Decimal("20.00"))
-    made = survey(plan, Account(prices={rows[0].keys[0]: 5}), settings, free=5 * 10**9, invalid=6)
+    bad = [Invalid(None, n, n, ()) for n in range(6)]
+    made = survey(plan, Account(prices={rows[0].keys[0]: 5}), settings, free=5 * 10**9, invalid=bad)
     first, repeats, price, time, disk = told(made, settings)
     assert (
         "10 rows: 1,000 done, 1 paid for already, 2 failed for good (--retry-failed sends them), "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
@@ -14,8 +14,10 @@ from penstock.requests import ImageRequest
 from penstock.work import OnAmbiguous
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan
+from penstock_io.batch.rows import Invalid
 from penstock_io.batch.settings import Conversion, Settings
-from penstock_io.journal import Account
+from penstock_io.batch.states import RowState, here_of
+from penstock_io.journal import Account, room_needed
 from penstock_io.words import at_most, count, money, span
 
 BYTES = {"png": 2.0, "jpeg": 0.6, "webp": 0.5}
@@ -26,6 +28,9 @@ AUTO = (1536, 1024)
 
 AT_A_TIME = 10
 """Pictures of one request, where the catalog does not know the model."""
+
+NONE: Mapping[str, RowState] = {}
+"""What an empty folder remembers."""
 
 REASONS = 3
 """How many reasons are told for which rows are made again."""
@@ -39,8 +44,9 @@ class Survey:
     complete, `cached` are paid for and only published, `send` have something to buy, `final` failed for good, `left`
     may have been paid and are not tried again, `held_back` lie beyond the limit; `invalid` rows of the input are none
     of these. `pictures` are to be bought for at most `bound`, probably `expected` (None: `unpriced` of them have no
-    known price), in about `seconds` (None: nobody knows), and take about `nbytes` of the `free` bytes on the disk.
-    `stale` rows are made again for at most `stale_bound`; `why` says what changed for how many.
+    known price), in about `seconds` (None: nobody knows), and take about `nbytes` of the `free` bytes on the disk, of
+    which the journal keeps `reserve` besides. `stale` rows are made again for at most `stale_bound`; `why` says what
+    changed for how many. `gone` rows have pictures in the folder and are no longer in the input.
     """
 
     rows: int
@@ -63,11 +69,13 @@ class Survey:
     held_back: int
     invalid: int = 0
     left: int = 0
+    reserve: int = 0
+    gone: int = 0
 
     @property
     def fits(self) -> bool:
         """There seems to be room on the disk."""
-        return self.free is None or self.nbytes <= self.free
+        return self.free is None or self.nbytes + self.reserve <= self.free
 
 
 @define
@@ -120,8 +128,19 @@ class _Purchase:
         group.longest = None if typical is None or group.longest is None else max(group.longest, typical)
 
 
-def survey(plan: Plan, account: Account, settings: Settings, *, free: int | None, invalid: int = 0) -> Survey:
-    """Add a plan up. `free` is bytes on the disk (None: unknown), `invalid` the rows that are only recorded."""
+def survey(
+    plan: Plan,
+    account: Account,
+    settings: Settings,
+    *,
+    free: int | None,
+    invalid: Sequence[Invalid] = (),
+    states: Mapping[str, RowState] = NONE,
+) -> Survey:
+    """Add a plan up. `free` is bytes on the disk (None: unknown), `invalid` the rows that are only recorded.
+
+    `states` are what the folder remembers, of which some may be in the input no more.
+    """
     bought, again = _Purchase(), _Purchase()
     buying = sum(_buys(one, account) for one in plan.send)
     for one in plan.send:
@@ -144,15 +163,33 @@ def survey(plan: Plan, account: Account, settings: Settings, *, free: int | None
         unpriced=bought.unpriced,
         seconds=max(known, default=0.0) if len(known) == len(times) else None,
         nbytes=round(bought.nbytes),
+        reserve=_reserve(bought, settings),
         free=free,
         stale=len(plan.stale),
         stale_bound=None if again.unpriced else again.bound,
         why=tuple(Counter(stale.why for stale in plan.stale).most_common()),
         final=plan.final,
         held_back=plan.held_back,
-        invalid=invalid,
+        invalid=len(invalid),
         left=plan.left,
+        gone=_gone(plan, invalid, states, account),
     )
+
+
+def _reserve(bought: _Purchase, settings: Settings) -> int:
+    """Bytes that the journal wants free beside those of the pictures."""
+    pictures, nbytes = len(bought.seen), round(bought.nbytes)
+    if not pictures:
+        return 0
+    limit, requests = settings.limits.concurrency, sum(group.requests for group in bought.groups.values())
+    most = requests if limit is None else min(requests, limit * len(settings.keys))
+    return room_needed(nbytes, -(-pictures * most // requests)) - nbytes
+
+
+def _gone(plan: Plan, invalid: Sequence[Invalid], states: Mapping[str, RowState], account: Account) -> int:
+    """Rows that have pictures in the folder and are not asked for any more."""
+    given = {one.id for one in plan.rows} | {one.id for one in invalid}
+    return sum(1 for name, state in states.items() if name not in given and here_of(state, account))
 
 
 def _buys(keyed: Keyed, account: Account) -> bool:
@@ -200,6 +237,9 @@ def told(survey: Survey, settings: Settings) -> list[str]:
     lines = [_told_rows(survey, settings.choices.on_ambiguous)]
     if survey.repeats:
         lines.append(f"{survey.repeats:,} of {survey.rows:,} rows repeat another and share its picture")
+    if survey.gone:
+        their = "its pictures stay" if survey.gone == 1 else "their pictures stay"
+        lines.append(f"{count(survey.gone, 'row')} of before {_is(survey.gone)} not in the input any more: {their}")
     if survey.stale:
         lines += _told_stale(survey)
     if not survey.send:
@@ -208,8 +248,14 @@ def told(survey: Survey, settings: Settings) -> list[str]:
     lines.append(_told_time(survey, settings))
     room = "" if survey.free is None else f" of {size(survey.free)} that are free"
     tight = "" if survey.fits else ": that may not be enough"
+    if not survey.fits and survey.nbytes <= (survey.free or 0):
+        tight += f", because {size(survey.reserve)} more are kept free for what is on its way"
     lines.append(f"disk: about {size(survey.nbytes)}{room}{tight}")
     return lines
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _told_rows(survey: Survey, mode: OnAmbiguous) -> str:

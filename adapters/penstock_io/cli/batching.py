@@ -88,7 +88,8 @@ def start(values: Values, given: Path | None, console: Console) -> int:
                 books = books_of(journal)
         keyed, invalid = _keyed(task, rows, books)
         plan = make_plan(keyed, books.states, books.account, task.settings.choices)
-        found = survey(plan, books.account, task.settings, free=free(folder), invalid=len(invalid))
+        room, states = free(folder), books.states
+        found = survey(plan, books.account, task.settings, free=room, invalid=invalid, states=states)
         warn(console, plan, invalid)
         lines = lines_of(plan, found, books, task.settings, task.unnamed)
         if task.dry:
