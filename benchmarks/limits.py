@@ -7,6 +7,11 @@ A line is a scenario, what the client is told, the burst (minutes' worth that ma
 refusal takes quota; it sums up all seeds, with refusals at once and up to 0.2 s late. `ratio` is the makespan to the
 clairvoyant optimum, without the 2 s that every run may lose once: median / worst, and the goals. `refusals` are a key.
 An exclamation mark stands where a goal is missed; with `--check` the exit code is then 1.
+
+    python -m benchmarks limits --http [--scenarios A,B] [--seeds N] [--time-scale 4]
+
+The base scenarios A to H over real HTTP on loopback, one after the other, in faster time: told by headers, refusals at
+once that take no quota.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from statistics import mean, median
 
 from attrs import frozen
 
+from benchmarks import _limits_http as http
 from benchmarks._limits_cases import BURSTS, COMMITTED, LAB, SCENARIOS, Case, Said
 from benchmarks._limits_goals import Goal, goal
 from benchmarks._limits_run import Measured, measure
@@ -123,8 +129,11 @@ def _burst(burst: float) -> str:
     return str(Fraction(burst).limit_denominator(1000))
 
 
-def run(wanted: Sequence[Case], processes: int) -> Iterator[Measured]:
-    """Measure them all, in order, in so many processes."""
+def run(wanted: Sequence[Case], processes: int, scale: float | None) -> Iterator[Measured]:
+    """Measure them all, in order, in so many processes; over HTTP where a time scale is given."""
+    if scale is not None:
+        yield from (http.measure(case, scale) for case in wanted)
+        return
     if processes <= 1:
         yield from map(measure, wanted)
         return
@@ -154,7 +163,7 @@ def summary(found: Sequence[Line], runs: Sequence[Measured], seconds: float) -> 
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for and print it."""
     options = parsed(arguments)
-    wanted = list(cases(options))
+    wanted = list(http.cases(options.scenarios, options.picked[: http.SEEDS]) if options.http else cases(options))
     if not wanted:
         print("no scenario has such a case")
         return 2
@@ -162,7 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     runs: list[Measured] = []
     found: list[Line] = []
     pending: list[Measured] = []
-    for one in run(wanted, options.processes):
+    for one in run(wanted, options.processes, options.time_scale if options.http else None):
         runs.append(one)
         if options.each:
             print(f"    {one.case} {one.ratio:.3f} {one.held:.3f} {one.each:.1f} {one.done}/{one.jobs}", flush=True)
@@ -202,6 +211,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     add("--lab", action="store_true", help="the seeds to tune on, instead of the committed ones")
     add("--seeds", type=int, metavar="N", help="only the first N of them")
     add("--seed-file", type=Path, metavar="FILE", help="seeds of a file, one a line")
+    add("--http", action="store_true", help="the base scenarios over real HTTP")
+    add("--time-scale", type=float, default=http.SCALE, metavar="X", help="the provider's seconds in one of ours")
     add("--processes", type=int, default=cpu_count() or 1)
     add("--each", action="store_true", help="print every run")
     add("--check", action="store_true", help="exit code 1 where a goal is missed")

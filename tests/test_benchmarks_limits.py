@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import _limits_http as http
 from benchmarks import limits
 from benchmarks._limits_cases import COMMITTED, LAB, SCENARIOS, Case, Said
 from benchmarks._limits_goals import Goal, goal
 from benchmarks._limits_optimum import Draws, Piece, Supply, line, lowest, optimum
 from benchmarks._limits_run import Provider, measure
+from penstock.config import Limits
 from penstock.work import Demand
 
 FULL, TENTH, SECOND = 1.0, 0.1, 1 / 60
@@ -201,3 +203,23 @@ def test_nothing_was_tuned_on_the_committed_seeds() -> None:
     """They are twenty at least, and none of them is one of the lab's."""
     assert len(set(COMMITTED)) >= 20
     assert not {*LAB} & {*COMMITTED}
+
+
+def test_a_quick_case_over_http() -> None:
+    """Twelve jobs over loopback, a hundred times faster: all are done, and no sooner than the provider lets them."""
+    found = http.measure(Case("T", Said.HEADERS, 1.0, seed=1000), 100.0)
+    assert (12, 12, 1) == (found.done, found.jobs, found.keys)
+    assert 83.0 < found.seconds
+
+
+def test_cases_over_http() -> None:
+    """The base scenarios, each with its own burst, for each seed."""
+    made = list(http.cases(["A", "H", "J"], (1, 2)))
+    assert [("A", FULL, 1), ("A", FULL, 2), ("H", SECOND, 1), ("H", SECOND, 2)] == [
+        (case.letter, case.burst, case.seed) for case in made
+    ]
+
+
+def test_a_faster_provider_looks_the_same() -> None:
+    """What a client believes of limits grows with the provider's clock; what it may take at once does not."""
+    assert Limits(rpm=1200, tpm=40, concurrency=9, burst=0.25) == http.faster(Limits(rpm=300, tpm=10, concurrency=9), 4)
