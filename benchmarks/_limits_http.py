@@ -34,7 +34,7 @@ BASE = {"A": 1.0, "B": 0.1, "C": 1.0, "D": 1.0, "E": 1.0, "F": 1.0, "G": 1.0, "H
 
 SEEDS = 3
 SCALE = 4.0
-QUALITIES = dict(zip(TOKENS, ("low", "medium", "high"), strict=True))
+QUALITIES: dict[int, str] = dict(zip(TOKENS, ("low", "medium", "high"), strict=True))
 
 
 def cases(letters: list[str], seeds: tuple[int, ...]) -> Iterator[Case]:
