@@ -182,7 +182,7 @@ def test_pictures_are_made_again_only_with_a_yes(command: Command) -> None:
     code, _, err = command.run("--quality", "medium")
     assert (2, received) == (code, command.sim.stats()["received"])
     last = err.splitlines()[-1]
-    assert last.startswith("error: 12 rows would be made again (quality low -> medium) for at most $0.6")
+    assert last.startswith("penstock: error: 12 rows would be made again (quality low -> medium) for at most $0.6")
     assert last.endswith("nothing was sent: go on with --yes or another --out")
     assert 0 == command.run("--quality", "medium", "--yes")[0]
     assert 12 == len(list((command.out / "superseded").iterdir()))
@@ -202,13 +202,13 @@ def test_somebody_at_a_terminal_is_asked_above_a_dollar(command: Command, answer
     """The question has the bound; yes goes on, no ends it with 2 and leaves no folder."""
     ended, said = asked(command, answer)
     assert (code, code == 0) == (ended, command.out.exists())
-    assert "6 pictures cost at most $" in said
+    assert "6 pictures cost at most $" in " ".join(said.split())
 
 
 def test_a_folder_that_was_used_meanwhile_is_left_alone(command: Command) -> None:
     """What was agreed to was said of an empty folder: where another run came first, it ends with 2."""
     ended, said = asked(command, b"y\n", lambda: command.run("--limit", "1"))
-    assert (2, True) == (ended, f"another run has begun in {command.out} meanwhile" in said.replace("\r\n", ""))
+    assert (2, True) == (ended, f"another run has begun in {command.out} meanwhile" in " ".join(said.split()))
     assert 1 == len(list((command.out / "images").iterdir()))
 
 

@@ -47,8 +47,11 @@ def test_lines_are_plain_where_nobody_watches() -> None:
         console.tell("checked 10 rows")
         console.tell("a detail", Level.DETAIL)
         console.tell("two\nlines\n", Level.WARNING)
-        console.tell("error: no more", Level.ERROR)
-    assert ["checked 10 rows", "warning: two", "lines", "error: no more"] == out.getvalue().splitlines()
+        console.tell("no more", Level.ERROR)
+        console.tell("penstock: error: at all", Level.ERROR)
+    assert [
+        "checked 10 rows", "warning: two", "lines", "penstock: error: no more", "penstock: error: at all",
+    ] == out.getvalue().splitlines()  # fmt: skip
 
 
 def test_progress_is_a_line_every_few_seconds_if_it_changed() -> None:
@@ -96,7 +99,7 @@ def test_quiet_shows_errors_and_the_result(capsys: pytest.CaptureFixture[str]) -
         clock.now += EVERY
         console.update(HALFWAY)
         console.result("the sums")
-    assert "error: ERROR\n" == out.getvalue()
+    assert "penstock: error: ERROR\n" == out.getvalue()
     assert "the sums\n" == capsys.readouterr().out
 
 
@@ -195,6 +198,26 @@ def test_the_end_of_a_run_that_nobody_counted(terminal: Terminal) -> None:
         console.update(Figures(done=7))
     assert "7 rows done · 0 in flight · 0.0 images/min" == terminal.screen()[0]
     assert ("━━━━", "") == bar(0, 0, 4, plain=False)
+
+
+def test_lines_break_between_words_in_a_terminal(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Notes before and above the display, and the result; where nobody watches lines stay whole."""
+    monkeypatch.setenv("COLUMNS", "40")
+    words = " ".join(f"word{number}" for number in range(12))
+    with Console(stream=terminal.stream) as console:
+        console.tell(words)
+        console.update(HALFWAY)
+        console.tell(words, Level.WARNING)
+        with monkeypatch.context() as inner:
+            inner.setattr(sys, "stdout", terminal.stream)
+            console.result(words)
+    lines = terminal.screen()
+    assert 40 >= max(map(len, lines))
+    assert 3 * [f"word{number}" for number in range(12)] == re.findall(r"word\d+", " ".join(lines))
+    Console(stream=io.StringIO()).result(words)
+    assert words + "\n" == capsys.readouterr().out
 
 
 # Foreign texts

@@ -77,7 +77,7 @@ def test_a_simulated_provider_says_which_option_is_no_good(arguments: str, capsy
     option, value = arguments.split()
     assert 2 == main(["sim", option, value])
     said = capsys.readouterr().err.splitlines()[-1]
-    assert (True, True) == (said.startswith("penstock sim: "), option.strip("-").replace("-", " ") in said)
+    assert (True, True) == (said.startswith("penstock: error: "), option.strip("-").replace("-", " ") in said)
 
 
 def test_the_package_runs_as_a_module() -> None:

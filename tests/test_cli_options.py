@@ -144,7 +144,7 @@ def test_what_is_unknown_is_suggested(rest: list[str], words: str, capsys: pytes
     with pytest.raises(SystemExit) as left:
         parser().refuse(rest)
     said = capsys.readouterr().err
-    assert (2, True) == (left.value.code, said.startswith("usage: penstock batch INPUT\npenstock batch: error: "))
+    assert (2, True) == (left.value.code, said.startswith("usage: penstock batch INPUT\npenstock: error: "))
     assert words in said
 
 

@@ -292,7 +292,16 @@ def test_command_refuses_what_cannot_be(arguments: tuple[str, str], capsys: pyte
     """Limits of nothing and latencies that are no numbers end with 2 and a line that says so."""
     args = parsed(*arguments)
     assert 2 == args.run(args)
-    assert capsys.readouterr().err.startswith("penstock sim: ")
+    assert capsys.readouterr().err.startswith("penstock: error: ")
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    """No number of the system's, but which port, what is wrong with it and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        args = parsed("--port", str(taken.getsockname()[1]))
+        assert 2 == args.run(args)
+    told = f"--port {args.port} is in use: name another one, or leave it out (a free one is taken)\n"
+    assert f"penstock: error: {told}" == capsys.readouterr().err
 
 
 def test_command_refuses_a_port_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_io.batch.progress import Figures
-from penstock_io.cli.live import bar, sentence
+from penstock_io.cli.live import bar, sentence, wrapped
 from penstock_io.words import at_least, at_most, count, harmless, harmless_json, money, one_line, span
 from tests.figures import DOLLAR, HALFWAY
 
@@ -55,6 +55,20 @@ def test_a_bar_is_as_long_as_it_is_and_as_full(done: int, total: int, cells: int
     assert cells == len(full + empty)
     assert (done >= total) == (full == ("#" if plain else "━") * cells)
     assert len(bar(done + 1, total, cells, plain=plain)[0]) >= len(full)
+
+
+@given(st.text("ab 漢\u0301", max_size=60), st.integers(1, 20))
+def test_wrapped_lines_lose_nothing_but_blanks(text: str, width: int) -> None:
+    """Words keep their order; a line is too long only where one word is, and what fits is not broken."""
+    lines = wrapped(text, width).split("\n")
+    assert text.split() == " ".join(lines).split()
+    assert all(len(line.strip().split(" ")) == 1 for line in lines if sum(map(cells, line)) > width)
+    assert sum(map(cells, text)) > width or [text.rstrip()] == lines
+
+
+def cells(char: str) -> int:
+    """How wide one of those characters is."""
+    return {"漢": 2, "\u0301": 0}.get(char, 1)
 
 
 # Foreign texts

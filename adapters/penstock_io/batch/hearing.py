@@ -28,6 +28,9 @@ DAY = 86_400.0
 NAMED = 3
 """How many rows of one attempt are named."""
 
+_LATER = frozenset({"quota", "budget", "no_lane", "errors", "proof", "line"})
+"""Reasons for which a row waits before its next attempt."""
+
 Explain = Callable[[JobId], Waiting]
 """Says what a job waits for."""
 
@@ -157,7 +160,7 @@ def told_next(waiting: Waiting, model: str, now: float) -> str:
     if waiting.reason == "retry":
         seconds = "" if waiting.until is None else f" in {max(0.0, waiting.until - now):.1f} s"
         return f"; it is tried again{seconds}"
-    if waiting.reason in {"quota", "budget", "no_lane"}:
+    if waiting.reason in _LATER:
         return f"; it is tried again after waiting for {waiting_for(waiting, now, model)}"
     return ""
 

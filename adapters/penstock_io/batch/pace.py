@@ -160,6 +160,11 @@ def waiting_for(waiting: Waiting, now: float, model: str = "") -> str:
         said = f"{_QUOTAS.get(quantity, f'{quantity} a minute of')} {whose}"
     elif waiting.reason == "no_lane":
         said = f"a key that serves {model or 'its model'} ({labelled(waiting.on)})"
+    elif waiting.reason == "proof":
+        said = labelled(waiting.on)
+    elif waiting.reason == "errors":
+        kind, _, name = waiting.on.partition(" of ")
+        said = f"{labelled(name)} to rest after errors in a row ({kind.replace('_', ' ')})"
     elif waiting.reason == "retry" and waiting.on:
         said = f"another try ({waiting.on.rstrip('.')})"
     if not said or waiting.until is None or not isfinite(waiting.until):
@@ -174,4 +179,5 @@ _WORDS = {
     "halted": "the end: the run is halted",
     "claimed": "another process that makes the same",
     "gathering": "others that want the same",
+    "line": "its turn",
 }

@@ -24,7 +24,7 @@ from typing import Self, TextIO
 from attrs import evolve
 
 from penstock_io.batch.progress import Figures, Level
-from penstock_io.cli.live import Display, display, sentence
+from penstock_io.cli.live import Display, display, sentence, wrapped
 from penstock_io.words import harmless, harmless_json
 
 EVERY = 5.0
@@ -33,7 +33,10 @@ EVERY = 5.0
 FRAME = 0.2
 """Seconds that a drawn display stays at least."""
 
-_PREFIX = {Level.DETAIL: "", Level.NOTE: "", Level.WARNING: "warning: ", Level.ERROR: "error: "}
+WIDTH = 80
+"""Cells of a terminal that does not say how many it has."""
+
+_PREFIX = {Level.DETAIL: "", Level.NOTE: "", Level.WARNING: "warning: ", Level.ERROR: "penstock: error: "}
 
 
 class Console:
@@ -42,7 +45,7 @@ class Console:
     `quiet` shows only errors and the result, `verbose` also details. `json` says that a program reads the result: it
     has to be JSON, and nothing is asked. `log_file` gets every line appended, whatever is shown, with UTC time and
     level. `stream` is standard error where none is given; `clock` gives seconds. Warnings and errors get their word
-    ("error: ") here. Raises `ValueError` for a log file that cannot be written.
+    ("penstock: error: ") here. Raises `ValueError` for a log file that cannot be written.
     """
 
     def __init__(
@@ -114,7 +117,7 @@ class Console:
             if self._display is not None and self._newest is not None:
                 self._draw(evolve(self._newest, eta=None, waiting=""))
             self._pause()
-            self._write(f"{harmless(question)} [y/N] ")
+            self._write(f"{_wrapped(f'{harmless(question)} [y/N]', self._stream)} ")
         answer = ""
         try:
             answer = sys.stdin.readline()
@@ -131,7 +134,8 @@ class Console:
         with self._turn:
             self._settle()
             self._record(said, "RESULT")
-            print(_fit(said, sys.stdout, json=self._json), flush=True)
+            shown = said if self._json else _wrapped(said, sys.stdout)
+            print(_fit(shown, sys.stdout, json=self._json), flush=True)
 
     def close(self) -> None:
         """Show the last progress, leave the terminal as it was and close the log."""
@@ -180,6 +184,7 @@ class Console:
     # Writing: whoever does not read any more is written to no more
 
     def _show(self, text: str, level: Level) -> None:
+        text = _wrapped(text, self._stream)
         if self._display is None:
             self._write(text + "\n")
         else:
@@ -228,6 +233,17 @@ def _still(figures: Figures) -> Figures:
 def _terminal(stream: TextIO | None) -> bool:
     """Whether a person is at its other end. Standard streams may be closed, or absent from the start."""
     return stream is not None and not stream.closed and stream.isatty()
+
+
+def _wrapped(text: str, stream: TextIO | None) -> str:
+    """The text as it is shown on a stream: on a terminal no line breaks within a word."""
+    if stream is None or not _terminal(stream):
+        return text
+    try:
+        columns = int(os.environ.get("COLUMNS", "")) if os.environ.get("COLUMNS", "").isdigit() else 0
+        return wrapped(text, columns or os.get_terminal_size(stream.fileno()).columns or WIDTH)
+    except (OSError, ValueError):  # ValueError: it has no number
+        return wrapped(text, WIDTH)
 
 
 def _animated(stream: TextIO | None) -> bool:

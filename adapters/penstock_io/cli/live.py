@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
+from unicodedata import combining, east_asian_width
 
 from penstock_io.batch.progress import Figures, Level
 from penstock_io.words import at_least, at_most, count, money, one_line, span, summed
@@ -73,6 +75,30 @@ def bar(done: int, total: int, cells: int, *, plain: bool) -> tuple[str, str]:
     return head, empty * (cells - len(head))
 
 
+def wrapped(text: str, width: int) -> str:
+    """The text in lines of at most `width` cells, broken between words; a word that is longer stays whole."""
+    return "\n".join(line for whole in text.split("\n") for line in _wrap(whole, width))
+
+
+def _wrap(line: str, width: int) -> list[str]:
+    lines: list[str] = []
+    now, used = "", 0
+    for blank, word in re.findall(r"( *)([^ ]+)", line):
+        cells = sum(map(_cells, word))
+        if now and used + len(blank) + cells > width:
+            lines.append(now)
+            now, used = word, cells
+        else:
+            now += blank + word
+            used += len(blank) + cells
+    return [*lines, now]
+
+
+def _cells(char: str) -> int:
+    """How wide a character is: those of East Asia take two cells, accents none."""
+    return 0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1
+
+
 class Display:
     """The live display: drawn when `draw` is called, by whoever calls it; there is no thread behind it."""
 
@@ -112,7 +138,7 @@ class Display:
         for line in (head, *_parts(figures), *left), _sums(figures):
             self._flow(text, line, width, _wrong(figures))
         for waiting in _waiting(figures):
-            text.append(one_line(waiting), "dim").append("\n")
+            text.append(wrapped(one_line(waiting), width), "dim").append("\n")
         text.right_crop(1)
         return text
 

@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, below its usage, and leave with 2."""
         self.print_usage(sys.stderr)
-        print(f"{self.prog}: error: {message}", file=sys.stderr, flush=True)
+        print(f"penstock: error: {message}", file=sys.stderr, flush=True)
         if self.json:
             print_error("usage", message)
         raise SystemExit(USAGE)

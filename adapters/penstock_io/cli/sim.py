@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import signal
 import sys
 
-from penstock.simulation.server import FAULTS, Latency, ServerLimits, ServerSettings, parse_faults
+from penstock.simulation.server import FAULTS, Latency, ServerLimits, ServerSettings, Wall, parse_faults
 from penstock_io.cli.parsing import Parser, Subparsers
 from penstock_io.simserver import SimServer
 
@@ -34,6 +35,9 @@ def add_parser(
     add("--rpm", type=float, metavar="N", help="requests a minute, for each credential")
     add("--tpm", type=float, metavar="N", help="tokens a minute, for each credential")
     add("--ipm", type=float, metavar="N", help="images a minute, for each credential")
+    add("--rpd", type=float, metavar="N", help="requests a day, for each credential")
+    add("--tpd", type=float, metavar="N", help="tokens a day, for each credential")
+    add("--ipd", type=float, metavar="N", help="images a day, for each credential")
     add("--max-concurrency", type=int, metavar="N", help="requests at a time, for each credential")
     add("--burst", type=float, default=1.0, metavar="MINUTES", help="minutes' worth taken at once (default: 1)")
     add("--latency", type=float, default=0.3, metavar="SECONDS", help="median seconds a picture (default: 0.3)")
@@ -43,8 +47,19 @@ def add_parser(
     add(
         "--faults", type=_faults, default=(), metavar="NAME=P,...", help=f"probabilities a call of: {', '.join(FAULTS)}"
     )
+    add(
+        "--wall",
+        type=_wall,
+        action="append",
+        default=[],
+        metavar="QUANTITY=N/SECONDS",
+        help="a limit that nothing tells of, as requests=5/1: five at once, refilled within a second; may be repeated",
+    )
     add("--charged-refusals", action="store_true", help="a refusal takes quota, too")
+    add("--late-refusals", type=float, default=0.0, metavar="SECONDS", help="refusals come up to so much later")
     add("--no-rate-headers", action="store_true", help="send no x-ratelimit headers")
+    add("--no-hints", action="store_true", help="refusals do not say how long to wait")
+    add("--no-limit-names", action="store_true", help="refusals do not say which limit they are about")
     add("--seed", type=int, default=0, metavar="N", help="seed of latencies and faults (default: 0)")
     add("--time-scale", type=float, default=1.0, metavar="X", help="its seconds in one of yours (default: 1)")
     parser.set_defaults(run=run)
@@ -56,18 +71,38 @@ def run(args: argparse.Namespace) -> int:
         sim = SimServer(_settings(args), args.port, seed=args.seed, time_scale=args.time_scale)
         asyncio.run(_serve(sim))
     except (ValueError, OverflowError, OSError) as error:
-        print(f"penstock sim: {error}", file=sys.stderr)
+        print(f"penstock: error: {_why(error, args.port)}", file=sys.stderr)
         return EXIT_USAGE
     return EXIT_OK
 
 
+def _why(error: ValueError | OverflowError | OSError, port: int) -> str:
+    if isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        taken = "is in use" if error.errno == errno.EADDRINUSE else "may not be used by this user"
+        return f"--port {port} {taken}: name another one, or leave it out (a free one is taken)"
+    return str(error)
+
+
 def _settings(args: argparse.Namespace) -> ServerSettings:
     return ServerSettings(
-        limits=ServerLimits(args.rpm, args.tpm, args.ipm, args.max_concurrency, args.burst),
+        limits=ServerLimits(
+            args.rpm,
+            args.tpm,
+            args.ipm,
+            args.max_concurrency,
+            args.burst,
+            rpd=args.rpd,
+            tpd=args.tpd,
+            ipd=args.ipd,
+            walls=tuple(args.wall),
+        ),
         latency=Latency(args.latency, args.sigma),
         faults=args.faults,
         charged_refusals=args.charged_refusals,
+        refusal_spread=args.late_refusals,
         headers=not args.no_rate_headers,
+        hints=not args.no_hints,
+        names=not args.no_limit_names,
     )
 
 
@@ -75,6 +110,19 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LAST_PORT):
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port: 0 (a free one) to {LAST_PORT}")
     return int(text)
+
+
+def _wall(text: str) -> Wall:
+    quantity, _, rest = text.partition("=")
+    amount, _, seconds = rest.partition("/")
+    try:
+        figures = float(amount), float(seconds)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not QUANTITY=N/SECONDS, as requests=5/1") from None
+    try:
+        return Wall(quantity.strip(), *figures)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _faults(text: str) -> tuple[tuple[str, float], ...]:
