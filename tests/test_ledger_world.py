@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from penstock import events
 from penstock.commands import Send
 from penstock.config import Ambiguity, Budget, BudgetPolicy, Config, Credential, Gathering, Hedging, Limits, Retry
-from penstock.entries import Entry, Failed, Intent, Owed, Settled
-from penstock.ids import Handle, Key
+from penstock.entries import Entry, Failed, Intent, Owed, Published, Settled
+from penstock.ids import Handle, Key, Ref
 from penstock.money.balances import Balance, Balances
 from penstock.money.periods import DAY, Period, capped_as, period, split
 from penstock.readings import Kind, Reached, Reading, Success, Usage
@@ -23,6 +23,7 @@ from penstock.simulation.monitor import Monitor
 from penstock.simulation.server import Admission, Server, ServerSettings, parse_faults
 from penstock.simulation.world import Delays, World
 from penstock.work import Demand, OnAmbiguous, Target, Timeouts, Work
+from penstock_io.journal import Journal
 from penstock_io.ledger import Ledger, read
 
 EPOCH = 1_796_083_190.0
@@ -118,6 +119,32 @@ def test_disk_and_memory_say_the_same(seed: int) -> None:
         assert gone(world.engine.snapshot().money, now) == gone(ledger.balances(EPOCH), now)
         assert world.engine.snapshot().at_rest
         told_by_payer(world.entries)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10**6))
+def test_journal_and_memory_say_the_same(seed: int) -> None:
+    """A folder that is opened again has the books that the engine closed with, by every scope, the run among them.
+
+    Also with several payers who pay unevenly, and with charges and prices that nobody knows.
+    """
+    rng = Random(seed)
+    with TemporaryDirectory() as folder, Ledger.open(Path(folder) / "ledger") as ledger:
+        world = life(ledger, config_of(rng, ()), rng, EPOCH, Uneven)
+        world.chance, world.urls = rng, rng.random() < 0.3
+        world.run(job(number, rng) for number in range(40))
+        with Journal.open(Path(folder) / "out") as journal:
+            written = journal.append([bare(entry) for entry in world.entries if not isinstance(entry, Published)])
+            assert {None} == {one.fault for one in written}
+        with Journal.open(Path(folder) / "out") as journal:
+            now = period(EPOCH + world.now)
+            assert gone(world.engine.snapshot().money, now) == gone(journal.balances(), now)
+            assert evolve(world.engine.snapshot().money.total, refunded=0) == journal.balances().total
+
+
+def bare(entry: Entry) -> Entry:
+    """The same money without its pictures."""
+    return evolve(entry, refs=tuple(Ref("") for _ in entry.refs)) if isinstance(entry, Settled | Owed) else entry
 
 
 def told_by_payer(entries: list[Entry]) -> None:
