@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from penstock_io.batch.convert import RECORD
 from penstock_io.batch.plan import Plan
+from penstock_io.batch.rows import Defaults
 from penstock_io.batch.settings import Choices, Conversion, Settings
 from penstock_io.batch.survey import Survey
 from penstock_io.cli.folders import Books, look
@@ -75,6 +76,15 @@ def test_a_budget_is_enough_for_as_many_rows_as_it_has_room_for(prompts: list[st
     assert made.least <= made.likely <= made.rows
 
 
+def test_what_pictures_probably_cost_goes_further_than_their_bounds() -> None:
+    """Where the model chooses size and quality a row is sent once its bound fits, and then takes less of the rest."""
+    rows = keyed_of(rows_of("a", "b", "c", "d", "e", "f", defaults=Defaults("gpt-image-2")))
+    bound, expected = rows[0].bound or 0, rows[0].expected or 0
+    assert 0 < 2 * expected < bound
+    settings = evolve(SETTINGS, budget=Decimal(bound + 2 * expected) / 10**12)
+    assert Enough(bound + 2 * expected, 6, 1, 3) == enough(Plan(tuple(rows), tuple(rows)), Books(), settings)
+
+
 def test_without_a_budget_everything_is_enough() -> None:
     """There is nothing to say, and nothing for a program."""
     rows = keyed_of(rows_of("a"))
@@ -125,6 +135,15 @@ def test_names_that_pictures_have_are_kept_and_that_is_said(tmp_path: Path) -> N
         settings = evolve(SETTINGS, folder=tmp_path, choices=Choices(name=name))
         keyed = keyed_of(rows, (books := look(tmp_path)).states, books.account)
         assert expected == kept(Plan(tuple(keyed), ()), books, settings)
+
+
+def test_names_that_only_marks_tell_apart_are_the_templates_own(tmp_path: Path) -> None:
+    """What a folder was made with is nothing to be told of, whatever became of ids that are no file names."""
+    choices = Choices(name="p-{id}")
+    rows = rows_of({"id": "X", "prompt": "a"}, {"id": "x", "prompt": "b", "n": 2}, {"id": "../y", "prompt": "c"})
+    Shop(tmp_path).run(rows, choices)
+    keyed = keyed_of(rows, (books := look(tmp_path)).states, books.account, choices)
+    assert [] == kept(Plan(tuple(keyed), ()), books, evolve(SETTINGS, folder=tmp_path, choices=choices))
 
 
 def test_names_of_before_are_told_where_new_ones_come_beside_them(tmp_path: Path) -> None:

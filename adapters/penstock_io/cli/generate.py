@@ -268,8 +268,8 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
         "revised_prompt": next((image.revised_prompt for image in result.images), None),
         "warnings": [*result.warnings, *saved.warnings],
     }
-    if error is not None:
-        told["error"] = {"name": type(error).__name__, **(asdict(trouble) if trouble else {"message": str(error)})}
+    said = asdict(trouble) if trouble else {"message": str(error)}
+    told["error"] = None if error is None else {"name": type(error).__name__, **said}
     return {**told, "exit_code": code}
 
 
