@@ -33,6 +33,18 @@ HIDDEN = Goal(1.01, 1.02, 12.0, 20.0)
 SPENT = Goal(1.01, 1.02, 3.0)
 """The end of a day's limit is seen once: whatever is out at that moment is refused."""
 
+ARITHMETIC = {
+    "L": "the lost key held 300 + 15 x 5 = 375; at 20 a second 300 of them are taken: 75 / 10 a second = 7.5 s of 55",
+    "M": "only probing sees a raise: one probe in tau seconds loses tau / 2 x (1 - old / new); 5 refusals in 67 s are "
+    "tau = 13 to 17 s, so 1.05 is expected, and 1.13 the worst",
+    "N": "a bucket that is full while a request travels loses the refill: 1 / r + spread, 1.029 at 60 a minute",
+    "O": "a bucket that is full while a request travels loses the refill: 1 / r + spread, 1.145 at 300 a minute",
+    "bare": "a rate is learned from two empties, |error| <= d / time between: log2(T / 0.8 s) = 6 refusals in 60 s, "
+    "the wall itself (1 to 5), and one a probe",
+    "charged": "a refusal that takes quota costs d / r seconds of its key: 5 on a key of 500 requests are 1 %",
+}
+"""What cannot be, by scenario or by what is said; shown where a goal is missed."""
+
 
 def goal(case: Case, seconds: float) -> Goal:
     """The goal of a case whose optimum takes `seconds`."""

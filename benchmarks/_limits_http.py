@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from benchmarks._limits_cases import TOKENS, Case, Change, Said
-from benchmarks._limits_optimum import optimum
+from benchmarks._limits_optimum import Draws, optimum
 from benchmarks._limits_run import QUANTITIES, Measured, name
 from penstock.config import Config, Limits
 from penstock.outcomes import Status
@@ -75,10 +75,10 @@ def measure(case: Case, scale: float) -> Measured:
         seconds, done = asyncio.run(_run(case, sim, requests, scale))
         cpu = time.process_time() - began
         stats = sim.stats()
-    best = optimum(case, [demand_of(request) for request in requests])
+    best = optimum(case, [demand_of(request) for request in requests], Draws(case))
     refusals = sum(stats["rejected"].get(quantity, 0) for quantity in QUANTITIES)
     return Measured(
-        case, seconds * scale, best, len(requests), done, refusals, scenario.keys, cpu, 2 * stats["received"]
+        case, seconds * scale, best, len(requests), done, refusals, scenario.keys, cpu, 0.0, 2 * stats["received"]
     )
 
 

@@ -146,9 +146,8 @@ def supplies(case: Case) -> list[tuple[int, Supply]]:
     return found
 
 
-def optimum(case: Case, demands: list[Demand]) -> float:
+def optimum(case: Case, demands: list[Demand], draws: Draws) -> float:
     """Seconds that this case takes at least."""
-    draws = Draws(case)
     ways = Random(f"ways {case.seed}")
     delay = case.scenario.refusal_delay
     limited = [(place, supply, [0.0]) for place, supply in supplies(case)]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from benchmarks._limits_cases import Case, Change
     from penstock.commands import Send
+    from penstock.events import Event
     from penstock.ids import JobId
     from penstock.outcomes import Outcome
     from penstock.simulation.server import Admission, Asked
@@ -44,7 +45,7 @@ class Measured:
     """What a run came to.
 
     `seconds` until the last job ended, `optimum` at least; `done` of `jobs` were completed, after `refusals` by all
-    `keys` together. `cpu` seconds were spent on `steps` of the engine and the simulation together.
+    `keys` together. `cpu` seconds were spent, `deciding` of them on `steps` of the engine, the others on simulating.
     """
 
     case: Case
@@ -55,6 +56,7 @@ class Measured:
     refusals: int
     keys: int
     cpu: float
+    deciding: float
     steps: int
 
     @property
@@ -76,9 +78,9 @@ class Measured:
 class Provider(Server):
     """The simulated provider, whose latencies and faults are those that the optimum is computed with."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, draws: Draws) -> None:
         super().__init__(case.scenario.settings(case), rng=Random(f"server {case.seed}"))
-        self._draws = Draws(case)
+        self._draws = draws
         self._tries: dict[str, int] = {}
         self._job = ""
         self._script.append("")  # a script asks for a fate at every call
@@ -112,19 +114,28 @@ class Provider(Server):
 class Town(World):
     """A world that knows its jobs by number, and stops when all are done."""
 
-    def __init__(self, case: Case, config: Config) -> None:
+    def __init__(self, case: Case, config: Config, draws: Draws) -> None:
         self.case = case
         self.config = config
         super().__init__(
             config,
-            Provider(case),
+            Provider(case, draws),
             rng=Random(f"engine {case.seed}"),
             delays=Delays(up=case.way, down=case.way),
             ways=Random(f"ways {case.seed}"),
         )
         self.on_finish = self._finished
         self.done = self.ended = 0
-        self.last = 0.0
+        self.last = self.deciding = 0.0
+
+    def tell(self, event: Event) -> None:
+        """As any world, with an eye on the clock."""
+        self.steps += 1
+        began = time.process_time()
+        commands = self.engine.handle(event, self.now)
+        self.deciding += time.process_time() - began
+        for command in commands:
+            self._perform(command)
 
     def admit(self, send: Send, demand: Demand, identity: str, cost: int) -> Admission:
         """A job is known by its handle, however it is split."""
@@ -169,7 +180,8 @@ def measure(case: Case) -> Measured:
     """Run one case."""
     scenario = case.scenario
     demands = scenario.demands(case.seed)
-    best = optimum(case, demands)
+    draws = Draws(case)
+    best = optimum(case, demands, draws)
     config = Config(
         tuple([Credential(name(key), limits=case.believed) for key in range(scenario.keys)]),
         ambiguity=Ambiguity(OnAmbiguous.RETRY),
@@ -179,7 +191,7 @@ def measure(case: Case) -> Measured:
     collects = gc.isenabled()
     gc.disable()
     began = time.process_time()
-    town = Town(case, config)
+    town = Town(case, config, draws)
     for change in scenario.changes:
         town.later(change.at, partial(town.change, change))
     _run(town, works(demands), len(demands), max(ENOUGH, 3.0 * best))
@@ -189,7 +201,7 @@ def measure(case: Case) -> Measured:
     refusals = sum(town.server.books.rejected.get(quantity, 0) for quantity in QUANTITIES)
     keys = scenario.keys + sum(change.added is not None for change in scenario.changes)
     seconds = town.last if town.ended == len(demands) else town.now
-    return Measured(case, seconds, best, len(demands), town.done, refusals, keys, cpu, town.steps)
+    return Measured(case, seconds, best, len(demands), town.done, refusals, keys, cpu, town.deciding, town.steps)
 
 
 QUANTITIES = ("requests", "tokens", "images", "concurrency")

@@ -24,13 +24,13 @@ from fractions import Fraction
 from itertools import product
 from os import cpu_count
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 
 from attrs import frozen
 
 from benchmarks import _limits_http as http
 from benchmarks._limits_cases import BURSTS, COMMITTED, LAB, SCENARIOS, Case, Said
-from benchmarks._limits_goals import Goal, goal
+from benchmarks._limits_goals import ARITHMETIC, Goal, goal
 from benchmarks._limits_run import Measured, measure
 
 __all__ = ["Case", "Measured", "Said", "measure"]
@@ -152,12 +152,26 @@ def summary(found: Sequence[Line], runs: Sequence[Measured], seconds: float) -> 
                 f"{told.value:8} {len(rows):4} rows, goals missed: ratio {ratio}, refusals {refusals}, done {success}"
             )
     steps = sum(run.steps for run in runs)
-    cpu = sum(run.cpu for run in runs)
+    cpu, deciding = sum(run.cpu for run in runs), sum(run.deciding for run in runs)
+    text += [
+        f"  {letter}: {ARITHMETIC[letter]}" for letter in ARITHMETIC if any(_concerns(letter, line) for line in found)
+    ]
     text.append(
-        f"{len(runs)} runs in {seconds:.0f} s, {mean(run.cpu for run in runs):.2f} s CPU each, "
-        f"{cpu / steps * 1e6:.0f} us a step of engine and provider together"
+        f"{len(runs)} runs in {seconds:.0f} s, {cpu / len(runs):.2f} s CPU each; a step of the engine "
+        f"{deciding / steps * 1e6:.0f} us, with the simulation {cpu / steps * 1e6:.0f}"
     )
     return "\n".join(text)
+
+
+def _concerns(letter: str, line: Line) -> bool:
+    """Whether the arithmetic under this letter is about a row that missed its ratio or its refusals."""
+    scenario, said, _, charged = line.row
+    ratio, refusals, _ = line.missed
+    if letter == "bare":
+        return refusals and said == "bare"
+    if letter == "charged":
+        return ratio and charged
+    return (ratio or refusals) and scenario == letter and said != "headers"
 
 
 def main(arguments: Sequence[str]) -> int:
