@@ -78,6 +78,7 @@ def test_json_is_one_object_with_exact_sums(folder: Folder, capsys: pytest.Captu
         "cost_usd": sums["cost_usd"],
         "maybe_billed_usd": sums["maybe_billed_usd"],
         "last_run": {"exit_code": 0, "message": ""},
+        "deferred": [],
         "next": ["nothing: every row is done"],
     } == json.loads(capsys.readouterr().out)
 

@@ -58,6 +58,10 @@ def prepare_folder(
     if plan.doubtful:
         tell(f"{count(plan.doubtful, 'picture')} that may have been paid, tried once more")
     send = tuple(one for one in plan.send if not _is_done(one, states, account))
+    keys = {key for one in send for key in one.keys}
+    taken = sum(1 for ticket in account.deferred if not keys.isdisjoint(ticket.keys))
+    if taken:
+        tell(f"{count(taken, 'request')} that had been put off, taken up again")
     return Prepared(send, orphans, published, superseded)
 
 

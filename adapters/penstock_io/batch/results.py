@@ -138,7 +138,8 @@ def _status(line: Line, files: int, ended: str, *, doubtful: bool) -> tuple[str,
         return "partial", error
     if doubtful:
         return "ambiguous", error
-    return "failed" if ended and error is not None and error.kind not in PASSING else "pending", error
+    failed = ended and ended != Status.DEFERRED.value and error is not None and error.kind not in PASSING
+    return "failed" if failed else "pending", error
 
 
 def _tally(state: RowState, account: Account) -> Tally:

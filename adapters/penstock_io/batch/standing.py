@@ -11,7 +11,7 @@ from attrs import frozen
 from penstock_io.batch.records import Record, read_records
 from penstock_io.batch.results import STATUSES
 from penstock_io.batch.states import FINAL, Runs, load_runs, load_states
-from penstock_io.journal import peek
+from penstock_io.journal import Ticket, peek
 from penstock_io.words import count
 
 SAME = "run the same command again"
@@ -24,7 +24,8 @@ class Standing:
     `holder` names the process at work (None: nobody is). `counts` are rows by status as they were last recorded, `out`
     is how many were asked for and have no record yet; `whole` says that these are all rows of the input. Money is
     picodollars: `charged`, and `maybe` besides; `unpriced` says that a charge among it is unknown. `code` and `message`
-    are how the last run ended (None: it is under way, or was cut off). `steps` say what may be done next.
+    are how the last run ended (None: it is under way, or was cut off). `deferred` are jobs that were put off and not
+    taken up again. `steps` say what may be done next.
     """
 
     holder: str | None
@@ -37,6 +38,7 @@ class Standing:
     unpriced: bool
     code: int | None
     message: str
+    deferred: tuple[Ticket, ...]
     steps: tuple[str, ...]
 
     @property
@@ -69,25 +71,18 @@ def look(folder: Path) -> Standing:
         unpriced=any(tally.unpriced for tally in journal.account.tallies.values()),
         code=None if journal.holder is not None else runs.code,
         message=runs.message,
-        steps=tuple(steps(records, journal.holder, runs)),
+        deferred=journal.account.deferred,
+        steps=tuple(steps(records, journal.holder, runs, journal.account.deferred)),
     )
 
 
-def steps(records: list[Record], holder: str | None, runs: Runs) -> list[str]:
+def steps(records: list[Record], holder: str | None, runs: Runs, deferred: tuple[Ticket, ...] = ()) -> list[str]:
     """What may be done next, the most urgent first. `runs` say how the last run ended, and what helps."""
     if holder is not None:
         return ["wait: it is at work. Ctrl-C in its terminal ends it in good order, and the same command goes on later"]
     counts = Counter(record.status for record in records)
     final = sum(1 for record in records if record.status == "failed" and record.kind in FINAL)
-    found: list[str] = []
-    if runs.code is None:
-        found.append(f"{SAME}: the last run was cut off, it goes on where that stopped")
-    elif runs.remedy:
-        between = " and " if "," not in runs.remedy or runs.remedy.endswith(",") else ", and "
-        pending = f": {_are(counts['pending'])} pending" if counts["pending"] else ""
-        found.append(f"{runs.remedy}{between}{SAME}{pending}")
-    elif counts["pending"]:
-        found.append(f"{SAME}: {_are(counts['pending'])} pending")
+    found = _to_go_on(runs, counts["pending"])
     if counts["partial"]:
         found.append(f"{SAME}: {_are(counts['partial'])} partial")
     if counts["failed"] - final:
@@ -97,9 +92,23 @@ def steps(records: list[Record], holder: str | None, runs: Runs) -> list[str]:
     if counts["ambiguous"]:
         told = "may have been made and billed, and retry pays perhaps again"
         found.append(f"{SAME} with --on-ambiguous retry: {count(counts['ambiguous'], 'row')} {told}")
+    if deferred:
+        was = "was" if len(deferred) == 1 else "were"
+        found.append(f"ask again, with the same command or program: {count(len(deferred), 'request')} {was} put off")
     if counts["invalid"]:
         found.append(f"mend the input and {SAME}: {_are(counts['invalid'])} invalid")
     return found or ["nothing: every row is done"]
+
+
+def _to_go_on(runs: Runs, rows: int) -> list[str]:
+    """How the last run is gone on with, if there is anything left of it; so many rows are pending."""
+    if runs.code is None:
+        return [f"{SAME}: the last run was cut off, it goes on where that stopped"]
+    pending = f": {_are(rows)} pending" if rows else ""
+    if runs.remedy:
+        between = " and " if "," not in runs.remedy or runs.remedy.endswith(",") else ", and "
+        return [f"{runs.remedy}{between}{SAME}{pending}"]
+    return [f"{SAME}{pending}"] if rows else []
 
 
 def _are(number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ DONE, USAGE = 0, 2
 EPILOG = """\
 It changes nothing and may be asked at any time, also while a run is on. --json prints one object: folder, running,
 holder, rows (by status; out: asked for and not yet recorded), total (all rows of the input, as soon as it is known),
-images, cost_usd, maybe_billed_usd, last_run {exit_code, message}, next (a list of what may be done).
+images, cost_usd, maybe_billed_usd, last_run {exit_code, message}, deferred (a list of requests that were put off and
+not asked for since: run, job, pictures, reason, at), next (a list of what may be done).
 
 exit codes: 0 it was said; 2 there is no such folder, or it is not a batch's
 """
@@ -86,6 +88,16 @@ def as_object(folder: Path, standing: Standing) -> dict[str, object]:
         "cost_usd": None if standing.unpriced else usd(standing.charged),
         "maybe_billed_usd": usd(standing.maybe),
         "last_run": {"exit_code": standing.code, "message": standing.message},
+        "deferred": [
+            {
+                "run": ticket.run,
+                "job": ticket.job,
+                "pictures": len(ticket.keys),
+                "reason": ticket.reason,
+                "at": _moment(ticket.at),
+            }
+            for ticket in standing.deferred
+        ],
         "next": list(standing.steps),
     }
 
@@ -104,11 +116,21 @@ def as_lines(standing: Standing) -> dict[str, str]:
     lines["images"] = f"{standing.images:,}"
     maybe = f", and {at_most(standing.maybe)} more may have been billed" if standing.maybe else ""
     lines["spent"] = f"{summed(standing.charged, unknown=standing.unpriced)}{maybe}"
+    if standing.deferred:
+        first = standing.deferred[0]
+        why = f": {one_line(first.reason)}" if first.reason else ""
+        requests = count(len(standing.deferred), "request")
+        lines["put off"] = f"{requests}, the first at {_moment(first.at)}{why}"
     if standing.message:
         code = "" if standing.code is None else f"exit code {standing.code}: "
         lines["last run"] = f"{code}{one_line(standing.message, 1000)}"
     lines["next"] = "\n          ".join(standing.steps)
     return lines
+
+
+def _moment(unix: float) -> str:
+    """A moment in UTC, as `2026-11-22T05:00:00Z`."""
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _counted(counts: Mapping[str, int], out: int) -> str:

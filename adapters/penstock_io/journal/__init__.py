@@ -1,6 +1,6 @@
 """The durable record of a batch, in SQLite and files; also its store."""
 
-from penstock_io.journal._account import Account, JobName, Lost, Tally
+from penstock_io.journal._account import Account, JobName, Lost, Tally, Ticket
 from penstock_io.journal._books import Orphan
 from penstock_io.journal._disk import Disk
 from penstock_io.journal._due import Due
@@ -33,6 +33,7 @@ __all__ = [
     "Peek",
     "Repaired",
     "Tally",
+    "Ticket",
     "Written",
     "peek",
     "repair",

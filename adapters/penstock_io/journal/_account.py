@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from attrs import define, evolve, field, frozen
@@ -44,6 +44,20 @@ class Lost:
 
 
 @frozen
+class Ticket:
+    """A job that was put off at `at` (Unix seconds), and why; its pictures are still to be asked for.
+
+    Asking again is a new job, which takes the ticket up: whatever becomes of it, this one is over.
+    """
+
+    run: int
+    job: JobId
+    keys: tuple[Key, ...]
+    reason: str
+    at: float
+
+
+@frozen
 class Account:
     """The books at one moment.
 
@@ -53,6 +67,7 @@ class Account:
     priced. `doubts` are the keys whose last attempt may have been executed and billed
     and brought nothing, with the bound of that attempt a picture; `risked` is what all such attempts of theirs may have
     cost together; `again` are those of them that were tried once more.
+    `deferred` are the jobs that were put off and that nobody has taken up again.
     `attempts` counts what was sent, for at most `quoted` picodollars; `tries` of them, for at most `bounds`, were sent
     in spite of a doubt about one of their pictures.
     """
@@ -65,6 +80,7 @@ class Account:
     doubts: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     risked: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     orphans: tuple[Lost, ...] = ()
+    deferred: tuple[Ticket, ...] = ()
     attempts: int = 0
     again: frozenset[Key] = frozenset()
     tries: int = 0
@@ -87,7 +103,8 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
     for run, job, key, file in db.execute("SELECT run, job, key, file FROM published ORDER BY run, job, place"):
         if there[file]:
             shown.setdefault((run, JobId(job)), {})[Key(key)] = file
-    reader = _Reader()
+    tickets = _tickets(db)
+    reader = _Reader(put_off={key: ticket for ticket in tickets for key in ticket.keys})
     for row in db.execute(_ATTEMPTS):
         reader.take(_Line(*row))
     doubts = {key: bound for key, bound in reader.doubts.items() if key not in prices}
@@ -101,11 +118,30 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
         doubts=doubts,
         risked={key: reader.risked[key] for key in doubts},
         orphans=tuple(reader.orphans),
+        deferred=_open(tickets, reader.put_off, prices),
         attempts=reader.attempts,
         again=frozenset(reader.again & doubts.keys()),
         tries=reader.tries,
         quoted=reader.quoted,
         bounds=reader.bounds,
+    )
+
+
+def _tickets(db: sqlite3.Connection) -> list[Ticket]:
+    """All jobs that were put off, in order."""
+    query = "SELECT run, job, keys, reason, at FROM deferred ORDER BY run, job"
+    return [
+        Ticket(run, JobId(job), tuple(map(Key, json.loads(keys))), reason, at)
+        for run, job, keys, reason, at in db.execute(query)
+    ]
+
+
+def _open(
+    tickets: Iterable[Ticket], put_off: Mapping[Key, Ticket], prices: Mapping[Key, int | None]
+) -> tuple[Ticket, ...]:
+    """Those of which a picture is missing that nobody asked for since."""
+    return tuple(
+        ticket for ticket in tickets if any(put_off.get(key) == ticket and key not in prices for key in ticket.keys)
     )
 
 
@@ -151,6 +187,7 @@ class _Line:
 
 @define
 class _Reader:
+    put_off: dict[Key, Ticket] = field(factory=dict[Key, Ticket])
     tallies: dict[JobName, Tally] = field(factory=dict[JobName, Tally])
     payers: dict[Key, set[JobName]] = field(factory=dict[Key, set[JobName]])
     took: dict[Key, float] = field(factory=dict[Key, float])
@@ -171,6 +208,8 @@ class _Reader:
         amount = (line.quote if line.ending is None else line.bound) if line.doubtful else line.charge
         self._book(line, parts)
         self.quoted += line.quote or 0
+        if self.put_off:
+            self._take_up(line, keys)
         doubted = [key for key in keys if key in self.doubts]
         if doubted and (line.doubtful or line.ending in {"settled", "owed"} or line.charge != 0):
             self.again.update(doubted)
@@ -193,6 +232,12 @@ class _Reader:
             self.orphans.append(Lost(line.run, AttemptId(line.attempt), keys, amount))
             for key in keys:  # if its picture was found on the disk, this attempt is what paid for it
                 self.payers.setdefault(key, set()).update(job for job, _ in parts)
+
+    def _take_up(self, line: _Line, keys: tuple[Key, ...]) -> None:
+        for key in keys:
+            ticket = self.put_off.get(key)
+            if ticket is not None and (line.run, line.begun or 0.0) > (ticket.run, ticket.at):
+                del self.put_off[key]
 
     def _book(self, line: _Line, parts: list[tuple[JobName, int]]) -> None:
         counts = [count for _, count in parts]

@@ -27,7 +27,7 @@ from penstock.money.balances import Balances
 from penstock.outcomes import Meta
 from penstock_io._payloads import Payloads
 from penstock_io.journal import _books, _due
-from penstock_io.journal._account import Account, read_account
+from penstock_io.journal._account import Account, Ticket, read_account
 from penstock_io.journal._books import Orphan
 from penstock_io.journal._disk import Disk
 from penstock_io.journal._due import Due
@@ -290,6 +290,10 @@ class Journal:
         """What each job of every run paid and published. Raises `sqlite3.Error`."""
         with self._disk_turn:
             return read_account(self._db, self.folder)
+
+    def deferred(self) -> tuple[Ticket, ...]:
+        """Jobs of every run that were put off and that nobody has taken up again. Raises `sqlite3.Error`."""
+        return self.account().deferred
 
     def _make_durable(self, entries: Sequence[Entry]) -> tuple[list[list[File | None]], list[list[Shown | None]]]:
         paid = [
