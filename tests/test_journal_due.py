@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
+from collections import Counter
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -23,10 +24,15 @@ KEYS = (Key("a"), Key("b"))
 
 
 class Pictures(BaseHTTPRequestHandler):
-    """Serves a picture at /a, and nothing elsewhere."""
+    """Serves a picture at /a the second time that it is asked, and nothing elsewhere."""
 
     def do_GET(self) -> None:
         """Only with the signature, and without a credential."""
+        assert isinstance(self.server, Moody)
+        self.server.asked[self.path] += 1
+        if self.server.asked[self.path] == 1:
+            self.close_connection = True
+            return
         good = self.path == f"/a?sig={SECRET}" and "authorization" not in self.headers
         self.send_response(200 if good else 404)
         self.send_header("content-length", str(len(PNG) if good else 0))
@@ -37,10 +43,18 @@ class Pictures(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Moody(HTTPServer):
+    """Counts what it is asked for."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.asked = Counter[str]()
+        super().__init__(address, Pictures)
+
+
 @pytest.fixture
 def origin() -> Generator[str]:
-    """A server of pictures."""
-    with HTTPServer(("127.0.0.1", 0), Pictures) as server:
+    """A server of pictures, which breaks the first try of each off."""
+    with Moody(("127.0.0.1", 0)) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

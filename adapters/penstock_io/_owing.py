@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Timer
+from threading import Event, Timer
 
 from attrs import frozen
 
@@ -20,6 +20,9 @@ PATIENCE = 60.0
 """Seconds after which a download is broken off."""
 
 AT_A_TIME = 8
+
+TRIES, PAUSE = 3, 0.25
+"""How often a download is tried, and the seconds before the second try, doubled before the third."""
 
 
 @frozen
@@ -53,6 +56,17 @@ def fetch_due(journal: Journal, base_url: str, now: float) -> Taken:
 
 def _fetch(client: SyncHttp, due: Due) -> bytes | None:
     """Its bytes; None where they could not be had. Without a credential, as every download."""
+    pause = Event()
+    for tries in range(TRIES):
+        data = _try(client, due)
+        if data is not None:
+            return data
+        if tries + 1 < TRIES:
+            pause.wait(PAUSE * 2.0**tries)
+    return None
+
+
+def _try(client: SyncHttp, due: Due) -> bytes | None:
     payloads, progress = Payloads(), Progress([False])
     order = Order(due.url, HttpCall("GET", ""), alone=True)
     limit = Timer(PATIENCE, progress.stop)
