@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
 from decimal import Decimal
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
+from penstock.work import OnAmbiguous
 from penstock_io.batch.records import Record
+from penstock_io.batch.settings import Choices
 from penstock_io.batch.standing import SAME, steps
 from penstock_io.batch.states import NEW, RUNS, Runs, dump_runs, dump_state
 from penstock_io.cli.main import main
 from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
-from tests.batching import FAST, Folder, folder_for, table
+from tests.batching import FAST, Folder, FullDisk, folder_for, table
 
 
 @pytest.fixture
@@ -137,6 +141,51 @@ def test_a_halted_folder_names_the_remedy(folder: Folder, sim: SimServer, capsys
     main(["status", str(folder.path)])
     said = capsys.readouterr().out
     assert "next:     put a valid key into A and run the same command again: 3 rows are pending" in said.splitlines()
+
+
+class Gone(FullDisk):
+    """A disk that is full from some moment on, for the database as well."""
+
+    def connect(self, path: Path) -> sqlite3.Connection:
+        """The database, which takes nothing once the disk is full."""
+        self.db = super().connect(path)
+        return self.db
+
+    def sync(self, path: Path) -> None:
+        """Fail when nothing is left."""
+        try:
+            super().sync(path)
+        except OSError:
+            self.db.execute("PRAGMA query_only = ON")
+            raise
+
+
+def test_a_full_disk_is_no_run_that_was_cut_off(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """How the run ended is kept where there is room still, with what helps; the next run's end takes its place."""
+    full = Gone(2, ENOSPC, "No space left on device")
+    with pytest.raises(sqlite3.OperationalError):  # the journal's last words find no room, either
+        folder.run(table(8), disk=full)
+    assert 0 == main(["status", str(folder.path)])
+    said = capsys.readouterr().out
+    assert "state:    nobody is at work\n" in said
+    assert "last run: exit code 4: halted: there is no room left on the disk of" in said
+    assert "next:     make room on it and run the same command again" in said
+    with Journal.open(folder.path):
+        main(["status", str(folder.path)])
+        assert f"state:    at work: process {os.getpid()} on " in capsys.readouterr().out
+    main(["status", str(folder.path)])
+    assert "the last run was cut off" in capsys.readouterr().out
+    assert 0 == folder.run(table(8), choices=Choices(on_ambiguous=OnAmbiguous.RETRY)).code
+
+
+def test_half_a_note_is_none(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be read of it is as if it were not there."""
+    folder.run(table(1))
+    ended(folder, Runs())
+    with Journal.open(folder.path) as journal:
+        journal.note('{"code": 4, "mess')
+    assert 0 == main(["status", str(folder.path)])
+    assert "the last run was cut off" in capsys.readouterr().out
 
 
 def test_a_folder_whose_run_was_killed_says_so(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:

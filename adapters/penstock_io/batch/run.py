@@ -145,12 +145,17 @@ def conclude(
 
 
 def keep(journal: Journal, runs: Runs, batch: Batch) -> None:
-    """Remember the sums and how the run ended; a disk that takes nothing any more has been told of already."""
+    """Remember the sums and how the run ended; a disk that takes nothing any more has been told of already.
+
+    It has the block of a note still: whoever looks hears how the run ended.
+    """
     try:
         journal.put_row(RUNS, dump_runs(runs))
         journal.flush()
     except (OSError, sqlite3.Error) as fault:
         batch.broken(fault)
+        with suppress(OSError):
+            journal.note(dump_runs(runs))
 
 
 def make_lines(

@@ -10,8 +10,8 @@ from attrs import frozen
 
 from penstock_io.batch.records import Record, read_records
 from penstock_io.batch.results import STATUSES
-from penstock_io.batch.states import FINAL, Runs, load_runs, load_states
-from penstock_io.journal import Ticket, peek
+from penstock_io.batch.states import FINAL, RUNS, Runs, load_runs, load_states
+from penstock_io.journal import Peek, Ticket, peek
 from penstock_io.words import count
 
 SAME = "run the same command again"
@@ -51,7 +51,7 @@ def look(folder: Path) -> Standing:
     """How a folder stands. Raises `JournalUnusable` and `OSError`."""
     journal = peek(folder)
     records = read_records(folder)
-    runs = load_runs(journal.rows)
+    runs = _last(journal)
     over = journal.holder is None and runs.code is not None
     known = {record.id for record in records}
     states = {} if over else load_states(journal.rows)
@@ -74,6 +74,17 @@ def look(folder: Path) -> Standing:
         deferred=journal.account.deferred,
         steps=tuple(steps(records, journal.holder, runs, journal.account.deferred)),
     )
+
+
+def _last(journal: Peek) -> Runs:
+    """How the last run ended, as the journal says, or where it could not be written any more, its note."""
+    runs = load_runs(journal.rows)
+    if runs.code is not None or journal.holder is not None or not journal.note:
+        return runs
+    try:
+        return load_runs({RUNS: journal.note})
+    except (ValueError, TypeError):  # it was cut off
+        return runs
 
 
 def steps(records: list[Record], holder: str | None, runs: Runs, deferred: tuple[Ticket, ...] = ()) -> list[str]:

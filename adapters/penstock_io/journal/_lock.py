@@ -51,7 +51,15 @@ class Lock:
             os.close(self._fd)
             raise FolderInUse(folder, holder) from busy
         os.ftruncate(self._fd, 0)
-        os.write(self._fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        self._named = os.write(self._fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+
+    def note(self, text: str) -> None:
+        """Keep a line until the folder is opened next, beside the holder's name: a full disk has room for it there.
+
+        Raises `OSError`.
+        """
+        os.lseek(self._fd, self._named, os.SEEK_SET)
+        os.write(self._fd, f"{text}\n".encode("utf-8", "replace"))
 
     def close(self) -> None:
         """Give the folder back. The file stays: deleting it would let two processes lock two files of one name."""
@@ -74,10 +82,19 @@ def holder_of(folder: Path, name: str = LOCK) -> str | None:
         os.close(fd)
 
 
+def note_of(folder: Path, name: str = LOCK) -> str:
+    """What the last holder noted; "" for nothing. Raises `OSError`."""
+    try:
+        lines = (folder / name).read_text("utf-8", "replace").split("\n")
+    except FileNotFoundError:
+        return ""
+    return lines[1] if len(lines) > 1 else ""
+
+
 def _holder(fd: int) -> str:
     """What its holder wrote into a lock file."""
     os.lseek(fd, 0, os.SEEK_SET)
-    return os.read(fd, 200).decode("utf-8", "replace").strip() or "another process"
+    return os.read(fd, 200).decode("utf-8", "replace").partition("\n")[0].strip() or "another process"
 
 
 def _seize_soon(fd: int) -> None:

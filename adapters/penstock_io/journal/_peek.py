@@ -13,7 +13,7 @@ from penstock_io.journal import _books
 from penstock_io.journal._account import Account, read_account
 from penstock_io.journal._faults import why
 from penstock_io.journal._health import check
-from penstock_io.journal._lock import holder_of
+from penstock_io.journal._lock import holder_of, note_of
 from penstock_io.journal._mirror import MIRROR
 from penstock_io.journal._readonly import read_only
 from penstock_io.journal._schema import DATABASE, JournalUnusable, version_of
@@ -26,13 +26,15 @@ class Peek:
     """What a journal says at one moment.
 
     `holder` names the process that holds the folder (None: nobody does). Requests that it has out are no doubts of the
-    `balances`; those that a killed one left are, as for the next run.
+    `balances`; those that a killed one left are, as for the next run. `note` is what the last holder could write
+    nowhere else.
     """
 
     account: Account
     balances: Balances
     rows: Mapping[str, str] = field(repr=False)
     holder: str | None = None
+    note: str = field(default="", repr=False)
 
 
 def peek(folder: Path | str) -> Peek:
@@ -51,6 +53,6 @@ def peek(folder: Path | str) -> Peek:
             (run,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs").fetchone()
             rows = dict(db.execute("SELECT row, state FROM rows").fetchall())
             balances = _books.balances(db, run if holder is not None else run + 1)
-            return Peek(read_account(db, folder), balances, rows, holder)
+            return Peek(read_account(db, folder), balances, rows, holder, note_of(folder))
     except (sqlite3.Error, OSError) as fault:
         raise JournalUnusable(f"{folder} cannot be read: {why(fault)}") from fault

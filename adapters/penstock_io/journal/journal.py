@@ -233,6 +233,13 @@ class Journal:
                 with self._writer.transaction():
                     pass
 
+    def note(self, text: str) -> None:
+        """Keep one line for whoever peeks, until the folder is opened next: for when rows cannot be written any more.
+
+        Raises `OSError`.
+        """
+        self._lock.note(text)
+
     def orphans(self) -> list[Orphan]:
         """Intents of earlier runs that have no end: nobody knows whether they were executed and billed."""
         with self._disk_turn:
