@@ -68,6 +68,16 @@ class Disk:
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
 
 
+def commit_durably(db: sqlite3.Connection) -> None:
+    """Let each commit be on the disk when it returns, with one sync, and others read meanwhile. Raises `sqlite3.Error`.
+
+    Before a database is known to be ours this must not be asked of it: it changes the file.
+    """
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA fullfsync = ON")
+
+
 def _sync(fd: int) -> None:
     if sys.platform == "darwin":
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)

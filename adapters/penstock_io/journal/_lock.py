@@ -6,6 +6,8 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.errors import PenstockError
@@ -60,6 +62,15 @@ class Lock:
         """
         os.lseek(self._fd, self._named, os.SEEK_SET)
         os.write(self._fd, f"{text}\n".encode("utf-8", "replace"))
+
+    @contextmanager
+    def kept(self) -> Generator[None]:
+        """Give the folder back where what is opened under the lock cannot be."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give the folder back. The file stays: deleting it would let two processes lock two files of one name."""

@@ -28,9 +28,12 @@ Mark = tuple[int, int]
 NO_MARK: Mark = (0, 0)
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def line_of(table: str, values: Sequence[Value]) -> bytes:
     """A row of a table as a line."""
-    text = json.dumps([table, *values], separators=(",", ":")).encode()
+    text = _encode([table, *values]).encode()
     return b"%08x %b\n" % (crc32(text), text)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import cast
 from zlib import crc32
 
-from penstock_io.journal._disk import Disk
+from penstock_io.journal._disk import Disk, commit_durably
 from penstock_io.journal._lock import JournalError
 from penstock_io.journal._mirror import Row, Value
 
@@ -112,9 +112,7 @@ def connect(path: Path, disk: Disk, heard: Callable[[str, Row], object]) -> sqli
     db = disk.connect(path)
     try:
         version = version_of(db, path)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA fullfsync = ON")
+        commit_durably(db)
         db.execute("PRAGMA secure_delete = ON")
         if version == 0:
             create(db)

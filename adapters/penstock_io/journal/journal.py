@@ -87,18 +87,15 @@ class Journal:
         except OSError as fault:
             raise JournalUnusable(f"{folder} cannot be used: {why(fault)}") from fault
         try:
-            writer = Writer(folder, disk)
-            try:
-                return cls(folder, payloads, disk, lock, writer)
-            except BaseException:
-                writer.db.close()
-                raise
+            with lock.kept():
+                writer = Writer(folder, disk)
+                try:
+                    return cls(folder, payloads, disk, lock, writer)
+                except BaseException:
+                    writer.db.close()
+                    raise
         except (OSError, sqlite3.Error) as fault:
-            lock.close()
             raise JournalUnusable(f"{folder} cannot be used: {why(Room(folder, disk).cause(fault))}") from fault
-        except BaseException:
-            lock.close()
-            raise
 
     def close(self) -> None:
         """Write what still waits and give the folder back. Raises `OSError` or `sqlite3.Error` where that failed."""
