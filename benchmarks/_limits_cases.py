@@ -148,6 +148,7 @@ SCENARIOS = {
         Scenario("M", "doubled after 15 s", 1200, configured=TOLD, changes=(Change(15.0, DOUBLE),)),
         Scenario("N", "a bucket of one demand, 60 a minute", 60, limits=ServerLimits(rpm=60), bursts=(1 / 60,)),
         Scenario("O", "a bucket of one demand, 300 a minute", 300, bursts=(1 / 300,)),
+        Scenario("S", "5 % errors that take no quota", configured=TOLD, faults=(("busy", 0.05), ("reset", 0.01))),
         Scenario("Q", "tokens vary, requests bind, and no refusal says which", mix="tokens", names=False,
                  said=(Said.HINTS, Said.BARE)),
         Scenario("T", "five pictures a minute", 12, keys=1, limits=ServerLimits(ipm=5), bursts=(0.2, 1.0)),

@@ -16,6 +16,7 @@ from attrs import define, frozen
 
 from benchmarks._limits_cases import LATENCY, WAY, Case
 from penstock.simulation._bucket import buckets
+from penstock.simulation.server import FAULTS
 from penstock.work import Demand
 
 
@@ -160,13 +161,15 @@ def optimum(case: Case, demands: list[Demand], draws: Draws) -> float:
         at = ready + ways.uniform(*WAY)
         demand = demands[job]
         needs = (demand.requests, demand.tokens, demand.images)
-        for place, supply, taken in limited:
+        draw = draws.of(job, attempt)
+        early = bool(draw.fault) and not FAULTS[draw.fault].admitted
+        for place, supply, taken in () if early else limited:
             taken[0] += needs[place]
             at = max(at, supply.when(taken[0]))
         if slots:
             at = max(at, heappop(slots) + ways.uniform(*WAY))
-        draw = draws.of(job, attempt)
-        over = at + (delay if draw.fault == "500" else draw.latency) + ways.uniform(*WAY)
+        quick = bool(draw.fault) and not FAULTS[draw.fault].slow
+        over = at + (delay if quick else draw.latency) + ways.uniform(*WAY)
         if case.scenario.limits.concurrency is not None:
             heappush(slots, over)
         if draw.fault:

@@ -99,7 +99,7 @@ class Provider(Server):
         """As the real one; `identity` is a job's number."""
         self._job = identity
         found = super().admit(credential, demand, now, identity=identity, call=call, cost=cost, asked=asked)
-        if found.admitted:
+        if found.admitted or found.fault:
             self._tries[identity] = self._tries.get(identity, 0) + 1
         return found
 

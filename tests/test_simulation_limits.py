@@ -159,3 +159,14 @@ def test_settings_that_mean_nothing(make: object, words: str) -> None:
     assert callable(make)
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_what_is_refused_before_the_limits_takes_none() -> None:
+    """A provider that is busy answers 503 in its own words, says nothing of limits, and takes no quota."""
+    server = Server(ServerSettings(ServerLimits(rpm=60), INSTANT), rng=Random(1))
+    server.inject("busy", "503")
+    busy, taken = asked(server, 0.0), asked(server, 0.0)
+    assert (503, (), False, False) == (busy.status, busy.headers, busy.admitted, busy.executed)
+    assert busy.problem is taken.problem
+    assert (503, (59.0,)) == (taken.status, server.levels("key", 0.0))
+    assert {"busy": 1, "503": 1} == server.books.faults

@@ -36,6 +36,7 @@ FAULTS: dict[str, Fault] = {
     "500": Fault(status=500),
     "502": Fault(status=502, executed=None, slow=True, told=False),
     "503": Fault(status=503),
+    "busy": Fault(status=503, admitted=False),
     "moderation": Fault(status=400),
 }
 """Every fault by its name in `--faults`."""

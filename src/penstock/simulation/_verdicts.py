@@ -109,10 +109,12 @@ MODERATED = Problem(
     message="Your request was rejected by the safety system.",
     stage="input",
 )
+_OVERLOADED = Problem(
+    code="server_is_overloaded", type="service_unavailable_error", message="The server is currently overloaded."
+)
 PROBLEMS = {
     "500": Problem(type="server_error", message="The server had an error while processing your request."),
     "502": Problem(message="502 Bad Gateway", own=False),
-    "503": Problem(
-        code="server_is_overloaded", type="service_unavailable_error", message="The server is currently overloaded."
-    ),
+    "503": _OVERLOADED,
+    "busy": _OVERLOADED,
 }

@@ -114,8 +114,7 @@ class Server:
         line = self.books.line(identity, call)
         fault = self._fault() if self._faults or self._script else ""
         if fault and not FAULTS[fault].admitted:
-            self._happened(fault)
-            return Admission("", 0, self.settings.refusal_delay, executed=False, billed=0, fault=fault, reset=True)
+            return self._outside(fault)
         account = self._accounts.get(credential)
         if account is None or account.revoked or account.credit is not None:
             denied = self._denied(line, credential)
@@ -253,6 +252,13 @@ class Server:
         """Count a fault that was carried out: one of a call that a limit refused is none."""
         if fault:
             self.books.faults[fault] = self.books.faults.get(fault, 0) + 1
+
+    def _outside(self, name: str) -> Admission:
+        """What goes wrong before the limits are looked at: it takes nothing."""
+        self._happened(name)
+        fault, delay = FAULTS[name], self.settings.refusal_delay
+        problem = PROBLEMS.get(name)
+        return Admission("", fault.status, delay, False, 0, name, fault.reset, problem=problem)
 
     def _latency(self, quality: str) -> float:
         median = self._medians.get(quality, self._median)
