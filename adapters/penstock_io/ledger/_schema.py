@@ -7,6 +7,7 @@ from pathlib import Path
 
 from penstock.errors import PenstockError
 from penstock_io.journal import Disk
+from penstock_io.journal._disk import commit_durably
 
 VERSION = 1
 """Goes up when a table changes; a ledger of a higher one is refused."""
@@ -61,9 +62,7 @@ def connect(path: Path, disk: Disk) -> sqlite3.Connection:
     db = disk.connect(path)
     try:
         new = version_of(db, path) == 0
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA fullfsync = ON")
+        commit_durably(db)
         if new:
             marks = f"PRAGMA application_id = {LEDGER}; PRAGMA user_version = {VERSION};"
             db.executescript(f"BEGIN IMMEDIATE; {TABLES} {marks} COMMIT;")

@@ -93,13 +93,10 @@ class Ledger:
         except OSError as fault:
             raise LedgerUnusable(f"{path} cannot be used: {why(fault)}") from fault
         try:
-            return cls(path, lock, connect(path, Disk() if disk is None else disk))
+            with lock.kept():
+                return cls(path, lock, connect(path, Disk() if disk is None else disk))
         except (OSError, sqlite3.Error) as fault:
-            lock.close()
             raise LedgerUnusable(f"{path} cannot be used: {why(fault)}") from fault
-        except BaseException:
-            lock.close()
-            raise
 
     def close(self) -> None:
         """Write what still waits and give the file back; a second time does nothing. Raises `sqlite3.Error`."""
