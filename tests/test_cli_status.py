@@ -255,6 +255,16 @@ def test_the_next_step_follows_from_the_rows(rows: list[str], code: int, remedy:
     assert [expected] == steps(records(*rows), None, Runs(code=code, remedy=remedy))
 
 
+def test_rows_without_a_record_are_pending_too(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """A disk that took no results any more has lines of some rows only: both figures count the others."""
+    folder.run(table(2))
+    ended(folder, Runs(code=4, message="halted", rows=7, remedy="make room on it"))
+    main(["status", str(folder.path)])
+    lines = capsys.readouterr().out.splitlines()
+    assert "rows:     7 rows: 2 completed, 5 pending" in lines
+    assert "next:     make room on it and run the same command again: 5 rows are pending" in lines
+
+
 def test_all_steps_are_said_the_most_urgent_first() -> None:
     """Each cause has its own."""
     rows = records("failed/moderation", "pending", "invalid", "ambiguous", "partial", "failed/server_error")

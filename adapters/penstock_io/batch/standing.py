@@ -57,8 +57,9 @@ def look(folder: Path) -> Standing:
     states = {} if over else load_states(journal.rows)
     out = sum(1 for name, state in states.items() if not state.status and name not in known)
     counts = Counter(record.status for record in records)
-    if runs.rows is not None:  # what was not asked for yet is nowhere on record, and a full disk takes no results
-        counts["pending"] += max(0, runs.rows - len(records) - out)
+    # what was not asked for yet is nowhere on record, and a full disk takes no results
+    more = 0 if runs.rows is None else max(0, runs.rows - len(records) - out)
+    counts["pending"] += more
     total = journal.balances.total
     return Standing(
         holder=journal.holder,
@@ -72,7 +73,7 @@ def look(folder: Path) -> Standing:
         code=None if journal.holder is not None else runs.code,
         message=runs.message,
         deferred=journal.account.deferred,
-        steps=tuple(steps(records, journal.holder, runs, journal.account.deferred)),
+        steps=tuple(steps(records, journal.holder, runs, journal.account.deferred, more)),
     )
 
 
@@ -87,13 +88,18 @@ def _last(journal: Peek) -> Runs:
         return runs
 
 
-def steps(records: list[Record], holder: str | None, runs: Runs, deferred: tuple[Ticket, ...] = ()) -> list[str]:
-    """What may be done next, the most urgent first. `runs` say how the last run ended, and what helps."""
+def steps(
+    records: list[Record], holder: str | None, runs: Runs, deferred: tuple[Ticket, ...] = (), more: int = 0
+) -> list[str]:
+    """What may be done next, the most urgent first. `runs` say how the last run ended, and what helps.
+
+    So many `more` rows are pending that have no record.
+    """
     if holder is not None:
         return ["wait: it is at work. Ctrl-C in its terminal ends it in good order, and the same command goes on later"]
     counts = Counter(record.status for record in records)
     final = sum(1 for record in records if record.status == "failed" and record.kind in FINAL)
-    found = _to_go_on(runs, counts["pending"])
+    found = _to_go_on(runs, counts["pending"] + more)
     if counts["partial"]:
         found.append(f"{SAME}: {_are(counts['partial'])} partial")
     if counts["failed"] - final:
