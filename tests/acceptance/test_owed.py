@@ -44,7 +44,7 @@ def killed(desk: Desk, witness: Witness) -> None:
     """Run a batch, and kill it once it owes every picture."""
     rows = desk.write("rows.jsonl", prompts(ROWS))
     with desk.started("batch", rows, "--out", desk.out, *LOW) as process:
-        until(lambda: due(desk.out) == ROWS == len(witness.asked), process)
+        until(lambda: due(desk.out) == ROWS <= len(witness.asked), process)
         process.kill()
         process.wait()
 
