@@ -210,15 +210,18 @@ def test_line_10_unsent_costs_no_quota_and_a_refusal_does() -> None:
 
 
 def test_line_10_a_failed_attempt_is_recorded_with_its_cost() -> None:
-    """A reply too large to take was executed and billed: it is charged its bound, and not tried again."""
+    """A reply too large to take was executed and billed, nobody knows how much: its bound at most; no second try."""
     bench = Bench(evolve(CONFIG, journal=True))
     bench.ask("k")
     bench.records(bench.take(Record))
     bench.breaks(bench.take(Send), Kind.TOO_LARGE, Reached.READING)
     entry = bench.take(Record).entry
     assert isinstance(entry, FailedEntry)
-    assert QUOTE == entry.charge == bench.book().charged
-    assert QUOTE == bench.take(Finish).outcome.charge
+    outcome = bench.take(Finish).outcome
+    assert None is entry.charge
+    assert (0, QUOTE) == (bench.book().charged, bench.book().maybe)
+    assert (None, QUOTE) == (outcome.charge, outcome.maybe)
+    assert 1 == len(outcome.warnings)
 
 
 # Calls: splitting, gathering, hedging, trying again

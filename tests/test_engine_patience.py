@@ -50,7 +50,7 @@ def test_a_wait_beyond_patience_is_an_early_and_clear_end(reply: tuple[int, str]
     assert (Status.FAILED, 1, 0, 0) == (outcome.status, outcome.attempts, outcome.charge, outcome.maybe)
     error = outcome.error
     assert error is not None
-    told = "the provider asks to wait 1800 s, and the job's patience is 600 s (it says: Not now)"
+    told = "the provider asks to wait 30 min, and the job's patience is 10 min (it says: Not now)"
     assert ("patience", told, *reply) == (error.kind, error.message, error.status, error.code)
     assert "have more patience (Config.patience)" in error.text
 
@@ -101,7 +101,7 @@ def test_another_lane_is_asked_instead(reply: tuple[int, str]) -> None:
     second = bench.take(Send)
     assert {"c1", "c2"} == {first.lane.credential, second.lane.credential}
     says(bench, second, reply, 1800)
-    assert "the provider asks to wait 1800 s" in message(ended(bench))
+    assert "the provider asks to wait 30 min" in message(ended(bench))
     assert bench.rests() or bench.engine.snapshot().in_flight == 0
 
 
@@ -137,7 +137,7 @@ def test_who_comes_later_hears_it_at_once() -> None:
     ended(bench)
     bench.now = 100.0
     bench.ask("l")
-    assert "the provider asks to wait 1700 s, and the job's patience is 600 s" == message(ended(bench))
+    assert "the provider asks to wait 28 min 20 s, and the job's patience is 10 min" == message(ended(bench))
     bench.now = 1300.0
     bench.ask("m")
     assert bench.none(Finish)
@@ -151,7 +151,7 @@ def test_a_deadline_is_an_end_of_patience() -> None:
     bench = Bench()
     bench.submit(evolve(work("k"), deadline=50.0))
     says(bench, bench.take(Send), RATE, 60)
-    told = "the provider asks to wait 60 s, and its deadline is in 50 s (it says: Not now)"
+    told = "the provider asks to wait 1 min, and its deadline is in 50 s (it says: Not now)"
     assert (Status.FAILED, told) == ((outcome := ended(bench)).status, message(outcome))
     bench.ask("l")
     bench.submit(evolve(work("m"), deadline=55.0))  # behind the first, which waits
@@ -194,7 +194,7 @@ def test_a_doubt_stays_a_doubt() -> None:
     says(bench, bench.take(Send), GATEWAY, 1800)
     outcome = ended(bench)
     assert (Status.AMBIGUOUS, 100) == (outcome.status, outcome.maybe)
-    assert "the provider asks to wait 1800 s" in message(outcome)
+    assert "the provider asks to wait 30 min" in message(outcome)
     assert 0 == bench.engine.snapshot().allowance.taken
 
 
@@ -221,7 +221,7 @@ def test_a_lane_that_refuses_everything_is_not_asked_for_ever() -> None:
     assert 500 <= bench.now <= 600
     told = message(ended(bench))
     assert told.startswith("the provider asks to wait ")
-    assert " s of refusals, and the job's patience is 600 s" in told
+    assert " of refusals, and the job's patience is 10 min" in told
     bench = Bench(evolve(CONFIG, patience=None))
     bench.ask("k")
     assert 100 == refused_every(bench, 50, 100)
@@ -257,7 +257,7 @@ def test_more_patience_may_come_later() -> None:
     says(bench, bench.take(Send), RATE, 1800)
     assert bench.none(Finish)
     bench.tell(Reconfigured(CONFIG))
-    assert "the job's patience is 600 s" in message(ended(bench))
+    assert "the job's patience is 10 min" in message(ended(bench))
 
 
 def test_a_slow_limit_of_ones_own_is_a_wait_too() -> None:
@@ -268,7 +268,7 @@ def test_a_slow_limit_of_ones_own_is_a_wait_too() -> None:
     bench.pays(bench.take(Send))
     ended(bench)
     bench.ask("l")
-    assert "the limits let nothing go for 1800 s, and the job's patience is 600 s" == message(ended(bench))
+    assert "the limits let nothing go for 30 min, and the job's patience is 10 min" == message(ended(bench))
 
 
 def test_put_off_rather_than_failed() -> None:
@@ -280,7 +280,7 @@ def test_put_off_rather_than_failed() -> None:
     bench.records(bench.take(Record))
     record = bench.take(Record)
     assert isinstance(record.entry, Deferred)
-    assert "the provider asks to wait 1800 s" in record.entry.reason
+    assert "the provider asks to wait 30 min" in record.entry.reason
     bench.records(record)
     assert Status.DEFERRED == ended(bench).status
 

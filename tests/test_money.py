@@ -26,26 +26,29 @@ CAPS = (("run", 100), ("tenant:acme", 60), ("tag:summer", 30))
     [
         (Usage(10, 0, 40, 0, 4160), RATES, 1, None, 10 * 5_000_000 + 40 * 8_000_000 + 4160 * 30_000_000),
         (Usage(10, 4, 0, 3, 1), RATES, 1, None, 10 * 5_000_000 + 4 * 1_250_000 + 3 * 2_000_000 + 30_000_000),
-        (Usage(10, 4, 2, 3), Rates(text=5, image=7), 1, None, 14 * 5 + 5 * 7),
+        (Usage(10, 4, 2, 3), Rates(text=5, image=7), 0, None, 14 * 5 + 5 * 7),
+        (Usage(10, 4, 2, 3), Rates(text=5, image=7), 1, 10**9, None),
         (Usage(10, cost=123), RATES, 1, 9, 123),
         (Usage(10, cost=0), RATES, 1, 9, 0),
         (Usage(10, cost=123), None, 1, None, 123),
         (None, Rates(picture=40), 3, 9, 120),
         (Usage(), Rates(picture=40), 3, 9, 120),
-        (Usage(), RATES, 1, 9, 9),
-        (None, RATES, 1, 9, 9),
-        (None, None, 1, 9, 9),
+        (Usage(), RATES, 1, 9, None),
+        (None, RATES, 1, 9, None),
+        (None, None, 1, 9, None),
+        (Usage(10), RATES, 1, 10**9, None),
+        (Usage(10), Rates(text=5, picture=40), 2, 10**9, 80),
         (None, None, 1, None, None),
         (Usage(), RATES, 1, None, None),
         (Usage(output_text=5), RATES, 1, None, None),
-        (Usage(output_text=5), RATES, 1, 9, 9),
+        (Usage(output_text=5), RATES, 1, 9, None),
         (Usage(10, output_image=100_000, output_text=5), RATES, 1, 1000, 50_000_000 + 3_000_000_000_000),
     ],
 )
 def test_what_an_attempt_costs(
     usage: Usage | None, rates: Rates | None, pictures: int, quote: int | None, expected: int | None
 ) -> None:
-    """The provider's own figure, then tokens, then pictures, then the quote; never 0 for want of a price."""
+    """The provider's own figure, then whole tokens, then pictures; else unknown, and never 0 for want of a price."""
     assert expected == charge(usage, rates, pictures, quote)
 
 

@@ -63,7 +63,7 @@ def theirs(usage: Usage, name: str, *, itemised: bool = True, processing: str = 
 def ours(usage: Usage, name: str, processing: str = STANDARD) -> Decimal | None:
     """What we say, in dollars."""
     found = catalog.rates("openai", name, catalog.moment(DAY), processing)
-    cost = charge(usage, found, 1, None)
+    cost = charge(usage, found, int(usage.output_image + usage.output_text > 0), None)
     return None if cost is None else Decimal(cost) / 10**12
 
 

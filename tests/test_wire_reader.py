@@ -136,7 +136,9 @@ def test_a_success_says_what_the_provider_says() -> None:
         {},
         {"b64_json": b64encode(JPEG).decode()},
     ]
-    body = json.dumps({"created": 1, "data": items, "size": "1000x999", "usage": {"output_tokens": 7}}).encode()
+    body = json.dumps(
+        {"created": 1, "data": items, "size": "1000x999", "usage": {"input_tokens": 0, "output_tokens": 7}}
+    ).encode()
     reading, sink = read(body)
     first, third, second = Ref("memory-0"), Ref("memory-1"), Ref("memory-2")
     assert isinstance(reading, Success)
@@ -179,7 +181,25 @@ def test_formats_are_told_by_their_bytes(picture: bytes, form: str) -> None:
          Usage(input_text=10, input_image=40, output_image=4160)),
         ({"input_tokens": 9, "output_tokens": 7, "output_tokens_details": {"text_tokens": 2}},
          Usage(input_text=9, output_image=5, output_text=2)),
-        ({"input_tokens": 9, "input_tokens_details": {"cached_tokens": 4}}, Usage(input_text=5, input_cached_text=4)),
+        ({"input_tokens": 9, "output_tokens": 0, "input_tokens_details": {"cached_tokens": 4}},
+         Usage(input_text=5, input_cached_text=4)),
+        ({"input_tokens": 10, "total_tokens": 206}, Usage(10, output_image=196)),
+        ({"output_tokens": 196, "total_tokens": 206, "prompt_tokens": None}, Usage(10, output_image=196)),
+        ({"input_tokens_details": {"text_tokens": 10}, "output_tokens": 196}, Usage(10, output_image=196)),
+        ({"input_tokens": 10, "output_tokens": 196, "total_tokens": 0}, Usage(10, output_image=196)),
+        ({"input_tokens": 10, "output_tokens": 196, "total_tokens": "206"}, Usage(10, output_image=196)),
+        ({"input_tokens": 10, "output_tokens": 5, "total_tokens": 206}, None),
+        ({"input_tokens": 10, "output_tokens": "196"}, None),
+        ({"input_tokens": 10, "output_tokens": -5}, None),
+        ({"input_tokens": 10, "output_tokens": 10**30}, None),
+        ({"input_tokens": 10, "output_tokens": 1.5}, None),
+        ({"input_tokens": 10, "total_tokens": 9}, None),
+        ({"input_tokens": 10}, None),
+        ({"output_tokens": 196}, None),
+        ({"input_tokens": 10, "cost": 0.5}, Usage(cost=500_000_000_000)),
+        ({"input_tokens": 10, "output_tokens": 196, "output_tokens_details": {"text_tokens": 197}}, None),
+        ({"input_tokens": 10, "output_tokens": 196, "input_tokens_details": {"cached_tokens": 11}}, None),
+        ({"input_tokens": 10, "output_tokens": 196, "input_tokens_details": [1]}, None),
         ({"prompt_tokens": 3, "completion_tokens": 4, "cost": 0.04}, Usage(3, output_image=4, cost=40_000_000_000)),
         ({"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}, None),
         ({"input_tokens": -1, "output_tokens": "7", "cost": -1}, None),
@@ -191,7 +211,7 @@ def test_formats_are_told_by_their_bytes(picture: bytes, form: str) -> None:
     ],
 )  # fmt: skip
 def test_usage_is_read_defensively(usage: object, expected: Usage | None) -> None:
-    """Output that is not itemised is picture; what is nonsense or all zero is unknown, not free."""
+    """Output that is not itemised is picture; what is not whole, nonsense or all zero is unknown, not free."""
     reading, _ = read(one(usage=usage))
     assert isinstance(reading, Success)
     assert expected == reading.usage
@@ -366,7 +386,8 @@ def test_a_refusal_teaches_wait_and_limit(message: str, hint: float | None, limi
         ({"error": {"code": "moderation_blocked", "moderation_details": {"moderation_stage": "output"}}},
          Problem("moderation_blocked", stage="output")),
         ({"error": {"code": "x", "moderation_details": {"moderation_stage": "unknown"}}}, Problem("x")),
-        ({"error": {"code": "x"}, "usage": {"output_tokens": 3}}, Problem("x", usage=Usage(output_image=3))),
+        ({"error": {"code": "x"}, "usage": {"input_tokens": 0, "output_tokens": 3}},
+         Problem("x", usage=Usage(output_image=3))),
         ({"error": {"code": True, "type": 1.5, "message": [1]}}, Problem()),
         ({"message": "no Route matched"}, Problem(message='{"message": "no Route matched"}', own=False)),
         ({"error": {}}, Problem(message='{"error": {}}', own=False)),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from math import isfinite
+
+from penstock.durations import span
+
+__all__ = ["at_least", "at_most", "count", "harmless", "harmless_json", "money", "one_line", "span", "summed"]
 
 _PICODOLLARS = 10**12
 _CENT_PARTS = Decimal("0.0001")
@@ -30,20 +33,6 @@ def one_line(text: str, longest: int = 300) -> str:
     """A foreign text on one line of at most so many characters."""
     line = harmless(" ".join(text.split("\n")))
     return line if len(line) <= longest else f"{line[: longest - 3]}..."
-
-
-def span(seconds: float) -> str:
-    """A time for people: `0.2 s`, `45 s`, `2 min 5 s`, `3 h 4 min`, `2 d 3 h`; `unknown` for what is not a number."""
-    if not isfinite(seconds):
-        return "unknown"
-    if seconds < 9.95:
-        return f"{max(0.0, seconds):.1f}".removesuffix(".0") + " s"
-    whole = round(seconds)
-    for large, small, size, part in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {large} {rest} {small}" if rest else f"{whole // size} {large}"
-    return f"{whole} s"
 
 
 def money(picodollars: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
+from math import isfinite
 
 _LONGEST = 64
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ns": 1e-9}
@@ -20,6 +21,20 @@ _IMF = re.compile(rf"[a-z]{{3}}, ?([0-9]{{1,2}}) ([a-z]{{3}}) ([0-9]{{4}}) {_CLO
 _RFC850 = re.compile(rf"[a-z]{{6,9}}, ([0-9]{{2}})-([a-z]{{3}})-([0-9]{{2}}) {_CLOCK} gmt")
 _ASCTIME = re.compile(rf"[a-z]{{3}} ([a-z]{{3}}) +([0-9]{{1,2}}) {_CLOCK} ([0-9]{{4}})")
 _LONG_MONTH = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def span(seconds: float) -> str:
+    """A time for people: `0.2 s`, `45 s`, `2 min 5 s`, `3 h 4 min`, `2 d 3 h`; `unknown` for what is not a number."""
+    if not isfinite(seconds):
+        return "unknown"
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    for large, small, size, part in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {large} {rest} {small}" if rest else f"{whole // size} {large}"
+    return f"{whole} s"
 
 
 def duration(text: str) -> float | None:

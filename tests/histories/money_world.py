@@ -332,7 +332,8 @@ def opened(entries: list[Entry]) -> Balances:
             if isinstance(end, Void):
                 more = Balance()
             elif end is not None:
-                more = Balance(charged=end.charges[place] or 0)
+                cost = end.charges[place]
+                more = more if cost is None else Balance(charged=cost)
             for scope in scopes:
                 before = books.get(scope, Balance())
                 books[scope] = Balance(before.reserved + more.reserved, before.charged + more.charged)

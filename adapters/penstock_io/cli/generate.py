@@ -215,6 +215,8 @@ def _explained(error: PenstockError, connection: Connection) -> str:
     outcome = error.outcome if isinstance(error, JobError) else None
     if outcome is not None and outcome.error is not None and outcome.error.kind in UNREACHED:
         return f"{told} Is {connection.base_url} the address of the API? It is given with --base-url or --provider."
+    if outcome is not None and outcome.error is not None and outcome.error.kind == "patience":
+        told = f"{kind}: {outcome.error.message}; try again later, or let `penstock batch` wait."
     remedy = REMEDIES.get(kind, "").format(
         keys=" and ".join(connection.keys),
         maybe="nothing" if outcome is None else at_most(outcome.maybe + outcome.pending),

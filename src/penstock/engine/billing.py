@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.commands import BudgetLow, Charged, Excess
 from penstock.engine.entities import RUN_SCOPES, Bill, Job
-from penstock.engine.sums import nth, quote, spread, within
+from penstock.engine.sums import dollars, nth, quote, spread, within
 from penstock.engine.tables import AttemptState, CallState
 from penstock.entries import Failed, Maybe
 from penstock.money.charge import charge as charged
@@ -98,7 +98,10 @@ def book(desk: Desk, job: Job, charge: int | None, maybe: int = 0) -> None:
 
 
 def settle_money(desk: Desk, attempt: Attempt, charges: tuple[int | None, ...]) -> None:
-    """End the reservation of an attempt with what each payer is charged; what comes back may let others go."""
+    """End the reservation of an attempt with what each payer is charged; what comes back may let others go.
+
+    Where that is unknown (None), he may have been billed his bound, which stays booked so.
+    """
     call = attempt.call
     if len(charges) > 1:
         # a reply that brought one payer's pictures may cost what was set aside for all of them
@@ -112,8 +115,14 @@ def settle_money(desk: Desk, attempt: Attempt, charges: tuple[int | None, ...]) 
         desk.count("excess", total - bound)
         desk.notify(Excess(call.target.model, bound, total))
         call.group.exceeded(total, (call.target.quote or 0) * max(1, len(attempt.flights)))
-    for job, cost in zip(attempt.bill.jobs, charges, strict=True):
-        if cost != 0 or job.finished:
+        for job in attempt.bill.jobs:
+            job.remark(f"{call.target.model}: {dollars(total)} was charged, above the bound of {dollars(bound)}")
+    for job, share, cost in zip(attempt.bill.jobs, attempt.bill.shares, charges, strict=True):
+        if cost is None:
+            book(desk, job, None, share.amount or 0)
+            if share.amount is not None:
+                job.remark(f"the reply does not say what it cost: at most {dollars(share.amount)}, as far as is known")
+        elif cost or job.finished:
             book(desk, job, cost)
 
 
@@ -148,7 +157,7 @@ def share_cost(desk: Desk, attempt: Attempt, parts: list[Part], cost: int | None
 
 
 def book_failure(desk: Desk, attempt: Attempt, judgement: Judgement, usage: Usage | None) -> Failed | Maybe:
-    """What a failure costs: nothing, what the provider says (or the bound), or perhaps the bound; its journal entry."""
+    """What a failure costs: nothing, what the provider says, or perhaps the bound; its journal entry."""
     invoice = attempt.bill
     if judgement.billed is Three.MAYBE:
         desk.ledger.maybe(attempt.reservation)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from penstock.engine.billing import payer
-from penstock.engine.entities import CLOSED, Call, Job
+from penstock.engine.entities import CLOSED, Call, Job, closed
 from penstock.engine.moves import Answered, Broke, Forgotten, Stop
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
@@ -221,6 +221,7 @@ class Calls:
 
     def end(self, call: Call, how: CallInput, trouble: Trouble) -> None:
         """It is over, and why; what may have been billed before makes the end ambiguous, unless that one is certain."""
+        trouble = closed(call.verdict) if trouble is CLOSED else trouble
         certain = call.final or how is CallInput.NOBODY or trouble.kind in ("ambiguous", "lost", "broken_stream")
         if call.doubtful and not certain:
             trouble = doubt(trouble)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import define, evolve
 
 from penstock.engine.tables import AttemptState, CallState, FlightState, JobState
 from penstock.outcomes import Trouble
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 RUN_SCOPES = ("run",)
 
 CLOSED = Trouble("cancelled", "closed before it was sent")
-"""What ends everything that only waits when the engine closes."""
+"""What ends everything that only waits when the engine closes, and was not sent before."""
+
+
+def closed(said: Trouble | None) -> Trouble:
+    """The same of what was sent before, and was to be sent again; `said` is how that had ended (None: it was not)."""
+    return (
+        CLOSED if said is None else evolve(said, kind=CLOSED.kind, message=f"closed before its retry: {said.message}")
+    )
 
 
 @define(eq=False)
@@ -57,6 +64,7 @@ class Job:
     timer: Timer | None = None
     files: tuple[Ref, ...] | None = None
     template: Ref | None = None
+    remarks: tuple[str, ...] = ()
 
     def scopes(self) -> tuple[str, ...]:
         """The budget scopes of what this job pays: the run, its tenant, its tags."""
@@ -69,6 +77,16 @@ class Job:
     def lost(self) -> int:
         """How many samples are paid but could not be downloaded."""
         return sum(1 for ask in self.asks if ask.trouble is not None and ask.trouble.kind == "lost")
+
+    def remark(self, warning: str) -> None:
+        """Note what whoever asked is to be warned of, once."""
+        if warning not in self.remarks:
+            self.remarks = (*self.remarks, warning)
+
+    def said(self) -> Trouble | None:
+        """How the last attempt at one of its samples ended that is still to be bought; None: there was none."""
+        calls = [ask.flight.call for ask in self.asks if ask.flight is not None and ask.flight.call is not None]
+        return next((call.verdict for call in calls if call.verdict is not None), None)
 
     def waited(self, reason: str, seconds: float) -> None:
         """Book time that was spent waiting."""

@@ -15,7 +15,7 @@ from attrs import evolve
 from penstock.commands import Finish, Release, WriteCache
 from penstock.engine.billing import pays_now
 from penstock.engine.doubts import goes_down
-from penstock.engine.entities import CLOSED, Ask, Flight, Job, Question
+from penstock.engine.entities import Ask, Flight, Job, Question, closed
 from penstock.engine.moves import Asked, Left
 from penstock.engine.outcome import TROUBLE_STATUS, outcome, status_of
 from penstock.engine.questions import let_go
@@ -326,7 +326,7 @@ class Jobs:
         """Closed(ABORT): the job ends now; what it pays and is still out makes it ambiguous."""
         out = any(ask.landing is None and (pays_now(ask, sent=True) or doubtful(ask)) for ask in job.asks)
         if job.trouble is None:
-            job.trouble = Trouble("ambiguous", "closed while it was out") if out else CLOSED
+            job.trouble = Trouble("ambiguous", "closed while it was out") if out else closed(job.said())
         for ask in job.asks:
             if ask.landing is None and ask.trouble is None:
                 self.desk.moves.append(Left(ask, abort=True))

@@ -101,6 +101,8 @@ def outcome(job: Job, status: Status) -> Outcome:
     for target in job.work.targets[: max(tried, 0) + 1]:
         if target.warnings:
             warnings += target.warnings
+    if job.remarks:
+        warnings += job.remarks
     return Outcome(
         status,
         tuple(pictures),

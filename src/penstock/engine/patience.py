@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from penstock.durations import span
 from penstock.engine.entities import Job
 from penstock.outcomes import Trouble
 
@@ -68,12 +69,10 @@ def overdue(desk: Desk, call: Call, wait: Wait) -> Trouble | None:
         return None
     seconds = wait.until - desk.now
     if lasts <= deadline:
-        span = f"{seconds:.3g} s" if seconds < 10 else f"{seconds:.0f} s"
-        before = f" after {desk.now - wait.since:.0f} s of refusals" if wait.since < desk.now else ""
-        why = f"{wait.said} {span}{before}, and the job's patience is {patience:g} s"
+        before = f" after {span(desk.now - wait.since)} of refusals" if wait.since < desk.now else ""
+        why = f"{wait.said} {span(seconds)}{before}, and the job's patience is {span(patience or 0.0)}"
     else:
-        span = f"{seconds:.3g} s" if seconds < 10 else f"{seconds:.0f} s"
-        why = f"{wait.said} {span}, and its deadline is in {max(0.0, deadline - desk.now):.3g} s"
+        why = f"{wait.said} {span(seconds)}, and its deadline is in {span(max(0.0, deadline - desk.now))}"
     said = call.verdict
     if said is None or said.kind == "patience":
         return Trouble("patience", why)

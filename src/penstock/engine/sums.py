@@ -56,6 +56,12 @@ def sort_parts(parts: tuple[Part, ...], count: int) -> tuple[list[Part], list[Pa
     return [kept[index] for index in sorted(kept)], surplus
 
 
+def dollars(picodollars: int) -> str:
+    """An exact amount, as it is said in a sentence: "$0.211695"."""
+    whole, rest = divmod(picodollars, 10**12)
+    return f"${whole}.{rest:012d}".rstrip("0").rstrip(".")
+
+
 def nth(total: int | None, count: int, place: int) -> int | None:
     """The share of picture `place` of `count` in a sum: integers, the remainder on the first."""
     if total is None or count == 0:

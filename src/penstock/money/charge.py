@@ -1,4 +1,4 @@
-"""What an attempt cost."""
+"""What an attempt cost, as far as it can be known."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from penstock.work import Rates
 def charge(usage: Usage | None, rates: Rates | None, pictures: int, quote: int | None) -> int | None:
     """The charge of an executed attempt in picodollars, None where nobody can know it; never 0 for want of a price.
 
-    In this order: the provider's own figure; its tokens at the published rates; `pictures` at the rate of a picture;
-    `quote`, the bound of the whole attempt, which then stands as its charge. A usage of no tokens at all says nothing
-    (some servers send zeros). Cached tokens without a price of their own cost what the others of their class cost.
+    In this order: the provider's own figure; its tokens at the published rates, where all of them have one; `pictures`
+    at the rate of a picture. Anything else is unknown, and may have cost up to `quote`, the bound of the whole attempt:
+    no usage, one of no tokens at all (some servers send zeros), one that has pictures and no tokens of output. Where
+    the tokens that have a price cost as much as that bound already, they are the charge. Cached tokens without a price
+    of their own cost what the others of their class cost.
     """
     if usage is not None and usage.cost is not None:
         return usage.cost
-    if rates is not None:
-        tokens, whole = (0, False) if usage is None else _tokens(usage, rates)
-        if whole:
-            return tokens
-        if tokens and rates.picture is None:  # a class without a price: at least what the others cost
-            return None if quote is None else max(tokens, quote)
-        if rates.picture is not None:
-            return rates.picture * pictures
-    return quote
+    if rates is None:
+        return None
+    tokens, whole = (0, False) if usage is None else _tokens(usage, rates, pictures)
+    if whole:
+        return tokens
+    if rates.picture is not None:
+        return rates.picture * pictures
+    return tokens if quote is not None and tokens > quote else None
 
 
-def _tokens(usage: Usage, rates: Rates) -> tuple[int, bool]:
+def _tokens(usage: Usage, rates: Rates, pictures: int) -> tuple[int, bool]:
+    """What those tokens cost that have a price, and whether that is all that was used."""
     total, seen, whole = 0, False, True
     for count, rate in (
         (usage.input_text, rates.text),
@@ -40,4 +42,5 @@ def _tokens(usage: Usage, rates: Rates) -> tuple[int, bool]:
             seen = True
             whole = whole and rate is not None
             total += count * (rate or 0)
-    return total, seen and whole
+    made = usage.output_image or usage.output_text
+    return total, seen and whole and bool(made or not pictures)

@@ -1,4 +1,4 @@
-"""Reads the `usage` of a reply, whatever a provider leaves out of it."""
+"""Reads the `usage` of a reply, whatever a provider leaves out of it; what is not whole is not taken for a figure."""
 
 from __future__ import annotations
 
@@ -10,51 +10,103 @@ from penstock.wire._json import Json
 
 _MOST = 1 << 53
 
+_INPUT, _OUTPUT = ("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens")
+
+
+class _NonsenseError(Exception):
+    """A figure that is none, or two that contradict each other."""
+
 
 def usage(value: Json) -> Usage | None:
-    """Tokens by class, or None where nothing usable is said.
+    """Tokens by class, or None where they are not said whole: a cost made of the rest would be too small.
 
-    Input that is not itemised is text, output that is not itemised is picture. Cached tokens are taken out of their
-    class. All zeros is how local servers say that they do not count: None.
+    Whole is what says input and output, or one of them and their total, without a figure that is none (a text, below 0,
+    beyond all measure) and without a contradiction. Input that is not itemised is text, output that is not itemised is
+    picture. Cached tokens are taken out of their class. All zeros is how local servers say that they do not count. The
+    provider's own cost stands alone: with it, tokens that are not said whole are 0.
     """
     if not isinstance(value, dict):
         return None
     cost = _cost(value.get("cost"))
-    text, cached_text, image, cached_image = _input(value)
-    output_image, output_text = _output(value)
-    if not any((text, cached_text, image, cached_image, output_image, output_text)) and cost is None:
-        return None
-    return Usage(text, cached_text, image, cached_image, output_image, output_text, cost)
+    try:
+        found = _tokens(value)
+    except _NonsenseError:
+        found = (0, 0, 0, 0, 0, 0)
+    return Usage(*found, cost) if any(found) or cost is not None else None
 
 
-def _input(value: dict[str, Json]) -> tuple[int, int, int, int]:
-    total = _count(value, "input_tokens") or _count(value, "prompt_tokens")
-    items = _table(value, "input_tokens_details") or _table(value, "prompt_tokens_details")
-    image = _count(items, "image_tokens")
-    text = max(_count(items, "text_tokens"), total - image)
-    split = _table(items, "cached_tokens_details")
-    cached_image = min(image, _count(split, "image_tokens"))
-    cached_text = min(text, _count(split, "text_tokens") if split else _count(items, "cached_tokens"))
-    return text - cached_text, cached_text, image - cached_image, cached_image
+def _tokens(value: dict[str, Json]) -> tuple[int, int, int, int, int, int]:
+    given, made = _sides(value)
+    items = _table(value, *(f"{name}_details" for name in _INPUT))
+    text, image = _split(given, _count(items, "text_tokens"), _count(items, "image_tokens"), rest=0)
+    cached = _table(items, "cached_tokens_details")
+    cached_image = _count(cached, "image_tokens") or 0
+    cached_text = _count(cached, "text_tokens") if cached else _count(items, "cached_tokens")
+    cached_text = cached_text or 0
+    if cached_image > image or cached_text > text:
+        raise _NonsenseError
+    items = _table(value, *(f"{name}_details" for name in _OUTPUT))
+    told, pictures = _split(made, _count(items, "text_tokens"), _count(items, "image_tokens"), rest=1)
+    return text - cached_text, cached_text, image - cached_image, cached_image, pictures, told
 
 
-def _output(value: dict[str, Json]) -> tuple[int, int]:
-    total = _count(value, "output_tokens") or _count(value, "completion_tokens")
-    items = _table(value, "output_tokens_details") or _table(value, "completion_tokens_details")
-    text = _count(items, "text_tokens")
-    return max(_count(items, "image_tokens"), total - text, 0), text
+def _sides(value: dict[str, Json]) -> tuple[int, int]:
+    """All tokens of input and of output. What is not said of them is what their total leaves, or their items."""
+    given, made = _side(value, _INPUT), _side(value, _OUTPUT)
+    total = _count(value, "total_tokens") if _is_count(value.get("total_tokens")) else None
+    if total:  # some say 0 for one that they do not count
+        given = total - made if given is None and made is not None else given
+        made = total - given if made is None and given is not None else made
+    if given is None or made is None or given < 0 or made < 0 or (total and total != given + made):
+        raise _NonsenseError
+    return given, made
 
 
-def _count(value: dict[str, Json], name: str) -> int:
+def _side(value: dict[str, Json], names: tuple[str, str]) -> int | None:
+    said = [count for count in [_count(value, name) for name in names] if count is not None]
+    if said:
+        return max(said)
+    items = _table(value, *(f"{name}_details" for name in names))
+    parts = [part for part in (_count(items, "text_tokens"), _count(items, "image_tokens")) if part is not None]
+    return sum(parts) if parts else None
+
+
+def _split(whole: int, text: int | None, image: int | None, *, rest: int) -> tuple[int, int]:
+    """Text and picture of a side; `rest` says to which of them (0, 1) belongs what is not itemised."""
+    left = whole - (text or 0) - (image or 0)
+    if left < 0:
+        raise _NonsenseError
+    return (text or 0) + left * (not rest), (image or 0) + left * rest
+
+
+def _count(value: dict[str, Json], name: str) -> int | None:
+    """A number of tokens; None where nothing is said."""
     figure = value.get(name)
-    if isinstance(figure, bool) or not isinstance(figure, int | float) or not 0 <= figure < _MOST:
-        return 0
+    if figure is None:
+        return None
+    if not _is_count(figure) or not isinstance(figure, int | float):
+        raise _NonsenseError
     return int(figure)
 
 
-def _table(value: dict[str, Json], name: str) -> dict[str, Json]:
-    items = value.get(name)
-    return items if isinstance(items, dict) else {}
+def _is_count(figure: Json) -> bool:
+    return (
+        isinstance(figure, int | float)
+        and not isinstance(figure, bool)
+        and 0 <= figure < _MOST
+        and int(figure) == figure
+    )
+
+
+def _table(value: dict[str, Json], *names: str) -> dict[str, Json]:
+    """The first of these tables that is there."""
+    for name in names:
+        items = value.get(name)
+        if isinstance(items, dict):
+            return items
+        if items is not None:
+            raise _NonsenseError
+    return {}
 
 
 def _cost(value: Json) -> int | None:
