@@ -164,20 +164,24 @@ class Quota:
                 time, reason = ready, "blocked" if ready == gauge.hold and ready > now else quantity
         return reason
 
-    def filling(self, demand: Demand, now: float) -> tuple[float, int, float, float]:
-        """When the buckets that a demand draws on are all full, and of the last of them: which, seconds it holds, rate.
+    def outlook(self, demand: Demand, now: float) -> tuple[float, float, int, float, float]:
+        """When anything may go at all, and when the buckets that a demand draws on are all full.
 
-        A time of `-inf` is one without a bucket. The rate is units a second.
+        Behind these two the last bucket to be full: which it is, the seconds that it holds, its rate a second. A first
+        time of `inf` is when something comes back, of `-inf` any; a second of `-inf` is one without a bucket.
         """
-        del now  # a bucket that refills is full at the same time, whenever it is asked
-        full, index, span, rate = -inf, 0, 0.0, 0.0
-        for place, need in enumerate(_needs(demand)):
+        if self.in_flight >= self._concurrency:
+            return inf, -inf, 0, 0.0, 0.0
+        opens, full, index, span, rate = self._pace.ready(), -inf, 0, 0.0, 0.0
+        if opens > now:
+            return opens, full, index, span, rate
+        for place, need in enumerate((demand.requests, demand.tokens, demand.images)):
             gauge = self._gauges[place]
             if need and gauge.rate:
                 at = gauge.at + (gauge.capacity - gauge.level) / gauge.rate
                 if at > full:
                     full, index, span, rate = at, place, gauge.capacity / gauge.rate, gauge.rate
-        return full, index, span, rate
+        return opens, full, index, span, rate
 
     def reserve(self, demand: Demand, now: float) -> Permit:
         """Take what one exchange needs, now. Raises UsageError if it is not ready; nothing has changed then."""

@@ -129,17 +129,20 @@ class Dispatch:
     def pump(self) -> list[Bound | Never]:
         """Bind free lanes to heads of lines, as far as it goes now."""
         found: list[Bound | Never] = []
+        roster = self.roster
         if self.desk.closed is not None and self._ending != (self.desk.closed, self.desk.halt is None):
             self._ending = (self.desk.closed, self.desk.halt is None)
-            for group in self.roster.groups.values():
+            for group in roster.groups.values():
                 self.touch(group)
-        self.roster.arrange()
+        if roster.stirred:
+            roster.arrange()
         while self._dirty:
             group = self._dirty.popleft()
-            group.dirty = False
             if group.line and (self.desk.halt is None or self.desk.closed is not None):
                 self._serve(group, found)
-                self.roster.arrange()
+                if roster.stirred:
+                    roster.arrange()
+            group.dirty = False  # what was bound of its own line is no news to it
         return found
 
     def _serve(self, group: Group, found: list[Bound | Never]) -> None:
@@ -150,7 +153,8 @@ class Dispatch:
             if self.desk.closed is not None and not self._serves(call, found):
                 self._leave(call)
                 continue
-            self.roster.arrange()
+            if self.roster.stirred:
+                self.roster.arrange()
             look = group.look(call, self.desk.now)
             if look.lane is not None:
                 self._bind(call, look.lane, found)

@@ -82,7 +82,7 @@ class Class:
 class Line:
     """The calls that wait for a lane of one group; `len` counts those that are over, too, until they are swept."""
 
-    __slots__ = ("_classes", "_first", "_now", "_size", "_stale", "_weights")
+    __slots__ = ("_classes", "_head", "_now", "_size", "_stale", "_weights")
 
     def __init__(self, weights: tuple[tuple[str, float], ...] = ()) -> None:
         self._classes = tuple([Class(priority) for priority in Priority])
@@ -90,7 +90,8 @@ class Line:
         self._now = 0.0
         self._size = 0
         self._stale = 0
-        self._first: Call | None = None
+        # whose turn it is and who stands there, until somebody comes who may go before
+        self._head: tuple[Class, Call] | None = None
 
     def __len__(self) -> int:
         return self._size
@@ -119,29 +120,33 @@ class Line:
         if not flow.calls:
             flow.tag = max(flow.tag, one.now)
             one.push(flow)
+            self._head = None
+        elif call.place < flow.calls[0][0]:
+            self._head = None
         heappush(flow.calls, (call.place, call))
         self._size += 1
 
     @property
     def first(self) -> Call | None:
         """Who stood at the head when it was last looked for; None where that one has gone."""
-        return self._first
+        return self._head[1] if self._head is not None else None
 
     def head(self) -> Call | None:
         """Who goes next; None where nobody waits."""
-        found = self._next()
-        self._first = found[0].waiting[0][2].calls[0][1] if found is not None else None
-        return self._first
+        head = self._head
+        if head is None or not stands(head[1], head[0].priority):
+            head = self._head = self._next()
+        return head[1] if head is not None else None
 
     def pop(self, *, served: bool) -> None:
         """Take the head out; `served`: it goes, and its tenant and class are charged with its pictures."""
-        found = self._next()
-        if found is None:
+        if self.head() is None or self._head is None:
             return
-        one, cost = found
-        self._first = None
+        one, call = self._head
+        self._head = None
         flow = one.waiting[0][2]
         if served:
+            cost = len(call.flights) or 1
             one.now = max(one.now, flow.tag)
             self._now = max(self._now, one.tag)
             flow.tag += cost / flow.weight
@@ -151,6 +156,7 @@ class Line:
     def ended(self) -> bool:
         """A call that stands in it is over; True if the line was swept of those just now."""
         self._stale += 1
+        self._head = None
         if self._stale <= STALE or self._stale * 2 <= self._size:
             return False
         for one in self._classes:
@@ -183,18 +189,17 @@ class Line:
                 rest += min(size, int((tag - one.tag) * one.share + 1e-9)) if tag > one.tag else 0
         return before + rest
 
-    def _next(self) -> tuple[Class, int] | None:
-        """The class whose turn it is, and the pictures of its head. Calls that are over are dropped on the way."""
-        best: tuple[Class, int] | None = None
+    def _next(self) -> tuple[Class, Call] | None:
+        """The class whose turn it is, and its head. Calls that are over are dropped on the way."""
+        best: tuple[Class, Call] | None = None
         least = 0.0
         for one in self._classes:
             while one.waiting:
                 call = one.waiting[0][2].calls[0][1]
                 if stands(call, one.priority):
-                    cost = len(call.flights) or 1
-                    tag = one.tag + cost / one.share
+                    tag = one.tag + (len(call.flights) or 1) / one.share
                     if best is None or tag < least - 1e-9:
-                        best, least = (one, cost), tag
+                        best, least = (one, call), tag
                     break
                 self._drop(one)
                 self._stale = max(0, self._stale - 1)

@@ -27,7 +27,6 @@ from penstock.engine.tables import JobState
 from penstock.money.ledger import RUN, Fit
 from penstock.money.periods import capped_as
 from penstock.outcomes import Trouble
-from penstock.work import Demand
 
 if TYPE_CHECKING:
     from penstock.admission.breaker import Breaker
@@ -37,16 +36,13 @@ if TYPE_CHECKING:
     from penstock.engine.timers import Timer
     from penstock.entries import Lane as LaneName
     from penstock.money.ledger import Ledger
-    from penstock.work import Target
+    from penstock.work import Demand, Target
 
 Entry = tuple[int, int, "Call"]
 """A place in a line of calls that wait for money: priority, number in line, who."""
 
 Rank = tuple[float, int, "Lane"]
 """A lane's place in one of its group's orders: a time or a load, the turn in which it got it, which lane."""
-
-NOTHING = Demand(0, 0, 0)
-"""What every exchange takes at least: with room for this a lane may be free, without it nothing goes."""
 
 REVIEW = 256
 """After how many changes of its order a group takes the bounds of its search anew: what is learned wanders."""
@@ -161,27 +157,45 @@ class Group:
     # The order of lanes
 
     def arrange(self, lane: Lane, now: float) -> None:
-        """Put a lane where it belongs now: O(log n) comparisons."""
-        self.remove(lane)
+        """Put a lane where it belongs now, in O(log n) comparisons."""
         if lane.closed is not None:
+            self.remove(lane)
             if lane.breaker.until > now:
                 self._put(lane, self.resting, lane.breaker.until)
             return
-        breaker, quota = lane.breaker, lane.quota
-        opens = max(breaker.ready_at(now), quota.ready_at(NOTHING, now))
+        opens, full_at, lane.index, lane.span, lane.rate = lane.quota.outlook(self.target.demand, now)
+        healthy = lane.breaker.ready_at(now)
+        if healthy > opens:
+            opens = healthy
         if opens > now:
-            self._put(lane, self.busy if opens == inf else self.resting, opens)
+            self._move(lane, self.busy if opens == inf else self.resting, opens)
             return
-        full_at, lane.index, lane.span, lane.rate = quota.filling(self.target.demand, now)
         if full_at <= now:
-            self._put(lane, self.full, quota.in_flight / lane.credential.weight)
+            self._move(lane, self.full, lane.quota.in_flight / lane.credential.weight)
             return
-        self._put(lane, self.filling, full_at)
-        self._span = max(self._span, lane.span)
-        self._rates[lane.index] = max(self._rates[lane.index], lane.rate)
+        if lane.span > self._span:
+            self._span = lane.span
+        if lane.rate > self._rates[lane.index]:
+            self._rates[lane.index] = lane.rate
+        self._move(lane, self.filling, full_at)
+
+    def _move(self, lane: Lane, order: list[Rank], by: float) -> None:
+        rank = lane.rank
+        if lane.order is order and rank is not None and rank[0] == by:
+            return
+        self.remove(lane)
+        self._put(lane, order, by)
         self._changes += 1
         if self._changes >= REVIEW:
             self._review()
+
+    def hopes(self, lane: Lane, now: float) -> bool:
+        """Whether a lane to which something happened may be free sooner than the head of the line waits for."""
+        head, timer = self.line.first, self.timer
+        if head is None or self.aside:
+            return True
+        until = timer.at if timer is not None and timer.owner is not None else inf
+        return lane.closed is None and lane.ready_at(head.demand(), now) < until
 
     def remove(self, lane: Lane) -> None:
         """Take a lane out of its order."""
@@ -220,10 +234,12 @@ class Group:
         for _, _, lane in self.full:
             if self._try(found, lane, call, demand, now):
                 return found
-        bound = self._bound(demand)
+        bound = -1.0
         for full_at, _, lane in self.filling:
-            if full_at - bound >= found.soonest:
-                break
+            if found.soonest < inf:
+                bound = self._bound(demand) if bound < 0.0 else bound
+                if full_at - bound >= found.soonest:
+                    break
             if self._try(found, lane, call, demand, now):
                 return found
         self._look_ahead(found, call, demand, now)

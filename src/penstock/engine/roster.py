@@ -44,7 +44,7 @@ class Roster:
         self.groups: dict[tuple[str, str], Group] = {}
         self.commons: dict[tuple[str, str], Common] = {}
         self._touch = touch
-        self._stirred: deque[Common] = deque()
+        self.stirred: deque[Common] = deque()
         self._dead: dict[str, tuple[Credential, Trouble]] = {}
         self._counted: Config | None = None
         self._room = 0
@@ -86,17 +86,18 @@ class Roster:
         common = lane.common
         if not common.stirred:
             common.stirred = True
-            self._stirred.append(common)
+            self.stirred.append(common)
 
     def arrange(self) -> None:
         """Put in order again whatever was stirred; whoever waits for it is looked at."""
-        while self._stirred:
-            common = self._stirred.popleft()
+        while self.stirred:
+            common = self.stirred.popleft()
             common.stirred = False
             for lane in common.lanes:
-                lane.group.arrange(lane, self.desk.now)
-                if lane.group.line:
-                    self._touch(lane.group)
+                group = lane.group
+                group.arrange(lane, self.desk.now)
+                if group.line and not group.dirty and group.hopes(lane, self.desk.now):
+                    self._touch(group)
 
     def ended(self, lane: Lane, permit: Permit, taken: Three, tokens: int | None = None) -> None:
         """An attempt is over: its lane and what it reserved come back, as far as they were not `taken`."""
