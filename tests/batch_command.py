@@ -54,9 +54,9 @@ class Command:
             env=os.environ | {"TEST_KEY": "test-key"},
         )
 
-    def out_with(self, requests: int, process: subprocess.Popen[str]) -> None:
-        """Wait until so many requests are out."""
-        while self.sim.stats()["in_flight"] < requests:
+    def out_with(self, requests: int, process: subprocess.Popen[str], *, stalled: bool = False) -> None:
+        """Wait until so many requests are out; `stalled` ones, which nobody works at, are those that were received."""
+        while self.sim.stats()["received" if stalled else "in_flight"] < requests:
             assert process.poll() is None
 
     def counts(self) -> tuple[int, int, int]:

@@ -42,11 +42,14 @@ def folder(tmp_path: Path, sim: SimServer) -> Folder:
 
 
 @contextmanager
-def signalling(folder: Folder, sim: SimServer, *numbers: int) -> Generator[None]:
-    """Send signals to this very process: the first with four requests out, each other one once that was heard."""
+def signalling(folder: Folder, sim: SimServer, *numbers: int, stalled: bool = False) -> Generator[None]:
+    """Send signals to this very process: the first with four requests out, each other one once that was heard.
+
+    Nobody works at requests that are `stalled`: those that were received are out.
+    """
 
     def send() -> None:
-        while sim.stats()["in_flight"] < 4:
+        while sim.stats()["received" if stalled else "in_flight"] < 4:
             time.sleep(0.005)
         for count, number in enumerate(numbers, 1):
             os.kill(os.getpid(), number)
@@ -112,7 +115,7 @@ def test_one_request_that_is_out_is_one(folder: Folder, sim: SimServer) -> None:
 def test_a_second_interrupt_breaks_off(folder: Folder, sim: SimServer) -> None:
     """What was out becomes ambiguous and is booked with its bound; with `retry` the same command completes all."""
     sim.call(lambda server: server.inject(*["stall"] * 4))
-    with signalling(folder, sim, signal.SIGINT, signal.SIGINT):
+    with signalling(folder, sim, signal.SIGINT, signal.SIGINT, stalled=True):
         ended = folder.run(table(12))
     assert Exit.INTERRUPTED == ended.code
     assert "interrupted again: what was out is broken off; its rows are ambiguous" in folder.told

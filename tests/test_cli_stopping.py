@@ -47,7 +47,7 @@ def test_a_second_interrupt_breaks_off(command: Command) -> None:
     """What was out becomes ambiguous and is told with its bound; with `retry` the same command completes all."""
     command.sim.call(lambda server: server.inject(*["stall"] * 4))
     process = command.start()
-    command.out_with(4, process)
+    command.out_with(4, process, stalled=True)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
     while "nothing new is sent" not in process.stderr.readline():
@@ -63,16 +63,16 @@ def test_a_second_interrupt_breaks_off(command: Command) -> None:
 
 
 def test_a_killed_run_is_told_by_the_next(command: Command) -> None:
-    """SIGKILL leaves four orphans; the next run names them with their bound and does the other eight."""
+    """SIGKILL leaves four orphans; the next run sums them up, names the first, and does the other eight."""
     command.sim.call(lambda server: server.inject(*["stall"] * 4))
     process = command.start()
-    command.out_with(4, process)
+    command.out_with(4, process, stalled=True)
     process.kill()
     wait(process)
     code, _, err = wait(command.start("--on-ambiguous", "skip"))
     assert 1 == code
-    assert "4 attempts of a run that was cut off may have been executed and billed:" in err
-    assert 4 == err.count(": at most $0.00")
+    assert "4 attempts of a run that was cut off may have been executed and billed, at most $0.0240 in all:" in err
+    assert (3, 1) == (err.count(": at most $0.00"), err.count("and 1 more"))
     assert (8, 4, 0) == command.counts()
 
 
@@ -80,7 +80,7 @@ def test_a_folder_is_held_by_one_process(command: Command) -> None:
     """The second is refused with exit 2, and told by whom; it changes nothing."""
     command.sim.call(lambda server: server.inject(*["stall"] * 4))
     process = command.start()
-    command.out_with(4, process)
+    command.out_with(4, process, stalled=True)
     code, _, err = wait(command.start())
     assert (2, True) == (code, f"is in use by process {process.pid} on " in err)
     process.kill()
