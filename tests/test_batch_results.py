@@ -265,7 +265,7 @@ def test_an_unknown_cost_is_null() -> None:
     summary = summary_of([line], account, {}, 5 * 10**9, 10**9, Runs())
     told = summary_json(summary)
     assert (None, "0.005", "0.001") == (told["cost_usd"], told["cost_at_least_usd"], told["maybe_billed_usd"])
-    assert "at least $0.005 charged, at least $0.001 more perhaps" in closing(summary)
+    assert "at least $0.0050 charged, at least $0.0010 more perhaps" in closing(summary)
 
 
 LEFT = {

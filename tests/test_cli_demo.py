@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,15 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == main(["demo", "--out", str(folder)])
     told = capsys.readouterr()
     assert "24 rows: 24 completed; 24 images" in told.out
-    assert "made 25 pictures" in told.out
+    (received,) = re.findall(r"received (\d+) requests and made 25 pictures", told.out)
+    refused = sum(int(number) for number in re.findall(r"(\d+) for ", told.out))
+    assert 25 + 3 + refused == int(received)  # the reset picture was made
     assert "faults: 2 x 500, 1 x 503, 1 x reset" in told.out
     assert "24 rows: 24 to send" in told.err
     assert told.out.endswith(f"Look at them: open {(folder / 'index.html').as_uri()} in a browser\n")
     assert (folder / "index.html").is_file()
     assert 24 == len(list((folder / "images").iterdir()))
-    assert 0 < json.loads((folder / "summary.json").read_text())["http_429"]
+    assert refused == json.loads((folder / "summary.json").read_text())["http_429"]
     assert 0 == main(["demo", "--out", str(folder)])
     assert "received 0 requests" in capsys.readouterr().out
 

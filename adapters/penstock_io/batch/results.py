@@ -15,7 +15,7 @@ from penstock_io.batch.rows import Invalid, Json
 from penstock_io.batch.states import NEW, PASSING, RowState, Runs, here_of
 from penstock_io.journal import Account, JobName, Tally
 from penstock_io.resources import PICODOLLARS
-from penstock_io.words import count
+from penstock_io.words import at_least, at_most, count, money, summed
 
 if TYPE_CHECKING:
     from penstock_io.batch.keying import Keyed
@@ -313,14 +313,15 @@ def _advice(name: str, bound: int | None) -> str:
 def closing(summary: Summary) -> str:
     """The sums of a folder in a few words."""
     counts = ", ".join(f"{number:,} {name}" for name, number in summary.counts.items() if number or name == "completed")
-    cost = f"at least ${usd(summary.least)}" if summary.cost is None else f"${usd(summary.cost)}"
-    most = "at least" if summary.cost is None else "at most"
+    unknown = summary.cost is None
+    cost = "price unknown" if unknown and not summary.least else f"{summed(summary.least, unknown=unknown)} charged"
+    maybe = f", {(at_least if unknown else at_most)(summary.maybe)} more perhaps" if summary.maybe else ""
     parts = [
         f"{count(summary.requested, 'row')}: {counts}",
         count(summary.images, "image"),
-        f"{cost} charged" + (f", {most} ${usd(summary.maybe)} more perhaps" if summary.maybe else ""),
+        f"{cost}{maybe}",
         count(summary.attempts, "attempt"),
     ]
     if summary.saved:
-        parts.append(f"${usd(summary.saved)} saved by sharing")
+        parts.append(f"{money(summary.saved)} saved by sharing")
     return "; ".join(parts)
