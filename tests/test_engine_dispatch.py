@@ -1,0 +1,280 @@
+"""The search for a lane finds what asking all of them would find, and asks few; quotas are shared as is said."""
+
+from __future__ import annotations
+
+from math import inf, isclose
+from random import Random
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.admission.breaker import Breaker
+from penstock.admission.headers import RateReport, Told
+from penstock.admission.quota import Permit, Quota
+from penstock.commands import Finish, Send
+from penstock.config import Config, Credential, Limits, Pool
+from penstock.engine import Engine
+from penstock.engine.entities import Call
+from penstock.engine.lanes import Common, Group, Lane
+from penstock.entries import Lane as LaneName
+from penstock.errors import UsageError
+from penstock.events import Reconfigured, Submitted
+from penstock.ids import CallId, Handle, JobId
+from penstock.outcomes import Status
+from penstock.readings import LimitHint
+from penstock.three import Three
+from penstock.work import Demand, Target
+from tests.histories.bench import CONFIG, Bench, target, work
+
+LIMITS = st.builds(
+    Limits,
+    rpm=st.sampled_from((None, 30.0, 300.0, 600.0)),
+    tpm=st.sampled_from((None, 3000.0, 60_000.0)),
+    ipm=st.sampled_from((None, 12.0, 60.0)),
+    concurrency=st.sampled_from((1, 3, None)),
+    burst=st.sampled_from((1.0, 0.2, 1 / 60)),
+)
+DEMANDS = (Demand(1, 1, 100), Demand(1, 4, 900), Demand(1, 2, 40), Demand(1, 0, 700), Demand(0, 1, 0))
+
+
+class Counted(Quota):
+    """A quota that counts how often it is asked when a demand may go."""
+
+    asked = 0
+
+    def ready_at(self, demand: Demand, now: float) -> float:
+        """As it is."""
+        Counted.asked += 1
+        return super().ready_at(demand, now)
+
+
+class Field:
+    """A group with lanes, and what is out on them."""
+
+    def __init__(self, limits: list[Limits], quota: type[Quota] = Quota) -> None:
+        self.now = 0.0
+        self.group = Group("p/m", Target("p", "m", demand=Demand(1, 1, 100)))
+        self.out: list[tuple[Lane, Permit]] = []
+        for number, one in enumerate(limits):
+            name = f"c{number}"
+            common = Common((name, "m"), one, quota(one, 0.0))
+            breaker = Breaker(2 if number % 2 else None)
+            lane = Lane(LaneName(name, "m"), Credential(name, "p", one), self.group, common, breaker)
+            common.lanes.append(lane)
+            self.group.lanes.append(lane)
+            self.group.arrange(lane, 0.0)
+
+    def call(self, demand: Demand) -> Call:
+        """A call of this demand."""
+        return Call(CallId(1), self.group, Target("p", "m", demand=demand), [], 0.0)
+
+    def step(self, rng: Random) -> None:
+        """Time passes, and something happens to a lane."""
+        self.now += rng.choice((0.0, 0.01, 0.3, 7.0))
+        if self.out and rng.random() < 0.5:
+            lane, permit = self.out.pop(rng.randrange(len(self.out)))
+            self.hear(rng, lane, permit)
+            lane.quota.settle(permit, rng.choice(tuple(Three)), self.now, rng.choice((None, 10, 2000)))
+            lane.breaker.back(permit.sent)
+            self.group.arrange(lane, self.now)
+            return
+        call = self.call(rng.choice(DEMANDS))
+        found = self.group.look(call, self.now)
+        if found.lane is not None:
+            self.out.append((found.lane, found.lane.take(call.demand(), self.now)))
+            self.group.arrange(found.lane, self.now)
+
+    def hear(self, rng: Random, lane: Lane, permit: Permit) -> None:
+        """What a reply teaches: headers, a refusal, an error, or nothing."""
+        choice = rng.randrange(6)
+        if choice == 0:
+            lane.quota.heard(permit, RateReport(images=Told(60.0, float(rng.randrange(20)), 3.0)), self.now)
+        elif choice == 1:
+            hint = rng.choice((None, LimitHint("images", 12.0), LimitHint("concurrency", 2.0)))
+            lane.quota.refused(permit, hint, rng.choice((None, 2.0)), self.now)
+        elif choice == 2:
+            lane.breaker.error(permit.sent, self.now, 0.5)
+        else:
+            lane.breaker.alive(self.now)
+
+
+@given(st.lists(LIMITS, min_size=1, max_size=8), st.randoms(use_true_random=False), st.integers(1, 60))
+def test_the_search_finds_what_asking_all_lanes_finds(limits: list[Limits], rng: Random, steps: int) -> None:
+    """Whether one is free, and if not, when the first will be, for every demand, whatever happened to the lanes."""
+    field = Field(limits)
+    for _ in range(steps):
+        field.step(rng)
+        for demand in DEMANDS:
+            call = field.call(demand)
+            found = field.group.look(call, field.now)
+            usable = [lane for lane in field.group.lanes if lane.usable(call, demand)]
+            ready = [lane.ready_at(demand, field.now) for lane in usable]
+            assert bool(usable) == found.usable
+            if found.lane is not None:
+                assert found.lane in usable
+                assert found.lane.ready_at(demand, field.now) <= field.now
+            else:
+                assert min(ready, default=inf) > field.now
+                assert isclose(min(ready, default=inf), found.soonest, abs_tol=1e-6)
+            assert (found.lane is None and inf in ready) <= found.busy
+
+
+def test_most_lanes_are_not_asked() -> None:
+    """Of a hundred lanes at their limits a handful is asked, whatever the demand."""
+    field = Field([Limits(ipm=60.0, burst=0.2, concurrency=None)] * 100, Counted)
+    for lane in field.group.lanes:
+        lane.breaker.bound = None
+    rng = Random(1)
+    for _ in range(3000):
+        demand = DEMANDS[rng.randrange(3)]
+        call = field.call(demand)
+        found = field.group.look(call, field.now)
+        while found.lane is None:
+            field.now = found.soonest
+            found = field.group.look(call, field.now)
+        found.lane.take(demand, field.now)
+        field.group.arrange(found.lane, field.now)
+    Counted.asked = 0
+    for number in range(100):
+        field.group.look(field.call(DEMANDS[number % 3]), field.now)
+    assert Counted.asked < 500
+
+
+def test_the_bucket_that_would_be_full_first_is_used() -> None:
+    """Refill is lost only while a bucket is full: a small one that is nearly full goes before a large one with more."""
+    field = Field([Limits(ipm=60.0, burst=1.0), Limits(ipm=60.0, burst=0.1)])
+    large, small = field.group.lanes
+    for lane in (large, small):
+        lane.breaker.bound = None
+    names: list[str] = []
+    for _ in range(6):
+        found = field.group.look(field.call(DEMANDS[0]), 0.0)
+        assert found.lane is not None
+        found.lane.take(DEMANDS[0], 0.0)
+        field.group.arrange(found.lane, 0.0)
+        names.append(found.lane.name.credential)
+    assert {"c0": 3, "c1": 3} == {name: names.count(name) for name in ("c0", "c1")}
+
+
+@pytest.mark.parametrize(("weight", "share"), [(1.0, 8), (3.0, 12)])
+def test_lanes_with_equal_room_share_by_weight(weight: float, share: int) -> None:
+    """Exchanges out go by weight where nothing else says which lane is better."""
+    keys = (Credential("a", "p", weight=weight), Credential("b", "p"))
+    bench = Bench(Config(keys, unproven=None))
+    for number in range(16):
+        bench.ask(f"k{number}")
+    names = [bench.take(Send).lane.credential for _ in range(16)]
+    assert share == names.count("a")
+
+
+def test_a_new_lane_sends_two_until_it_has_answered() -> None:
+    """A bad key is refused twice, not once for each of its slots; one good reply, or a second, opens it."""
+    wide = (Credential("c1", "p", Limits(concurrency=8)),)
+    bench = Bench(evolve(CONFIG, credentials=wide))
+    for number in range(10):
+        bench.ask(f"k{number}")
+    sends = [bench.take(Send), bench.take(Send)]
+    assert bench.none(Send)
+    bench.pays(sends[0])
+    assert 7 == len([bench.take(Send) for _ in range(7)])
+    bench = Bench(evolve(CONFIG, credentials=wide))
+    for number in range(10):
+        bench.ask(f"k{number}")
+    bench.at(0.9)
+    assert 2 == len([command for command in bench.log if isinstance(command, Send)])
+    bench.at(1.0)
+    assert 8 == len([command for command in bench.log if isinstance(command, Send)])
+
+
+# Who shares a quota
+
+
+def shared(*credentials: Credential) -> Bench:
+    """A bench with these keys."""
+    return Bench(Config(credentials, unproven=None))
+
+
+def asks(bench: Bench, model: str, key: str, *, images: int = 1) -> JobId:
+    """A job for a model."""
+    one = work(key)
+    return bench.submit(evolve(one, targets=(evolve(target(key, model=model), demand=Demand(1, images, 10)),)))
+
+
+def test_models_of_a_pool_draw_on_one_quota() -> None:
+    """One organisation, several models: what one of them takes the other has not; a model apart has its own."""
+    pool = Pool("pictures", ("m1", "m2"), Limits(ipm=60, burst=1 / 30))
+    bench = shared(Credential("c", "p", Limits(ipm=60, burst=1 / 30), pools=(pool,)))
+    for number, model in enumerate(("m1", "m2", "m1", "m3", "m3")):
+        asks(bench, model, f"k{number}")
+    assert [1, 2, 4, 5] == [int(send.parts[0][0]) for send in bench.log if isinstance(send, Send)]
+
+
+def test_keys_of_an_account_share_their_quotas() -> None:
+    """Two keys of one organisation have one limit between them."""
+    limits = Limits(ipm=60, burst=1 / 30)
+    bench = shared(Credential("a", "p", limits, account="acme"), Credential("b", "p", limits, account="acme"))
+    for number in range(4):
+        asks(bench, "m", f"k{number}")
+    assert 2 == len([send for send in bench.log if isinstance(send, Send)])
+    assert 2 == bench.engine.snapshot().in_flight
+
+
+def test_an_image_limit_does_not_cool_chat() -> None:
+    """sub2api 3052: a 429 for images holds up what makes images, not text on the same quota."""
+    pool = Pool("all", ("pictures", "text"), Limits())
+    bench = shared(Credential("c", "p", pools=(pool,)))
+    asks(bench, "pictures", "k1")
+    bench.refuses(bench.take(Send), 429, "rate_limit_exceeded", LimitHint("images", 5.0))
+    asks(bench, "text", "k2", images=0)
+    assert "text" == bench.take(Send).lane.model
+    asks(bench, "pictures", "k3")
+    assert bench.none(Send)
+
+
+def test_a_model_of_two_pools_is_refused() -> None:
+    """It draws on one quota, and the error says which model."""
+    with pytest.raises(UsageError, match="m1 of c stands in two pools"):
+        Credential("c", pools=(Pool("a", ("m1",)), Pool("b", ("m1",))))
+    with pytest.raises(UsageError, match="the weight of c"):
+        Credential("c", weight=0.0)
+
+
+# Other configurations
+
+
+def test_a_key_may_change_its_pool_while_it_is_out() -> None:
+    """What is out is given back to the quota that it was taken from; what follows draws on the other."""
+    one = Credential("c", "p", Limits(concurrency=1))
+    bench = shared(one)
+    bench.ask("k1")
+    first = bench.take(Send)
+    moved = evolve(one, account="acme")
+    bench.tell(Reconfigured(evolve(bench.config, credentials=(moved,))))
+    bench.ask("k2")
+    second = bench.take(Send)
+    bench.pays(first)
+    bench.pays(second)
+    assert [Status.COMPLETED] * 2 == [bench.take(Finish).outcome.status for _ in range(2)]
+    assert bench.rests()
+
+
+def test_keys_come_and_go_without_leaving_anything_behind() -> None:
+    """A service that changes its keys every hour has no more lanes and quotas after a year."""
+    engine = Engine(Config((Credential("c0", "p"),)), rng=Random(1), epoch=0.0)
+    engine.handle(Submitted(JobId(1), evolve(work("k"), handle=Handle(1))), 0.0)
+    for number in range(50):
+        engine.handle(Reconfigured(Config((Credential(f"c{number}", "p"),))), float(number))
+    assert len(engine.snapshot().lanes) <= 3
+
+
+def test_more_room_counts_at_once() -> None:
+    """A limit that is raised lets those go who wait, in the same step."""
+    bench = shared(Credential("c", "p", Limits(concurrency=1)))
+    for number in range(3):
+        bench.ask(f"k{number}")
+    bench.take(Send)
+    assert bench.none(Send)
+    bench.tell(Reconfigured(evolve(bench.config, credentials=(Credential("c", "p", Limits(concurrency=3)),))))
+    assert 2 == len([bench.take(Send) for _ in range(2)])
