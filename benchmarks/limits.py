@@ -156,9 +156,10 @@ def summary(found: Sequence[Line], runs: Sequence[Measured], seconds: float) -> 
     text += [
         f"  {letter}: {ARITHMETIC[letter]}" for letter in ARITHMETIC if any(_concerns(letter, line) for line in found)
     ]
+    each = f"; a step of the engine {deciding / steps * 1e6:.0f} us, with the simulation {cpu / steps * 1e6:.0f}"
     text.append(
-        f"{len(runs)} runs in {seconds:.0f} s, {cpu / len(runs):.2f} s CPU each; a step of the engine "
-        f"{deciding / steps * 1e6:.0f} us, with the simulation {cpu / steps * 1e6:.0f}"
+        f"{len(runs)} runs in {seconds:.0f} s, {cpu / len(runs):.2f} s CPU each"
+        + (each if deciding else ", HTTP and all")
     )
     return "\n".join(text)
 
