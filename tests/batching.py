@@ -58,6 +58,7 @@ class Told(TypedDict):
     cached: bool
     shared: bool
     seconds: float | None
+    warnings: list[str]
     meta: dict[str, object]
     error: Error | None
 

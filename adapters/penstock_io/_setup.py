@@ -156,6 +156,18 @@ class Setup:
     ledger: Ledger | None = None
     on_send: OnSend | None = None
 
+    def __attrs_post_init__(self) -> None:
+        for name, given, kind, example in (
+            ("ledger", self.ledger, Ledger, 'Ledger.open("ledger.sqlite")'),
+            ("journal", self.journal, Journal, 'Journal.open("folder")'),
+            ("on_ambiguous", self.on_ambiguous, OnAmbiguous, "OnAmbiguous.RETRY"),
+            ("limits", self.limits, Limits, "Limits(rpm=5)"),
+            ("config", self.config, Config, "Config()"),
+            ("prices", self.prices, Overrides, "Overrides((Override(...),))"),
+        ):
+            if not isinstance(given, kind | None):
+                raise UsageError(f"{name} is such as {example}, not {given!r}")
+
     def configured(self, names: Sequence[str]) -> Config:
         """The engine's configuration for these credentials."""
         config = Config() if self.config is None else self.config

@@ -15,6 +15,8 @@ KEYS = (PICTURE, *TOKENS, OUTPUT_TOKENS)
 """What a table [prices."MODEL"] may say: dollars a picture, or dollars a million tokens by class, and how many."""
 
 ALLOW = "--allow-unknown-price"
+LEAST = Decimal("1e-12")
+"""Dollars: a picodollar."""
 
 
 def override(model: str, told: Mapping[str, object]) -> Override:
@@ -27,6 +29,8 @@ def override(model: str, told: Mapping[str, object]) -> Override:
             raise UsageError(f"{key} must be a number of dollars, such as 0.04")
         elif not (Decimal(value).is_finite() and 0 <= value <= 1_000_000):
             raise UsageError(f"{key} must be from 0 to a million dollars")
+        elif 0 < value < (LEAST if key == PICTURE else LEAST * 10**6):
+            raise UsageError(f"{key} is finer than a picodollar, the least that is counted: give more, or 0")
     most = told.get(OUTPUT_TOKENS)
     rates = Rates(
         **{name: token_rate(_amount(told[name])) for name in TOKENS if name in told},

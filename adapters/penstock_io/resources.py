@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from penstock.errors import (
     Ambiguous,
@@ -48,6 +48,11 @@ DEFAULT = Options()
 def dollars(picodollars: int | None) -> Decimal | None:
     """An amount as exact dollars; None is unknown and stays so."""
     return None if picodollars is None else Decimal(picodollars) / PICODOLLARS
+
+
+def tokens_told(usage: Usage | None) -> dict[str, int] | None:
+    """The tokens of a usage by class, for programs; None where it is not known. What it cost is said in dollars."""
+    return None if usage is None else asdict(usage, filter=lambda one, _: one.name != "cost")
 
 
 def picodollars(dollars: Decimal) -> int:

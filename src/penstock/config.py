@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 from math import isfinite
+from typing import cast
 
 from attrs import frozen
 
@@ -135,12 +136,19 @@ class Ambiguity:
     before: Used = Used()
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(cast("object", self.mode), OnAmbiguous):
+            raise UsageError(f"on_ambiguous (mode) is one of {_members(OnAmbiguous)}, not {self.mode!r}")
         if self.floor < 0:
             raise UsageError(f"floor must be at least 0, not {self.floor}")
         if not 0.0 <= self.share <= 1.0:
             raise UsageError(f"share must lie between 0 and 1, not {self.share}")
         if self.window is not None and not (self.window > 0.0 and isfinite(self.window)):
             raise UsageError(f"window must be a finite number of seconds above 0, not {self.window}")
+
+
+def _members(choices: type[Enum]) -> str:
+    """What there is to choose from, as it is written: "OnAmbiguous.AUTO, OnAmbiguous.RETRY"."""
+    return ", ".join([f"{choices.__name__}.{one.name}" for one in choices])
 
 
 class BudgetPolicy(Enum):
@@ -165,13 +173,19 @@ class Budget:
     warn: float | None = 0.8
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(cast("object", self.policy), BudgetPolicy):
+            raise UsageError(f"policy is one of {_members(BudgetPolicy)}, not {self.policy!r}")
         seen: set[str] = set()
         for scope, cap in self.caps:
+            if not isinstance(cast("object", cap), int) or isinstance(cap, bool):
+                raise UsageError(f"the cap of {scope!r} is a whole number of picodollars (10**12 are $1), not {cap!r}")
             if _SCOPE.fullmatch(scope) is None:
                 raise UsageError(
                     f"{scope!r} is no scope of a cap: they are run, day, month, tenant:NAME, tag:NAME, and the last "
                     "two with @day or @month behind them"
                 )
+            if _PERIOD.fullmatch(scope) is not None:
+                raise UsageError(f"{scope!r}: there are caps by @day and @month alone")
             if scope in seen:
                 raise UsageError(f"{scope!r} has two caps")
             seen.add(scope)
@@ -192,6 +206,8 @@ def _dated(scope: str) -> bool:
 
 
 _SCOPE = re.compile(r"run|day|month|(?:tenant|tag):(?!@(?:day|month)$).+", re.DOTALL)
+_PERIOD = re.compile(r".+@(?!(?:day|month)$)[A-Za-z]+", re.DOTALL)
+"""What looks like a period, and is none."""
 
 
 @frozen

@@ -108,7 +108,8 @@ class Trouble:
     """Why a job did not end well: `kind` (a word), what was said, and the provider's own codes.
 
     `message` is a sentence without its full stop, so that whoever shows it may go on. `request_id` is what the provider
-    called the exchange, for those who ask its support.
+    called the exchange, for those who ask its support. `cause` is the kind of what an ambiguous end would have been
+    without its doubt ("": the doubt itself).
     """
 
     kind: str
@@ -116,6 +117,7 @@ class Trouble:
     status: int | None = None
     code: str | None = None
     request_id: str | None = None
+    cause: str = ""
 
     @property
     def remedy(self) -> str:

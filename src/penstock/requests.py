@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from math import isfinite
+from typing import cast
 
 from attrs import field, frozen
 
@@ -150,6 +151,12 @@ class Options:
             _text(self.tenant, "tenant")
         for tag in self.tags:
             _text(tag, "tags")
+        if not isinstance(cast("object", self.on_ambiguous), OnAmbiguous | None):
+            raise InvalidRequest("on_ambiguous is such as OnAmbiguous.RETRY", field="on_ambiguous")
+        if not isinstance(cast("object", self.cache), CachePolicy):
+            raise InvalidRequest("cache is such as CachePolicy.OFF", field="cache")
+        if not isinstance(cast("object", self.priority), Priority):
+            raise InvalidRequest("priority is such as Priority.BATCH", field="priority")
         _whole(self.sample, "sample", 0, 2**31)
         for provider, model in self.fallbacks:
             _text(provider, "fallbacks")

@@ -56,7 +56,7 @@ def prepare_folder(
         account = journal.account()
         tell(f"{count(published, 'row')} had been paid before: published now, at no cost")
     if plan.doubtful:
-        tell(f"{count(plan.doubtful, 'picture')} that may have been paid, tried once more")
+        tell(f"{count(plan.doubtful, 'picture')} that may have been paid: to be tried once more, as far as money goes")
     send = tuple(one for one in plan.send if not _is_done(one, states, account))
     keys = {key for one in send for key in one.keys}
     taken = sum(1 for ticket in account.deferred if not keys.isdisjoint(ticket.keys))

@@ -10,7 +10,7 @@ from attrs import define, evolve
 
 from penstock.commands import BudgetLow, Excess, LaneClosed, Notice, Send, Waits, Warned
 from penstock.engine import Waiting
-from penstock.engine.sums import trouble_of
+from penstock.engine.sums import dollars, trouble_of
 from penstock.entries import Lane
 from penstock.events import Event, Failed, Fetched, Responded
 from penstock.ids import AttemptId, JobId
@@ -119,7 +119,8 @@ class Hearing:
         elif isinstance(notice, Waits):
             self._listener.tell(asked_to_wait(notice), Level.WARNING)
         elif isinstance(notice, Excess):
-            self._once(f"{notice.model} was charged more than its published bound")
+            charged = f"{dollars(notice.charge)} was charged, above the bound of {dollars(notice.quote)}"
+            self._once(f"{notice.model}: {charged}")
         elif isinstance(notice, BudgetLow):
             self._listener.tell(low(notice), Level.WARNING)
         elif isinstance(notice, Warned):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from penstock.ids import Key
 from penstock.outcomes import Outcome, Status, Trouble
@@ -14,7 +14,7 @@ from penstock.readings import Usage
 from penstock_io.batch.rows import Invalid, Json
 from penstock_io.batch.states import NEW, PASSING, RowState, Runs, here_of
 from penstock_io.journal import Account, JobName, Tally
-from penstock_io.resources import PICODOLLARS
+from penstock_io.resources import PICODOLLARS, tokens_told
 from penstock_io.words import at_least, at_most, count, money, summed
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def result(line: Line) -> dict[str, object]:
         "model": line.model,
         "size": line.size,
         "quality": line.quality,
-        "usage": None if line.usage is None else asdict(line.usage),
+        "usage": tokens_told(line.usage),
         "cost_usd": None if line.cost is None else usd(line.cost),
         "attempts": line.attempts,
         "cached": line.cached,

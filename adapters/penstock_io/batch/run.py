@@ -16,6 +16,7 @@ from threading import current_thread, main_thread
 
 from attrs import evolve, frozen
 
+from penstock.outcomes import Trouble
 from penstock_io.batch import stopping
 from penstock_io.batch.folder import prepare_folder
 from penstock_io.batch.keying import Keyed
@@ -26,7 +27,7 @@ from penstock_io.batch.results import Line, Summary, line_of, line_of_invalid, s
 from penstock_io.batch.rows import Invalid
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.source import Listed, Source
-from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, load_runs, load_states
+from penstock_io.batch.states import NEW, PASSING, RUNS, RowState, Runs, dump_runs, load_runs, load_states
 from penstock_io.batch.stopping import AGAIN, Exit, Halt
 from penstock_io.batch.watch import Watch
 from penstock_io.batch.working import Batch
@@ -35,6 +36,9 @@ from penstock_io.journal import Account, Journal
 from penstock_io.words import count
 
 __all__ = ["Ended", "Exit", "run_batch"]
+
+NOBODY: Mapping[str | None, Trouble] = {}
+"""No row waits for anything."""
 
 
 @frozen
@@ -128,7 +132,7 @@ def conclude(
         return Ended(Exit.HALTED, None, str(batch.halt))
     lines = batch.shaper.finish(make_lines(rows, invalid, states, account), lambda: batch.interrupts > 0)
     batch.halt = batch.halt or batch.shaper.halt
-    summary = summary_of(lines, account, states, total.charged, total.maybe, runs)
+    summary = evolve(summary_of(lines, account, states, total.charged, total.maybe, runs), run=journal.run)
     prompts = {keyed.index: keyed for keyed in rows}
     try:
         write_results(
@@ -139,7 +143,12 @@ def conclude(
         batch.broken(fault)
     interrupted = batch.interrupts > 0
     room = settings.funds.raised(settings.budget)
-    end = judge(lines, frozenset(sent), batch.halt, settings.base_url, interrupted=interrupted, whole=whole, room=room)
+    asked = frozenset(sent)
+    waits = untried(lines, asked, states)
+    end = judge(
+        lines, asked, batch.halt, settings.base_url, interrupted=interrupted, whole=whole, room=room, waits=waits
+    )
+    batch.above(total.charged)
     keep(journal, evolve(runs, rows=len(lines), code=int(end.code), message=end.message, remedy=end.remedy), batch)
     return evolve(end, summary=summary)
 
@@ -168,6 +177,17 @@ def make_lines(
     return lines
 
 
+def untried(lines: Sequence[Line], sent: frozenset[str], states: Mapping[str, RowState]) -> dict[str | None, Trouble]:
+    """Rows that were to be sent, have some pictures or are in doubt, and wait for something outside them: for what."""
+    waits: dict[str | None, Trouble] = {}
+    for line in lines:
+        if line.status in {"ambiguous", "partial"} and line.id is not None and line.id in sent:
+            error = states.get(line.id, NEW).error
+            if error is not None and (error.kind in PASSING or error.cause == "budget"):
+                waits[line.id] = error
+    return waits
+
+
 def judge(
     lines: Sequence[Line],
     sent: frozenset[str],
@@ -177,13 +197,15 @@ def judge(
     interrupted: bool,
     whole: bool,
     room: str = "raise --budget",
+    waits: Mapping[str | None, Trouble] = NOBODY,
 ) -> Ended:
     """The exit code, the most severe that applies, and its message. `sent` are ids of rows that should have been.
 
-    `room` is how a budget gets room again.
+    `room` is how a budget gets room again, `waits` which rows that are not pending wait for what all the same.
     """
-    left = [line for line in lines if line.status == "pending" and line.id in sent]
-    others = [line for line in left if line.error is None or line.error.kind != "budget"]
+    asked = [line for line in lines if line.id in sent]
+    left = [evolve(line, error=waits.get(line.id, line.error)) for line in asked if _waits(line, waits)]
+    others = [line for line in left if line.error is None or "budget" not in {line.error.kind, line.error.cause}]
     if halt is not None and halt.mild and whole and not left:
         halt = None
     if interrupted:
@@ -195,13 +217,26 @@ def judge(
     if halt is not None:
         return Ended(Exit.HALTED, message=str(halt), remedy=stopping.clause(halt.remedy))
     if left:
-        full = f"the budget has no room for {count(len(left), 'row')}"
+        full = _full(left)
         return Ended(Exit.BUDGET, message=f"{full}: {room} and run the same command again.", remedy=room)
     failed = sum(1 for line in lines if line.status not in {"completed", "pending"})
     if failed:
         are = "is" if failed == 1 else "are"
         return Ended(Exit.SOME, message=f"{count(failed, 'row')} {are} not complete: results.jsonl says why.")
     return Ended(Exit.ALL)
+
+
+def _waits(line: Line, waits: Mapping[str | None, Trouble]) -> bool:
+    """Whether a row that was to be sent still is."""
+    return line.status == "pending" or line.id in waits
+
+
+def _full(left: Sequence[Line]) -> str:
+    """What a budget has no room for."""
+    doubtful = sum(1 for line in left if line.status == "ambiguous")
+    others = [count(len(left) - doubtful, "row")] if len(left) > doubtful else []
+    again = [f"to try {count(doubtful, 'ambiguous row')} again"] if doubtful else []
+    return f"the budget has no room {' and '.join([*(f'for {rows}' for rows in others), *again])}"
 
 
 def _unsent(lines: Sequence[Line], base_url: str) -> Halt:

@@ -16,7 +16,7 @@ from pathlib import Path
 from attrs import define, frozen
 
 from penstock.commands import Halted
-from penstock.outcomes import Trouble
+from penstock.outcomes import Outcome, Source, Status, Trouble
 from penstock_io.words import count
 
 AGAIN = "The same command goes on from here."
@@ -27,6 +27,10 @@ NOBODY = frozenset({"unsent", "no_endpoint"})
 
 IN_A_ROW = 3
 """How many rows may end so, with no other reply in between, before the run halts."""
+
+
+DOUBTS = 20
+"""How many rows may end in doubt, with no picture in between, before the run halts."""
 
 
 class Exit(IntEnum):
@@ -95,6 +99,15 @@ def of_trouble(trouble: Trouble, base_url: str, rows: str) -> Halt:
             "check the network, and --base-url",
         )
     return Halt(f"{rows} could not be sent: {clause(trouble.message)}", trouble.remedy or "see results.jsonl")
+
+
+def of_doubts(base_url: str) -> Halt:
+    """Everything that is sent may be executed and billed, and brings nothing."""
+    return Halt(
+        f"{DOUBTS} rows in a row brought no picture, and all may have been executed and billed",
+        f"see what breaks the replies of {base_url} off (a proxy, a firewall), and the provider's own list of usage",
+        mild=True,
+    )
 
 
 def of_deadline(seconds: float) -> Halt:
@@ -179,6 +192,22 @@ _DISKS: tuple[tuple[tuple[int, ...], tuple[str, ...], str, str], ...] = (
         "see what ails the disk; a copy of the folder on another one goes on just as well",
     ),
 )  # fmt: skip
+
+
+@define
+class Doubting:
+    """Counts rows in finishing order that may have been billed for nothing; a picture begins anew."""
+
+    rows: int = 0
+
+    def ended(self, outcome: Outcome) -> bool:
+        """A row ended so; whether that is one too many."""
+        if outcome.status is Status.AMBIGUOUS:
+            self.rows += 1
+            return self.rows == DOUBTS
+        if any(picture.source is Source.BOUGHT for picture in outcome.pictures):
+            self.rows = 0
+        return False
 
 
 @define

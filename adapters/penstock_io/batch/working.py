@@ -16,6 +16,7 @@ from attrs import define, evolve
 
 from penstock.commands import Halted, Notice
 from penstock.config import Ambiguity, Config, Used
+from penstock.engine.sums import dollars
 from penstock.events import Event, Failed, Mode, Responded
 from penstock.ids import JobId
 from penstock.readings import Kind, Reached
@@ -31,11 +32,11 @@ from penstock_io.batch.settings import Settings
 from penstock_io.batch.shaping import Shaper
 from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_state
-from penstock_io.batch.stopping import Halt, Unreached
+from penstock_io.batch.stopping import Doubting, Halt, Unreached
 from penstock_io.batch.watch import Watch
 from penstock_io.batch.writing import Part
 from penstock_io.journal import Journal
-from penstock_io.resources import Result
+from penstock_io.resources import Result, picodollars
 from penstock_io.words import count
 
 TICK = 0.25
@@ -86,6 +87,7 @@ class Batch:
         self._drawn: dict[int, _Out] = {}
         self._jobs: dict[JobId, str] = {}
         self._unreached = Unreached()
+        self._doubting = Doubting()
         self._stopping = False
         self._failures = 0
 
@@ -95,9 +97,9 @@ class Batch:
         """Send what the source gives and wait for all of it. Raises what the disk says."""
         self._loop = asyncio.get_running_loop()
         self._source = source
-        begun = False
+        client, begun = self._connected(), False
         try:
-            async with self._connected() as client:
+            async with client:
                 begun = True
                 await self._map(client, self._loop)
         finally:
@@ -166,7 +168,8 @@ class Batch:
             self._listener.tell(f"interrupted: nothing new is sent; {more}", Level.WARNING)
             self._stop(Mode.DRAIN)
         elif self.interrupts == 2:
-            self._listener.tell("interrupted again: what was out is broken off; its rows are ambiguous", Level.WARNING)
+            what = "what was out is broken off; its rows are ambiguous" if self._out() else "nothing was out"
+            self._listener.tell(f"interrupted again: {what}", Level.WARNING)
             self.shaper.stop()
             self._stop(Mode.ABORT)
 
@@ -205,6 +208,13 @@ class Batch:
         """The disk ended the work; the first cause stands."""
         if self.halt is None or self.halt.mild:
             self.halt = stopping.of_disk(fault, self.settings.folder)
+
+    def above(self, charged: int) -> None:
+        """The run is over: say so where a provider charged more than its bounds, and thus more than the budget."""
+        budget = self.settings.budget
+        if budget is not None and charged > picodollars(budget):
+            more, why = dollars(charged - picodollars(budget)), "the provider charged more than its bound"
+            self._listener.tell(f"{more} above the budget of {dollars(picodollars(budget))}: {why}", Level.ERROR)
 
     def _late(self) -> None:
         source = self._source
@@ -260,6 +270,8 @@ class Batch:
         line = line_of_end(keyed, state, result.outcome, files)
         self._listener.tell(told_end(line), Level.DETAIL)
         self._count(line)
+        if self._doubting.ended(result.outcome):
+            self.stop(stopping.of_doubts(self.settings.base_url))
         self.shaper.shape(line, keyed.keys, self._write)
 
     def _count(self, line: Line) -> None:

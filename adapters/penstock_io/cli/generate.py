@@ -252,7 +252,7 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
     from attrs import asdict  # noqa: PLC0415 - as above
 
     from penstock.errors import JobError  # noqa: PLC0415 - as above
-    from penstock_io.resources import dollars  # noqa: PLC0415 - as above
+    from penstock_io.resources import dollars, tokens_told  # noqa: PLC0415 - as above
 
     result, error = bought.result, bought.result.error
     outcome, request = result.outcome, result.request
@@ -264,13 +264,13 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
         "quality": request.quality,
         "cost_usd": _usd(result.cost),
         "maybe_billed_usd": _usd(dollars(outcome.maybe + outcome.pending)),
-        "usage": None if outcome.usage is None else asdict(outcome.usage),
+        "usage": tokens_told(outcome.usage),
         "attempts": outcome.attempts,
         "seconds": round(bought.seconds, 3),
         "revised_prompt": next((image.revised_prompt for image in result.images), None),
         "warnings": [*result.warnings, *saved.warnings],
     }
-    said = asdict(trouble) if trouble else {"message": str(error)}
+    said = asdict(trouble, filter=lambda one, _: one.name != "cause") if trouble else {"message": str(error)}
     told["error"] = None if error is None else {"name": type(error).__name__, **said}
     return {**told, "exit_code": code}
 

@@ -272,4 +272,5 @@ def gathering_name(target: Target) -> str:
 
 def doubt(trouble: Trouble) -> Trouble:
     """The same trouble, said to be ambiguous: it may have been executed and billed."""
-    return evolve(trouble, kind="ambiguous", message=f"it may have been executed and billed: {trouble.message}")
+    said = f"it may have been executed and billed: {trouble.message}"
+    return evolve(trouble, kind="ambiguous", message=said, cause=trouble.kind)
