@@ -233,7 +233,8 @@ class Summary:
     """The sums of a folder. Money in picodollars; `cost` None: a charge among it is unknown, `least` is what is known.
 
     `images` are files of rows, `made` pictures that were paid for in all runs, also those that others replaced since.
-    `orphans` are attempts of killed runs: name, row ("" where none is known) and bound (None: unknown).
+    `orphans` are attempts of killed runs: name, row ("" where none is known) and bound (None: unknown). `run` is the
+    number of the last run that is in the sums.
     """
 
     counts: Mapping[str, int]
@@ -246,6 +247,7 @@ class Summary:
     runs: Runs
     orphans: tuple[tuple[str, str, int | None], ...] = field(default=())
     least: int = 0
+    run: int = 0
 
     @property
     def requested(self) -> int:
@@ -285,6 +287,7 @@ def summary_json(summary: Summary) -> dict[str, object]:
         "cost_at_least_usd": usd(summary.least),
         "maybe_billed_usd": usd(summary.maybe),
         "saved_usd": usd(summary.saved),
+        "runs": summary.run,
         "attempts": summary.attempts,
         "http_429": runs.http_429,
         "http_5xx": runs.http_5xx,
