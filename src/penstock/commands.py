@@ -154,7 +154,7 @@ class Charged:
 
 @frozen
 class LaneClosed:
-    """Notice: a lane takes no more attempts until it is reconfigured, and why."""
+    """Notice: a lane takes no more attempts, and why: until it is reconfigured; where credit is used up, for a while."""
 
     lane: Lane
     reason: str
