@@ -77,6 +77,18 @@ def test_an_unknown_price_says_how_to_set_it(given: str, tmp_path: Path, capsys:
     assert "0.08" == as_json(capsys, given, "--model", "unheard-of", "--config", str(config))["bound_usd"]
 
 
+def test_what_is_known_of_a_part_is_said_of_that_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bound of some is no "at least" of all; what of the rest is not known is counted, and no figure is made up."""
+    told = [{"prompt": "a", "model": "gpt-image-2"}, {"prompt": "b", "model": "unheard-of"}]
+    given = tmp_path / "mixed.jsonl"
+    given.write_text("".join(json.dumps(one) + "\n" for one in told), encoding="utf-8")
+    assert 0 == main(["quote", str(given), "--quality", "low", "--size", "1024x1024"])
+    said = capsys.readouterr().out
+    known = "at most $0.0060 for 1 picture, probably $0.0060 for 1 picture"
+    assert f"price:     {known}; no bound is known for 1 of 2 pictures" in said
+    assert "at least" not in said
+
+
 def test_a_multiplier_is_applied(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """That of the provider that is chosen."""
     config = tmp_path / "penstock.toml"

@@ -22,6 +22,7 @@ from penstock_io.batch.settings import Choices, Settings
 from penstock_io.batch.states import load_states
 from penstock_io.batch.survey import survey
 from penstock_io.costing.asking import Quoted, quote_rows
+from penstock_io.costing.quotes import as_lines, as_object
 from penstock_io.costing.quoting import Amount, Ask, Option, Quoter, by_batch, by_setting, cheaper, group
 from penstock_io.journal import Account, peek
 from penstock_io.simserver import SimServer, serving
@@ -222,3 +223,22 @@ def test_what_a_folder_has_paid_is_taken_off(tmp_path: Path, sim: SimServer) -> 
     rows = table(["a", "b", "a", "new"])
     found = quote_rows(rows, Choices(), load_states(look.rows), look.account, unix=NOW)
     assert (4, 1, 2, 1) == (found.rows, found.repeats, found.paid, found.amount.pictures)
+
+
+def test_a_model_that_is_shut_down_is_told() -> None:
+    """As a run would warn of it, with what to use instead; no price of one's own is asked for."""
+    found = quote_rows(table(1, Defaults("gpt-image-1")), Choices(), {}, Account(), unix=NOW)
+    (warning,) = found.warnings
+    assert warning.startswith("gpt-image-1 was shut down on 2026-10-23; use gpt-image-2")
+    assert [warning] == as_object(found)["warnings"]
+    told = "\n".join(as_lines(found))
+    assert f"no price is known for 1 picture of gpt-image-1: {warning}" in told
+    assert "[prices." not in told
+
+
+def test_a_cheaper_model_says_when_it_ends() -> None:
+    """Where that is known: nobody changes over to what is gone in a week."""
+    quoter, asks = Quoter(NOW), group([(HIGH, 1)])
+    ends = {one.value: one.ends for one in cheaper(quoter, asks) if one.setting == "model"}
+    assert "2026-12-01" == ends["gpt-image-1-mini"]
+    assert {"2026-12-01", ""} >= set(ends.values())

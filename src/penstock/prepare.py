@@ -12,11 +12,10 @@ from penstock.catalog import (
     NO_OVERRIDES,
     Model,
     Overrides,
-    ending,
     estimated_tokens,
     input_tokens_bound,
-    moment,
     objection,
+    parting,
 )
 from penstock.catalog import model as lookup
 from penstock.config import Config
@@ -26,9 +25,6 @@ from penstock.requests import PARAMETERS, ImageRequest, Options, Prepared, Refus
 from penstock.work import Demand, Target, Timeouts, Work
 
 __all__ = ["Prepared", "Refusal", "prepare"]
-
-NOTICE = 30 * 86_400.0
-"""How long before a model's shutdown its use is warned of, in seconds."""
 
 
 def prepare(
@@ -160,8 +156,5 @@ class _Maker:
         return (f"{self.request.model} knows no seed: it is not sent, and only tells this result from others",)
 
     def _ending(self) -> tuple[str, ...]:
-        end = ending(self.request.model)
-        if end is None or self.unix < moment(end.shutdown) - NOTICE:
-            return ()
-        verb = "was" if self.unix >= moment(end.shutdown) else "will be"
-        return (f"{self.request.model} {verb} shut down on {end.shutdown}; use {' or '.join(end.replacements)}",)
+        said = parting(self.request.model, self.unix)
+        return (said,) if said else ()

@@ -123,6 +123,8 @@ def _warn(quoted: Quoted, console: Console) -> None:
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.batch.rows import InputError  # noqa: PLC0415 - as above
 
+    for warning in quoted.warnings:
+        console.tell(warning, Level.WARNING)
     if quoted.invalid:
         mistakes = [mistake for one in quoted.invalid for mistake in one.mistakes]
         console.tell(str(InputError(mistakes)), Level.WARNING)

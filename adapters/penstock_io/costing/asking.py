@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from penstock.catalog import parting
 from penstock.ids import Key
 from penstock.requests import ImageRequest, Refusal
 from penstock_io.batch.keying import Keyed, Shapes, key_rows
@@ -20,12 +21,16 @@ from penstock_io.pricing import lines_for
 
 @frozen
 class Missing:
-    """A model whose bound nobody knows: `lines` of a file of --config say it, in the units of `meaning`."""
+    """A model whose bound nobody knows: `lines` of a file of --config say it, in the units of `meaning`.
+
+    `gone` says of a model that is shut down what to use instead ("": it is not).
+    """
 
     model: str
     pictures: int
     lines: str
     meaning: str
+    gone: str = ""
 
 
 @frozen
@@ -33,6 +38,7 @@ class Quoted:
     """A whole input, quoted. `repeats` rows ask for what rows before them do; `paid` pictures are in the folder.
 
     `rows` are all that are valid; `left` of them are not to be sent in this run, for another reason than being done.
+    `warnings` are those of models that are, or soon will be, shut down.
     """
 
     rows: int
@@ -45,6 +51,7 @@ class Quoted:
     cheaper: tuple[Option, ...]
     batch: Option | None
     missing: tuple[Missing, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def quote_rows(
@@ -73,7 +80,8 @@ def quote_rows(
         settings=by_setting(quoter, asks),
         cheaper=tuple(cheaper(quoter, asks)),
         batch=by_batch(quoter, asks),
-        missing=_missing(quoter, asks, Shapes(choices.prices)),
+        missing=_missing(quoter, asks, Shapes(choices.prices), unix),
+        warnings=tuple(said for name in sorted({ask.request.model for ask in asks}) if (said := parting(name, unix))),
     )
 
 
@@ -100,7 +108,7 @@ def _repeats(keyed: Sequence[Keyed]) -> int:
     return repeats
 
 
-def _missing(quoter: Quoter, asks: Sequence[Ask], shapes: Shapes) -> tuple[Missing, ...]:
+def _missing(quoter: Quoter, asks: Sequence[Ask], shapes: Shapes, unix: float) -> tuple[Missing, ...]:
     """What has no bound, by model, with the lines that would give it one."""
     found: dict[str, Missing] = {}
     for ask in asks:
@@ -109,5 +117,6 @@ def _missing(quoter: Quoter, asks: Sequence[Ask], shapes: Shapes) -> tuple[Missi
         if not amount.unbounded or isinstance(target, Refusal):
             continue
         before = found[model].pictures if model in found else 0
-        found[model] = Missing(model, before + amount.unbounded, *lines_for(target))
+        gone = "" if quoter.price(model).rates is not None else parting(model, unix)
+        found[model] = Missing(model, before + amount.unbounded, *lines_for(target), gone)
     return tuple(found[model] for model in sorted(found))

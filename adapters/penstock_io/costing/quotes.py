@@ -6,7 +6,7 @@ from penstock_io.costing.asking import Quoted
 from penstock_io.costing.outlook import usd
 from penstock_io.costing.quoting import Amount, Option
 from penstock_io.costing.telling import aligned
-from penstock_io.words import at_least, at_most, count, money, one_line
+from penstock_io.words import at_most, count, money, one_line
 
 UNKNOWN = "not known"
 SHOWN = 12
@@ -35,6 +35,7 @@ def as_object(quoted: Quoted) -> dict[str, object]:
             {"model": one.model, "pictures": one.pictures, "lines": one.lines, "meaning": one.meaning}
             for one in quoted.missing
         ],
+        "warnings": list(quoted.warnings),
     }
 
 
@@ -57,6 +58,7 @@ def _option(one: Option) -> dict[str, object]:
         **_figures(one.amount),
         "saves_bound_usd": _usd(one.saves),
         "saves_expected_usd": _usd(one.probably),
+        "ends": one.ends or None,
     }
 
 
@@ -76,6 +78,9 @@ def as_lines(quoted: Quoted) -> list[str]:
         lines += ["", *_options(quoted)]
     for one in quoted.missing:
         whose = f"{count(one.pictures, 'picture')} of {one_line(one.model)}"
+        if one.gone:
+            lines += ["", f"no price is known for {whose}: {one.gone}"]
+            continue
         lines += [
             "",
             f"no bound is known for {whose}; say it in the file of --config ({one.meaning}; put your figures):",
@@ -97,11 +102,19 @@ def _rows(quoted: Quoted) -> str:
 
 
 def _price(amount: Amount) -> str:
-    if amount.most is None:
-        known = at_least(amount.bound) if amount.bound else UNKNOWN
-        likely = "" if amount.likely is None else f", probably {money(amount.likely)}"
-        return f"{known}{likely}; no bound is known for {amount.unbounded:,} of {count(amount.pictures, 'picture')}"
-    return f"{at_most(amount.most)}, probably {_money(amount.likely)}"
+    bound = _part(amount, amount.unbounded, at_most(amount.bound))
+    likely = _part(amount, amount.unguessed, f"probably {money(amount.expected)}")
+    unknown = f"; no bound is known for {amount.unbounded:,} of {count(amount.pictures, 'picture')}"
+    told = ", ".join(part for part in (bound, likely) if part) or UNKNOWN
+    return told + (unknown if amount.unbounded else "")
+
+
+def _part(amount: Amount, unknown: int, said: str) -> str:
+    """What is said of those pictures of which it is known; "" where that is none of them."""
+    known = amount.pictures - unknown
+    if unknown and not known:
+        return ""
+    return f"{said} for {count(known, 'picture')}" if unknown else said
 
 
 def _settings(quoted: Quoted) -> list[str]:
@@ -122,6 +135,7 @@ def _options(quoted: Quoted) -> list[str]:
     if quoted.batch is not None:
         rows.append(_cells("the provider's batch API", quoted.batch))
     lines = aligned(rows)
+    lines += [f"({one.value} is shut down on {one.ends})" for one in quoted.cheaper if one.ends]
     if quoted.batch is not None:
         lines.append("(a provider's own batch API answers within a day; penstock does not send there)")
     return lines

@@ -31,7 +31,7 @@ class Ask:
 class Amount:
     """What pictures cost in picodollars: at most `bound`, probably `expected`.
 
-    Neither has the `unbounded` or `unguessed` pictures of which nobody knows it: sums are at least so much then.
+    Neither has the `unbounded` or `unguessed` pictures of which nobody knows it: both are of the others alone then.
     """
 
     pictures: int = 0
@@ -64,7 +64,8 @@ class Amount:
 class Option:
     """The same rows with another `setting`, for `amount` in all; `pictures` of them change, the others stay.
 
-    `saves` is by how much the bound falls, `probably` by how much the expected cost does (None: nobody knows).
+    `saves` is by how much the bound falls, `probably` by how much the expected cost does (None: nobody knows). `ends`
+    is when the model that it names is shut down (YYYY-MM-DD; "": nobody said).
     """
 
     setting: str
@@ -73,6 +74,7 @@ class Option:
     amount: Amount
     saves: int | None
     probably: int | None
+    ends: str = ""
 
 
 def group(wants: Iterable[tuple[ImageRequest, int]]) -> tuple[Ask, ...]:
@@ -217,7 +219,8 @@ def _takes(request: ImageRequest) -> bool:
 def _option(setting: str, value: str, before: Amount, after: Amount, same: Amount) -> Option:
     saves = None if before.most is None or after.most is None else before.most - after.most
     probably = None if before.likely is None or after.likely is None else before.likely - after.likely
-    return Option(setting, value, after.pictures, after + same, saves, probably)
+    end = catalog.ending(value) if setting == "model" else None
+    return Option(setting, value, after.pictures, after + same, saves, probably, "" if end is None else end.shutdown)
 
 
 def _is_cheaper(one: Option) -> bool:

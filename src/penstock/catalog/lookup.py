@@ -14,6 +14,9 @@ from penstock.catalog.tokens import TokenRule
 from penstock.config import Limits
 from penstock.work import Rates, Timeouts
 
+NOTICE = 30 * 86_400.0
+"""How long before a model's shutdown its use is warned of, in seconds."""
+
 
 @frozen
 class Model:
@@ -116,6 +119,15 @@ def _latencies() -> tuple[tuple[frozenset[str], frozenset[str], float], ...]:
 def ending(name: str) -> Ending | None:
     """When `name` is or was shut down, where the catalog knows of it; also for models that are long gone."""
     return _endings().get(name)
+
+
+def parting(name: str, unix: float) -> str:
+    """What is to be said at `unix` (seconds) of a model that is, or will soon be, shut down; "" of all others."""
+    end = ending(name)
+    if end is None or unix < prices.moment(end.shutdown) - NOTICE:
+        return ""
+    verb = "was" if unix >= prices.moment(end.shutdown) else "will be"
+    return f"{name} {verb} shut down on {end.shutdown}; use {' or '.join(end.replacements)}"
 
 
 def rates(dialect: str, name: str, unix: float, processing: str = prices.STANDARD) -> Rates | None:
