@@ -154,7 +154,7 @@ class Charged:
 
 @frozen
 class LaneClosed:
-    """Notice: a lane takes no more attempts, and why: until it is reconfigured; where credit is used up, for a while."""
+    """Notice: a lane takes no more attempts, and why: for a while where credit is used up, else until reconfigured."""
 
     lane: Lane
     reason: str

@@ -10,6 +10,7 @@ from typing import cast
 from attrs import frozen
 
 from penstock.errors import UsageError
+from penstock.lessons import Lessons
 from penstock.work import OnAmbiguous, Target
 
 
@@ -56,8 +57,8 @@ class Credential:
 
     Each model has a quota of its own with these `limits`, but for those of a pool. Credentials of one `account` (an
     organisation; "": none) share their quotas, and the limits of the first of them count. Among lanes with equal room
-    each has as many exchanges out as its `weight` says. Raises UsageError for a weight that is not above 0, and for a
-    model of two pools.
+    each has as many exchanges out as its `weight` says. `lessons` are what an earlier run was taught, by pool. Raises
+    UsageError for a weight that is not above 0, and for a model of two pools.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Credential:
     weight: float = 1.0
     account: str = ""
     pools: tuple[Pool, ...] = ()
+    lessons: tuple[tuple[str, Lessons], ...] = ()
 
     def __attrs_post_init__(self) -> None:
         _weigh(self.weight, f"the weight of {self.name}")

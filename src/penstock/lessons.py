@@ -31,3 +31,7 @@ class Lessons:
     buckets: tuple[Lesson, ...] = ()
     concurrency: int | None = None
     age: float = 0.0
+
+
+NO_LESSONS = Lessons()
+"""Nothing was taught yet."""

@@ -16,11 +16,15 @@ from penstock.admission.headers import QUANTITIES, RateReport
 from penstock.admission.pace import Pace
 from penstock.config import Limits
 from penstock.errors import UsageError
+from penstock.lessons import NO_LESSONS, Lesson, Lessons
 from penstock.readings import LimitHint
 from penstock.three import Three
 from penstock.work import Demand
 
 _NEVER_BEFORE = (0.0, 0.0, 0.0)
+
+WINDOW, KEPT = 60.0, 86_400.0
+"""Seconds that a limit is of, and after which what was learned is forgotten."""
 
 
 @frozen
@@ -87,7 +91,7 @@ class Quota:
         "in_flight",
     )
 
-    def __init__(self, limits: Limits, now: float) -> None:
+    def __init__(self, limits: Limits, now: float, prior: Lessons = NO_LESSONS) -> None:
         self._requests, self._tokens, self._images = Gauge(now), Gauge(now), Gauge(now)
         self._gauges = (self._requests, self._tokens, self._images)
         self._limits = Limits(concurrency=None)
@@ -101,6 +105,9 @@ class Quota:
         self._concurrency: float = inf
         self.in_flight = 0
         self.relimit(limits, now)
+        for lesson in prior.buckets:
+            if lesson.quantity in QUANTITIES and lesson.window == WINDOW and lesson.age < KEPT:
+                self._gauges[QUANTITIES.index(lesson.quantity)].learn(lesson.per_minute, now)
 
     def relimit(self, limits: Limits, now: float) -> None:
         """Believe other limits. What they leave as it was keeps what was learned; what is out stays out."""
@@ -258,6 +265,17 @@ class Quota:
                 self._gauges[index].hold = max(self._gauges[index].hold, until)
         else:
             self._pace.block(until, widen=news)
+
+    def lessons(self, now: float) -> Lessons:
+        """What the provider taught until now, to begin warm with next time."""
+        found = ((quantity, gauge.figures(now)) for quantity, gauge in zip(QUANTITIES, self._gauges, strict=True))
+        return Lessons(
+            tuple(
+                Lesson(quantity, one.per_minute, one.capacity, WINDOW, one.source)
+                for quantity, one in found
+                if one.source == "told" and one.per_minute is not None
+            )
+        )
 
     def figures(self, now: float) -> QuotaFigures:
         """Everything as believed now."""

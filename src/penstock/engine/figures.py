@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from penstock.engine.tables import CallState, FlightState, JobState
+from penstock.lessons import NO_LESSONS, Lessons
 
 if TYPE_CHECKING:
     from penstock.admission.quota import QuotaFigures
@@ -19,13 +20,21 @@ if TYPE_CHECKING:
 
 @frozen
 class LaneFigures:
-    """A lane: `closed` says why it takes no more attempts, None that it does."""
+    """A lane: `closed` says why it takes no more attempts, None that it does.
+
+    `health` is "unproven", "good", "resting", "probing", "empty" or "shut", `until` when a rest is over (absolute
+    seconds). `pool` names the quota that it draws on, `lessons` what that was taught.
+    """
 
     credential: str
     model: str
     closed: str | None
     waiting: int
     quota: QuotaFigures
+    health: str = "good"
+    until: float | None = None
+    pool: str = ""
+    lessons: Lessons = NO_LESSONS
 
 
 @frozen
@@ -106,7 +115,18 @@ def snapshot(rooms: Rooms) -> Snapshot:
 def lane_figures(lane: Lane, group: Group, now: float) -> LaneFigures:
     """The figures of one lane."""
     closed = lane.closed.kind if lane.closed is not None else None
-    return LaneFigures(lane.name.credential, lane.name.model, closed, len(group.line), lane.quota.figures(now))
+    breaker = lane.breaker
+    return LaneFigures(
+        lane.name.credential,
+        lane.name.model,
+        closed,
+        len(group.line),
+        lane.quota.figures(now),
+        breaker.health.value,
+        breaker.until if breaker.until > now else None,
+        lane.common.key[1],
+        lane.quota.lessons(now),
+    )
 
 
 def alive(counts: list[int], states: type[JobState | FlightState | CallState], end: str) -> dict[str, int]:

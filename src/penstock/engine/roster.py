@@ -15,6 +15,7 @@ from penstock.commands import LaneClosed
 from penstock.engine.lanes import Common, Group, Lane
 from penstock.entries import Lane as LaneName
 from penstock.judging.judgement import Closes
+from penstock.lessons import NO_LESSONS
 from penstock.outcomes import Trouble
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.config import Config, Credential, Limits
     from penstock.engine.desk import Desk
     from penstock.judging.judgement import Judgement
+    from penstock.lessons import Lessons
     from penstock.three import Three
     from penstock.work import Target
 
@@ -68,7 +70,8 @@ class Roster:
         key, limits = quota_of(credential, group.target)
         common = self.commons.get(key)
         if common is None:
-            common = self.commons[key] = Common(key, limits, Quota(limits, desk.now))
+            prior = self._prior(credential, key[1])
+            common = self.commons[key] = Common(key, limits, Quota(limits, desk.now, prior))
         name = LaneName(credential.name, group.target.model)
         lane = Lane(name, credential, group, common, Breaker(desk.config.unproven))
         common.lanes.append(lane)
@@ -78,6 +81,18 @@ class Roster:
             lane.closed = dead[1]
             lane.breaker.rejected(desk.now)
         group.arrange(lane, desk.now)
+
+    def _prior(self, credential: Credential, pool: str) -> Lessons:
+        """What a new quota begins with: what an earlier run was taught of it, else what a sibling's was by now."""
+        told = dict(credential.lessons).get(pool)
+        if told is not None:
+            return told
+        for common in self.commons.values():
+            if common.key[1] == pool and common.lanes and common.lanes[0].credential.provider == credential.provider:
+                taught = common.quota.lessons(self.desk.now)
+                if taught.buckets or taught.concurrency is not None:
+                    return taught
+        return NO_LESSONS
 
     # What happens to lanes
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
-from penstock import commands, config, entries, events, outcomes, readings, work
+from penstock import commands, config, entries, events, lessons, outcomes, readings, work
 from penstock.commands import Command
 from penstock.config import Config
 from penstock.engine import Engine, Snapshot, Waiting
@@ -55,7 +55,7 @@ def _classes(*modules: ModuleType) -> Mapping[str, type]:
     return found
 
 
-CLASSES = _classes(events, commands, entries, outcomes, readings, work, config, balances)
+CLASSES = _classes(events, commands, entries, outcomes, readings, work, config, lessons, balances)
 """What may stand in a trace, by the last part of its module and its name."""
 NAMES = {value: name for name, value in CLASSES.items()}
 
