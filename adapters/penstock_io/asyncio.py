@@ -58,9 +58,11 @@ class Client(AsyncBase[AsyncHttp]):
             self._wake_at(None)
             for task in (*self._feeders, *self._tasks.values()):
                 task.cancel()
-            await asyncio.to_thread(self._shut)
-            if self._given is None:
-                await self._http.aclose()
+            try:
+                await asyncio.to_thread(self._shut)
+            finally:
+                if self._given is None:
+                    await self._http.aclose()
 
     async def _run(self, request: ImageRequest, options: Options) -> Result:
         waiter: asyncio.Future[Result] = self._loop.create_future()

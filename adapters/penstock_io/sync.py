@@ -68,9 +68,11 @@ class Client(SyncBase[SyncHttp]):
             raise
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
-            self._shut()
-            if self._given is None:
-                self._http.close()
+            try:
+                self._shut()
+            finally:
+                if self._given is None:
+                    self._http.close()
 
     def _run(self, request: ImageRequest, options: Options) -> Result:
         waiter: Future[Result] = Future()

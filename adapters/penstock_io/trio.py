@@ -51,16 +51,23 @@ class Client(AsyncBase[AsyncHttp]):
         try:
             await self._idle.wait()
         finally:
-            with trio.CancelScope(shield=True):
-                if not self._idle.is_set():
-                    self._close(Mode.ABORT)
-                    await self._idle.wait()
-                self._nursery.cancel_scope.cancel()
-                await trio.to_thread.run_sync(self._shut)
-                if self._given is None:
-                    await self._http.aclose()
-            # the nursery is left as if nothing had happened, so that the caller's exception is not wrapped in a group
-            await self._manager.__aexit__(None, None, None)
+            try:
+                with trio.CancelScope(shield=True):
+                    if not self._idle.is_set():
+                        self._close(Mode.ABORT)
+                        await self._idle.wait()
+                    self._nursery.cancel_scope.cancel()
+                    await self._shut_all()
+            finally:
+                # the nursery is left as if nothing had happened, so that the caller's exception is in no group
+                await self._manager.__aexit__(None, None, None)
+
+    async def _shut_all(self) -> None:
+        try:
+            await trio.to_thread.run_sync(self._shut)
+        finally:
+            if self._given is None:
+                await self._http.aclose()
 
     async def _run(self, request: ImageRequest, options: Options) -> Result:
         there, results = trio.Event(), list[Result | BaseException]()
