@@ -36,9 +36,9 @@ from penstock_io.cli.connecting import OPENAI, connect, model_of
 from penstock_io.cli.consent import refusal
 from penstock_io.cli.console import Console
 from penstock_io.cli.doubting import ask_again, doubtful, unasked
-from penstock_io.cli.folders import Books, books_of, free, holding, journalled, look, unwritable
+from penstock_io.cli.folders import Books, agreed, books_of, free, holding, journalled, look, unwritable
 from penstock_io.cli.funds import booked, funds_of
-from penstock_io.cli.showing import Enough, default_told, enough, lines_of, planned, reasons_of, warn
+from penstock_io.cli.showing import Enough, default_told, enough, lines_of, planned, reasons_of, unsure_told, warn
 from penstock_io.journal import Account, JournalError
 from penstock_io.ledger import LedgerError
 from penstock_io.words import count
@@ -95,13 +95,14 @@ def start(values: Values, given: Path | None, console: Console) -> int:
         if task.dry:
             return _planned(task, lines, found, enough(plan, books, task.settings), books.holder)
         console.tell("\n".join(lines))
-        message = refusal(reasons_of(found, task.settings), console, yes=values[options.YES])
+        message = refusal(reasons_of(found, task.settings, books.unsure), console, yes=values[options.YES])
         if message is not None:
             return task.fail("consent", message)
         if journal is None:
             journal = stack.enter_context(holding(folder, console))
             if books_of(journal).states:
                 return task.fail("folder", f"another run has begun in {folder} meanwhile: run the same command again")
+        agreed(journal, books if found.send else Books())
         if settings.funds.ledger is None:
             settings = stack.enter_context(_booking(task))
         ended = run_batch(settings, plan, invalid, journal, console)
@@ -153,7 +154,10 @@ def _stream(task: Task) -> int:
         if task.unnamed is not None:
             console.tell(default_told(task.unnamed))
         console.tell(f"rows are read from {STDIN}, JSON objects a line, each sent as it comes")
-        yes = values[options.YES]
+        yes, books = values[options.YES], books_of(journal)
+        if books.unsure and not yes:
+            return task.fail("consent", f"{unsure_told(books.unsure, 'rows')}; nothing was sent: go on with --yes")
+        agreed(journal, books)
         ended = run_stream(settings, sys.stdin.buffer, incoming, journal, console, name=STDIN, regenerate=yes)
     if doubtful(task.settings, ended):
         unasked(ended, console)

@@ -15,7 +15,7 @@ from penstock.money.balances import Balances
 from penstock_io.batch.progress import Level
 from penstock_io.batch.states import RowState, load_states
 from penstock_io.cli.console import Console
-from penstock_io.journal import Account, Journal, JournalError, peek
+from penstock_io.journal import UNSURE, Account, Journal, JournalError, peek
 
 MINE = ("journal.sqlite", "journal.lock", "images")
 """What of a folder has to be written in any run."""
@@ -23,12 +23,16 @@ MINE = ("journal.sqlite", "journal.lock", "images")
 
 @frozen
 class Books:
-    """What a folder remembers, and who is at work in it ("" for nobody). `spent` is picodollars, also maybe billed."""
+    """What a folder remembers, and who is at work in it ("" for nobody). `spent` is picodollars, also maybe billed.
+
+    `unsure` says what a repair may have lost, as long as nobody has agreed to go on all the same.
+    """
 
     states: Mapping[str, RowState] = field(factory=dict[str, RowState])
     account: Account = field(factory=Account)
     spent: int = 0
     holder: str = ""
+    unsure: str = ""
 
 
 def journalled(folder: Path) -> bool:
@@ -52,15 +56,24 @@ def holding(folder: Path, console: Console) -> Generator[Journal]:
 def books_of(journal: Journal) -> Books:
     """What an open journal remembers. Raises `JournalError`."""
     try:
-        return Books(load_states(journal.rows()), journal.account(), _spent(journal.balances()))
+        rows = journal.rows()
+        unsure = rows.get(UNSURE, "")
+        return Books(load_states(rows), journal.account(), _spent(journal.balances()), unsure=unsure)
     except (OSError, sqlite3.Error) as fault:
         raise JournalError(f"{journal.folder} cannot be read: {fault}") from fault
+
+
+def agreed(journal: Journal, books: Books) -> None:
+    """Somebody agreed to go on whatever a repair lost: nobody is asked again."""
+    if books.unsure:
+        journal.put_row(UNSURE, "")
 
 
 def look(folder: Path) -> Books:
     """The same of a folder that somebody else may hold; it only looks. Raises `JournalError`."""
     found = peek(folder)
-    return Books(load_states(found.rows), found.account, _spent(found.balances), found.holder or "")
+    unsure = found.rows.get(UNSURE, "")
+    return Books(load_states(found.rows), found.account, _spent(found.balances), found.holder or "", unsure)
 
 
 def _spent(balances: Balances) -> int:

@@ -44,6 +44,17 @@ def told(found: Repaired, folder: Path) -> list[str]:
         lines.append(f"lost: {count(found.missing, 'request')}, booked as maybe billed, {at_most(found.bound)}")
     if found.unnamed:
         lines.append(f"lost: what {count(found.unnamed, 'picture')} in {folder / 'held'} were made for")
-    if not (found.found or found.missing or found.unnamed):
-        lines.append("as far as its counts tell, nothing was lost")
+    if found.strange:
+        whose = f"; {count(found.again, 'row')} were complete with them" if found.again else ""
+        lines.append(
+            f"lost: what {count(found.strange, 'picture')} in {folder / 'images'} were made for{whose}: a rerun buys "
+            "them again, under the same names (copy the folder first if you want to keep them)"
+        )
+    if not found.certain:
+        lines.append(
+            f"what else was lost cannot be told ({found.unsure}): its cost is booked as not known; the next run asks "
+            "for a yes (--yes) before it buys anything"
+        )
+    elif found.kept and not found.missing:
+        lines.append("all requests that were counted are there")
     return [*lines, "the same command without --repair goes on from here"]

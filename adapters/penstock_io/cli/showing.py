@@ -140,13 +140,15 @@ def warn(console: Console, plan: Plan, invalid: Sequence[Invalid]) -> None:
         console.tell(warning, Level.WARNING)
 
 
-def reasons_of(found: Survey, settings: Settings) -> list[Reason]:
-    """What has to be agreed to."""
+def reasons_of(found: Survey, settings: Settings, unsure: str = "") -> list[Reason]:
+    """What has to be agreed to. `unsure` says what a repair may have lost ("": nothing)."""
     reasons: list[Reason] = []
     cap = None if found.bound is None and settings.choices.unknown else settings.budget
     price = price_reason(found.bound, count(found.pictures, "picture"), cap) if found.send else None
     if price is not None:
         reasons.append(price)
+    if unsure and found.send:
+        reasons.append(Reason(unsure_told(unsure, count(found.pictures, "picture")), grave=True))
     if found.stale:
         why = ", ".join(word for word, _ in found.why[:REASONS])
         told_ = f"{count(found.stale, 'row')} would be made again ({why}) for {at_most(found.stale_bound)}"
@@ -154,6 +156,11 @@ def reasons_of(found: Survey, settings: Settings) -> list[Reason]:
     if not found.fits:
         reasons.append(Reason("the disk may not have enough room", grave=True, otherwise="another --out"))
     return reasons
+
+
+def unsure_told(unsure: str, what: str) -> str:
+    """Why buying in a folder whose repair could not tell what was lost has to be agreed to."""
+    return f"the journal was repaired, and what was lost cannot be told ({unsure}): {what} may have been paid already"
 
 
 # A dry run

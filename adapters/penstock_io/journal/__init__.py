@@ -7,7 +7,7 @@ from penstock_io.journal._due import Due
 from penstock_io.journal._files import IMAGES, ORIGINALS, SUPERSEDED
 from penstock_io.journal._lock import FolderInUse, JournalError
 from penstock_io.journal._peek import Peek, peek
-from penstock_io.journal._repair import Repaired, repair
+from penstock_io.journal._repair import UNSURE, Repaired, repair
 from penstock_io.journal._room import room_needed
 from penstock_io.journal._schema import JournalDamaged, JournalUnusable, NewerJournal
 from penstock_io.journal.journal import Journal, Written
@@ -17,6 +17,7 @@ __all__ = [
     "IMAGES",
     "ORIGINALS",
     "SUPERSEDED",
+    "UNSURE",
     "Account",
     "Disk",
     "Due",

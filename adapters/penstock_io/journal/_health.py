@@ -13,6 +13,7 @@ from pathlib import Path
 from penstock_io.journal._mirror import MIRROR, NO_MARK, Mark, mark_of
 from penstock_io.journal._readonly import read_only
 from penstock_io.journal._schema import DATABASE, KEYS, TABLES, JournalDamaged, sum_of, version_of
+from penstock_io.journal._witness import RESULTS, SUMMARY
 
 REPAIRED = f"{DATABASE}.repaired"
 """A rebuilt database that has not yet taken the place of the damaged one."""
@@ -39,7 +40,10 @@ def ailment(folder: Path) -> str:
     mark = mark_of(folder / MIRROR)
     if not path.exists() or not path.stat().st_size:
         log = path.with_name(f"{path.name}-wal")
-        if mark == NO_MARK and (path.exists() or not log.exists() or not log.stat().st_size):
+        # a mirror begins after the first commit, and results after a run: then this database was not always empty
+        told = path.exists() and any((folder / name).exists() for name in (RESULTS, SUMMARY))
+        used = told or (folder / MIRROR).exists()
+        if not used and (path.exists() or not log.exists() or not log.stat().st_size):
             return ""
         return f"{DATABASE} is {'empty' if path.exists() else 'missing'}"
     try:

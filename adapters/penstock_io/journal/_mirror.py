@@ -56,12 +56,13 @@ def mark_of(path: Path) -> Mark:
 class Mirrored:
     """What a mirror says: the rows of each table by their first values, in the order in which they were last written.
 
-    `bad` counts lines that are damaged.
+    `bad` counts lines that are damaged; `whole` says that there is none, and that the last one ends a commit.
     """
 
     rows: dict[str, list[Row]] = field(factory=dict[str, list[Row]])
     mark: Mark = NO_MARK
     bad: int = 0
+    whole: bool = False
 
 
 def read_mirror(path: Path) -> Mirrored:
@@ -72,12 +73,14 @@ def read_mirror(path: Path) -> Mirrored:
     with path.open("rb") as file:
         for line in file:
             found = _parse(line.rstrip(b"\n"))
+            said.whole = found is not None and found[0] == "runs" and line.endswith(b"\n")
             if found is None:
                 said.bad += 1
                 continue
             said.rows.setdefault(found[0], []).append(found[1])
             if found[0] == "runs":
                 said.mark = max(said.mark, _mark(found[1]))
+    said.whole = said.whole and not said.bad
     return said
 
 

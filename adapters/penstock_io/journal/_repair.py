@@ -1,5 +1,9 @@
 """A damaged journal is rebuilt from what can be read: its mirror, its tables row by row, and the names of held files.
 
+What the results, the sums and the pictures of the folder tell of besides is lost, and booked as maybe billed. Whether
+anything is lost that nothing tells of can only be known where the counts survived: otherwise the next run has to be
+agreed to.
+
 The damaged files are kept beside. The new database is whole and durable before the old one is touched, so a repair that
 is cut off leaves either the damaged journal or the rebuilt one, and is finished by the next.
 """
@@ -15,33 +19,30 @@ from typing import cast
 
 from attrs import define, field, frozen
 
-from penstock.ids import Key
+from penstock.ids import JobId, Key
+from penstock_io.journal import _witness
+from penstock_io.journal._account import Account, read_account
 from penstock_io.journal._disk import Disk
 from penstock_io.journal._faults import why
 from penstock_io.journal._files import HELD, extension, key_digest
-from penstock_io.journal._health import REPAIRED, ailment, is_damage, lenient
+from penstock_io.journal._health import REPAIRED, ailment
 from penstock_io.journal._lock import Lock
-from penstock_io.journal._mirror import MIRROR, NO_MARK, Mark, Row, Value, read_mirror
-from penstock_io.journal._readonly import read_only
+from penstock_io.journal._mirror import MIRROR, Row, Value
+from penstock_io.journal._salvage import Tables, as_object, database, salvage
 from penstock_io.journal._schema import (
     DATABASE,
-    KEYS,
-    PRIVATE,
     JournalDamaged,
     JournalUnusable,
-    columns_of,
-    create,
-    sum_of,
 )
 
 LOST_ATTEMPT = -1
-"""The number of the row that stands for all attempts of a run that are not known any more."""
+"""The number of the row that stands for all attempts of a run that are not known any more; others are below it."""
+
+UNSURE = "\nrepaired"
+"""The name of the row that says what a repair may have lost, until somebody has agreed to go on all the same."""
 
 _FORMATS = {extension(name): name for name in ("png", "jpeg", "webp", "gif", "")}
 _QUOTE, _ENDING = 10, 12
-
-Tables = dict[str, dict[Row, Row]]
-"""Rows by table and key."""
 
 
 @frozen
@@ -50,7 +51,9 @@ class Repaired:
 
     `attempts`, `pictures` and `rows` were rebuilt; `found` more pictures are known from the names of held files.
     `missing` attempts are not known any more, and booked as maybe billed with `bound` picodollars at most (None:
-    unknown); `unnamed` files in held/ are pictures that nobody knows the key of.
+    unknown); `unnamed` files in held/ are pictures that nobody knows the key of, `strange` ones in images/ and
+    originals/ belong to no row that is known, and `again` rows were complete with such a picture. `certain` says that
+    all that was counted is accounted for; otherwise what was lost cannot be told, and `unsure` says why.
     """
 
     cause: str
@@ -62,6 +65,10 @@ class Repaired:
     missing: int = 0
     bound: int | None = 0
     unnamed: int = 0
+    strange: int = 0
+    again: int = 0
+    certain: bool = True
+    unsure: str = ""
 
 
 def repair(folder: Path | str, *, disk: Disk | None = None) -> Repaired | None:
@@ -90,11 +97,13 @@ def _repair(folder: Path, disk: Disk) -> Repaired | None:
     if not cause:
         return None
     kept = _keep(folder, disk)
-    tables = _read(folder)
-    report = _Report(tables, folder)
+    tables, why_not = salvage(folder)
+    report = _Report(tables, folder, unsure=why_not)
     report.look_at_published()
     report.look_at_held()
     report.count_attempts()
+    report.look_at_results(_witness.ask(folder))
+    report.conclude()
     new = folder / f"{DATABASE}.new"
     disk.unlink(new)
     _write(new, tables)
@@ -133,62 +142,6 @@ def _keep(folder: Path, disk: Disk) -> tuple[str, ...]:
     return tuple(kept)
 
 
-# What can be read
-
-
-def _read(folder: Path) -> Tables:
-    """The rows of the database and of the mirror; where both have one, that of whichever knows of more commits."""
-    mirror = read_mirror(folder / MIRROR)
-    mirrored: Tables = {table: {} for table in KEYS}
-    empty = sqlite3.connect(":memory:")
-    with closing(empty) as db:
-        create(db)
-        widths = {table: len(columns_of(db, table)) for table in KEYS}
-    for table, rows in mirror.rows.items():
-        if table in KEYS:
-            mirrored[table].update((row[: KEYS[table]], row) for row in rows if len(row) == widths[table])
-    stored = _stored(folder / DATABASE)
-    newer, older = (mirrored, stored) if mirror.mark > _mark(stored) else (stored, mirrored)
-    tables = {table: older[table] | newer[table] for table in KEYS}
-    for name, row in older["attempts"].items():
-        if row[_ENDING] is not None and tables["attempts"][name][_ENDING] is None:
-            tables["attempts"][name] = row
-    return tables
-
-
-def _mark(tables: Tables) -> Mark:
-    return max((cast("Mark", row[:2]) for row in tables["runs"].values()), default=NO_MARK)
-
-
-def _stored(path: Path) -> Tables:
-    """Each table from both its ends, as far as it can be read; rows that are not as they were written are left out."""
-    tables: Tables = {table: {} for table in KEYS}
-    if not path.exists() or not path.stat().st_size:
-        return tables
-    try:
-        with read_only(path) as db:
-            db.text_factory = lenient
-            for table in KEYS:
-                for order in ("ASC", "DESC"):
-                    _take(db, table, order, tables[table])
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
-        if not is_damage(fault):
-            raise
-    return tables
-
-
-def _take(db: sqlite3.Connection, table: str, order: str, rows: dict[Row, Row]) -> None:
-    keys = KEYS[table]
-    ends = ", ".join(f"{place} {order}" for place in range(1, keys + 1))
-    try:
-        for row in db.execute(f"SELECT * FROM {table} ORDER BY {ends}"):  # noqa: S608 - names of ours
-            if row[-1] == sum_of(table, row[:-1]):
-                rows[row[:keys]] = row[:-1]
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
-        if not is_damage(fault):
-            raise
-
-
 # What can be concluded
 
 
@@ -202,18 +155,39 @@ class _Report:
     unnamed: int = 0
     missing: int = 0
     bound: int | None = 0
+    strange: int = 0
+    again: int = 0
+    unsure: str = ""
     _scopes: str = field(init=False, default='[["run"]]')
 
     def told(self, cause: str, kept: tuple[str, ...]) -> Repaired:
         """In figures."""
-        attempts, pictures, rows = (len(self.tables[name]) for name in ("attempts", "pictures", "rows"))
-        return Repaired(cause, kept, attempts, pictures, rows, self.found, self.missing, self.bound, self.unnamed)
+        attempts = sum(number >= 0 for (_, number), _ in self._attempts())
+        rows = sum(not str(name).startswith("\n") for (name,) in self.tables["rows"])
+        return Repaired(
+            cause,
+            kept,
+            attempts,
+            len(self.tables["pictures"]),
+            rows,
+            self.found,
+            self.missing,
+            self.bound,
+            self.unnamed,
+            self.strange,
+            self.again,
+            not self.unsure,
+            self.unsure,
+        )
 
     def look_at_published(self) -> None:
         """A picture that a job has shown and that is there is known by its key."""
         for _, _, _, key, file, _, at in self.tables["published"].values():
-            if (key,) not in self.tables["pictures"]:
+            known = self.tables["pictures"].get((key,))
+            if known is None:
                 self._add(str(key), str(file), at)
+            elif not (self.folder / str(known[1])).is_file() and (self.folder / str(file)).is_file():
+                self.tables["pictures"][(key,)] = (key, file, *known[2:])
 
     def look_at_held(self) -> None:
         """Held files say whose they are: an attempt that is not known any more was paid, and its key may be."""
@@ -237,7 +211,7 @@ class _Report:
             self.tables["runs"].setdefault((run,), (run, 0, 0, 0, 0))
         for row in list(self.tables["runs"].values()):
             run, _, intents, quoted, unpriced = cast("tuple[int, int, int, int, int]", row)
-            mine = [one for (number, at), one in self._attempts() if number == run and at != LOST_ATTEMPT]
+            mine = [one for (number, at), one in self._attempts() if number == run and at >= 0]
             quotes = [cast("int | None", one[_QUOTE]) for one in mine]
             missing = intents - len(mine)
             if missing <= 0:
@@ -246,6 +220,71 @@ class _Report:
             bound = None if unpriced > quotes.count(None) else max(0, left)
             self._attempt(run, LOST_ATTEMPT, [], bound)
             self.missing += missing - 1
+
+    def look_at_results(self, witness: _witness.Witness) -> None:
+        """What results, sums and pictures tell of and no table does is lost, and may have been billed."""
+        known = _witness.stems(str(row[1]) for row in self.tables["pictures"].values())
+        known |= _witness.stems(str(row[4]) for row in self.tables["published"].values())
+        self.strange = len(_witness.stems(witness.files) - known)
+        there = frozenset(witness.files)
+        complete = [told.files for told in witness.all.values() if told.status == "completed"]
+        self.again = sum(not _witness.stems(there.intersection(files)) <= known for files in complete)
+        with closing(database(self.tables)) as db:
+            account = read_account(db, self.folder)
+        sums = witness.sums
+        runs = None if sums is None else sums.runs
+        rows = witness.all if sums is None else witness.since
+        lost = sum(max(0, told.paid - self._paid(account, name)) for name, told in rows.items())
+        missing = 0
+        if sums is not None:
+            mine = [tally for (run, _), tally in account.tallies.items() if runs is None or run <= runs]
+            lost += max(0, sums.paid - sum(tally.charged + tally.maybe for tally in mine))
+            missing = sums.attempts - self._sent(runs)
+        else:
+            missing = sum(told.attempts for told in rows.values()) - self._sent(None)
+        if lost or missing > 0:
+            run = runs or max((cast("int", run) for (run,) in self.tables["runs"]), default=1)
+            self._attempt(run, self._free(run), [], lost)
+            self.missing += max(missing, 1) - 1
+            self._doubt("its results tell of more than it has")
+
+    def conclude(self) -> None:
+        """Where what was lost cannot be told, an amount that is not known is booked, and the next run needs a yes."""
+        if self.strange:
+            self._doubt(f"{self.strange:,} of the pictures in the folder are not in it")
+        if self.unnamed:
+            self._doubt(f"{self.unnamed:,} of the pictures in {HELD}/ are nobody's any more")
+        if not self.unsure:
+            return
+        run = max((cast("int", run) for (run,) in self.tables["runs"]), default=1)
+        missing, bound = self.missing, self.bound
+        self._attempt(run, self._free(run), [], None)
+        self.missing, self.bound = missing, bound  # nobody knows whether there is any
+        self.tables["rows"][(UNSURE,)] = (UNSURE, self.unsure)
+
+    def _doubt(self, why: str) -> None:
+        self.unsure = f"{self.unsure}; {why}" if self.unsure else why
+
+    def _paid(self, account: Account, name: str) -> int:
+        """What the jobs of a row paid, as far as it is known."""
+        state = as_object(self.tables["rows"].get((name,), ("", ""))[1])
+        jobs = [(run, JobId(job)) for run, job in cast("list[tuple[int, int]]", state.get("jobs", []))]
+        tallies = [account.tallies[job] for job in jobs if job in account.tallies]
+        return sum(tally.charged + tally.maybe for tally in tallies)
+
+    def _sent(self, runs: int | None) -> int:
+        """How many attempts of the first runs (None: of all) were sent, with those that are booked as missing."""
+        sent = [
+            one
+            for (run, number), one in self._attempts()
+            if number >= 0 and one[_ENDING] != "void" and (runs is None or run <= runs)
+        ]
+        return len(sent) + self.missing
+
+    def _free(self, run: int) -> int:
+        """A number for what is lost, below all that the run has."""
+        self.tables["runs"].setdefault((run,), (run, 0, 0, 0, 0))
+        return min((LOST_ATTEMPT, *(at for (number, at), _ in self._attempts() if number == run))) - 1
 
     def _attempts(self) -> list[tuple[tuple[int, int], Row]]:
         return cast("list[tuple[tuple[int, int], Row]]", list(self.tables["attempts"].items()))
@@ -276,27 +315,11 @@ class _Report:
         for row in self.tables["attempts"].values():
             keys.update(json.loads(str(row[7])))
         for row in self.tables["rows"].values():
-            try:
-                state = json.loads(str(row[1]))
-            except ValueError:
-                continue
-            if isinstance(state, dict):
-                keys.update(map(str, cast("dict[str, list[str]]", state).get("keys", [])))
+            keys.update(map(str, cast("list[str]", as_object(row[1]).get("keys", []))))
         return {key_digest(Key(key)): key for key in keys}
 
 
 def _write(path: Path, tables: Tables) -> None:
     """The rebuilt database."""
     path.touch(0o600)
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        create(db)
-        db.execute("BEGIN")
-        for table, rows in tables.items():
-            if table in PRIVATE and table != "due":
-                continue
-            marks = ", ".join("?" for _ in (*columns_of(db, table), "crc"))
-            db.executemany(
-                f"INSERT INTO {table} VALUES ({marks})",  # noqa: S608 - names of ours
-                [(*row, sum_of(table, row)) for row in rows.values()],
-            )
-        db.execute("COMMIT")
+    database(tables, path).close()
