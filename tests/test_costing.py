@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from fractions import Fraction
 from io import BytesIO
 
@@ -111,6 +112,17 @@ def test_the_table_has_the_same_sums(some: list[Item]) -> None:
             text = text[1:] if text[:1] == "'" else text
             found[text] = found.get(text, 0) + int(Fraction(line["spent_usd"]) * PICODOLLARS)
         assert {name: one.charged for name, one in by(some, dimension).items()} == found
+
+
+@given(st.lists(st.text("a|\\ ", min_size=1), min_size=1, max_size=4))
+def test_tags_are_told_apart_whatever_they_hold(tags: list[str]) -> None:
+    """A bar of a tag's own is no separator."""
+    file = BytesIO()
+    write_csv(file, {Place("", "", "", "", "", "", "", "", tuple(tags)): Sums(1)})
+    _, line = csv.reader(file.getvalue().decode().splitlines(keepends=True))
+    plain = [re.sub(r"\\(.)", r"\1", part) for part in re.findall(r"(?:\\.|[^\\|])+", line[8])]
+    last = len(plain) - 1
+    assert tags == [part[place > 0 : len(part) - (place < last)] for place, part in enumerate(plain)]
 
 
 def test_no_cell_of_the_table_is_a_formula() -> None:

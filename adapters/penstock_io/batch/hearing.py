@@ -57,6 +57,11 @@ class Hearing:
 
     # Attempts
 
+    @property
+    def out(self) -> int:
+        """How many exchanges were begun and are not over."""
+        return len(self._out)
+
     def begun(self, job: JobId, row: str) -> None:
         """A row's job is about to be submitted."""
         self._names[job] = row

@@ -152,7 +152,7 @@ _DISKS: tuple[tuple[tuple[int, ...], tuple[str, ...], str, str], ...] = (
     (
         (errno.ENOSPC, errno.EDQUOT),
         ("disk is full",),
-        "there is no room left on the disk of {folder}",
+        "there is no room left on the disk of {folder}, but what is kept for pictures that are out (4 MB or more)",
         "make room on it",
     ),
     (

@@ -174,8 +174,8 @@ class Batch:
             self._stop(Mode.ABORT)
 
     def _out(self) -> int:
-        """How many requests are out."""
-        return 0 if self._client is None else self._client.engine.snapshot().in_flight
+        """How many requests are out: those that left, not those that wait for their intent to be durable."""
+        return 0 if self._client is None else self._hearing.out
 
     def _outstanding(self) -> str:
         """What is out, how long that takes and why it is awaited, in words; "" for nothing."""

@@ -20,6 +20,8 @@ COLUMNS = (
 def write_csv(file: BinaryIO, sums: Mapping[Place, Sums], *, mark: bool = False) -> None:
     """A line for each place below the columns' names; several tags are separated by " | ". Raises `OSError`.
 
+    A bar or a backslash in a tag has a backslash before it.
+
     Texts that a spreadsheet would run as a formula get a ' before them. `mark` begins with the mark by which
     spreadsheets know UTF-8.
     """
@@ -44,7 +46,7 @@ def _texts(place: Place) -> Sequence[str]:
         place.quality,
         place.credential,
         place.tenant,
-        " | ".join(place.tags),
+        " | ".join(tag.replace("\\", "\\\\").replace("|", "\\|") for tag in place.tags),
     )
 
 
