@@ -27,10 +27,10 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [
-        (1800.0, "the provider asks A to wait for gpt-image-2, for 1800 s, until 14:13:20"),
-        (100_000.0, "the provider asks A to wait for gpt-image-2, for 100000 s, until 2026-09-21 14:13"),
+        (1800.0, "the provider asks A to wait for gpt-image-2, for 30 min, until 2026-09-21 14:13:20 UTC"),
+        (100_000.0, "the provider asks A to wait for gpt-image-2, for 1 d 3 h, until 2026-09-21 14:13:20 UTC"),
     ],
 )
 def test_a_wait_is_told_with_its_end(seconds: float, told: str) -> None:
-    """A time of day, with its date where it is another day."""
+    """With date and zone: whoever reads it later, or elsewhere, knows when."""
     assert told == asked_to_wait(Waits(Lane("A", "gpt-image-2"), seconds, UNTIL))

@@ -21,9 +21,7 @@ from penstock.work import Purpose
 from penstock_io.batch.funds import low
 from penstock_io.batch.pace import labelled, waiting_for
 from penstock_io.batch.progress import Level, Listener
-
-DAY = 86_400.0
-"""Seconds from which on a wait is told with its date."""
+from penstock_io.words import span
 
 NAMED = 3
 """How many rows of one attempt are named."""
@@ -173,7 +171,7 @@ def told_next(waiting: Waiting, model: str, now: float) -> str:
 
 def asked_to_wait(notice: Waits) -> str:
     """A wait that is worth telling: on which key, and until when by the clock on the wall."""
-    until = time.strftime("%H:%M:%S" if notice.seconds < DAY else "%Y-%m-%d %H:%M", time.localtime(notice.until))
+    until = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(notice.until))
     lane = notice.lane
     key = labelled(lane.credential)
-    return f"the provider asks {key} to wait for {lane.model}, for {notice.seconds:.0f} s, until {until}"
+    return f"the provider asks {key} to wait for {lane.model}, for {span(notice.seconds)}, until {until}"
