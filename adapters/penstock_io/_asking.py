@@ -6,15 +6,45 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from penstock.config import Config
-from penstock.engine import Snapshot
-from penstock.events import Mode
-from penstock_io._client import Base, Explained, Http
+from penstock.config import Config, Limits
+from penstock.engine import Snapshot, Waiting
+from penstock.events import Mode, Reconfigured
+from penstock.requests import ImageRequest
+from penstock_io._client import Base, Http
+from penstock_io._setup import renamed
 
 Told = TypeVar("Told")
 
+Keys = Sequence[str] | Mapping[str, str]
+"""API keys, or keys by label."""
 
-class AsyncBase(Base[Http]):
+Explained = tuple[tuple[ImageRequest, Waiting], ...]
+"""Unfinished requests and what they wait for."""
+
+
+class Asked(Base[Http]):
+    """What both ways of asking rest on. Only the owner calls it."""
+
+    def _explained(self, most: int) -> Explained:
+        return tuple((job.request, self.engine.explain(job.id)) for job in list(self._jobs.values())[:most])
+
+    def _reconfigured(
+        self,
+        config: Config | None,
+        api_keys: Keys,
+        *,
+        resume: bool,
+        without: Keys = (),
+        limits: Limits | None = None,
+    ) -> Reconfigured:
+        """The event that brings a new configuration in; a key that is known keeps its name."""
+        added, gone = renamed(self._keys, api_keys), renamed(self._keys, without)
+        self.config = self._setup.changed(self.config if config is None else config, added, gone, limits)
+        self._keys.update(added)  # what is out on a key that is gone still needs it
+        return Reconfigured(self.config, resume)
+
+
+class AsyncBase(Asked[Http]):
     """What the two asynchronous clients let a user ask."""
 
     def _appetite(self) -> int:
@@ -29,10 +59,20 @@ class AsyncBase(Base[Http]):
         return self._explained(most)
 
     async def reconfigure(
-        self, config: Config | None = None, *, api_keys: Sequence[str] | Mapping[str, str] = (), resume: bool = False
+        self,
+        config: Config | None = None,
+        *,
+        api_keys: Keys = (),
+        without: Keys = (),
+        limits: Limits | None = None,
+        resume: bool = False,
     ) -> None:
-        """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so."""
-        self._step(self._reconfigured(config, api_keys, resume=resume))
+        """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so.
+
+        Keys named by `without` take no more work: what is out on them is finished. `limits` are believed of all keys
+        from now on; what was learned besides stays.
+        """
+        self._step(self._reconfigured(config, api_keys, resume=resume, without=without, limits=limits))
 
     def end(self, mode: Mode = Mode.DRAIN) -> None:
         """Take no more work, as leaving the client does: DRAIN waits for what is out, ABORT breaks it off.
@@ -42,7 +82,7 @@ class AsyncBase(Base[Http]):
         self._close(mode)
 
 
-class SyncBase(Base[Http]):
+class SyncBase(Asked[Http]):
     """What the client for threads lets a user ask, from any thread."""
 
     @abstractmethod
@@ -58,7 +98,19 @@ class SyncBase(Base[Http]):
         return self._ask(lambda: self._explained(most))
 
     def reconfigure(
-        self, config: Config | None = None, *, api_keys: Sequence[str] | Mapping[str, str] = (), resume: bool = False
+        self,
+        config: Config | None = None,
+        *,
+        api_keys: Keys = (),
+        without: Keys = (),
+        limits: Limits | None = None,
+        resume: bool = False,
     ) -> None:
-        """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so."""
-        self._ask(lambda: self._step(self._reconfigured(config, api_keys, resume=resume)))
+        """Take a new configuration (see `config`), further keys, and go on after a halt where `resume` says so.
+
+        Keys named by `without` take no more work: what is out on them is finished. `limits` are believed of all keys
+        from now on; what was learned besides stays.
+        """
+        self._ask(
+            lambda: self._step(self._reconfigured(config, api_keys, resume=resume, without=without, limits=limits))
+        )

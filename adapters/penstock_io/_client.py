@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from functools import partial
 from itertools import count
+from pathlib import Path
 from random import Random
 from typing import Generic, TypeVar
 
@@ -22,7 +23,7 @@ from attrs import field, frozen
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, ReadCache, Record, Release, Send
 from penstock.config import Config, Limits
-from penstock.engine import Engine, Waiting
+from penstock.engine import Engine
 from penstock.errors import InvalidRequest, UsageError
 from penstock.events import (
     CacheRead,
@@ -31,7 +32,6 @@ from penstock.events import (
     Event,
     Fetched,
     Mode,
-    Reconfigured,
     Recorded,
     Submitted,
     Ticked,
@@ -61,9 +61,6 @@ DRIFT = 2.0
 
 HOOKS = 8
 """How many hooks run at a time."""
-
-Explained = tuple[tuple[ImageRequest, Waiting], ...]
-"""Unfinished requests and what they wait for."""
 
 Done = Callable[[Result | BaseException], object]
 """Hears what became of a job, on the driver's own thread."""
@@ -107,13 +104,13 @@ class Base(ABC, Generic[Http]):
         rng: Random | None = None,
         headers: Mapping[str, str] | None = None,
         prices: Overrides = NO_OVERRIDES,
+        lessons: Path | None = None,
     ) -> None:
         if store is None and journal is not None:
             store = JournalStore(journal)
         self._setup = Setup(
             address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
-            record_trace, trace, notices, on_submit, rng, headers=carried(headers), prices=prices, ledger=ledger,
-            on_send=on_send,
+            record_trace, trace, notices, on_submit, rng, "openai", carried(headers), prices, ledger, on_send, lessons,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -175,6 +172,7 @@ class Base(ABC, Generic[Http]):
         if self._setup.journal is not None:
             fetch_due(self._setup.journal, self._setup.base_url, time.time())
         self._opening = self._setup.opening(time.time())
+        self.config = self._setup.taught(self.config, time.time())
         return http
 
     def _open(self) -> None:
@@ -363,21 +361,6 @@ class Base(ABC, Generic[Http]):
         content = self._payloads.read(picture.ref) if path is None else path
         return Image(picture, content, self._payloads.note(picture.ref))
 
-    # What a user may ask
-
-    def _explained(self, most: int) -> Explained:
-        return tuple((job.request, self.engine.explain(job.id)) for job in list(self._jobs.values())[:most])
-
-    def _reconfigured(
-        self, config: Config | None, api_keys: Sequence[str] | Mapping[str, str], *, resume: bool
-    ) -> Reconfigured:
-        """The event that brings a new configuration in, with keys added; a key that is known keeps its name."""
-        old = {key: name for name, key in self._keys.items()}
-        added = {old.get(key, name): key for name, key in named(api_keys).items()}
-        self.config = self._setup.completed(self.config if config is None else config, added)
-        self._keys.update(added)
-        return Reconfigured(self.config, resume)
-
     # The end
 
     def _close(self, mode: Mode) -> None:
@@ -393,5 +376,6 @@ class Base(ABC, Generic[Http]):
                 self._worker.close()
             if self._engine is not None:
                 self._performer.close()
+                self._setup.keep(self._engine.snapshot(), time.time())
         finally:
             self._setup.ended()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
+from pathlib import Path
 from random import Random
 from typing import cast
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from attrs import evolve, field, frozen
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Notice, Send
 from penstock.config import Config, Credential, Limits
+from penstock.engine import Snapshot
 from penstock.errors import UsageError
 from penstock.events import Event
 from penstock.http import CALL_HEADER
@@ -26,6 +28,7 @@ from penstock.work import OnAmbiguous, Work
 from penstock_io._perform import Hook
 from penstock_io.journal import Journal
 from penstock_io.ledger import Ledger
+from penstock_io.lessons import keep, recall
 from penstock_io.resources import picodollars
 from penstock_io.stores import Store
 
@@ -56,6 +59,12 @@ def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
         if key not in names.values():
             names[fingerprint(key, label)] = key
     return names
+
+
+def renamed(known: Mapping[str, str], keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """API keys by name, where those that are known keep theirs. Raises `UsageError`."""
+    old = {key: name for name, key in known.items()}
+    return {old.get(key, name): key for name, key in named(keys).items()}
 
 
 def address(base_url: str) -> str:
@@ -133,7 +142,7 @@ class Setup:
     takes the lines of a trace (`penstock.simulation.trace`), `notices` hears what the engine wants to be known,
     `on_submit` of each job before it is submitted, `on_send` of each exchange before it is begun; `rng` is where chance
     comes from. `headers` go with every request to the provider, and never with a download. `prices` are your own, on
-    top of what is published.
+    top of what is published. `lessons` is the file in which what keys' limits turned out to be is kept for a day.
     """
 
     base_url: str
@@ -155,6 +164,7 @@ class Setup:
     prices: Overrides = NO_OVERRIDES
     ledger: Ledger | None = None
     on_send: OnSend | None = None
+    lessons: Path | None = None
 
     def __attrs_post_init__(self) -> None:
         for name, given, kind, example in (
@@ -191,6 +201,24 @@ class Setup:
             journal=self.journal is not None,
             ledger=self.ledger is not None,
         )
+
+    def changed(self, config: Config, added: Iterable[str], gone: Iterable[str], limits: Limits | None) -> Config:
+        """`config` with further credentials, without some, and with other limits of all (None: as they are)."""
+        leaving = frozenset(gone)
+        config = self.completed(config, added)
+        kept = tuple(one for one in config.credentials if one.name not in leaving)
+        if limits is not None:
+            kept = tuple(evolve(one, limits=limits) for one in kept)
+        return evolve(config, credentials=kept)
+
+    def taught(self, config: Config, unix: float) -> Config:
+        """`config` whose credentials know what earlier runs were taught, at `unix` (seconds)."""
+        return config if self.lessons is None else recall(self.lessons, config, self.base_url, unix)
+
+    def keep(self, snapshot: Snapshot, unix: float) -> None:
+        """Keep what this run was taught, for the next ones."""
+        if self.lessons is not None:
+            keep(self.lessons, snapshot, self.base_url, unix)
 
     def opening(self, unix: float) -> Balances:
         """What was spent before, at `unix` (seconds): in the journal's folder, and in the ledger by whoever wrote it.

@@ -117,6 +117,7 @@ def threads(folder: Path) -> None:
         for asked, waiting in client.explain():
             use(asked.prompt, waiting.reason, waiting.until)
         client.reconfigure(api_keys=["sk-2"], resume=True)
+        client.reconfigure(without={"mine": "sk-1"}, limits=Limits(rpm=50, ipm=5))
         use(snapshot.at_rest)
 
 
@@ -145,6 +146,7 @@ async def asyncio() -> None:
         await results.aclose()
         use((await client.snapshot()).money, await client.explain(10))
         await client.reconfigure(client.config, resume=True)
+        await client.reconfigure(api_keys=["sk-2"], without=["sk-1"], limits=Limits(ipm=20))
 
 
 async def trio() -> None:

@@ -57,7 +57,7 @@ class Settings:
 
     `keys` are API keys by label, `headers` go with every request, `budget` is dollars for the folder over all its runs,
     `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline` is seconds
-    after which nothing new is sent.
+    after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be (None: it is not kept).
     """
 
     folder: Path
@@ -71,6 +71,7 @@ class Settings:
     deadline: float | None = None
     conversion: Conversion | None = None
     funds: Funds = field(factory=Funds)
+    lessons: Path | None = None
 
     @property
     def bounded(self) -> bool:

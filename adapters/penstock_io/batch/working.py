@@ -128,6 +128,7 @@ class Batch:
             on_submit=self._submitted,
             on_send=self._hearing.sent,
             prices=settings.choices.prices,
+            lessons=settings.lessons,
         )
 
     async def _map(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:

@@ -41,6 +41,7 @@ from penstock_io.cli.funds import booked, funds_of
 from penstock_io.cli.showing import Enough, default_told, enough, lines_of, planned, reasons_of, unsure_told, warn
 from penstock_io.journal import Account, JournalError
 from penstock_io.ledger import LedgerError
+from penstock_io.lessons import place
 from penstock_io.words import count
 
 STDIN = "standard input"
@@ -200,6 +201,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         deadline=values.get(options.DEADLINE),
         conversion=_conversion(values),
         funds=funds_of(values),
+        lessons=place(os.environ, connection.base_url),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Callable, Generator
@@ -37,6 +38,7 @@ from penstock_io.cli.options import (
     SIZE,
     N,
 )
+from penstock_io.lessons import place
 from penstock_io.pricing import unpriced
 from penstock_io.resources import Result
 from penstock_io.words import count
@@ -157,6 +159,7 @@ class _Buying:
             config=Config(budget=spending.funds.budget(unknown=spending.unknown)),
             budget=spending.budget,
             prices=spending.prices,
+            lessons=place(os.environ, connection.base_url),
         )
         async with client:
             self._client = client

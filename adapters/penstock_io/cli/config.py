@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OTHERS = frozenset({"PENSTOCK_REQUIRE_SERVICES"})
-"""Variables that begin as options do and are read by the tests of penstock itself."""
+OTHERS = frozenset({"PENSTOCK_REQUIRE_SERVICES", "PENSTOCK_LESSONS"})
+"""Variables that begin as options do and are none: read by the tests of penstock itself, and where lessons are kept."""
 
 PROVIDERS, PRICES, MULTIPLIER = "providers", "prices", "multiplier"
 _TABLE = (BASE_URL.key, API_KEY_ENV.key, MULTIPLIER)

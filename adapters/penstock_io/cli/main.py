@@ -24,6 +24,9 @@ GROUPS = {
         "quote": "what the rows of a file would cost, and what would be cheaper",
         "cost": "what was spent, by model, day and more, and what a month comes to",
     },
+    "know what limits there are": {
+        "limits": "what keys' limits turned out to be, who said so, and when",
+    },
     "look at a batch": {
         "status": "say how a folder stands and what comes next",
         "export": "a batch as a table, or as a zip with its pictures",

@@ -1,0 +1,187 @@
+"""What keys' limits turned out to be, kept for a day in one small file, so that the next run begins warm.
+
+Figures, sources and ages, by a key's fingerprint, the address and the pool: no keys, no prompts. Nobody depends on it:
+a file that cannot be read or written is as good as none, what the provider says counts before it, and after a day what
+it says is forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+from attrs import evolve, frozen
+
+from penstock.config import Config
+from penstock.engine import Snapshot
+from penstock.lessons import Lesson, Lessons
+
+KEPT = 86_400.0
+"""Seconds for which a lesson is kept."""
+
+VERSION = 1
+
+
+@frozen
+class Kept:
+    """What was learned of one quota: of which key (its name) at which address, for which pool, and what."""
+
+    key: str
+    base_url: str
+    pool: str
+    lessons: Lessons
+
+
+def place(environ: Mapping[str, str], base_url: str = "") -> Path | None:
+    """The file in the user's cache folder, or where `PENSTOCK_LESSONS` says.
+
+    None where there is none, where that says "off", and for servers on this machine: they come and go at one address.
+    """
+    named = environ.get("PENSTOCK_LESSONS", "").strip()
+    if named:
+        return None if named == "off" else Path(named)
+    if urlsplit(base_url).hostname in {"localhost", "127.0.0.1", "::1"}:
+        return None
+    cache = environ.get("XDG_CACHE_HOME") or environ.get("LOCALAPPDATA")
+    if cache:
+        return Path(cache) / "penstock" / "limits.json"
+    home = environ.get("HOME")
+    if not home:
+        return None
+    folder = Path(home, "Library", "Caches") if sys.platform == "darwin" else Path(home, ".cache")
+    return folder / "penstock" / "limits.json"
+
+
+def load(path: Path, unix: float) -> list[Kept]:
+    """All that is kept and not older than a day, at `unix` (seconds); a file that is none has nothing."""
+    try:
+        content: object = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return []
+    if not isinstance(content, dict) or cast("dict[str, object]", content).get("version") != VERSION:
+        return []
+    lines = cast("dict[str, object]", content).get("quotas")
+    found = [_read(line, unix) for line in cast("list[object]", lines if isinstance(lines, list) else [])]
+    return [one for one in found if one is not None and (one.lessons.buckets or one.lessons.concurrency is not None)]
+
+
+def recall(path: Path, config: Config, base_url: str, unix: float) -> Config:
+    """A configuration whose credentials know what earlier runs at this address were taught."""
+    kept = [one for one in load(path, unix) if one.base_url == base_url]
+    if not kept:
+        return config
+    credentials = tuple(
+        evolve(one, lessons=tuple((was.pool, was.lessons) for was in kept if _digits(was.key) == _digits(one.name)))
+        if not one.lessons
+        else one
+        for one in config.credentials
+    )
+    return evolve(config, credentials=credentials)
+
+
+def keep(path: Path, snapshot: Snapshot, base_url: str, unix: float) -> None:
+    """Add what a run was taught to the file, in one move. A disk that takes nothing is no fault."""
+    fresh = {
+        (_digits(lane.credential), lane.pool): Kept(lane.credential, base_url, lane.pool, lane.lessons)
+        for lane in snapshot.lanes
+        if lane.lessons.buckets or lane.lessons.concurrency is not None
+    }
+    if not fresh:
+        return
+    others = [one for one in load(path, unix) if one.base_url != base_url or (_digits(one.key), one.pool) not in fresh]
+    write(path, [*others, *fresh.values()], unix)
+
+
+def forget(path: Path) -> bool:
+    """Throw it away; whether there was anything. Raises OSError."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def write(path: Path, kept: Iterable[Kept], unix: float) -> None:
+    """Replace what is kept. A disk that takes nothing is no fault."""
+    content = {"version": VERSION, "quotas": [_line(one, unix) for one in kept]}
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, name = tempfile.mkstemp(prefix=".limits-", dir=path.parent)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=1)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _line(one: Kept, unix: float) -> dict[str, object]:
+    """Ages become times: a file grows older by itself."""
+    return {
+        "key": one.key,
+        "base_url": one.base_url,
+        "pool": one.pool,
+        "concurrency": one.lessons.concurrency,
+        "at": unix - one.lessons.age,
+        "buckets": [
+            {
+                "quantity": lesson.quantity,
+                "per_minute": lesson.per_minute,
+                "capacity": lesson.capacity,
+                "window": lesson.window,
+                "source": lesson.source,
+                "at": unix - lesson.age,
+            }
+            for lesson in one.lessons.buckets
+        ],
+    }
+
+
+def _read(line: object, unix: float) -> Kept | None:
+    """One quota of the file; None where it is not understood. Buckets that are older than a day are left out."""
+    try:
+        told = cast("dict[str, object]", line)
+        buckets = [_lesson(one, unix) for one in cast("list[dict[str, object]]", told["buckets"])]
+        concurrency, age = told["concurrency"], unix - _number(told["at"])
+        if concurrency is not None and not 0.0 <= age < KEPT:
+            concurrency, age = None, 0.0
+        lessons = Lessons(
+            tuple(one for one in buckets if 0.0 <= one.age < KEPT),
+            None if concurrency is None else max(1, int(_number(concurrency))),
+            max(0.0, age),
+        )
+        return Kept(str(told["key"]), str(told["base_url"]), str(told["pool"]), lessons)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _lesson(told: dict[str, object], unix: float) -> Lesson:
+    capacity = told["capacity"]
+    return Lesson(
+        str(told["quantity"]),
+        _number(told["per_minute"]),
+        None if capacity is None else _number(capacity),
+        _number(told["window"]),
+        str(told["source"]),
+        unix - _number(told["at"]),
+    )
+
+
+def _number(value: object) -> float:
+    """A finite number. Raises ValueError for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
+        raise ValueError(f"no number: {value!r}")
+    return float(value)
+
+
+def _digits(name: str) -> str:
+    """The fingerprint of a credential's name, without its label."""
+    return name.partition(":")[0]

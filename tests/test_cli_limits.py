@@ -1,0 +1,112 @@
+"""`penstock limits`: figure, source and age of what was learned; nothing where nothing was; and forgetting."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from penstock.lessons import Lesson, Lessons
+from penstock.simulation.server import Latency, ServerLimits, ServerSettings
+from penstock_io.cli.main import main
+from penstock_io.lessons import Kept, load, write
+from penstock_io.simserver import SimServer, serving
+
+URL = "https://one.example/v1"
+NOW = 1_790_000_000.0
+KEPT = Kept(
+    "0123456789ab:MY_KEY",
+    URL,
+    "gpt-image-2",
+    Lessons(
+        (
+            Lesson("images", 5.0, 5.0, age=40.0, source="told"),
+            Lesson("requests", 10_000 / 1440, None, 86400.0, age=7200.0),
+        ),
+        8,
+        600.0,
+    ),
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of lessons, and a clock that stands still."""
+    path = tmp_path / "limits.json"
+    monkeypatch.setenv("PENSTOCK_LESSONS", str(path))
+    monkeypatch.setattr("time.time", lambda: NOW)
+    write(path, [KEPT], NOW)
+    return path
+
+
+def test_for_people(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A paragraph a quota, with the key's label and fingerprint."""
+    assert file.exists()
+    assert 0 == main(["limits"])
+    assert [
+        "MY_KEY (0123456789ab) at https://one.example/v1, gpt-image-2",
+        "  images             5 a minute  told     40 s ago",
+        "  requests         10,000 a day  learned  2 h ago",
+        "  at a time                   8  learned  10 min ago",
+    ] == capsys.readouterr().out.splitlines()
+
+
+def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One object with all of it."""
+    assert 0 == main(["limits", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert str(file) == told["file"]
+    assert [("images", 5.0, 60.0, "told", 40), ("requests", 10_000.0, 86400.0, "learned", 7200)] == [
+        (one["quantity"], round(one["limit"], 6), one["window_seconds"], one["source"], one["age_seconds"])
+        for one in told["limits"][:2]
+    ]
+    assert ("concurrency", 8, None) == tuple(told["limits"][2][name] for name in ("quantity", "limit", "burst"))
+
+
+def test_forgetting(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file is gone, and that nothing was learned is said."""
+    assert 0 == main(["limits", "--forget"])
+    assert not file.exists()
+    assert capsys.readouterr().out.startswith("nothing was learned in the last day")
+    assert 0 == main(["limits", "--forget", "--json"])
+    assert [] == json.loads(capsys.readouterr().out)["limits"]
+
+
+def test_without_a_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Switched off, it says so."""
+    monkeypatch.setenv("PENSTOCK_LESSONS", "off")
+    assert 0 == main(["limits"])
+    assert "PENSTOCK_LESSONS is off" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder stands there: exit code 2, and why."""
+    monkeypatch.setenv("PENSTOCK_LESSONS", str(tmp_path))
+    assert 2 == main(["limits", "--forget"])
+    assert f"penstock: error: {tmp_path} cannot be thrown away" in capsys.readouterr().err
+
+
+def test_a_batch_keeps_what_it_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_options: None) -> None:
+    """The next run begins with the limits that the headers of this one named."""
+    del no_options
+    path = tmp_path / "limits.json"
+    monkeypatch.setenv("PENSTOCK_LESSONS", str(path))
+    monkeypatch.setenv("OPENAI_API_KEY", "test-key")
+    (tmp_path / "in.txt").write_text("a kettle\n")
+    settings = ServerSettings(limits=ServerLimits(rpm=600, ipm=300), latency=Latency(0.02, 0.0))
+    with serving(settings) as sim:
+        assert 0 == batch(tmp_path, sim)
+    (kept,) = load(path, time.time())
+    assert (sim.base_url, "OPENAI_API_KEY") == (kept.base_url, kept.key.partition(":")[2])
+    assert {"requests": 600.0, "images": 300.0} == {one.quantity: one.per_minute for one in kept.lessons.buckets}
+    assert "test-key" not in path.read_text()
+
+
+def batch(folder: Path, sim: SimServer) -> int:
+    """One row."""
+    given = ["--base-url", sim.base_url, "--model", "gpt-image-2", "--size", "1024x1024", "--quality", "low", "--yes"]
+    return main(["batch", str(folder / "in.txt"), "--out", str(folder / "out"), *given])
