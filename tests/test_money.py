@@ -52,6 +52,12 @@ def test_what_an_attempt_costs(
     assert expected == charge(usage, rates, pictures, quote)
 
 
+def test_fewer_pictures_than_were_asked_for_have_no_certain_price() -> None:
+    """At a price a picture nobody knows whether those that did not come are billed, too."""
+    rates = Rates(picture=40)
+    assert (120, None) == (charge(None, rates, 3, 160, 3), charge(None, rates, 3, 160, 4))
+
+
 def ledger(*caps: tuple[str, int], unknown: bool = False, opening: Balances = NOTHING) -> Ledger:
     """A ledger under these caps."""
     return Ledger(Budget(tuple(caps), unknown=unknown), opening)

@@ -225,7 +225,7 @@ class MoneyWorld(World):
         """At least one picture of those that were asked for."""
         if send.purpose is not Purpose.GENERATE:
             return Success(usage, (), Verdict(passed=True))
-        count = send.samples if usage is None else self.rng.randint(1, send.samples)
+        count = self.rng.randint(1, send.samples)
         places = sorted(self.rng.sample(range(send.samples), count))
         return Success(usage, tuple([Part(place, self.ref("b"), "1024x1024", "png", 9) for place in places]))
 

@@ -292,7 +292,7 @@ class Attempts:
         attempt.lane.refusing = attempt.call.refused = None
         count = len(attempt.flights)
         parts, surplus = sort_parts(reading.parts, count)
-        cost = charged(usage, attempt.call.target.rates, len(reading.parts), quote(attempt))
+        cost = charged(usage, attempt.call.target.rates, len(reading.parts), quote(attempt), count)
         settling = Settling([None] * count, [False] * count, cost, usage, reading.answer)
         attempt.settling = settling
         desk.counters["images"] += len(parts)

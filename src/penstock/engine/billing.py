@@ -153,7 +153,8 @@ def share_cost(desk: Desk, attempt: Attempt, parts: list[Part], cost: int | None
         charges[job] = None if price is None or before is None else before + price
         if usages:
             job.usage = usages[place] if job.usage is None else job.usage + usages[place]
-    settle_money(desk, attempt, tuple(charges.values()))
+    # of a cost that nobody knows each of them may bear his bound, whoever got the pictures
+    settle_money(desk, attempt, tuple(charges.values()) if cost is not None else (None,) * len(charges))
 
 
 def book_failure(desk: Desk, attempt: Attempt, judgement: Judgement, usage: Usage | None) -> Failed | Maybe:

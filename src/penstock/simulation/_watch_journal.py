@@ -177,4 +177,5 @@ class Journal:
                 if course.owed is None or not aborted:
                     raise Violation(10, f"the intent of attempt {attempt} has no end")
                 self.charged += course.owed.charge or 0
+                self.maybe += (course.intent.quote or 0) if course.owed.charge is None else 0
         self.courses.clear()
