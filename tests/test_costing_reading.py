@@ -199,6 +199,17 @@ def test_a_batch_is_told_as_its_summary_tells_it(tmp_path: Path, sim: SimServer)
     )
 
 
+def test_pictures_that_were_moved_away_came_all_the_same(tmp_path: Path, sim: SimServer) -> None:
+    """What a picture cost, and what was saved, stays true when somebody takes the files out of the folder."""
+    folder: Folder = folder_for(tmp_path / "out", sim)
+    folder.run(table(["a", "b", "a"]))
+    before = read_folder(folder.path)
+    for path in (folder.path / "images").iterdir():
+        path.unlink()
+    assert before == read_folder(folder.path)
+    assert (2, 1) == (total(before.items).pictures, total(before.items).reused)
+
+
 def test_what_rows_asked_for_before_is_remembered(tmp_path: Path, sim: SimServer) -> None:
     """Rows that ask for another quality now: what was bought before is told as what it was."""
     folder: Folder = folder_for(tmp_path / "out", sim)

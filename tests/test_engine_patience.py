@@ -20,6 +20,7 @@ TWO = evolve(CONFIG, credentials=(ONE, Credential("c2", "p", Limits(concurrency=
 RATE = (429, "rate_limit_exceeded")
 BUSY = (503, "server_is_overloaded")
 GATEWAY = (502, None)
+PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
 CHAIN = Work((target("k"), target("k2", model="other")))
 
 
@@ -53,6 +54,27 @@ def test_a_wait_beyond_patience_is_an_early_and_clear_end(reply: tuple[int, str]
     told = "the provider asks to wait 30 min, and the job's patience is 10 min (it says: Not now)"
     assert ("patience", told, *reply) == (error.kind, error.message, error.status, error.code)
     assert "have more patience (Config.patience)" in error.text
+
+
+@pytest.mark.parametrize("headers", [(("retry-after", "0"),), (("retry-after-ms", "3"),), (("retry-after", PAST),)])
+def test_at_once_is_no_wait(headers: Headers) -> None:
+    """Told to come back at once (a date is past, too, to a clock that runs ahead), a call backs off all the same."""
+    times: dict[bool, list[float]] = {}
+    for told in (True, False):
+        bench = Bench()
+        bench.ask("k")
+        times[told] = []
+        while not bench.none(Send):
+            times[told].append(bench.now)
+            status, code = BUSY
+            problem = Problem(code, None, "Not now.")
+            bench.tell(Responded(bench.take(Send).attempt, status, headers if told else (), problem))
+            if bench.none(Finish):
+                bench.at(bench.engine.next_deadline() or 0.0)
+        assert Status.FAILED is ended(bench).status
+    assert times[False] == times[True]
+    assert CONFIG.retry.attempts == len(times[True])
+    assert 2.0 < times[True][-1]
 
 
 @pytest.mark.parametrize("reply", [RATE, BUSY])

@@ -35,6 +35,8 @@ SELECT run, attempt, credential, model, keys, parts, scopes, quote, COALESCE(beg
 FROM attempts WHERE ending IS NOT 'void' ORDER BY run, attempt
 """
 _SHOWN = "SELECT run, job, key, at FROM published ORDER BY at, run, job, place"
+_CAME = "SELECT key, charge FROM pictures"
+"""Pictures that came, and what each cost: also those whose files somebody has moved away since."""
 
 Shown: TypeAlias = Iterable[tuple[int, int, str, float]]
 
@@ -173,11 +175,14 @@ class _Line:
 
 @frozen
 class _Folder:
-    """What is known of a folder besides its attempts. `last` is the run that is at work (None: nobody is)."""
+    """What is known of a folder besides its attempts. `last` is the run that is at work (None: nobody is).
+
+    `pictures` are those that came, with what each cost in picodollars (None: nobody knows).
+    """
 
     source: str
     name: str
-    pictures: frozenset[str]
+    pictures: Mapping[str, int | None]
     last: int | None
 
     def place(self, line: _Line, scopes: tuple[str, ...]) -> Place:
@@ -207,12 +212,13 @@ def read_folder(path: Path, since: str = "") -> Book:
             (last,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs").fetchone()
             lines = [_Line(*row) for row in db.execute(_ATTEMPTS)]
             shown = list(db.execute(_SHOWN))
+            pictures: dict[str, int | None] = dict(db.execute(_CAME))
     except (sqlite3.Error, OSError) as fault:
         raise JournalUnusable(f"{path} cannot be read: {why(fault)}") from fault
     folder = _Folder(
         str(path),
         path.resolve().name,
-        frozenset(found.account.prices),
+        pictures,
         last if found.holder is not None else None,
     )
     items = [item for line in lines for item in _of_line(line, folder)]
@@ -269,7 +275,7 @@ def _savings(
     for run, job, name, at in shown:
         key = Key(name)
         owner = owners.get((run, JobId(job)), (run, JobId(job)))
-        price = account.prices.get(key)
+        price = folder.pictures.get(key)
         if (owner, name) in seen or owner in paid.get(key, set()) or price is None:
             continue
         seen.add((owner, name))

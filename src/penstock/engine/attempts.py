@@ -264,6 +264,8 @@ class Attempts:
         if wait is not None and judgement.next in (Next.WAIT, Next.AMBIGUOUS):
             self._tell_wait(lane, wait)
         again = backoff(attempt.call.tries + 1, desk.config.retry, desk.rng)
+        if wait is not None and wait < desk.config.retry.base:
+            wait, again = None, max(wait, again)  # "at once" (a date that is past, to clocks ahead) is no wait
         desk.moves.append(Judged(attempt, judgement, trouble, again if wait is None else wait, wait is not None))
 
     def _refused(self, attempt: Attempt, reading: Reading | None, wait: float | None) -> None:
