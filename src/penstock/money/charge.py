@@ -10,9 +10,9 @@ def charge(usage: Usage | None, rates: Rates | None, pictures: int, quote: int |
     """The charge of an executed attempt in picodollars, None where nobody can know it; never 0 for want of a price.
 
     In this order: the provider's own figure; its tokens at the published rates, where all of them have one; `pictures`
-    at the rate of a picture, if no more were `asked` for. Anything else is unknown, and may have cost up to `quote`, the
-    bound of the whole attempt: no usage, one of no tokens at all (some servers send zeros), one that has pictures and
-    no tokens of output. Where the tokens that have a price cost more than that bound, they are the charge. Cached
+    at the rate of a picture, if no more were `asked` for. Anything else is unknown, and may have cost up to `quote`,
+    the bound of the whole attempt: no usage, one of no tokens at all (some servers send zeros), one that has pictures
+    and no tokens of output. Where the tokens that have a price cost more than that bound, they are the charge. Cached
     tokens without a price of their own cost what the others of their class cost.
     """
     if usage is not None and usage.cost is not None:
