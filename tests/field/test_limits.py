@@ -94,7 +94,7 @@ def test_half_an_hour_is_slept_through() -> None:
     told(bench, bench.take(Send), ("retry-after", "1800"))
     error = bench.take(Finish).outcome.error
     assert error is not None
-    assert ("patience", True, True) == (error.kind, "1800" in error.text, "600" in error.text)
+    assert ("patience", True, True) == (error.kind, "30 min" in error.text, "10 min" in error.text)
     patient = Bench(evolve(bench.config, patience=None))
     patient.ask("k")
     told(patient, patient.take(Send), ("retry-after", "1800"))
