@@ -6,7 +6,8 @@ that it may use, and never asks all of them:
 - *full*: every bucket is full, or none is known. The one with the fewest exchanges out for its weight goes first.
 - *filling*: something may go, and some bucket is not full. The one that will be full first goes first, because refill
   is lost only while a bucket is full.
-- *resting*: nothing may go before a known time (a refusal, a gap between attempts, errors). Looked at when it has come.
+- *resting*: nothing may go before a known time (a refusal, a gap between attempts, errors). Looked at when it has come,
+  and when there is room for the smallest demand besides.
 - *busy*: nothing may go before something that is out comes back.
 
 A lane is put in order again when something happens to its quota or its health, and when the time has come that its
@@ -27,6 +28,7 @@ from penstock.engine.tables import JobState
 from penstock.money.ledger import RUN, Fit
 from penstock.money.periods import capped_as
 from penstock.outcomes import Trouble
+from penstock.work import Demand
 
 if TYPE_CHECKING:
     from penstock.admission.breaker import Breaker
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from penstock.engine.timers import Timer
     from penstock.entries import Lane as LaneName
     from penstock.money.ledger import Ledger
-    from penstock.work import Demand, Target
+    from penstock.work import Target
 
 Entry = tuple[int, int, "Call"]
 """A place in a line of calls that wait for money: priority, number in line, who."""
@@ -132,8 +134,8 @@ class Group:
     """The lanes that can serve a provider's model, and who waits for them."""
 
     __slots__ = (
-        "_changes", "_rates", "_span", "_turn", "aside", "busy", "dirty", "excess", "filling", "full", "lanes", "line",
-        "name", "resting", "target", "timer",
+        "_changes", "_rates", "_span", "_turn", "aside", "busy", "dirty", "excess", "filling", "full", "lanes", "least",
+        "line", "name", "resting", "target", "timer",
     )  # fmt: skip
 
     def __init__(self, name: str, target: Target, weights: tuple[tuple[str, float], ...] = ()) -> None:
@@ -153,6 +155,7 @@ class Group:
         self._changes = 0
         self._span = 0.0
         self._rates = [0.0, 0.0, 0.0]
+        self.least = target.demand
 
     # The order of lanes
 
@@ -168,6 +171,8 @@ class Group:
         if healthy > opens:
             opens = healthy
         if opens > now:
+            # while it waits for that its buckets may not have filled up either
+            opens = opens if opens == inf else max(opens, lane.quota.ready_at(self.least, now))
             self._move(lane, self.busy if opens == inf else self.resting, opens)
             return
         if full_at <= now:
@@ -230,20 +235,32 @@ class Group:
     def look(self, call: Call, now: float) -> Look:
         """The lane for a call, or when there will be one."""
         self.settle(now)
-        found, demand = Look(), call.demand()
+        found, demand, least = Look(), call.demand(), self.least
+        if demand.images < least.images or demand.tokens < least.tokens or demand.requests < least.requests:
+            self._lower(demand, now)
         for _, _, lane in self.full:
             if self._try(found, lane, call, demand, now):
                 return found
-        bound = -1.0
+        bound, needs = -1.0, (demand.requests, demand.tokens, demand.images)
         for full_at, _, lane in self.filling:
             if found.soonest < inf:
-                bound = self._bound(demand) if bound < 0.0 else bound
+                bound = self._bound(needs) if bound < 0.0 else bound
                 if full_at - bound >= found.soonest:
                     break
+                need = needs[lane.index]  # rates may differ much: what is known of this one is cheaper than to ask
+                if need and full_at - max(0.0, lane.span - need / lane.rate) >= found.soonest:
+                    continue
             if self._try(found, lane, call, demand, now):
                 return found
         self._look_ahead(found, call, demand, now)
         return found
+
+    def _lower(self, demand: Demand, now: float) -> None:
+        """A demand that is smaller than all before: lanes that rest may be ready for it sooner."""
+        requests, images = min(demand.requests, self.least.requests), min(demand.images, self.least.images)
+        self.least = Demand(requests, images, min(demand.tokens, self.least.tokens))
+        for _, _, lane in list(self.resting):
+            self.arrange(lane, now)
 
     def _look_ahead(self, found: Look, call: Call, demand: Demand, now: float) -> None:
         """When one of those will be free that cannot be now."""
@@ -267,9 +284,8 @@ class Group:
         found.take_in(lane, ready)
         return False
 
-    def _bound(self, demand: Demand) -> float:
+    def _bound(self, needs: tuple[int, int, int]) -> float:
         """By how many seconds at most a lane is ready for a demand before all its buckets are full."""
-        needs = (demand.requests, demand.tokens, demand.images)
         least = inf
         for need, rate in zip(needs, self._rates, strict=True):
             if rate and not need:
