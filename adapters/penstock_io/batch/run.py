@@ -23,6 +23,7 @@ from penstock_io.batch.keying import Keyed
 from penstock_io.batch.owing import fetch_owed
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.progress import Listener
+from penstock_io.batch.rereading import terminal
 from penstock_io.batch.results import Line, Summary, line_of, line_of_invalid, summary_of
 from penstock_io.batch.rows import Invalid
 from penstock_io.batch.settings import Settings
@@ -252,7 +253,8 @@ def _unsent(lines: Sequence[Line], base_url: str) -> Halt:
 def signals(batch: Batch) -> Generator[None]:
     """Let Ctrl-C, a request to end and a closed terminal interrupt the batch, not the interpreter.
 
-    Only the main thread hears of them. What the process ignores (under nohup) it goes on ignoring.
+    Only the main thread hears of them. What the process ignores (under nohup) it goes on ignoring. SIGHUP asks a batch
+    whose settings are in a file to read it again, unless it comes because the terminal was closed.
     """
     if current_thread() is not main_thread():
         yield
@@ -261,9 +263,15 @@ def signals(batch: Batch) -> Generator[None]:
     before = {number: signal.getsignal(number) for number in numbers}
     before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
 
+    seen = terminal()
+
     def interrupted(number: int, frame: object) -> None:
-        del number, frame
-        batch.signalled()
+        del frame
+        asked = number == getattr(signal, "SIGHUP", None) and batch.settings.again is not None
+        if asked and (terminal() or not seen):
+            batch.hung_up()
+        else:
+            batch.signalled()
 
     for number in before:
         signal.signal(number, interrupted)

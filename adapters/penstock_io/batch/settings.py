@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.config import Limits
@@ -58,6 +58,7 @@ class Settings:
     `keys` are API keys by label, `headers` go with every request, `budget` is dollars for the folder over all its runs,
     `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline` is seconds
     after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be (None: it is not kept).
+    `again` reads the settings anew, and says why not where it cannot (None: they stand in no file).
     """
 
     folder: Path
@@ -72,6 +73,11 @@ class Settings:
     conversion: Conversion | None = None
     funds: Funds = field(factory=Funds)
     lessons: Path | None = None
+    again: Callable[[], Settings | str] | None = field(default=None, eq=False, repr=False)
+
+    def with_access(self, keys: Mapping[str, str], limits: Limits) -> Settings:
+        """The same with other keys and limits."""
+        return evolve(self, keys=keys, limits=limits)
 
     @property
     def bounded(self) -> bool:

@@ -27,6 +27,7 @@ from penstock_io.batch import stopping
 from penstock_io.batch.hearing import Hearing
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
+from penstock_io.batch.rereading import reread
 from penstock_io.batch.results import Line, line_of_end, told_end
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.shaping import Shaper
@@ -90,6 +91,7 @@ class Batch:
         self._doubting = Doubting()
         self._stopping = False
         self._failures = 0
+        self._telling: asyncio.Task[None] | None = None
 
     # At work
 
@@ -157,6 +159,19 @@ class Batch:
             self.interrupts += 1
         else:
             self._loop.call_soon_threadsafe(self.interrupt)
+
+    def hung_up(self) -> None:
+        """A signal asked to read the settings again: done on the loop, once there is one."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._reread)
+
+    def _reread(self) -> None:
+        found = reread(self.settings, self._listener.tell)
+        if found is None or self._client is None or self._loop is None:
+            return
+        self.settings, change = found
+        told = self._client.reconfigure(api_keys=change.added, without=change.gone, limits=change.limits)
+        self._telling = self._loop.create_task(told)
 
     def interrupt(self) -> None:
         """The first time nothing new is sent and what is out is awaited; the second time it is broken off."""

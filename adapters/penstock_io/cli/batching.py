@@ -9,13 +9,15 @@ import json
 import os
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from penstock.config import Limits
+from penstock.errors import PenstockError
 from penstock.work import OnAmbiguous
 from penstock_io.batch.convert import available, parse_convert, parse_resize
 from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
@@ -114,7 +116,10 @@ def start(values: Values, given: Path | None, console: Console) -> int:
 
 def _task(values: Values, given: Path | None, console: Console) -> Task:
     """The batch that the options say, in a folder where it can be done. Raises `OptionError`."""
-    task = Task(values, given, settings_of(values, os.environ), defaults_of(values), console)
+    settings = settings_of(values, os.environ)
+    if values.again is not None:
+        settings = evolve(settings, again=partial(_again, values.again))
+    task = Task(values, given, settings, defaults_of(values), console)
     wrong = unwritable(task.settings.folder)
     if wrong and not task.dry:
         raise values.wrong(options.OUT, wrong)
@@ -166,6 +171,14 @@ def _stream(task: Task) -> int:
 
 
 # From options
+
+
+def _again(resolve: Callable[[], Values]) -> Settings | str:
+    """The settings as their file says now, or what is wrong with it."""
+    try:
+        return settings_of(resolve(), os.environ)
+    except (OptionError, PenstockError) as error:
+        return str(error)
 
 
 def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:

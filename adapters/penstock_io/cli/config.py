@@ -7,9 +7,10 @@ may stand in it. Every message says where the value came from that is wrong.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -79,12 +80,13 @@ class Provider:
 class Values:
     """The options of a command, resolved, and the providers of its file.
 
-    `strays` say of variables that look like options and are none.
+    `strays` say of variables that look like options and are none. `again` resolves all anew where there is a file.
     """
 
     given: Mapping[str, Given]
     providers: Mapping[str, Provider] = field(factory=dict[str, Provider])
     strays: tuple[str, ...] = ()
+    again: Callable[[], Values] | None = field(default=None, eq=False, repr=False)
 
     def get(self, option: Option[T]) -> T | None:
         """What was given, else the default; None where there is neither."""
@@ -131,7 +133,8 @@ def resolve(flags: Mapping[str, object], options: Sequence[AnyOption], environ: 
                 value = tuple(word for words in cast("list[Words]", value) for word in words)
             given[option.key] = Given(value, Source.FLAG, option.flag)
     values = Values(given, providers)
-    return evolve(values, strays=_strays(environ, values.get(API_KEY_ENV) or ()))
+    again = partial(resolve, flags, options, environ) if isinstance(named, Path) else None
+    return evolve(values, strays=_strays(environ, values.get(API_KEY_ENV) or ()), again=again)
 
 
 def _of_environment(options: Sequence[AnyOption], environ: Mapping[str, str]) -> dict[str, Given]:
