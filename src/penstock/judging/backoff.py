@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LONGEST = 366 * 86_400.0
 """Seconds above which a wait is a slip of somebody's pen: it is taken for a year, which nobody waits either."""
 
+_MOMENT, _MILLIS = 1e9, 1e12
+"""Above which a figure is a moment since 1970 in seconds, and in milliseconds."""
+
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", re.ASCII)
 
 
@@ -24,19 +27,22 @@ def retry_after(headers: Headers, unix: float) -> float | None:
     """The wait in seconds that a reply asks for, None where it asks for none that can be understood.
 
     `retry-after-ms` goes before `retry-after`, which is seconds (whole or with a fraction) or an HTTP date, compared
-    with `unix`; a date that is past means 0. Negative, infinite and unreadable figures say nothing.
+    with `unix`; a date that is past means 0. Some send a moment instead (seconds or milliseconds since 1970): what is
+    above a billion is one. Negative, infinite and unreadable figures say nothing.
     """
     exact: float | None = None
     coarse: float | None = None
     for name, value in headers:
         if name == "retry-after-ms" and exact is None:
             figure = _number(value)
-            exact = None if figure is None else figure / 1000.0
+            exact = None if figure is None else _span(figure / 1000.0, unix)
         elif name == "retry-after" and coarse is None:
-            coarse = _number(value)
-            if coarse is None:
+            figure = _number(value)
+            if figure is None:
                 date = http_date(value.strip())
                 coarse = None if date is None else max(0.0, date - unix)
+            else:
+                coarse = _span(figure / 1000.0 if figure > _MILLIS else figure, unix)
     return coarse if exact is None else exact
 
 
@@ -62,4 +68,9 @@ def _number(text: str) -> float | None:
     if not _NUMBER.fullmatch(text):
         return None
     figure = float(text)
-    return min(figure, LONGEST) if isfinite(figure) else None
+    return figure if isfinite(figure) else None
+
+
+def _span(figure: float, unix: float) -> float:
+    """Seconds from now on, where a figure may also be the moment itself."""
+    return min(LONGEST, max(0.0, figure - unix) if figure > _MOMENT else figure)
