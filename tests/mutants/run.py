@@ -22,6 +22,10 @@ DIRECTED = (
     "tests/test_engine_doubts.py",
     "tests/test_engine_patience.py",
     "tests/test_engine_contract.py",
+    "tests/test_engine_dispatch.py",
+    "tests/test_fairness.py",
+    "tests/test_breaker.py",
+    "tests/test_lessons.py",
     "tests/histories",
 )
 

@@ -214,7 +214,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         deadline=values.get(options.DEADLINE),
         conversion=_conversion(values),
         funds=funds_of(values),
-        lessons=place(os.environ, connection.base_url),
+        lessons=place(environ, connection.base_url),
     )
 
 
