@@ -19,7 +19,7 @@ from penstock.money.periods import DAY
 from penstock.outcomes import Meta, Outcome, Picture, Source, Status
 from penstock.readings import Usage
 from penstock.work import Purpose, Target, Work
-from penstock_io.ledger import Ledger, LedgerInUse, LedgerUnusable, NewerLedger, Row, Saving, Share, read
+from penstock_io.ledger import Ledger, LedgerDamaged, LedgerInUse, LedgerUnusable, NewerLedger, Row, Saving, Share, read
 from tests.failing import FAULT, FailingDisk
 
 NOON = 1_795_348_800.0
@@ -287,7 +287,7 @@ def test_what_is_no_ledger(tmp_path: Path, path: Path) -> None:
     with pytest.raises(LedgerUnusable, match=r"no such file"):
         read(path)
     (tmp_path / "notes.txt").write_text("so long, and thanks" * 99)
-    with pytest.raises(LedgerUnusable, match=r"it is damaged, or no database"):
+    with pytest.raises(LedgerUnusable, match=r"a damaged ledger, or none \(file is not a database\)"):
         Ledger.open(tmp_path / "notes.txt")
     other = tmp_path / "other.sqlite"
     with sqlite3.connect(other) as db:
@@ -298,14 +298,15 @@ def test_what_is_no_ledger(tmp_path: Path, path: Path) -> None:
             look(other)
     Ledger.open(path).close()
     with sqlite3.connect(path) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     db.close()
     for look in (Ledger.open, read):
-        with pytest.raises(NewerLedger, match=r"has schema 2; this penstock knows 1"):
+        with pytest.raises(NewerLedger, match=r"has schema 3; this penstock knows 2"):
             look(path)
     (tmp_path / "empty").touch()
-    with pytest.raises(LedgerUnusable, match="empty ledger"):
-        read(tmp_path / "empty")
+    for look in (Ledger.open, read):
+        with pytest.raises(LedgerDamaged, match=r"it is empty, which no ledger ever is"):
+            look(tmp_path / "empty")
 
 
 def test_a_disk_that_fails_takes_the_group_back(path: Path) -> None:

@@ -17,6 +17,7 @@ from penstock.ids import Ref
 from penstock_io.costing.reading import _of_row, read_books, read_ledger
 from penstock_io.costing.sums import Item, Sums, by, by_place, failures, out_now, total
 from penstock_io.ledger import Ledger, read
+from penstock_io.ledger._schema import guard
 from penstock_io.ledger._totals import add_up
 from tests.test_costing_reading import ACME, NOW, RUN, intent
 
@@ -107,9 +108,10 @@ def test_days_before_a_date_are_left_out(tmp_path: Path) -> None:
         ledger.begin(NOW)
         ledger.append(entries_of([("failed", 9, 7, [RUN], "none", day) for day in range(3)]))
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        guard(db)
         for day in ("2026-11-22", "2026-11-23"):
             row = (1, day, NOW, "p", "m", "s", "q", "", "[]", 2, str(10**20))
-            db.executemany("INSERT INTO savings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row, row])
+            db.executemany("INSERT INTO savings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", [row, row])
     whole, later = read_books([path]).items, read_books([path], "2026-11-23").items
     assert (21, 8, 4 * 10**20) == (total(whole).charged, total(whole).reused, total(whole).saved)
     assert (14, 4, 2 * 10**20) == (total(later).charged, total(later).reused, total(later).saved)

@@ -26,9 +26,9 @@ CHANGE = ("labour", "infrastructure", "one_off")
 """Options that only mean something with a volume."""
 
 EPILOG = """\
-It changes nothing and may be asked at any time, also while a run is on. Days are those of UTC. A folder or ledger that
-is named twice counts once, and so does an attempt that stands in a folder and in a ledger. What nobody knows is not
-guessed: the sums are then at least so much.
+Without --repair it changes nothing and may be asked at any time, also while a run is on. Days are those of UTC. A
+folder or ledger that is named twice counts once, and so does an attempt that stands in a folder and in a ledger. What
+nobody knows is not guessed: the sums are then at least so much.
 
 a month: what was spent in the last 30 days, divided by the days since the first of them with spending, times 30; none
 before 7 days have passed, 3 of them with spending.
@@ -43,6 +43,7 @@ spreadsheet would run as a formula get a ' before them.
 
   penstock cost pictures ledger.sqlite
   penstock cost pictures --since 2026-11-01 --csv costs.csv
+  penstock cost ledger.sqlite pictures more-pictures --repair
   penstock cost pictures --volume 2000 --labour 0.80 --infrastructure 50 --one-off 3000
 
 exit codes: 0 it was said; 2 usage, or there is no such folder or ledger, or the table cannot be written
@@ -96,12 +97,18 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     change("--labour", type=_DOLLARS, metavar="USD", help="dollars a picture, made by hand")
     change("--infrastructure", type=_DOLLARS, metavar="USD", help="dollars a month for the change (default: 0)")
     change("--one-off", type=_DOLLARS, metavar="USD", help="dollars once, at the beginning (default: 0)")
+    add(
+        "--repair",
+        action="store_true",
+        help="rebuild one damaged ledger from what can be read and from the folders named with it, and end",
+    )
     shown = parser.add_argument_group("what is shown").add_argument
     shown("--json", action="store_true", help="print one JSON object")
     shown("--csv", metavar="FILE", help="write a table; -: to standard output, and nothing else")
     shown("--overwrite", action="store_true", help="replace FILE where there is one")
     parser.flags = [
-        "--since", "--volume", "--labour", "--infrastructure", "--one-off", "--json", "--csv", "--overwrite", "--help",
+        "--since", "--volume", "--labour", "--infrastructure", "--one-off", "--repair", "--json", "--csv",
+        "--overwrite", "--help",
     ]  # fmt: skip
     parser.set_defaults(run=partial(run, parser))
 
@@ -116,6 +123,8 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
     _check(parser, args)
     with Console(json=args.json) as console:
         try:
+            if args.repair:
+                return _repair(parser, args, console)
             books = read_books(args.paths, args.since or "")
             return _tell(books, args, console)
         except BrokenPipeError:
@@ -125,6 +134,16 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
             if args.json:
                 print_error("folder", str(fault))
             return USAGE
+
+
+def _repair(parser: Parser, args: argparse.Namespace, console: Console) -> int:
+    from penstock_io.cli.repairing import mend_ledger  # noqa: PLC0415 - as above
+
+    paths: list[Path] = args.paths
+    ledgers = [path for path in paths if not path.is_dir()]
+    if len(ledgers) != 1:
+        parser.error("--repair takes one ledger, and the folders of batches that were booked in it")
+    return mend_ledger(ledgers[0], [path for path in paths if path.is_dir()], console, as_json=args.json)
 
 
 def _check(parser: Parser, args: argparse.Namespace) -> None:

@@ -87,6 +87,8 @@ def _take(db: sqlite3.Connection, table: str, order: str, rows: dict[Row, Row]) 
                 rows[row[:keys]] = row[:-1]
             else:
                 whole = False
+    except MemoryError:  # a damaged row says that it is as long as memory
+        return False
     except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
         if not is_damage(fault):
             raise

@@ -21,6 +21,7 @@ _BEGIN = """
 INSERT INTO attempts (run, attempt, day, begun, purpose, operation, provider, credential, model, size, quality, asked,
     payers, quote) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, attempt) DO NOTHING
 """
+_SUM = "INSERT OR REPLACE INTO sums (scope, charged, maybe, unknown) VALUES (?, ?, ?, ?)"
 _END = """
 UPDATE attempts SET ending = ?, kind = ?, charge = ?, bound = ?, charges = ?, usage = ?, pictures = ?, ended = ?
 WHERE run = ? AND attempt = ?
@@ -178,7 +179,7 @@ def book(db: sqlite3.Connection, sums: Sums) -> None:
         row = db.execute("SELECT charged, maybe, unknown FROM sums WHERE scope = ?", (name,)).fetchone()
         before = (0, 0, 0) if row is None else (int(row[0]), int(row[1]), row[2])
         charged, maybe, unknown = (one + more for one, more in zip(before, added, strict=True))
-        db.execute("INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?)", (name, str(charged), str(maybe), unknown))
+        db.execute(_SUM, (name, str(charged), str(maybe), unknown))
 
 
 def close_orphans(db: sqlite3.Connection) -> None:

@@ -12,11 +12,11 @@ from attrs import field, frozen
 
 from penstock.money.balances import RUN
 from penstock.readings import Usage
-from penstock_io.journal._faults import why
+from penstock_io.journal._health import lenient
 from penstock_io.journal._lock import holder_of
-from penstock_io.journal._peek import read_only
+from penstock_io.journal._readonly import read_only
 from penstock_io.ledger._books import End, Payer, charges_of, number, parts_of, payers_of
-from penstock_io.ledger._schema import LedgerUnusable, version_of
+from penstock_io.ledger._schema import LedgerDamaged, LedgerUnusable, ailment, empty, fault_of, version_of
 
 
 @frozen
@@ -139,15 +139,22 @@ def looking(path: Path) -> Generator[tuple[sqlite3.Connection, int | None, str |
     if not path.is_file():
         raise LedgerUnusable(f"{path} is no ledger: there is no such file")
     try:
-        holder = holder_of(path.parent, lock_name(path))
-        with read_only(path) as db:
-            if not version_of(db, path):
-                raise LedgerUnusable(f"{path} is an empty ledger: nothing was booked in it")
+        real = path.resolve()
+        gone = empty(real)
+        if gone:
+            raise LedgerDamaged(path, gone)
+        holder = holder_of(real.parent, lock_name(real))
+        with read_only(real) as db:
+            db.text_factory = lenient
+            version_of(db, path)
             db.execute("BEGIN")  # one moment for all that is read
+            what = ailment(db)
+            if what:
+                raise LedgerDamaged(path, what)
             (last,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs").fetchone()
             yield db, last if holder is not None else None, holder
-    except (sqlite3.Error, OSError) as fault:
-        raise LedgerUnusable(f"{path} cannot be read: {why(fault)}") from fault
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as fault:
+        raise fault_of(path, fault, "read") from fault
 
 
 def lock_name(path: Path) -> str:

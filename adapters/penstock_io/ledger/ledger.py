@@ -36,7 +36,12 @@ from penstock_io.journal._faults import why
 from penstock_io.journal._lock import Lock
 from penstock_io.ledger import _books
 from penstock_io.ledger._rows import lock_name
-from penstock_io.ledger._schema import LedgerInUse, LedgerUnusable, connect
+from penstock_io.ledger._schema import LedgerInUse, LedgerUnusable, connect, fault_of
+
+_SAVED = """
+INSERT INTO savings (run, day, at, provider, model, size, quality, tenant, tags, pictures, saved)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 @frozen
@@ -78,8 +83,8 @@ class Ledger:
     def open(cls, path: Path | str, *, disk: Disk | None = None) -> Ledger:
         """The ledger at `path`, made where there is none; its folder has to be there.
 
-        Raises `LedgerInUse` (its `holder` names the process), `NewerLedger`, and `LedgerUnusable` for what the disk or
-        the database says.
+        Raises `LedgerInUse` (its `holder` names the process), `NewerLedger`, `LedgerDamaged`, and `LedgerUnusable` for
+        what the disk or the database says.
         """
         path = Path(path)
         if path.is_dir():
@@ -87,16 +92,17 @@ class Ledger:
         if not path.parent.is_dir():
             raise LedgerUnusable(f"{path} cannot be made: there is no folder {path.parent}")
         try:
-            lock = Lock(path.parent, lock_name(path))
+            real = path.resolve()  # two names of one file have one lock
+            lock = Lock(real.parent, lock_name(real))
         except FolderInUse as busy:
             raise LedgerInUse(path, busy.holder) from busy
         except OSError as fault:
             raise LedgerUnusable(f"{path} cannot be used: {why(fault)}") from fault
         try:
             with lock.kept():
-                return cls(path, lock, connect(path, Disk() if disk is None else disk))
-        except (OSError, sqlite3.Error) as fault:
-            raise LedgerUnusable(f"{path} cannot be used: {why(fault)}") from fault
+                return cls(path, lock, connect(real, Disk() if disk is None else disk))
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as fault:
+            raise fault_of(path, fault) from fault
 
     def close(self) -> None:
         """Write what still waits and give the file back; a second time does nothing. Raises `sqlite3.Error`."""
@@ -137,7 +143,7 @@ class Ledger:
                     self._run = db.execute(query, (source.encode("utf-8", "replace").decode(), unix)).lastrowid or 0
                 opening = _books.balances(self._db, period(unix - DAY).day)  # a clock may run a little behind
             except sqlite3.Error as fault:
-                raise LedgerUnusable(f"{self.path} cannot be used: {why(fault)}") from fault
+                raise fault_of(self.path, fault) from fault
             self._used = True
             return opening
 
@@ -198,8 +204,7 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             for one in savings:
                 row = (self._run, one.day, one.at, one.provider, one.model, one.size, one.quality, one.tenant, one.tags)
-                query = "INSERT INTO savings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                self._db.execute(query, (*row, one.pictures, one.saved))
+                self._db.execute(_SAVED, (*row, one.pictures, one.saved))
             yield self._db
             self._db.execute("COMMIT")
         except BaseException:
