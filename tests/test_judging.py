@@ -68,7 +68,12 @@ def axes(verdict: Judgement) -> tuple[Three, Three, Three, Next]:
         (404, Problem("y", "x", "Invalid URL (POST /)"), "invalid", (NO, NO, YES, Next.NEVER), Closes.NOTHING),
         (404, Problem("unknown_url", "x"), "no_endpoint", (NO, NO, NO, Next.NEVER), Closes.NOTHING),
         (404, Malformed("not JSON"), "no_endpoint", (NO, NO, NO, Next.NEVER), Closes.NOTHING),
-        (404, Problem("DeploymentNotFound"), "invalid", (NO, NO, YES, Next.NEVER), Closes.NOTHING),
+        (404, Problem("DeploymentNotFound"), "model_not_found", (NO, NO, NO, Next.LANE), Closes.LANE),
+        (407, Problem(own=False), "blocked", (NO, NO, NO, Next.NEVER), Closes.NOTHING),
+        (421, Malformed("not JSON"), "conflict", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (425, Problem(own=False), "conflict", (NO, NO, YES, Next.WAIT), Closes.NOTHING),
+        (426, Malformed("not JSON"), "blocked", (NO, NO, NO, Next.NEVER), Closes.NOTHING),
+        (451, Problem(own=False), "blocked", (NO, NO, NO, Next.NEVER), Closes.NOTHING),
         (308, Malformed("not JSON"), "no_endpoint", (NO, NO, NO, Next.NEVER), Closes.NOTHING),
         (302, Success(parts=(Part(0, Ref("r")),)), "no_endpoint", (NO, NO, NO, Next.NEVER), Closes.NOTHING),
         (403, Problem(own=False), "blocked", (NO, NO, NO, Next.NEVER), Closes.NOTHING),
@@ -130,7 +135,7 @@ def test_the_whole_product_keeps_the_laws() -> None:
     """Over all of them: what is not executed is not billed, and where money is at stake no retry is free."""
     words = (None, "some_new_code", *WORDS)
     types = (None, "insufficient_quota", "server_error", "rate_limit_error", "invalid_request_error")
-    stages = ((None, None), (None, Usage(1)), ("output", None))
+    stages = ((None, None), (None, Usage(1)), ("output", None), ("unknown", None))
     for status, code, kind, own, limit, (stage, usage), dialect in product(
         STATUS, words, types, (True, False), (None, OVER), stages, DIALECTS[:3]
     ):
@@ -166,13 +171,16 @@ def test_every_class_is_in_every_dialect() -> None:
     ("problem", "dialect", "billed"),
     [
         (Problem("moderation_blocked", stage="output"), "openai", MAYBE),
+        (Problem("moderation_blocked", stage="unknown"), "openai", MAYBE),
+        (Problem("moderation_blocked", stage="unknown"), "local", NO),
+        (Problem("moderation_blocked", stage="unknown", usage=Usage(1)), "openai", YES),
         (Problem("moderation_blocked", stage="output", usage=Usage(1)), "openai", YES),
         (Problem("moderation_blocked", usage=Usage(1)), "openai", YES),
         (Problem("moderation_blocked", stage="output", usage=Usage(1)), "openrouter", NO),
     ],
 )
 def test_a_refused_picture_was_made(problem: Problem, dialect: str, billed: Three) -> None:
-    """A refusal of the output is executed; it is billed as its usage says, else maybe, and never tried again."""
+    """A refusal of the output, or of nobody knows what, is taken for executed; billed as its usage says, else maybe."""
     verdict = judge(replied(400, problem), dialect)
     assert ("moderation_output", YES, billed, Next.NEVER) == (
         verdict.kind,
@@ -180,6 +188,13 @@ def test_a_refused_picture_was_made(problem: Problem, dialect: str, billed: Thre
         verdict.billed,
         verdict.next,
     )
+
+
+def test_a_refusal_inside_a_200_may_come_after_the_picture() -> None:
+    """A stream may have run before it; only who says that it was the prompt is believed."""
+    for stage, kind, billed in ((None, "moderation_output", MAYBE), ("input", "moderation", NO)):
+        verdict = judge(replied(200, Problem("moderation_blocked", stage=stage)), "openai")
+        assert (kind, billed, Next.NEVER) == (verdict.kind, verdict.billed, verdict.next)
 
 
 def test_should_retry_false_is_obeyed_and_true_is_not() -> None:

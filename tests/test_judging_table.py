@@ -21,7 +21,7 @@ from penstock.three import Three
 NO, MAYBE, YES = Three.NO, Three.MAYBE, Three.YES
 DIALECTS = ("openai", "openrouter", "local")
 STATUSES = (
-    *(200, 302, 400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 418, 422, 429, 431, 451, 499),
+    *(200, 302, 400, 401, 402, 403, 404, 405, 407, 408, 409, 410, 413, 418, 421, 422, 425, 426, 429, 431, 451, 499),
     *(500, 501, 502, 503, 504, 507, 520, 524, 529, 530, 599),
 )
 
@@ -32,7 +32,7 @@ CREDIT = {
 }
 KEY = {"invalid_api_key", "authentication_error", "no_organization"}
 ACCOUNT = {"account_deactivated", "ip_not_authorized", "organization_restricted"}
-MODEL = {"model_not_found"}
+MODEL = {"model_not_found", "DeploymentNotFound"}
 FORBIDDEN = {"permission_error"}
 REQUEST = {
     *("unknown_parameter", "invalid_value", "unsupported_parameter", "invalid_input_fidelity_model"),
@@ -98,8 +98,11 @@ def row_of_status(status: int, *, own: bool) -> Row:
     if status in told:
         return told[status]
     if not own:
-        refusals = {400: NEVER, 403: NOBODY, 404: NOBODY, 405: NOBODY, 413: NEVER, 414: NEVER, 415: NEVER, 422: NEVER}
-        return refusals.get(status, NEVER if status == 431 else DOUBT)
+        if status in {403, 404, 405, 407, 426, 451}:
+            return NOBODY
+        if status in {421, 425}:
+            return WAIT
+        return NEVER if status in {400, 413, 414, 415, 422, 431} else DOUBT
     if proves_nothing(status):
         return DOUBT
     if status == 403:
@@ -119,7 +122,8 @@ def row_of(status: int, problem: Problem) -> Row:
         found = row_of_word(kind or "", status)
     row = found if found is not None else row_of_status(status, own=True)
     named = code if code in WORDS else kind
-    if named in REFUSED and (problem.stage == "output" or (problem.stage is None and problem.usage is not None)):
+    silent = problem.stage is None and problem.usage is None and status >= 400
+    if named in REFUSED and problem.stage != "input" and not silent:
         row = MADE_AND_REFUSED if problem.usage is None else Row(YES, YES, YES, Next.NEVER)
     limit = problem.limit
     if row == WAIT and limit is OVER and (named in RATE or (named not in WORDS and status == 429)):
@@ -146,7 +150,7 @@ def check(verdict: Judgement, row: Row, dialect: str, case: object) -> None:
     assert expected == told, (case, verdict.kind)
 
 
-STAGES = (("input", None), ("output", None), (None, Usage(1)), ("output", Usage(1)))
+STAGES = (("input", None), ("output", None), ("unknown", None), (None, Usage(1)), ("output", Usage(1)))
 
 
 def readings(code: str | None, kind: str | None, *, own: bool) -> Iterator[Problem]:
@@ -194,6 +198,7 @@ BLOCKS = (
     "Your OpenAI account has been deactivated, please check your email for more information.",
     "Your account has been temporarily suspended for violations of our content policy.",
     "Your resource has been temporarily blocked because we detected behavior that may violate our content policy.",
+    "The organization tied to this key has been archived.",
     "Organization has been restricted. Please reach out to support if you believe this was in error.",
     "Your IP address 203.0.113.7 is not authorized to access this project.",
     "IP not authorised",

@@ -132,8 +132,8 @@ class Problem:
     """An error in the provider's own words.
 
     `hint` is the wait in seconds that its message names ("try again in 12s"). `own` is False where the body is not of
-    the provider's error shape (a proxy's page): then nobody knows whether the request was executed. `stage` is "input"
-    or "output" for a moderation refusal that says so.
+    the provider's error shape (a proxy's page): then nobody knows whether the request was executed. `stage` is "input",
+    "output" or "unknown" for a moderation refusal that says so.
     """
 
     code: str | None = None

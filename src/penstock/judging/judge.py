@@ -80,6 +80,7 @@ WORDS: dict[str, str] = {
     "ip_not_authorized": "account",
     "organization_restricted": "account",
     "model_not_found": "model_not_found",
+    "DeploymentNotFound": "model_not_found",
     "moderation_blocked": "moderation",
     "content_policy_violation": "moderation",
     "content_filter": "moderation",
@@ -114,7 +115,7 @@ STATUSES: dict[int, str] = {
     529: "overloaded",
 }
 
-_CERTAIN = frozenset({400, 401, 402, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431})
+_CERTAIN = frozenset({400, 401, 402, 403, 404, 405, 407, 409, 413, 414, 415, 421, 422, 425, 426, 429, 431, 451})
 """Statuses that mean a refusal, whoever wrote the body: a server that answers so has made no picture."""
 
 FOREIGN = {
@@ -123,13 +124,18 @@ FOREIGN = {
     403: "blocked",
     404: "no_endpoint",
     405: "no_endpoint",
+    407: "blocked",
     409: "conflict",
+    421: "conflict",
+    425: "conflict",
+    426: "blocked",
     429: "rate_limited",
+    451: "blocked",
 }
 """What such a refusal means where it is not just "invalid": a proxy's 403 says nothing of the account."""
 
 _BODY = r"\b(?:account|organi[sz]ation|project|resource|subscription|workspace)\b[^.,:;]{0,80}?"
-_HOW = r"(?:deactivated|suspended|blocked|disabled|banned|terminated|restricted|locked|deleted)\b"
+_HOW = r"(?:deactivated|suspended|blocked|disabled|banned|terminated|restricted|locked|deleted|archived)\b"
 _ACCOUNT = re.compile(
     rf"{_BODY}\b(?:(?:has|have) been|is|was)(?: \w+ly)? {_HOW}|\bdeactivated account\b"
     r"|\bip(?: address)?\b[^,:;]{0,60}?\bnot (?:authori[sz]ed|allowed|permitted)\b",
@@ -213,9 +219,14 @@ def _problem(status: int, problem: Problem, dialect: str) -> str:
     if word == "rate_limited":
         over = limit is not None and limit.requested is not None and limit.requested > limit.limit
         return "over_limit" if over else word
-    if word == "moderation" and (problem.stage == "output" or (problem.stage is None and problem.usage is not None)):
-        return "moderation_output"
-    return word
+    return "moderation_output" if word == "moderation" and _may_have_run(status, problem) else word
+
+
+def _may_have_run(status: int, problem: Problem) -> bool:
+    """Whether a refused prompt may have become a picture before: inside a 200 a stream may have run."""
+    if problem.stage is None:
+        return problem.usage is not None or status < ERRORS
+    return problem.stage != "input"
 
 
 def _of_account(message: str) -> str | None:

@@ -13,6 +13,9 @@ from penstock.wire._usage import usage
 Clean = Callable[[str, int], str]
 """Makes a text fit to be told: (text, longest) -> one redacted line."""
 
+STAGES = ("input", "output", "unknown")
+"""What a refusal may say of when it came: before the picture, after it, or that nobody knows."""
+
 MESSAGE = 300
 _CODE = 64
 _LOOK = 2_000
@@ -128,7 +131,9 @@ def _said(item: Json) -> str:
 
 def _stage(details: Json) -> str | None:
     stage = details.get("moderation_stage") if isinstance(details, dict) else None
-    return stage if stage in ("input", "output") else None
+    if stage is None:
+        return None
+    return stage if isinstance(stage, str) and stage in STAGES else "unknown"
 
 
 def _figure(text: str | None) -> float | None:
