@@ -78,6 +78,7 @@ damage = st.tuples(place, place, st.integers(-1, 255))
 @example(database=(0.0, 0.0, -1), mirror=(0.0, 0.0, -1), sums=False, results=False)
 @example(database=(0.0, 1.0, 7), mirror=(0.5, 0.5, -1), sums=True, results=False)
 @example(database=(0.3, 0.6, 7), mirror=(0.4, 0.6, 7), sums=True, results=True)
+@example(database=(0.25, 0.375, 0), mirror=(1.0, 0.5, 0), sums=False, results=False)
 def test_whatever_is_damaged_what_is_told_is_booked(
     made: Path,
     database: tuple[float, float, int],
