@@ -12,7 +12,6 @@ from attrs import field, frozen
 
 from penstock.money.balances import RUN
 from penstock.readings import Usage
-from penstock_io.journal._health import lenient
 from penstock_io.journal._lock import holder_of
 from penstock_io.journal._readonly import read_only
 from penstock_io.ledger._books import End, Payer, charges_of, number, parts_of, payers_of
@@ -145,7 +144,6 @@ def looking(path: Path) -> Generator[tuple[sqlite3.Connection, int | None, str |
             raise LedgerDamaged(path, gone)
         holder = holder_of(real.parent, lock_name(real))
         with read_only(real) as db:
-            db.text_factory = lenient
             version_of(db, path)
             db.execute("BEGIN")  # one moment for all that is read
             what = ailment(db)

@@ -150,8 +150,8 @@ def version_of(db: sqlite3.Connection, path: Path) -> int:
     (mark,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if mark != LEDGER:
-        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-        if KEYS.keys() <= names:
+        names = {name for name, _ in definitions(db)}
+        if names <= {name for name, _ in _expected()}:  # what is there, if anything, is ours
             raise LedgerDamaged(path, "its mark is not that of a ledger")
         raise LedgerUnusable(f"{path} is a database, but no ledger: name another file")
     if not 0 < version < _BELIEVABLE:
@@ -197,7 +197,8 @@ def fault_of(path: Path, fault: OSError | sqlite3.Error | UnicodeDecodeError, ve
     """What a fault of the system means for a ledger."""
     if isinstance(fault, UnicodeDecodeError):  # what SQLite says of a damaged definition repeats it
         return LedgerDamaged(path, "its tables are not those of a ledger")
-    told = not isinstance(fault, sqlite3.OperationalError) or getattr(fault, "sqlite_errorcode", None) is not None
+    coded = getattr(fault, "sqlite_errorcode", None) is not None
+    told = coded or not isinstance(fault, sqlite3.OperationalError) or "decode" in str(fault)
     if isinstance(fault, sqlite3.DatabaseError) and told and is_damage(fault):
         return LedgerDamaged(path, " ".join(str(fault).split()))
     return LedgerUnusable(f"{path} cannot be {verb}: {why(fault)}")
