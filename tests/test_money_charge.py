@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,14 +31,14 @@ GPT_15 = Rates(text=5_000_000, image=8_000_000, image_out=32_000_000, text_out=1
 
 @given(USAGES, FULL, QUOTES)
 def test_a_charge_is_the_sum_of_its_classes(usage: Usage, rates: Rates, quote: int | None) -> None:
-    """Where all rates are known: tokens times rate, added up, whatever was quoted; no tokens of output say nothing."""
+    """Where all rates are known: tokens times rate, added up, whatever was quoted; without pictures, unknown."""
     counts = (
         usage.input_text, usage.input_cached_text, usage.input_image, usage.input_cached_image,
         usage.output_image, usage.output_text,
     )  # fmt: skip
     prices = (rates.text, rates.cached_text, rates.image, rates.cached_image, rates.image_out, rates.text_out)
     expected = sum(count * (price or 0) for count, price in zip(counts, prices, strict=True))
-    known = expected if any(counts[4:]) or (quote is not None and expected > quote) else None
+    known = expected if usage.output_image or (quote is not None and expected > quote) else None
     assert known == charge(usage, rates, 1, quote)
 
 
@@ -52,12 +53,11 @@ def test_a_class_without_a_price_is_not_free(usage: Usage, rates: Rates, picture
         rates.image_out is not None or not usage.output_image,
         rates.text_out is not None or not usage.output_text,
     )
-    made = usage.output_image + usage.output_text > 0
-    known = (all(priced) and made) or rates.picture is not None
+    known = (all(priced) and usage.output_image > 0) or rates.picture is not None
     assert known == (charge(usage, rates, pictures, None) is not None)
 
 
-@given(USAGES, st.integers(0, 10**15), st.none() | SOME, st.integers(1, 10), QUOTES)
+@given(USAGES, st.integers(1, 10**15), st.none() | SOME, st.integers(1, 10), QUOTES)
 def test_the_providers_own_figure_goes_first(
     usage: Usage, cost: int, rates: Rates | None, pictures: int, quote: int | None
 ) -> None:
@@ -67,6 +67,19 @@ def test_the_providers_own_figure_goes_first(
         usage.output_image, usage.output_text, cost,
     )  # fmt: skip
     assert cost == charge(told, rates, pictures, quote)
+
+
+@given(USAGES, SOME, st.integers(1, 10), QUOTES)
+def test_a_cost_of_nothing_makes_no_picture_free(usage: Usage, rates: Rates, pictures: int, quote: int | None) -> None:
+    """Where a price is known a provider's figure of 0 is as if it were not there; without pictures it is the bill."""
+    told = evolve(usage, cost=0)
+    prices = (
+        *(rates.text, rates.cached_text, rates.image, rates.cached_image, rates.image_out, rates.text_out),
+        rates.picture,
+    )
+    expected = charge(usage, rates, pictures, quote) if any(prices) else 0
+    assert (expected, 0) == (charge(told, rates, pictures, quote), charge(told, rates, 0, quote))
+    assert 0 == charge(told, None, pictures, quote)
 
 
 @given(st.none() | USAGES, st.none() | SOME, st.integers(1, 10), QUOTES)
@@ -97,12 +110,15 @@ def test_output_that_is_not_itemised_is_pictures(text: int, output: int) -> None
         (None, 1000 * 32),
         ({}, 1000 * 32),
         ({"text_tokens": None, "image_tokens": None}, 1000 * 32),
+        ({"text_tokens": 999}, 999 * 10 + 32),
+        ({"text_tokens": 1000}, None),
+        ({"text_tokens": 1000, "image_tokens": 0}, None),
     ],
 )
-def test_what_the_details_leave_out_is_pictures(details: Json, expected: int) -> None:
-    """Of a thousand tokens of output, all that is not said to be text."""
+def test_what_the_details_leave_out_is_pictures(details: Json, expected: int | None) -> None:
+    """Of a thousand tokens of output, all that is not said to be text; text alone is no picture's whole bill."""
     used = read_usage({"input_tokens": 0, "output_tokens": 1000, "output_tokens_details": details})
-    assert expected * 1_000_000 == charge(used, GPT_15, 1, None)
+    assert (None if expected is None else expected * 1_000_000) == charge(used, GPT_15, 1, None)
 
 
 @given(st.lists(st.none() | st.integers(0, 10**15), min_size=1, max_size=6))

@@ -9,13 +9,14 @@ from penstock.work import Rates
 def charge(usage: Usage | None, rates: Rates | None, pictures: int, quote: int | None, asked: int = 0) -> int | None:
     """The charge of an executed attempt in picodollars, None where nobody can know it; never 0 for want of a price.
 
-    In this order: the provider's own figure; its tokens at the published rates, where all of them have one; `pictures`
-    at the rate of a picture, if no more were `asked` for. Anything else is unknown, and may have cost up to `quote`,
-    the bound of the whole attempt: no usage, one of no tokens at all (some servers send zeros), one that has pictures
-    and no tokens of output. Where the tokens that have a price cost more than that bound, they are the charge. Cached
-    tokens without a price of their own cost what the others of their class cost.
+    In this order: the provider's own figure (0 is none where pictures came that have a price); its tokens at the
+    published rates, where all of them have one; `pictures` at the rate of a picture, if no more were `asked` for.
+    Anything else is unknown, and may have cost up to `quote`, the bound of the whole attempt: no usage, one of no
+    tokens at all (some servers send zeros), one that has pictures and no tokens of them. Where the tokens that have a
+    price cost more than that bound, they are the charge. Cached tokens without a price of their own cost what the
+    others of their class cost.
     """
-    if usage is not None and usage.cost is not None:
+    if usage is not None and usage.cost is not None and (usage.cost or not pictures or _free(rates)):
         return usage.cost
     if rates is None:
         return None
@@ -42,5 +43,11 @@ def _tokens(usage: Usage, rates: Rates, pictures: int) -> tuple[int, bool]:
             seen = True
             whole = whole and rate is not None
             total += count * (rate or 0)
-    made = usage.output_image or usage.output_text
-    return total, seen and whole and bool(made or not pictures)
+    return total, seen and whole and (usage.output_image > 0 or not pictures)
+
+
+def _free(rates: Rates | None) -> bool:
+    """Whether no price is known but 0."""
+    return rates is None or not any(
+        (rates.text, rates.cached_text, rates.image, rates.cached_image, rates.image_out, rates.text_out, rates.picture)
+    )

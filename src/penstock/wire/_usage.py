@@ -22,12 +22,13 @@ def usage(value: Json) -> Usage | None:
 
     Whole is what says input and output, or one of them and their total, without a figure that is none (a text, below 0,
     beyond all measure) and without a contradiction. Input that is not itemised is text, output that is not itemised is
-    picture. Cached tokens are taken out of their class. All zeros is how local servers say that they do not count. The
-    provider's own cost stands alone: with it, tokens that are not said whole are 0.
+    picture. Cached tokens are taken out of their class; of a sum of them above the text nobody can say whose they are,
+    and none is taken. All zeros is how local servers say that they do not count. The provider's own cost stands alone:
+    with it, tokens that are not said whole are 0.
     """
     if not isinstance(value, dict):
         return None
-    cost = _cost(value.get("cost"))
+    cost = _bill(value)
     try:
         found = _tokens(value)
     except _NonsenseError:
@@ -41,8 +42,9 @@ def _tokens(value: dict[str, Json]) -> tuple[int, int, int, int, int, int]:
     text, image = _split(given, _count(items, "text_tokens"), _count(items, "image_tokens"), rest=0)
     cached = _table(items, "cached_tokens_details")
     cached_image = _count(cached, "image_tokens") or 0
-    cached_text = _count(cached, "text_tokens") if cached else _count(items, "cached_tokens")
-    cached_text = cached_text or 0
+    cached_text = (_count(cached, "text_tokens") if cached else _count(items, "cached_tokens")) or 0
+    if not cached and text < cached_text <= given:
+        cached_text = 0
     if cached_image > image or cached_text > text:
         raise _NonsenseError
     items = _table(value, *(f"{name}_details" for name in _OUTPUT))
@@ -107,6 +109,19 @@ def _table(value: dict[str, Json], *names: str) -> dict[str, Json]:
         if items is not None:
             raise _NonsenseError
     return {}
+
+
+def _bill(value: dict[str, Json]) -> int | None:
+    """The provider's own figure. With a key of one's own behind it (OpenRouter's BYOK) what is behind bills, too.
+
+    Then `cost` is the fee alone, often 0. Elsewhere the figure of what is behind is a part of `cost`.
+    """
+    cost, details = _cost(value.get("cost")), value.get("cost_details")
+    behind = _cost(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
+    own_key = value.get("is_byok")
+    if cost is not None and behind is not None and (own_key is True or (own_key is None and behind > cost)):
+        return cost + behind
+    return None if own_key is True else cost
 
 
 def _cost(value: Json) -> int | None:
