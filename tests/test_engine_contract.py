@@ -465,10 +465,10 @@ def test_notices_are_built_only_for_subscribers() -> None:
 
 
 def test_tokens_count() -> None:
-    """The estimate of a demand is replaced by what the reply says it used."""
+    """The estimate of a demand stays where the reply says nothing of what it used."""
     metered = Credential("c1", "p", Limits(tpm=6000.0, concurrency=1))
     bench = Bench(evolve(CONFIG, credentials=(metered,)))
     bench.submit(Work((evolve(target("k"), demand=Demand(1, 1, 1000)),)))
     assert 5000.0 == bench.engine.snapshot().lanes[0].quota.tokens.level
     bench.pays(bench.take(Send))
-    assert 6000.0 == bench.engine.snapshot().lanes[0].quota.tokens.level
+    assert 5000.0 == bench.engine.snapshot().lanes[0].quota.tokens.level

@@ -135,7 +135,7 @@ def test_the_allowance_is_one_for_all_jobs() -> None:
 
 def test_dear_tries_use_the_allowance_up() -> None:
     """After a hundred cheap attempts a dear one may be tried again three times in all, not five."""
-    bench = Bench(evolve(CONFIG, credentials=WIDE))
+    bench = Bench(evolve(CONFIG, credentials=WIDE, unproven=None))
     for number in range(250):
         bench.ask(f"k{number}")
         bench.pays(bench.take(Send))

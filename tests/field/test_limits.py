@@ -221,7 +221,7 @@ def test_a_limiter_loses_permits_driver(driver: str, sim: SimServer) -> None:
     """The same, over HTTP: after eight time-outs and errors two slots are still there, and two hang in them at once."""
     inject(sim, "stall", "500", "stall", "reset", "500", "stall", "502", "500")
     options = Options(timeouts=Timeouts(total=0.2), on_ambiguous=OnAmbiguous.SKIP)
-    with client(driver, sim, limits=Limits(concurrency=2)) as side:
+    with client(driver, sim, limits=Limits(concurrency=2), config=Config(unproven=None)) as side:
         side.collect((request(f"kettle {number}") for number in range(8)), None, options)
         sim.call(_begin_anew)
         inject(sim, "stall", "stall")
@@ -258,8 +258,8 @@ def test_concurrency_freezes_after_one_cut() -> None:
 
 def test_tokens_of_failures_are_never_given_back() -> None:
     """Curator keeps estimated tokens of what failed. Ours: what never left costs no quota."""
-    config = Config((Credential("c1", limits=Limits(tpm=1000)),), retry=Retry(attempts=20, base=0.001, cap=0.01))
-    made = world(config)
+    wide = (Credential("c1", limits=Limits(tpm=1000)),)
+    made = world(Config(wide, retry=Retry(attempts=20, base=0.001, cap=0.01), unproven=None))
     made.server.inject(*["refuse_connection"] * 60)
     made.run(works(10))
     assert {Status.COMPLETED} == {outcome.status for outcome in rested(made)}

@@ -99,6 +99,7 @@ def test_a_key_of_30_dollars_spends_99(faults: str) -> None:
         budget=Budget((("run", 30 * QUOTE), ("tenant:acme", 20 * QUOTE))),
         ambiguity=Ambiguity(OnAmbiguous.RETRY),
         window=1000,
+        unproven=None,
     )
     made = world(config, faults)
     made.run(evolve(one, tenant="acme" if number % 2 else "") for number, one in enumerate(works(300)))

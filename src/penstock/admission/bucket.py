@@ -17,6 +17,14 @@ How `remaining` corrects it. It describes the server's bucket when some request 
 The level is clamped into [low, high] and never overwritten: a level that was right stays right. Both are bounds
 whatever happened between, also when the bucket was full. Overwriting the level with `remaining` was measured: it costs
 hundreds to thousands of refusals where this costs none.
+
+What a bucket holds follows from `remaining + rate * reset` of each reply, to which the rounding adds at most one: it
+lies between the highest `top` and the lowest `roof` of them. Once it is known, the time to full says what remained more
+exactly than the whole number does, also where a refusal left a debt. Without headers it follows from a refusal at a
+known rate: what was believed to be there and was not has run over the brim when the level was believed to be highest.
+
+A rate that nobody confirms is tried out: `quiet` seconds after the last refusal, while the bucket is used up, it is
+believed to grow, and is doubled when that was not refused. A ceiling is never tried.
 """
 
 from __future__ import annotations
@@ -33,18 +41,26 @@ SPREAD = 0.030
 _TICK = 1e-7
 """Seconds by which a wait is cut short: coming back at the time named is then never too early by a rounding error."""
 
+_GROW, _EACH = 0.125, 0.25
+"""By what share of itself a rate that is tried out grows: a second at most, and for each request at most."""
+
+_ENOUGH = 0.4
+"""For how many requests, for each second of `tau`, nothing is tried out after a refusal."""
+
 
 @frozen
 class GaugeFigures:
     """A bucket as believed: `level` and `capacity` in its unit, `per_minute` its rate (None: no limit is known).
 
-    `source` is "told" (by the provider), "limit" (configured) or "none".
+    `source` is "told" (by the provider), "learned" (from refusals), "limit" (configured), "ceiling" (configured, never
+    exceeded) or "none"; `age` the seconds since it was told, learned or configured.
     """
 
     level: float
     capacity: float
     per_minute: float | None
     source: str
+    age: float | None = None
 
 
 @frozen
@@ -67,7 +83,9 @@ class Mark:
 class Gauge:
     """A bucket. `limit` is per minute (None: unknown, no constraint). `level` is as of `at`, which may lie ahead.
 
-    `charges` says that a refusal seems to cost quota, too.
+    `window` is how many seconds the provider's limit is of. More than `bound` is never asked for; `peak` is the highest
+    level since the last refusal, `unit` what a request takes. From `quiet` on a higher rate is tried out, after `tau`
+    seconds. `ceiling` (a minute) and `most` (at once) are never exceeded.
     """
 
     at: float
@@ -76,24 +94,40 @@ class Gauge:
     capacity: float = inf
     level: float = inf
     source: str = "none"
+    since: float = 0.0
+    window: float = 60.0
+    bound: float = inf
     spent: float = 0.0
     returned: float = 0.0
     hold: float = -inf
     newest: int = -1
     top: float = 0.0
-    charges: bool = False
+    roof: float = inf
+    peak: float = 0.0
+    unit: float = 1.0
+    quiet: float = inf
+    tau: float = 10.0
+    ceiling: float = inf
+    most: float = inf
 
-    def configure(self, limit: float | None, burst: float, now: float) -> None:
+    def configure(self, limit: float | None, burst: float, now: float, *, ceiling: bool = False) -> None:
         """Believe a configured limit a minute (None: none). What was spent of a bucket already known stays spent."""
         self.refill(now)
+        self.ceiling, self.most = inf, inf
+        self.top, self.roof = 0.0, inf
         if limit is None or limit <= 0:
-            self.limit, self.rate, self.capacity, self.level, self.source = None, 0.0, inf, inf, "none"
+            self.limit, self.rate, self.source, self.quiet = None, 0.0, "none", inf
+            self.capacity = self.bound = self.level = inf
             return
         missing = 0.0 if self.limit is None else self.capacity - self.level
         # a bucket that can hold no whole request would never let anything go
-        self.limit, self.rate, self.capacity, self.source = limit, limit / 60.0, max(1.0, limit * burst), "limit"
+        self.limit, self.rate = limit, limit / 60.0
+        self.capacity = self.bound = max(1.0, limit * burst * self.window / 60.0)
+        self.source, self.since = ("ceiling" if ceiling else "limit"), now
+        if ceiling:
+            self.ceiling, self.most = limit, self.capacity
         self.level = max(0.0, self.capacity - missing)
-        self.top = 0.0
+        self.probe(self.tau, now)
 
     def ready(self, need: float) -> float:
         """The earliest time at which `need` may go, as far as this bucket is concerned.
@@ -111,15 +145,22 @@ class Gauge:
     def take(self, need: float, now: float) -> float:
         """A request with this need is sent now. Returns the level just before."""
         self.spent += need
+        self.unit = need or 1.0
         rate = self.rate
         if not rate:
             return self.level
+        if now > self.quiet:
+            self.refill(now)
         level, at = self.level, self.at
         if now > at:
             level += rate * (now - at)
             if level > self.capacity:
                 level = self.capacity
             at = now
+        if level > self.peak:
+            self.peak = level
+        if self.quiet < inf and level - need > need + rate:
+            self.probe(self.tau, now)  # it holds nothing up: there is nothing to find out
         brim = now + (level - self.capacity) / rate + SPREAD
         self.at = brim if brim > at else at
         self.level = level - need
@@ -129,8 +170,21 @@ class Gauge:
         """Bring the level up to now."""
         if now > self.at:
             if self.rate:
-                self.level = min(self.capacity, self.level + self.rate * (now - self.at))
+                gain = self.rate * (now - self.at)
+                self.level += gain if now <= self.quiet else gain * self._grown(now)
+                if self.level > self.capacity:
+                    self.level = self.capacity
             self.at = now
+
+    def _grown(self, now: float) -> float:
+        """How many times its rate a bucket that is tried out is believed to refill."""
+        grow = (now - self.quiet) * min(_GROW, _EACH * self.rate / self.unit)
+        if grow > 1.0 and self.limit is not None:
+            self.limit, self.rate, self.capacity = 2.0 * self.limit, 2.0 * self.rate, 2.0 * self.capacity
+            self.bound = max(self.bound, self.capacity)
+            self.source, self.since, self.quiet = "learned", now, now
+            return 1.0
+        return 1.0 + grow
 
     def give(self, amount: float, mark: Mark, now: float) -> None:
         """Give back (negative: take besides) what a request marked by `mark` did not use.
@@ -149,47 +203,134 @@ class Gauge:
             self.level = min(self.capacity, self.level + max(0.0, amount - max(0.0, brim)))
         self.returned += amount
 
+    # What a provider says
+
     def observe(self, told: Told, order: int, mark: Mark, now: float) -> None:
         """Hear what the reply to request `order`, marked by `mark`, says. Older ones than the last used say nothing."""
         if order <= self.newest:
             return
-        fresh = told.limit is not None and told.limit > 0.0 and self.learn(told.limit, now)
+        fresh = told.limit is not None and told.limit > 0.0 and self.learn(told.limit * 60.0 / self.window, now)
         if not self.rate or told.remaining is None:
             return
         self.newest = order
-        if told.reset is not None and told.remaining >= 1.0:
-            self._measure(told.remaining, told.reset)
-        low, high = self.bounds(told.remaining, mark, now)
+        self.since, self.quiet = now, inf
+        fresh = self._measure(told, least=told.remaining >= 1.0) or fresh
+        low, high = self.bounds(*self._left(told), mark, now)
         self.refill(now)
         self.level = low if fresh else min(max(self.level, low), max(low, high), self.capacity)
+
+    def admitted(self, told: Told, now: float) -> None:
+        """The reply that told this let its request in: nothing is owed, so the time to full tells the capacity."""
+        if self.rate and told.remaining is not None and told.remaining < 1.0:
+            self.refill(now)
+            self._measure(told, least=True)
+
+    def lacked(self, told: Told, mark: Mark, now: float) -> None:
+        """The reply that told this refused its request for want of this: the worse of what it may mean is so."""
+        self.refill(now)
+        least = told.remaining or 0.0
+        if told.reset is not None and self.rate:
+            owed = self.rate * (told.reset + told.step)
+            # a bucket as large as believed would have had enough: then it holds at least what was asked for
+            held = self.capacity if self.capacity - owed < mark.need else max(self.top, mark.need)
+            least = min(least, held - owed)
+        low, _ = self.bounds(least, least, mark, now)
+        self.level = min(self.level, low)
 
     def learn(self, limit: float, now: float) -> bool:
         """Believe a limit a minute that the provider named; True where it is another than was believed.
 
-        The capacity changes in proportion; of an unknown bucket it is a full minute.
+        The capacity changes in proportion; of an unknown bucket it is a full window.
         """
-        self.source = "told"
+        self.source, self.since = "told", now
+        limit = min(limit, self.ceiling)
         if limit == self.limit:
             return False
         self.refill(now)
-        known = self.limit is not None
-        self.capacity = max(1.0, self.capacity * limit / self.limit) if self.limit else max(1.0, limit)
-        self.limit, self.rate, self.top = limit, limit / 60.0, 0.0
-        self.level = min(self.level, self.capacity) if known else self.capacity
+        share = limit / self.limit if self.limit else 0.0
+        full = max(1.0, limit * self.window / 60.0)
+        self.capacity = min(max(1.0, self.capacity * share) if share else full, self.most)
+        self.bound = max(self.capacity, full if self.bound < inf else self.capacity) if share else self.capacity
+        self.top, self.roof = self.top * share, (self.roof * share if share else inf)
+        self.limit, self.rate = limit, limit / 60.0
+        self.level = min(self.level, self.capacity)
         return True
 
-    def bounds(self, remaining: float, mark: Mark, now: float) -> tuple[float, float]:
+    def bounds(self, least: float, most: float, mark: Mark, now: float) -> tuple[float, float]:
         """Between what the server's level lies now, given what remained when the marked request arrived."""
         since = max(0.0, now - mark.sent)
         later = self.spent - mark.spent - mark.need
         unsure = mark.spent - mark.opening
         early = mark.after - mark.spent - mark.need
-        start = remaining - unsure + self.rate * max(0.0, since - SPREAD)
-        low = min(self.capacity, start) - later
-        # a whole number was rounded down
+        low = min(self.capacity, least - unsure + self.rate * max(0.0, since - SPREAD)) - later
         spent = later - early - (self.returned - mark.returned)
-        high = min(self.capacity, remaining + 1.0 + self.rate * since - spent)
-        return low, high
+        return low, min(self.capacity, most + self.rate * since - spent)
+
+    def _left(self, told: Told) -> tuple[float, float]:
+        """Between what remained: a whole number was rounded down; the time to full may say it more exactly."""
+        remaining = told.remaining or 0.0
+        if told.reset is None or not self.top:
+            return remaining, remaining + 1.0
+        unsure = self.rate * told.step
+        least = min(self.top, self.capacity) - self.rate * told.reset - unsure
+        most = min(self.roof, self.capacity + 1.0) - self.rate * told.reset + unsure
+        if remaining < 1.0:
+            return min(least, 1.0), min(max(least, most), 1.0)
+        if least >= remaining + 1.0 or most < remaining:
+            return remaining, remaining + 1.0
+        return max(least, remaining), min(most, remaining + 1.0)
+
+    def _measure(self, told: Told, *, least: bool) -> bool:
+        """What it holds lies between `remaining + rate * reset` and one more; True where that is less than believed.
+
+        A refused request may be owed, and then less remained than the nothing that is told: `least` says that it is
+        sure that no less did.
+        """
+        full, unsure = self.rate * self.window, self.rate * told.step
+        if told.reset is None or told.remaining is None:
+            return False
+        seen = told.remaining + told.reset * self.rate
+        if seen > 2.0 * full + 1.0:
+            return False  # not the time to full of a bucket of this rate
+        if least:
+            self.top = max(self.top, seen - (unsure if told.step >= 1.0 else 0.0))
+        self.roof = min(self.roof, seen + 1.0 + unsure)
+        if self.top > self.roof:
+            self.top, self.roof = (seen if least else 0.0), seen + 1.0 + unsure
+        known = full if self.top <= full <= self.roof + unsure else self.top or self.roof
+        before, self.capacity = self.capacity, max(1.0, min(known, self.most))
+        self.bound = self.capacity
+        self.level = min(self.level, self.capacity)
+        return self.capacity < before - 1.0
+
+    # What refusals teach
+
+    def pace(self, rate: float, now: float) -> None:
+        """Believe a rate a second that refusals taught; of an unknown bucket the capacity is a minute."""
+        self.refill(now)
+        limit = min(rate * 60.0, self.ceiling)
+        if self.limit is None:
+            self.capacity = self.level = max(1.0, self.unit, limit)
+        elif limit > self.limit:
+            self.capacity = min(self.capacity * limit / self.limit, self.most)
+            self.bound = max(self.bound, self.capacity)
+        self.limit, self.rate = limit, limit / 60.0
+        self.source, self.since = "learned", now
+
+    def recall(self, limit: float, capacity: float | None, at: float, now: float) -> None:
+        """Believe what was taught at `at`; since then it may have been used up, and has refilled."""
+        self.pace(limit / 60.0, now)
+        full = max(1.0, limit * self.window / 60.0) if capacity is None or capacity <= 0.0 else capacity
+        self.capacity = self.bound = min(full, self.most)
+        self.level = min(self.capacity, self.rate * (now - at))
+        self.since = at
+        self.probe(self.tau, now)
+
+    def probe(self, tau: float, now: float) -> None:
+        """Nothing more is tried for `tau` seconds, and for the time of some requests."""
+        self.tau = tau
+        if self.ceiling == inf:
+            self.quiet = now + (tau * max(1.0, _ENOUGH * self.unit / self.rate) if self.rate else tau)
 
     def refused(self, left: float, mark: Mark, now: float, *, charges: bool) -> None:
         """About `left` was there when the marked request was refused.
@@ -200,22 +341,21 @@ class Gauge:
         if self.rate:
             self.refill(now)
             spent = min(self.spent - mark.spent, self.capacity) if charges else 0.0
-            self.level = min(self.level, left - spent + self.rate * (now - mark.sent))
+            # it may have been on its way for longer than those that follow
+            self.level = min(self.level, left - spent + self.rate * max(0.0, now - mark.sent - SPREAD))
+
+    def shrink(self, over: float, need: float, now: float) -> None:
+        """So much more was believed than was there, at a rate that is known: it has run over the brim.
+
+        It did so last when the level was believed to be highest, so what it holds follows.
+        """
+        self.refill(now)
+        self.capacity = min(self.capacity, max(need, 1.0, self.peak - over))
+        self.level = min(self.level, self.capacity)
+        self.peak = self.level
 
     def figures(self, now: float) -> GaugeFigures:
         """The bucket as of now."""
         level = self.level if now <= self.at else min(self.capacity, self.level + self.rate * (now - self.at))
-        return GaugeFigures(level, self.capacity, self.limit, self.source)
-
-    def _measure(self, remaining: float, reset: float) -> None:
-        """The capacity is the highest `remaining + reset * rate` seen, if rounding does not explain the difference."""
-        limit = self.rate * 60.0
-        seen = remaining + reset * self.rate
-        if seen > 2.0 * limit + 1.0:
-            return  # not the time to full of a bucket of this rate
-        self.top = max(self.top, seen)
-        unsure = 1.0 + self.rate * (1.0 if reset == int(reset) else 0.001)
-        capacity = limit if abs(self.top - limit) <= unsure else self.top
-        if abs(capacity - self.capacity) > unsure:
-            self.capacity = max(1.0, capacity)
-            self.level = min(self.level, self.capacity)
+        age = None if self.source == "none" else max(0.0, now - self.since)
+        return GaugeFigures(level, self.capacity, self.limit, self.source, age)

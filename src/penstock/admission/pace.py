@@ -1,10 +1,13 @@
-"""What refusals teach beside buckets: when to try again at all, and how far apart.
+"""How many requests may be at risk at a time, and when to try again at all.
 
-A refusal that names its limit sets that bucket right and concerns only requests that draw on it. One that does not is
-answered for the whole quota: wait as told (else 0.2 s, doubled with every refusal in a row up to a minute), then let
-attempts out again one by one, with a gap that refusals double and admissions shrink. So few requests are at risk at
-any moment, and a hint that forgets the cost of its own refusal cannot be obeyed for ever: from the second refusal with
-nothing admitted between on, the doubled wait counts whatever the hint says.
+A request is at risk until its fate can be known: a refusal takes about `horizon` seconds to be heard. At an unseen wall
+as many are refused as were sent in that time, so few may be sent in it: two at first, and the more the longer nothing
+is refused. From the first refusal on they are spaced evenly, as clumps arrive in any order and spoil what the next
+refusal tells. What the buckets are sure to refill comes on top. A burst that nobody declared is so taken at about 20
+requests a second, which costs nothing where a bucket is not full, and five refusals where it turns out to be empty.
+
+After `n` refusals in a row with nothing admitted between the next try comes no sooner than `0.2 * 2**n` seconds (at
+most a minute) after it, whatever hints say: one that forgets the cost of its own refusal is not obeyed for ever.
 """
 
 from __future__ import annotations
@@ -13,56 +16,110 @@ from math import inf
 
 from attrs import define
 
-_FIRST, _LONGEST = 0.2, 60.0
-_GAP, _WIDEST, _NARROWEST = 0.1, 15.0, 0.005
-_SHRINK = 0.95
+FIRST, LONGEST = 0.2, 60.0
+HORIZON, SHORTEST, WIDEST = 0.25, 0.02, 5.0
+"""Seconds after which a refusal is heard: as assumed, at least, at most."""
+
+FEW = 5.0
+_FROM = 2.0
+_RAMP, _GROWTH, _TRUSTED = 8.0, 40.0, 4.0
+"""One more at risk for so many let in: up to FEW, above it, and where headers tell all that is asked for."""
+
+_GAPLESS = 0.002
+"""Seconds below which requests need not be kept apart."""
 
 
 @define(eq=False)
 class Pace:
-    """Times are absolute; `gap` is seconds between attempts (0.0: none). `barren` counts refusals in a row."""
+    """Times are absolute. `sends` counts since the last refusal, `barren` refusals in a row with nothing let in.
+
+    Nothing goes before `blocked` (a wait that was asked for), `rest` (after several refusals in a row) and `next` (one
+    after the other). `heard` is when the last refusal was heard that was news, `before` the one before it, `first` when
+    the first request went, `slowest` about how long the slower replies take. `careful`: a measurement goes on, in which
+    few may be at risk. `eager`: nothing is held back before the first refusal.
+    """
 
     blocked: float = -inf
-    gap: float = 0.0
     next: float = -inf
+    rest: float = -inf
     heard: float = -inf
+    before: float = -inf
+    first: float = inf
+    horizon: float = HORIZON
+    slowest: float = inf
+    sends: int = 0
     barren: int = 0
+    careful: bool = False
+    eager: bool = False
 
     def ready(self) -> float:
         """The earliest time for another attempt."""
-        return self.blocked if self.blocked > self.next else self.next
+        time = self.blocked if self.blocked > self.next else self.next
+        return time if time > self.rest else self.rest
 
-    def sent(self, now: float) -> None:
-        """An attempt goes."""
-        if self.gap:
-            self.next = now + self.gap
+    def sent(self, now: float, rate: float, trusted: int | None) -> None:
+        """An attempt goes; `rate` is how many such requests the buckets refill a second.
+
+        `trusted`: headers tell of all it draws on, and so many were let in by all siblings.
+        """
+        self.sends += 1
+        calm = self.heard == -inf
+        if calm and self.eager:
+            return
+        if self.first == inf:
+            self.first = now
+        span = self.span()
+        gap = 1.0 / (rate + self.risk(trusted) / span)
+        if gap <= _GAPLESS:
+            self.next = -inf
+        elif calm and self.next < now:
+            self.next = max(self.next, now - span) + gap
+        else:
+            self.next = now + gap
+
+    def risk(self, trusted: int | None) -> float:
+        """How many requests may be at risk beside what is refilled."""
+        if self.careful:
+            return _FROM
+        if trusted is not None:
+            return max(FEW, trusted / _TRUSTED)
+        return max(min(FEW, _FROM + self.sends / _RAMP), self.sends / _GROWTH)
+
+    def span(self) -> float:
+        """Seconds for which a request is at risk: until a refusal would be heard, or as long as replies take."""
+        return max(SHORTEST, min(self.horizon, self.slowest))
+
+    def replied(self, sent: float, now: float) -> None:
+        """A reply came, whatever it says."""
+        took = now - sent
+        slowest = self.slowest
+        self.slowest = took if took > slowest or slowest == inf else slowest + 0.1 * (took - slowest)
 
     def admitted(self, sent: float) -> None:
         """An attempt sent at `sent` was let in."""
+        if not self.barren:
+            return
         if sent >= self.heard:
             self.barren = 0
-            self.gap *= _SHRINK
-            if self.gap < _NARROWEST:
-                self.gap, self.next = 0.0, -inf
+        elif sent >= self.before and self.barren > 1:
+            self.barren = 1  # it was let in before the last refusal, though that was heard of first
+            self.rest = -inf
 
-    def refused(self, sent: float, wait: float | None, now: float) -> tuple[float, bool]:
-        """An attempt sent at `sent` was refused: until when what it drew on must rest, and whether that is news.
+    def refused(self, sent: float, now: float) -> bool:
+        """An attempt sent at `sent` was refused: whether that is news.
 
         Refusals of attempts that went before the last refusal was heard are one event.
         """
+        self.horizon = min(WIDEST, max(0.9 * self.horizon, 0.1, 1.4 * (now - sent)))
         if sent < self.heard:
-            return now + (wait or 0.0), False
-        self.heard = now
-        backoff = min(_LONGEST, _FIRST * 2.0 ** min(self.barren, 12))
+            return False
+        self.before, self.heard = self.heard, now
+        self.sends = 0
         self.barren += 1
-        if wait is None:
-            return now + backoff, True
-        return now + (max(wait, backoff) if self.barren > 1 else wait), True
+        if self.barren > 1:
+            self.rest = now + min(LONGEST, FIRST * 2.0 ** min(self.barren, 12))
+        return True
 
-    def block(self, until: float, *, widen: bool) -> None:
-        """Nothing goes before `until`; `widen` doubles the gap after it."""
+    def block(self, until: float) -> None:
+        """Nothing goes before `until`."""
         self.blocked = max(self.blocked, until)
-        if widen:
-            self.gap = min(_WIDEST, max(_GAP, 2.0 * self.gap))
-        if self.gap:
-            self.next = max(self.next, until)

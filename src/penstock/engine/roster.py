@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from penstock.admission.breaker import Breaker, Health
+from penstock.admission.family import Family
 from penstock.admission.quota import Quota
 from penstock.commands import LaneClosed
 from penstock.engine.lanes import Common, Group, Lane
@@ -45,6 +46,7 @@ class Roster:
         self.desk = desk
         self.groups: dict[tuple[str, str], Group] = {}
         self.commons: dict[tuple[str, str], Common] = {}
+        self.families: dict[tuple[str, str], Family] = {}
         self._touch = touch
         self.stirred: deque[Common] = deque()
         self._dead: dict[str, tuple[Credential, Trouble]] = {}
@@ -71,9 +73,13 @@ class Roster:
         common = self.commons.get(key)
         if common is None:
             prior = self._prior(credential, key[1])
-            common = self.commons[key] = Common(key, limits, Quota(limits, desk.now, prior))
+            family = self.families.setdefault((credential.provider, key[1]), Family())
+            eager = desk.config.unproven is None
+            common = self.commons[key] = Common(key, limits, Quota(limits, desk.now, prior, family, eager=eager))
         name = LaneName(credential.name, group.target.model)
-        lane = Lane(name, credential, group, common, Breaker(desk.config.unproven))
+        # a key that taught something in the last day was good
+        bound = None if credential.lessons else desk.config.unproven
+        lane = Lane(name, credential, group, common, Breaker(bound))
         common.lanes.append(lane)
         group.lanes.append(lane)
         dead = self._dead.get(credential.name)

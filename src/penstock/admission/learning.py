@@ -1,0 +1,181 @@
+"""A rate learned from refusals alone: between two moments at which a bucket was empty it gave what was let in.
+
+A refusal says that less than `need` was there when its request arrived; with a hint, exactly when `need` will be. From
+two of them follow bounds of the rate, the closer the more time lies between. They are intersected over the last two
+refusals and over all since the rate is what it is; when they contradict each other it has changed, and only the last
+two count. The rate that is believed lies towards the upper bound: sending a little too fast costs a refusal that
+teaches, after about as long as was measured, while sending too slowly is lost and teaches nothing.
+
+Refused requests are not counted as served; whether they take quota, too, is another unknown, which widens the bounds
+until hints decide it. Where the bucket may have been full between, what ran over is missing, and only the lower bound
+counts. Everything is O(1).
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from attrs import define, evolve, frozen
+
+from penstock.admission.bucket import SPREAD
+
+FIRST_TAU, LAST_TAU = 10.0, 60.0
+"""Seconds without a refusal after which a higher rate is tried: at first, and at most; one that fails doubles them."""
+
+ERROR = SPREAD + 0.002
+"""Seconds by which the time of a refusal, or of its hint, may be wrong."""
+
+_OPTIMISM, _CAUTION = 0.7, 0.3
+"""Where between the bounds the rate is believed, and where after nothing was let in at all."""
+
+_MEMORY = 4
+"""How many earlier refusals the last one is held against, to notice a change soon."""
+
+_SLOWEST = 600.0
+"""Seconds for one request below which no rate is believed."""
+
+
+@frozen
+class Empty:
+    """A moment at which no more than `need` was there: exactly that much (`exact`), or less.
+
+    `spent` is the cost of all that was sent before. `full`: the bucket may have been full since the last one.
+    """
+
+    time: float
+    spent: float
+    need: float
+    exact: bool
+    full: bool = False
+
+
+@frozen
+class _State:
+    """What a learner believes, and from which moments. `whole` and `since` are costs refused since the two."""
+
+    anchor: Empty | None = None
+    last: Empty | None = None
+    whole: float = 0.0
+    since: float = 0.0
+    low: float = 0.0
+    high: float = inf
+    tau: float = FIRST_TAU
+    strikes: int = 0
+    agreed: int = 0
+    barren: bool = False
+    recent: tuple[tuple[Empty, float], ...] = ()
+
+
+@define(eq=False)
+class Learner:
+    """The rate of one bucket, a second. `charges` says whether refusals take quota, too (None: not known yet)."""
+
+    state: _State = _State()
+    before: _State = _State()
+    charges: bool | None = None
+
+    @property
+    def rate(self) -> float | None:
+        """What is believed; None while nothing is known."""
+        state = self.state
+        if state.high == inf:
+            return state.low or None
+        share = _CAUTION if state.barren else _OPTIMISM
+        return state.low + share * (state.high - state.low)
+
+    @property
+    def steady(self) -> bool:
+        """Whether three refusals or more agree on a rate."""
+        return self.state.agreed >= 2 and self.state.high - self.state.low < 0.5 * self.state.low
+
+    def refused(self, need: float) -> None:
+        """A request that needed so much was refused; after `empty` of its cluster."""
+        state = self.state
+        self.state = evolve(state, whole=state.whole + need, since=state.since + need)
+
+    def empty(self, at: Empty) -> None:
+        """The first refusal of a cluster (of requests that were out together)."""
+        state = self.before = self.state
+        if state.last is None or state.anchor is None:
+            self.state = evolve(state, anchor=at, last=at, whole=0.0, since=0.0)
+            return
+        if at.full and state.agreed > 1:
+            low, _ = self._window(state.last, at, state.since)
+            low = max(state.low, min(low, state.high))
+            self.state = evolve(state, anchor=at, last=at, whole=0.0, since=0.0, low=low)
+            return
+        if at.exact and state.anchor is not state.last:
+            self._weigh(state, at)
+        self.state = self._narrowed(state, state.last, state.anchor, at)
+
+    def earlier(self, at: Empty) -> None:
+        """The cluster began with a request whose refusal was heard of later."""
+        cost = self.state.since
+        self.state = self.before
+        self.empty(at)
+        self.state = evolve(self.state, whole=self.state.whole + cost, since=self.state.since + cost)
+
+    def admitted(self, sent: float, spent: float, need: float) -> bool:
+        """A request was let in, before which so much was spent: True where the rate must be higher than believed."""
+        state, last = self.state, self.state.last
+        if state.barren and last is not None and sent > last.time:
+            self.state = evolve(state, barren=False)
+            return state.high < inf
+        if last is None or sent <= last.time or state.high == inf:
+            return False
+        served = spent + need - last.spent - state.since
+        low = (served - 3.0 * max(need, last.need)) / (sent + SPREAD - last.time)
+        if low <= 1.02 * state.high:
+            return False
+        self.state = evolve(
+            state, low=low, high=inf, anchor=last, whole=state.since, tau=FIRST_TAU, strikes=state.strikes + 1, agreed=0
+        )
+        return True
+
+    def _narrowed(self, state: _State, last: Empty, anchor: Empty, at: Empty) -> _State:
+        recent, whole = self._window(last, at, state.since), self._window(anchor, at, state.whole)
+        low, high = max(state.low, recent[0], whole[0]), min(state.high, recent[1], whole[1])
+        barren = at.spent - last.spent - state.since <= 0.0
+        earlier = tuple((start, cost + state.since) for start, cost in state.recent)[-_MEMORY:]
+        found = ((last, state.since), *reversed(earlier))
+        for start, cost in found:
+            narrow = self._window(start, at, cost)
+            if max(low, narrow[0]) > min(high, narrow[1]):
+                bounds = recent if narrow[0] > narrow[1] else narrow
+                return _State(start, at, cost, 0.0, *bounds, FIRST_TAU, state.strikes + 1, 0, barren)
+        tau = min(LAST_TAU, 2.0 * state.tau) if at.time - last.time > state.tau else state.tau
+        kept = (*earlier, (last, state.since))
+        return _State(anchor, at, state.whole, 0.0, low, high, tau, state.strikes, state.agreed + 1, barren, kept)
+
+    def _weigh(self, state: _State, at: Empty) -> None:
+        """Whether refusals take quota: both windows then tell the same rate only if they are counted."""
+        free: list[float] = []
+        paid: list[float] = []
+        unsure = 0.0
+        for start, refused in ((state.last, state.since), (state.anchor, state.whole)):
+            if start is None or at.time - start.time < 4.0 * ERROR:
+                return
+            span = at.time - start.time
+            served = at.spent - start.spent - refused + at.need - start.need
+            free.append(served / span)
+            paid.append((served + refused) / span)
+            unsure += ERROR * (served + refused) / span / span
+        off, on = abs(free[0] - free[1]), abs(paid[0] - paid[1])
+        if off > unsure >= on:
+            self.charges = True
+        elif on > unsure >= off:
+            self.charges = False
+
+    def _window(self, start: Empty, end: Empty, refused: float) -> tuple[float, float]:
+        """Bounds of the rate from two moments, given the cost refused between."""
+        span, served = end.time - start.time, end.spent - start.spent - refused
+        exact = start.exact and end.exact
+        if span < (3.0 if exact else 1.0) * ERROR:
+            return 0.0, inf  # too short to say anything
+        if exact and refused and served < 0.5 * end.need:
+            self.charges = True  # nothing was let in, and still it takes longer
+        least = refused if self.charges is True else 0.0
+        most = 0.0 if self.charges is False else refused
+        low = (served + least + (end.need if exact else 0.0) - start.need) / (span + ERROR)
+        high = (served + most + end.need - (start.need if exact else 0.0)) / max(1e-3, span - ERROR)
+        return max(0.0, low), max(end.need / _SLOWEST, high)

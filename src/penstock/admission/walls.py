@@ -1,0 +1,76 @@
+"""Further buckets of a quantity beside that of a minute: of a day, of a second, or of a length that nobody declared.
+
+Most quotas have none of them, and then they cost nothing. They count what the bucket of a minute counts.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from penstock.admission.bucket import Gauge, Mark
+from penstock.admission.headers import QUANTITIES
+from penstock.admission.permits import WallFigures
+
+HIDDEN = 0.0
+"""The window of a wall that nobody declared."""
+
+
+class Walls:
+    """The further buckets of a quota, by index of the quantity and window in seconds."""
+
+    __slots__ = ("known",)
+
+    def __init__(self) -> None:
+        self.known: list[tuple[int, Gauge]] = []
+
+    def find(self, index: int, window: float) -> Gauge | None:
+        """The bucket of a quantity and window; None where none is known."""
+        return next((gauge for place, gauge in self.known if place == index and gauge.window == window), None)
+
+    def open(self, index: int, window: float, main: Gauge, now: float) -> Gauge:
+        """The bucket of a quantity and window, made where none is known; `main` is the one of a minute."""
+        gauge = self.find(index, window)
+        if gauge is None:
+            gauge = Gauge(now, spent=main.spent, returned=main.returned, window=window)
+            self.known.append((index, gauge))
+        return gauge
+
+    def hidden(self) -> bool:
+        """Whether a refusal showed a wall that nobody declared."""
+        return any(gauge.window == HIDDEN for _, gauge in self.known)
+
+    def ready(self, needed: tuple[int, int, int], time: float) -> float:
+        """When so much may go, at or after `time`."""
+        for index, gauge in self.known:
+            need = needed[index]
+            if need and (ready := gauge.ready(need)) > time:
+                time = ready
+        return time
+
+    def longest(self, needed: tuple[int, int, int]) -> tuple[float, str]:
+        """When so much may go, and the quantity that is waited for."""
+        ready = [(gauge.ready(needed[index]), QUANTITIES[index]) for index, gauge in self.known if needed[index]]
+        return max(ready, default=(-inf, ""))
+
+    def never(self, needed: tuple[int, int, int]) -> tuple[int, float] | None:
+        """The quantity of which more is needed than a bucket can ever hold, and how much that is."""
+        for index, gauge in self.known:
+            if needed[index] > gauge.bound + 1e-9:
+                return index, gauge.bound
+        return None
+
+    def take(self, needed: tuple[int, int, int], now: float) -> None:
+        """So much goes now."""
+        for index, gauge in self.known:
+            if needed[index]:
+                gauge.take(needed[index], now)
+
+    def give(self, index: int, amount: float, mark: Mark, now: float) -> None:
+        """So much comes back."""
+        for place, gauge in self.known:
+            if place == index:
+                gauge.give(amount, mark, now)
+
+    def figures(self, now: float) -> tuple[WallFigures, ...]:
+        """All of them as believed now."""
+        return tuple(WallFigures(QUANTITIES[index], gauge.window, gauge.figures(now)) for index, gauge in self.known)
