@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Waiting:
     """`reason` is a word, `on` what it waits for, `until` absolute monotonic seconds where that is known.
 
-    `place` counts who stands before it in the line of its lane group (0: it is next), None where it is in no line.
+    With several keys a reply of one of them may make room sooner. `place` counts who stands before it in the line of
+    its lane group (0: it is next), None where it is in no line.
     """
 
     reason: str
@@ -72,7 +73,8 @@ def _call(desk: Desk, call: Call) -> Waiting:
 
 def _line(desk: Desk, call: Call) -> Waiting:
     group, now = call.group, desk.now
-    place = group.line.place(call)
+    # what stands before it among other tenants is estimated, but who is next is known
+    place = 0 if group.line.head() is call else max(1, group.line.place(call))
     demand = call.demand()
     lanes = [lane for lane in group.lanes if lane.usable(call, demand)]
     if not lanes:
