@@ -296,3 +296,48 @@ def test_whatever_leaves_it_open_is_a_doubt() -> None:
             getattr(outcome.error, "kind", ""),
         )
         assert bench.none(Send)
+
+
+NO_RETRY = (("x-should-retry", "false"),)
+
+
+def second(bench: Bench) -> Send:
+    """The first attempt may have been billed; the next one, when it is due."""
+    bench.breaks(bench.take(Send))
+    while bench.none(Send):
+        deadline = bench.engine.next_deadline()
+        assert deadline is not None
+        bench.at(deadline)
+    return bench.take(Send)
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "kind"),
+    [
+        (Responded(AttemptId(0), 500, NO_RETRY, Problem("server_error", None, "oops")), Status.AMBIGUOUS, "ambiguous"),
+        (Responded(AttemptId(0), 404, (), Problem(own=False)), Status.AMBIGUOUS, "ambiguous"),
+        (Responded(AttemptId(0), 403, (), Problem(own=False)), Status.AMBIGUOUS, "ambiguous"),
+        (Responded(AttemptId(0), 302, (), Malformed("html")), Status.AMBIGUOUS, "ambiguous"),
+        (Responded(AttemptId(0), 413, (), Malformed("html")), Status.AMBIGUOUS, "ambiguous"),
+        (Failed(AttemptId(0), Kind.TOO_LARGE, Reached.READING), Status.AMBIGUOUS, "ambiguous"),
+        (Responded(AttemptId(0), 400, (), Problem("invalid_value", None, "bad")), Status.FAILED, "invalid"),
+        (Responded(AttemptId(0), 400, (), Problem("moderation_blocked")), Status.REFUSED, "moderation"),
+    ],
+)
+def test_a_later_end_settles_no_doubt(end: Failed | Responded, status: Status, kind: str) -> None:
+    """But for what the provider says of the request itself; what may have been billed stays booked in any case."""
+    bench = Bench()
+    bench.submit(Work((target("k"),)))
+    bench.tell(evolve(end, attempt=second(bench).attempt))
+    outcome = bench.take(Finish).outcome
+    assert (status, kind) == (outcome.status, getattr(outcome.error, "kind", ""))
+    assert (1 + isinstance(end, Failed)) * QUOTE == outcome.maybe
+
+
+def test_a_doubt_that_ends_for_good_goes_down_no_chain() -> None:
+    """The next target is asked only within the allowance, which this job has used."""
+    bench = Bench()
+    bench.submit(Work((target("k"), target("k2", model="other"))))
+    bench.tell(Responded(second(bench).attempt, 500, NO_RETRY, Problem("server_error", None, "oops")))
+    assert Status.AMBIGUOUS == bench.take(Finish).outcome.status
+    assert bench.none(Send)

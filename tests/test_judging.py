@@ -197,6 +197,15 @@ def test_a_refusal_inside_a_200_may_come_after_the_picture() -> None:
         assert (kind, billed, Next.NEVER) == (verdict.kind, verdict.billed, verdict.next)
 
 
+def test_only_the_provider_blames_the_request() -> None:
+    """What it says itself of the request counts for every attempt at it; a proxy's refusal, or any other, for one."""
+    blaming = (Problem("invalid_value"), Problem("moderation_blocked"), Problem("moderation_blocked", stage="output"))
+    for dialect in DIALECTS:
+        assert all(judge(replied(400, problem), dialect).blames for problem in blaming)
+        for problem in (Problem(own=False), Malformed("html"), Problem("model_not_found"), Problem("server_error")):
+            assert not any(judge(replied(status, problem), dialect).blames for status in (404, 413, 500))
+
+
 def test_should_retry_false_is_obeyed_and_true_is_not() -> None:
     """`x-should-retry: false` ends the tries but still closes what must close; `true` overrides nothing."""
     no, yes = ("x-should-retry", "false"), ("x-should-retry", "true")

@@ -220,9 +220,12 @@ class Calls:
             self.desk.moves.append(Stop(attempt))
 
     def end(self, call: Call, how: CallInput, trouble: Trouble) -> None:
-        """It is over, and why; what may have been billed before makes the end ambiguous, unless that one is certain."""
+        """It is over, and why; what may have been billed before makes the end ambiguous, unless that one is certain.
+
+        Certain is what is said of the request itself: what is said of a later attempt tells nothing of an earlier one.
+        """
         trouble = closed(call.verdict) if trouble is CLOSED else trouble
-        certain = call.final or how is CallInput.NOBODY or trouble.kind in ("ambiguous", "lost", "broken_stream")
+        certain = call.blamed or how is CallInput.NOBODY or trouble.kind in ("ambiguous", "lost", "broken_stream")
         if call.doubtful and not certain:
             trouble = doubt(trouble)
         self._settle_timer(call)

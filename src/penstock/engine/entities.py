@@ -180,6 +180,8 @@ class Call:
     """One unit of provider work, paid once. `flights` empty: it answers a `question` instead.
 
     `refused` is since when rate limits refuse it (absolute seconds; None: they do not, or it got further since).
+    `final` says that it is not tried again, `blamed` that the provider refused the request itself, `doubtful` that an
+    attempt may have been executed.
     """
 
     id: CallId
@@ -198,6 +200,7 @@ class Call:
     barred: tuple[Lane, ...] = ()
     delivered: bool = False
     final: bool = False
+    blamed: bool = False
     doubtful: bool = False
     refused: float | None = None
     verdict: Trouble | None = None

@@ -46,6 +46,7 @@ class Results:
                 call.verdict = move.trouble
             call.doubtful = call.doubtful or judgement.executed is Three.MAYBE
             call.final = call.final or judgement.next is Next.NEVER
+            call.blamed = call.blamed or judgement.blames
             if not judgement.rate and judgement.closes is Closes.NOTHING:
                 tried(call)
         if call.out:

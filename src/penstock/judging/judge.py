@@ -38,9 +38,9 @@ _ROWS = (
     Judgement("forbidden", _NO, _NO, _NO, Next.LANE, Closes.LANE),
     Judgement("account", _NO, _NO, _NO, Next.LANE, Closes.CREDENTIAL),
     Judgement("blocked", _NO, _NO, _NO, Next.NEVER),
-    Judgement("invalid", _NO, _NO, _YES, Next.NEVER),
-    Judgement("moderation", _NO, _NO, _YES, Next.NEVER),
-    Judgement("moderation_output", _YES, _MAYBE, _YES, Next.NEVER),
+    Judgement("invalid", _NO, _NO, _YES, Next.NEVER, blames=True),
+    Judgement("moderation", _NO, _NO, _YES, Next.NEVER, blames=True),
+    Judgement("moderation_output", _YES, _MAYBE, _YES, Next.NEVER, blames=True),
     Judgement("uncertain", _MAYBE, _MAYBE, _MAYBE, Next.AMBIGUOUS),
     Judgement("unreadable", _MAYBE, _MAYBE, _MAYBE, Next.AMBIGUOUS),
     Judgement("too_large", _YES, _YES, _MAYBE, Next.NEVER),
@@ -185,6 +185,8 @@ def judge(fact: Responded | Failed, dialect: str) -> Judgement:
         verdict = table[_problem(fact.status, reading, dialect)]
         if verdict.kind == "moderation_output" and reading.usage is not None and verdict.billed is Three.MAYBE:
             verdict = evolve(verdict, billed=Three.YES)
+    if verdict.blames and not (isinstance(reading, Problem) and reading.own):
+        verdict = evolve(verdict, blames=False)
     if verdict.closes is Closes.NOTHING and verdict.next is not Next.NEVER and _refuses_retry(fact.headers):
         return evolve(verdict, next=Next.NEVER)
     return verdict

@@ -36,7 +36,8 @@ class Closes(Enum):
 class Judgement:
     """The four axes: was it executed, is it billed, is quota gone, what next.
 
-    `kind` is a word for people and figures ("rate_limited"). `rate` says that a limit refused it: the quota learns.
+    `kind` is a word for people and figures ("rate_limited"). `rate` says that a limit refused it: the quota learns;
+    `blames` that the provider itself refused the request as such, and not just this attempt at it.
     """
 
     kind: str
@@ -46,3 +47,4 @@ class Judgement:
     next: Next
     closes: Closes = Closes.NOTHING
     rate: bool = False
+    blames: bool = False
