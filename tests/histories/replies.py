@@ -103,8 +103,8 @@ def _pictures(exchange: Exchange, places: list[int] | range) -> Reply:
     rates = exchange.target.rates
     exact = rng.random() < 0.9 or exchange.target.quote is None
     usage = Usage(output_image=rng.randrange(0, 90), cost=cost) if exact else None
-    if usage is None and rates is not None and rates.picture is not None:
-        cost, exact = rates.picture * len(places), True
+    if usage is None and rates is not None and rates.picture is not None and len(places) >= send.samples:
+        cost, exact = rates.picture * len(places), True  # of fewer than were asked for nobody knows the bill
     elif usage is None and exchange.target.quote is not None:
         cost = min(cost, exchange.target.quote * max(1, send.samples))
     brought = tuple(dict.fromkeys(place for place in places if 0 <= place < send.samples))
