@@ -209,6 +209,18 @@ def test_the_limit_counts_what_buys() -> None:
     assert (["0", "1", "3"], 2, ["0"]) == (ids(plan.send), plan.held_back, [one.keyed.id for one in plan.stale])
 
 
+def test_rows_beyond_the_limit_and_paid_ones_make_no_room_for_doubts() -> None:
+    """The allowance is a share of what is sent in this run, whatever else is open."""
+    rows = keyed_of(rows_of(*({"id": f"{n}", "prompt": f"{n}"} for n in range(300))))
+    for limit, fate in ((10, "new"), (None, "held")):
+        books = Books()
+        for number, keyed in enumerate(rows):
+            books.be(number, keyed, "doubtful" if number < 10 else fate)
+        books.doubts = dict.fromkeys(books.doubts)  # without prices they count by their number alone
+        few = make_plan(rows[:10], books.states, books.account, Choices()).doubtful
+        assert few == make_plan(rows, books.states, books.account, Choices(limit=limit)).doubtful > 0
+
+
 @pytest.mark.parametrize(
     ("mode", "sent"),
     [(OnAmbiguous.AUTO, 3), (OnAmbiguous.RETRY, 5), (OnAmbiguous.SKIP, 0), (OnAmbiguous.ASK, 0)],

@@ -72,12 +72,12 @@ def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: A
     """
     standings = [standing(one, states.get(one.id, NEW), account, retry_failed=choices.retry_failed) for one in keyed]
     open_rows = [one for one, stands in zip(keyed, standings, strict=True) if stands is Standing.OPEN]
-    allowance = _allowance(account, len(open_rows))
+    allowance = _allowance(account, sum(_buys(one, account) for one in open_rows), choices.limit)
     allowed: set[Key] = set()
     send: list[Keyed] = []
     left = held_back = buying = 0
     for one in open_rows:
-        buys = any(key not in account.prices for key in one.keys)
+        buys = _buys(one, account)
         if buys and choices.limit is not None and buying >= choices.limit:
             held_back += 1
             continue
@@ -116,11 +116,19 @@ def doubts_of(keyed: Keyed, state: RowState, account: Account) -> set[Key]:
     return {key for key in (*keyed.keys, *(state.keys if same else ())) if key in account.doubts}
 
 
-def _allowance(account: Account, rows: int) -> Allowance:
-    """What may be tried again in spite of a doubt, once these rows are sent for what an attempt has cost so far."""
+def _buys(keyed: Keyed, account: Account) -> bool:
+    """Whether a row has a picture to buy."""
+    return any(key not in account.prices for key in keyed.keys)
+
+
+def _allowance(account: Account, rows: int, limit: int | None) -> Allowance:
+    """What may be tried again in spite of a doubt, once so many rows, at most `limit`, are sent.
+
+    Each counts for what an attempt has cost so far.
+    """
     allowance = Allowance(Ambiguity(window=None, before=account.used))
     quote = account.quoted // account.attempts if account.attempts else None
-    for _ in range(rows):
+    for _ in range(rows if limit is None else min(rows, limit)):
         allowance.attempted(quote, 0.0)
     return allowance
 
