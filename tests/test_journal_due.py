@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import sys
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,12 +15,16 @@ import pytest
 from penstock.entries import Intent, Lane, Owed, Settled
 from penstock.ids import AttemptId, CallId, JobId, Key, Ref
 from penstock.work import Purpose
+from penstock_io._owing import AT_A_TIME, VAIN, fetch_due
+from penstock_io.batch.folder import give_up
 from penstock_io.batch.owing import fetch_owed
 from penstock_io.journal import Journal
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 SECRET = "signature-4711"
 KEYS = (Key("a"), Key("b"))
+FAR = 4e9
+"""An end that no test lives to see."""
 
 
 class Pictures(BaseHTTPRequestHandler):
@@ -52,27 +56,35 @@ class Moody(HTTPServer):
 
 
 @pytest.fixture
-def origin() -> Generator[str]:
+def server() -> Generator[Moody]:
     """A server of pictures, which breaks the first try of each off."""
-    with Moody(("127.0.0.1", 0)) as server:
-        thread = Thread(target=server.serve_forever)
+    with Moody(("127.0.0.1", 0)) as running:
+        thread = Thread(target=running.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+        yield running
+        running.shutdown()
         thread.join()
 
 
-def owe(folder: Path, origin: str) -> None:
-    """A run that was charged 81 for two pictures and died before it had them."""
+@pytest.fixture
+def origin(server: Moody) -> str:
+    """Where it is."""
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def owe(folder: Path, origin: str, *, ends: float = 3600.0, settled: Sequence[Ref] = ()) -> None:
+    """A run that was charged 81 for two pictures and died before it had them, or had but those of `settled`."""
     with Journal.open(folder) as journal:
         parts, lane = ((JobId(1), (0, 1)),), Lane("k", "m")
         made = Intent(AttemptId(1), CallId(1), Purpose.GENERATE, "op", lane, KEYS, parts, (("run",),), 100, 5.0)
         refs = tuple(journal.payloads.keep_url(f"{origin}/{key}?sig={SECRET}") for key in KEYS)
-        journal.append([made, Owed(AttemptId(1), KEYS, refs, None, 81, 3600.0, 6.0)])
+        journal.append([made, Owed(AttemptId(1), KEYS, refs, None, 81, ends, 6.0)])
+        if settled:
+            journal.append([Settled(AttemptId(1), KEYS, tuple(settled), None, 81, 7.0)])
 
 
 def test_the_next_run_fetches_what_is_due(tmp_path: Path, origin: str) -> None:
-    """What comes is kept at its share of the charge, what does not is lost and charged; then no URL is left."""
+    """What comes is kept at its share of the charge, what does not is due until it is given up; then no URL is left."""
     owe(tmp_path, origin)
     told: list[str] = []
     with Journal.open(tmp_path) as journal:
@@ -86,28 +98,65 @@ def test_the_next_run_fetches_what_is_due(tmp_path: Path, origin: str) -> None:
         journal.resolve(1, AttemptId(1))
         assert ([], 81, 0) == (journal.due(), journal.balances().total.charged, journal.balances().total.maybe)
         assert {KEYS[0]: 41} == journal.account().prices
-    assert ["1 picture that a run before had paid and not fetched: downloaded now, 1 other could not be had"] == told
+    first, second = told
+    assert "1 picture that a run before had paid and not fetched: downloaded now" == first
+    assert second.startswith("1 picture paid and not to be had now, and not bought again: ")
+    assert second.endswith("until 01:00 UTC")
     assert [] == [path.name for path in tmp_path.iterdir() if path.is_file() and SECRET.encode() in path.read_bytes()]
 
 
 @pytest.mark.parametrize("why", ["expired", "elsewhere"])
-def test_what_cannot_be_fetched_is_charged_and_lost(tmp_path: Path, origin: str, why: str) -> None:
-    """An expired URL, or one of another origin, is not asked for."""
+def test_what_cannot_be_fetched_is_charged(tmp_path: Path, origin: str, why: str) -> None:
+    """An expired URL, or one of another origin, is not asked for; only what expired is lost, and nobody finds a URL."""
     owe(tmp_path, origin if why == "expired" else "http://127.0.0.1:9")
+    now, told = (3601.0 if why == "expired" else 1.0), list[str]()
     with Journal.open(tmp_path) as journal:
-        assert 0 == fetch_owed(journal, origin, 3601.0 if why == "expired" else 1.0, lambda _: pytest.fail("told"))
-        journal.resolve(1, AttemptId(1))
-        assert ([], 81) == (journal.due(), journal.balances().total.charged)
+        assert 0 == fetch_owed(journal, origin, now, told.append)
+        assert (1 if why == "elsewhere" else 0) == len(told)
+        assert (2 if why == "expired" else 0) == give_up(journal, now, ())
+        assert (0 if why == "expired" else 2) == len(journal.due())
+        assert (81, 0) == (journal.balances().total.charged, journal.balances().total.maybe)
+        assert frozenset(KEYS) == journal.account().lost
 
 
-def test_a_url_is_forgotten_with_its_attempt(tmp_path: Path) -> None:
-    """What was downloaded in time leaves no URL."""
+def test_what_a_run_could_not_download_stays_due(tmp_path: Path, origin: str) -> None:
+    """A settlement that lacks a picture leaves its URL; fetched later, the attempt has lost nothing."""
+    owe(tmp_path, origin, ends=FAR, settled=[Ref(""), Ref("")])
+    with Journal.open(tmp_path) as journal:
+        assert (dict.fromkeys(KEYS, FAR), frozenset[Key]()) == (journal.account().due, journal.account().lost)
+        assert 1 == fetch_owed(journal, origin, 8.0, lambda _: None)
+        assert {KEYS[1]: FAR} == journal.account().due
+        assert 0 == give_up(journal, 9.0, [KEYS[0]])
+        assert 1 == give_up(journal, 9.0, [KEYS[1]])
+        assert ({}, {KEYS[1]}) == (journal.account().due, journal.account().lost)
+        assert (81, 0) == (journal.balances().total.charged, journal.balances().total.maybe)
+        assert [] == journal.orphans()
+
+
+def test_what_was_downloaded_or_has_expired_leaves_no_url(tmp_path: Path) -> None:
+    """The URL goes with the settlement that has its picture, or that comes too late for another try."""
     owe(tmp_path, "http://127.0.0.1:9")
     with Journal.open(tmp_path) as journal:
-        refs = (journal.payloads.keep_url("http://127.0.0.1:9/x"),)
-        journal.append([Owed(AttemptId(9), (Key("c"),), refs, None, 5, 3600.0, 6.0)])
-        journal.append([Settled(AttemptId(9), (Key("c"),), (Ref(""),), None, 5, 7.0)])
-        assert 0 == journal._db.execute("SELECT count(*) FROM due WHERE attempt = 9").fetchone()[0]
+        refs = tuple(journal.payloads.keep_url(f"http://127.0.0.1:9/{name}") for name in "cd")
+        for attempt, ends, kept in ((8, 3600.0, "d"), (9, 6.5, "")):
+            keys = (Key("c"), Key("d"))
+            journal.append([Owed(AttemptId(attempt), keys, refs, None, 5, ends, 6.0)])
+            came = journal.payloads.keep(PNG)
+            journal.append([Settled(AttemptId(attempt), keys, (came, Ref("")), None, 5, 7.0)])
+            left = journal._db.execute("SELECT key FROM due WHERE attempt = ?", (attempt,)).fetchall()
+            assert [(name,) for name in kept] == left
+
+
+def test_many_that_cannot_be_had_are_not_all_tried(tmp_path: Path, server: Moody, origin: str) -> None:
+    """After some in vain the others wait for the next run: a dead server holds nobody up for hours."""
+    keys = tuple(Key(f"k{number}") for number in range(3 * VAIN))
+    with Journal.open(tmp_path) as journal:
+        refs = tuple(journal.payloads.keep_url(f"{origin}/{key}") for key in keys)
+        journal.append([Owed(AttemptId(1), keys, refs, None, 5, FAR, 6.0)])
+    with Journal.open(tmp_path) as journal:
+        taken = fetch_due(journal, f"{origin}/v1", 1.0)
+    assert (0, len(keys), FAR) == (taken.came, taken.due, taken.until)
+    assert VAIN <= len(server.asked) < VAIN + AT_A_TIME
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are Unix's")

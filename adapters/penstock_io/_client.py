@@ -25,24 +25,16 @@ from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, 
 from penstock.config import Config, Limits
 from penstock.engine import Engine
 from penstock.errors import InvalidRequest, UsageError
-from penstock.events import (
-    CacheRead,
-    Closed,
-    Consulted,
-    Event,
-    Fetched,
-    Mode,
-    Recorded,
-    Submitted,
-    Ticked,
-)
+from penstock.events import CacheRead, Closed, Consulted, Event, Fetched, Mode, Recorded, Submitted, Ticked
 from penstock.ids import AttemptId, Handle, JobId
-from penstock.outcomes import Picture
+from penstock.money.balances import Balances
+from penstock.outcomes import Outcome, Picture, Status
 from penstock.prepare import prepare
 from penstock.readings import Fault
 from penstock.requests import ImageRequest, Options, Prepared, Refusal
 from penstock.simulation.trace import Recorder
 from penstock.work import OnAmbiguous, Purpose
+from penstock_io._debts import Debts
 from penstock_io._http import Exchange
 from penstock_io._orders import Orders
 from penstock_io._owing import fetch_due
@@ -132,6 +124,7 @@ class Base(ABC, Generic[Http]):
         self._fault: BaseException | None = None
         self._closing = False
         self._owed = 0
+        self._debts = Debts()
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Client {self._setup.base_url} {', '.join(self._keys)}>"
@@ -165,19 +158,25 @@ class Base(ABC, Generic[Http]):
     # The step
 
     def _ready(self, opener: Callable[[str], Http]) -> Http:
-        """What comes before it begins, and may wait: the books, an HTTP client's trust, and pictures that are due."""
+        """What comes before it begins, and may wait: pictures that are due, the books, an HTTP client's trust."""
         if self._engine is not None:
             raise UsageError("a client is entered once")
-        http = opener(self._setup.base_url) if self._given is None else self._given
-        if self._setup.journal is not None:
-            fetch_due(self._setup.journal, self._setup.base_url, time.time())
-        self._opening = self._setup.opening(time.time())
-        self.config = self._setup.taught(self.config, time.time())
-        return http
+        setup = self._setup
+        if setup.journal is not None:
+            fetch_due(setup.journal, setup.base_url, time.time())
+            self._debts = Debts({one.key: one.expires for one in setup.journal.due()}, kept=True)
+        self._opening = setup.opening(time.time())
+        with setup.unless_ended():
+            self.config = setup.taught(self.config, time.time())
+            return opener(setup.base_url) if self._given is None else self._given
 
     def _open(self) -> None:
-        """Begin: an engine, whoever performs, threads for hooks."""
-        setup, opening = self._setup, self._opening
+        """Begin: an engine, whoever performs, threads for hooks. After an error the ledger is free again."""
+        with self._setup.unless_ended():
+            self._begin(self._opening)
+
+    def _begin(self, opening: Balances) -> None:
+        setup = self._setup
         self._epoch = time.time() - self._now()
         rng = Random() if setup.rng is None else setup.rng  # noqa: S311 - jitter, not secrets
         if setup.trace is None:
@@ -214,6 +213,8 @@ class Base(ABC, Generic[Http]):
                 told, now = self._inbox.popleft(), self._now()
                 if isinstance(told, CacheRead | Recorded):
                     self._owed -= 1
+                if isinstance(told, Submitted) and self._is_owed(told):
+                    continue
                 if self._setup.record_trace is not None:
                     self._setup.record_trace(told, now)
                 self._perform(self.engine.handle(told, now))
@@ -247,6 +248,7 @@ class Base(ABC, Generic[Http]):
                     rest.append(command)
         if not rest:
             return
+        self._debts.heard(rest)
         if self._worker is not None:
             self._worker.submit(rest, self._post_all)
         else:
@@ -342,11 +344,18 @@ class Base(ABC, Generic[Http]):
             self._setup.on_submit(job.id, index, prepared.work)
         return Submitted(job.id, prepared.work)
 
+    def _is_owed(self, told: Submitted) -> bool:
+        """A job for what is paid and may still be downloaded ends at once: nothing is bought again."""
+        trouble = self._debts.refusal(told.work, self._epoch + self._now())
+        if trouble is not None:
+            self._finish(Finish(told.job, Outcome(Status.FAILED, error=trouble), False))
+        return trouble is not None
+
     def _finish(self, command: Finish) -> None:
         job = self._jobs.pop(command.job, None)
         if job is None:
             return
-        outcome = command.outcome
+        outcome = self._debts.said(self._prepared[job.handle].work, command.outcome)
         if self._setup.ledger is not None:
             self._setup.ledger.saved(self._prepared[job.handle].work, outcome, self._epoch + self._now())
         if not command.detached:

@@ -1,12 +1,13 @@
-"""Pictures that a run which ended had paid and not downloaded: fetched before anything else, while their URLs live."""
+"""Pictures that are paid and were not downloaded: fetched before anything else, while their URLs live."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event, Timer
+from time import monotonic
 
-from attrs import frozen
+from attrs import define, frozen
 
 from penstock.events import Fetched
 from penstock.http import HttpCall
@@ -17,9 +18,12 @@ from penstock_io._receive import Download
 from penstock_io.journal import Due, Journal
 
 PATIENCE = 60.0
-"""Seconds after which a download is broken off."""
+"""Seconds after which a picture's download is broken off, with all its tries."""
 
 AT_A_TIME = 8
+
+VAIN = 2 * AT_A_TIME
+"""So many pictures one after another that cannot be had, and the others are not tried: they wait for the next run."""
 
 TRIES, PAUSE = 3, 0.25
 """How often a download is tried, and the seconds before the second try, doubled before the third."""
@@ -27,10 +31,18 @@ TRIES, PAUSE = 3, 0.25
 
 @frozen
 class Taken:
-    """How many pictures were downloaded, and how many were tried in vain."""
+    """How many pictures were downloaded, and how many are still due, until when the first of them (Unix seconds)."""
 
     came: int = 0
-    lost: int = 0
+    due: int = 0
+    until: float | None = None
+
+
+@define
+class _Luck:
+    """How many pictures could not be had since the last that came."""
+
+    vain: int = 0
 
 
 def fetch_due(journal: Journal, base_url: str, now: float) -> Taken:
@@ -38,38 +50,50 @@ def fetch_due(journal: Journal, base_url: str, now: float) -> Taken:
 
     What does not come stays due. Raises `OSError`, `sqlite3.Error`.
     """
-    due = [one for one in journal.due() if one.expires > now and same_origin(one.url, base_url)]
-    if not due:
-        return Taken()
+    waiting = [one for one in journal.due() if one.expires > now]
+    due = [one for one in waiting if same_origin(one.url, base_url)]
+    fetched = set(_fetch_all(journal, base_url, due)) if due else set[Due]()
+    left = [one.expires for one in waiting if one not in fetched]
+    return Taken(len(fetched), len(left), min(left, default=None))
+
+
+def _fetch_all(journal: Journal, base_url: str, due: list[Due]) -> list[Due]:
+    """Those that came, and are kept."""
+    luck, came = _Luck(), list[Due]()
     client = open_client(base_url)
     try:
         with ThreadPoolExecutor(AT_A_TIME, "penstock-due") as pool:
-            came = 0
-            for one, data in zip(due, pool.map(partial(_fetch, client), due), strict=True):
+            for one, data in zip(due, pool.map(partial(_fetch, client, luck), due), strict=True):
                 if data is not None:
                     journal.fetched(one, data)
-                    came += 1
+                    came.append(one)
     finally:
         client.close()
-    return Taken(came, len(due) - came)
+    return came
 
 
-def _fetch(client: SyncHttp, due: Due) -> bytes | None:
+def _fetch(client: SyncHttp, luck: _Luck, due: Due) -> bytes | None:
     """Its bytes; None where they could not be had. Without a credential, as every download."""
-    pause = Event()
+    if luck.vain >= VAIN:
+        return None
+    pause, end = Event(), monotonic() + PATIENCE
     for tries in range(TRIES):
-        data = _try(client, due)
+        data = _try(client, due, end - monotonic())
         if data is not None:
+            luck.vain = 0
             return data
         if tries + 1 < TRIES:
             pause.wait(PAUSE * 2.0**tries)
+        if monotonic() >= end:
+            break
+    luck.vain += 1
     return None
 
 
-def _try(client: SyncHttp, due: Due) -> bytes | None:
+def _try(client: SyncHttp, due: Due, seconds: float) -> bytes | None:
     payloads, progress = Payloads(), Progress([False])
     order = Order(due.url, HttpCall("GET", ""), alone=True)
-    limit = Timer(PATIENCE, progress.stop)
+    limit = Timer(seconds, progress.stop)
     limit.daemon = True
     limit.start()
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -175,7 +176,7 @@ class Setup:
             ("config", self.config, Config, "Config()"),
             ("prices", self.prices, Overrides, "Overrides((Override(...),))"),
         ):
-            if not isinstance(given, kind | None):
+            if not isinstance(cast("object", given), kind | None):
                 raise UsageError(f"{name} is such as {example}, not {given!r}")
 
     def configured(self, names: Sequence[str]) -> Config:
@@ -233,6 +234,15 @@ class Setup:
         for scope, balance in kept.scopes:
             books[scope] = max(balance, books.get(scope, balance), key=lambda one: one.charged + one.maybe)
         return Balances(tuple(sorted(books.items())))
+
+    @contextmanager
+    def unless_ended(self) -> Generator[None]:
+        """Give the ledger back where what follows `opening` raises."""
+        try:
+            yield
+        except BaseException:
+            self.ended()
+            raise
 
     def ended(self) -> None:
         """The client is over: another one may use the ledger. Raises `sqlite3.Error`."""

@@ -39,7 +39,12 @@ class Client(AsyncBase[AsyncHttp]):
         self._tasks: dict[AttemptId, asyncio.Task[Event]] = {}
         self._feeders: set[asyncio.Task[None]] = set()
         self._http = await asyncio.to_thread(self._ready, open_async_client)
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            if self._given is None:
+                await self._http.aclose()
+            raise
         self.images = Images(self._run, partial(AsyncResults, self._port()))
         return self
 

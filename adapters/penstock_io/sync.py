@@ -47,7 +47,12 @@ class Client(SyncBase[SyncHttp]):
         self._done = Flag()
         self._futures: dict[AttemptId, Future[Event]] = {}
         self._http = self._ready(open_client)
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            if self._given is None:
+                self._http.close()
+            raise
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="penstock-exchange")
         self.images = Images(
             self._run, partial(Results, Port(self._join, self._post, lambda: self._ask(self.engine.appetite)))

@@ -36,7 +36,12 @@ class Client(AsyncBase[AsyncHttp]):
         self._nap, self._deadline = trio.CancelScope(), inf
         self._scopes: dict[AttemptId, trio.CancelScope] = {}
         self._http = await trio.to_thread.run_sync(self._ready, open_async_client)
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            if self._given is None:
+                await self._http.aclose()
+            raise
         self.images = Images(self._run, partial(AsyncResults, self._port()))
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()

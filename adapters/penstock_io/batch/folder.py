@@ -7,7 +7,7 @@ the journal, and the next run goes on from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from attrs import evolve, frozen
@@ -46,6 +46,10 @@ def prepare_folder(
 ) -> Prepared:
     """Do what `plan` needs before anything is sent; `states` follow. Raises `OSError`, `sqlite3.Error`."""
     orphans = take_orphans(journal, lambda found: tell(told_orphans(found, plan.rows, states)))
+    lost = give_up(journal, time.time(), plan.rebuy)
+    if lost:
+        what = "were paid and are lost: their URLs are of no use any more" if lost > 1 else "was paid and is lost"
+        tell(f"{count(lost, 'picture')} {what}")
     account = journal.account()
     superseded = put_aside(journal, plan, states, account)
     if superseded:
@@ -66,13 +70,30 @@ def prepare_folder(
 
 
 def take_orphans(journal: Journal, tell: Callable[[Sequence[Orphan]], object]) -> tuple[Orphan, ...]:
-    """Book the orphans of killed runs as maybe billed; what of them was durable is kept. Raises what the disk says."""
-    found = tuple(journal.orphans())
+    """Book the orphans of killed runs as maybe billed; what of them was durable is kept. Raises what the disk says.
+
+    What is due is none of them: it is known to be charged.
+    """
+    found = tuple(orphan for orphan in journal.orphans() if not orphan.due)
     if found:
         tell(found)  # before they are booked: a second crash here has them told twice rather than never
     for orphan in found:
         journal.resolve(orphan.run, orphan.attempt)
     return found
+
+
+def give_up(journal: Journal, now: float, rebuy: Container[Key]) -> int:
+    """Book as lost what was due and has expired at `now` (Unix seconds), or is to be bought again; how many pictures.
+
+    Raises what the disk says.
+    """
+    due = journal.due()
+    kept = {(one.run, one.attempt) for one in due if one.expires > now}
+    kept.difference_update({(one.run, one.attempt) for one in due if one.key in rebuy})
+    known = [(orphan.run, orphan.attempt) for orphan in journal.orphans() if orphan.due]
+    gone = [name for name in known if name not in kept]
+    found = {key for run, attempt in gone for key in journal.resolve(run, attempt)}
+    return sum(1 for one in due if (one.run, one.attempt) in gone and one.key not in found)
 
 
 def put_aside(journal: Journal, plan: Plan, states: dict[str, RowState], account: Account) -> int:

@@ -12,6 +12,7 @@ from penstock.ids import Key
 from penstock.judging.allowance import Allowance
 from penstock.requests import Scalar
 from penstock.work import OnAmbiguous
+from penstock_io._paid import LOST
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.settings import Choices
 from penstock_io.batch.states import NEW, RowState, asked_of, digest, here_of
@@ -42,7 +43,9 @@ class Plan:
 
     Of the others, `done` are complete, `final` failed for good, `left` may have been paid and are not tried again,
     `held_back` lie beyond the limit. Among those that are sent, `stale` are made again and `doubtful` pictures, which
-    may have been paid, are tried once more. `used` is what of the allowance for those is used up with them.
+    may have been paid, are tried once more. `used` is what of the allowance for those is used up with them. `owed` rows
+    wait for nothing but the download of what they have paid; `rebuy` are such pictures that are bought again all the
+    same, because that was asked for.
     """
 
     rows: tuple[Keyed, ...]
@@ -54,6 +57,8 @@ class Plan:
     doubtful: int = 0
     stale: tuple[Stale, ...] = ()
     used: Used = field(factory=Used)
+    owed: int = 0
+    rebuy: frozenset[Key] = frozenset()
 
 
 class Standing(Enum):
@@ -61,6 +66,7 @@ class Standing(Enum):
 
     DONE = "done"
     FINAL = "final"
+    OWED = "owed"
     OPEN = "open"
 
 
@@ -98,16 +104,28 @@ def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: A
         doubtful=len(allowed),
         stale=tuple(stale for one in send if (stale := _stale(one, states.get(one.id, NEW), account)) is not None),
         used=_used(account, allowed),
+        owed=standings.count(Standing.OWED),
+        rebuy=frozenset(key for one in send for key in one.keys if choices.retry_failed and key in account.due),
     )
 
 
 def standing(keyed: Keyed, state: RowState, account: Account, *, retry_failed: bool = False) -> Standing:
-    """How a row stands: pictures that are there for just what it asks, or a refusal of just that, are its end."""
+    """How a row stands: pictures that are there for just what it asks, or a refusal of just that, are its end.
+
+    So are pictures that are paid and lost; for those that are paid and can still be downloaded it waits.
+    """
     here = here_of(state, account)
     same = state.same(keyed.keys, keyed.request, keyed.sample)
     if all(key in here for key in keyed.keys) or (same and all(key in here for key in state.keys)):
         return Standing.DONE
-    return Standing.FINAL if same and state.final and not retry_failed else Standing.OPEN
+    missing = [key for key in keyed.keys if key not in account.prices]
+    if retry_failed:
+        return Standing.OPEN
+    if missing and all(key in account.due for key in missing):
+        return Standing.OWED
+    came = state.error is not None and state.error.kind == LOST.kind and not missing
+    final = same and state.final and not came
+    return Standing.FINAL if final or any(key in account.lost for key in missing) else Standing.OPEN
 
 
 def doubts_of(keyed: Keyed, state: RowState, account: Account) -> set[Key]:

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 from penstock.ids import Key
 from penstock.outcomes import Outcome, Status, Trouble
 from penstock.readings import Usage
+from penstock_io._paid import LOST, owed
 from penstock_io.batch.rows import Invalid, Json
 from penstock_io.batch.states import NEW, PASSING, RowState, Runs, here_of
 from penstock_io.journal import Account, JobName, Tally
@@ -65,6 +66,8 @@ def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
     status, error = _status(line, len(files), state.status if same else "", doubtful=bool(doubtful))
     if status != "completed" and doubtful and (error is None or status == "ambiguous"):
         error = _doubt(account, doubtful, error)
+    if (paid := _paid(keyed, account)) is not None and status not in {"completed", "ambiguous"}:
+        status, error = ("failed" if status == "pending" else status), paid
     return evolve(
         line,
         status=status,
@@ -77,6 +80,14 @@ def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
         seconds=_seconds(line, [key for key in keys if key in here], account),
         error=error,
     )
+
+
+def _paid(keyed: Keyed, account: Account) -> Trouble | None:
+    """What there is to say of pictures of a row that are paid and not here."""
+    due = [account.due[key] for key in keyed.keys if key in account.due]
+    if due:
+        return owed(min(due))
+    return LOST if any(key in account.lost for key in keyed.keys) else None
 
 
 def line_of_end(keyed: Keyed, state: RowState, outcome: Outcome, files: Sequence[str]) -> Line:

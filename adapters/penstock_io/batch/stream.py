@@ -50,7 +50,11 @@ def run_stream(
         rows = journal.rows()
         states, runs = load_states(rows), load_runs(rows)
         fetch_owed(journal, settings.base_url, time.time(), listener.tell)
-        prepare_folder(journal, make_plan((), states, journal.account(), choices), states, listener.tell)
+        account = journal.account()
+        plan = evolve(
+            make_plan((), states, account, choices), rebuy=frozenset(account.due if choices.retry_failed else ())
+        )
+        prepare_folder(journal, plan, states, listener.tell)
         account = journal.account()
         keyer = Keyer(choices, budget=budget, states=states, account=account, file=name)
         watch = Watch(evolve(runs, rows=None, remedy=""), time.monotonic(), settings.budget)
@@ -173,7 +177,8 @@ class Stream:
     async def _is_open(self, keyed: Keyed) -> bool:
         """Whether a row is to be sent, as the folder stands."""
         choices, account = self._settings.choices, self._account
-        known = keyed.id in self._states or any(key in account.prices or key in account.doubts for key in keyed.keys)
+        books = (account.prices, account.doubts, account.due, account.lost)
+        known = keyed.id in self._states or any(key in some for key in keyed.keys for some in books)
         if known and not await self._is_left(keyed):
             return False
         if choices.limit is not None and any(key not in account.prices for key in keyed.keys):

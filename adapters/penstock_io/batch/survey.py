@@ -41,12 +41,13 @@ class Survey:
     """The figures of a plan. Money in picodollars.
 
     Of `rows`, `distinct` ask for a picture that none before them asked for and `repeats` share one. `done` are
-    complete, `cached` are paid for and only published, `send` have something to buy, `final` failed for good, `left`
-    may have been paid and are not tried again, `held_back` lie beyond the limit; `invalid` rows of the input are none
-    of these. `pictures` are to be bought for at most `bound`, probably `expected` (None: `unpriced` of them have no
-    known price), in about `seconds` (None: nobody knows), and take about `nbytes` of the `free` bytes on the disk, of
-    which the journal keeps `reserve` besides. `stale` rows are made again for at most `stale_bound`; `why` says what
-    changed for how many. `gone` rows have pictures in the folder and are no longer in the input.
+    complete, `cached` are paid for and only published, `owed` are paid for and to be downloaded, `send` have something
+    to buy, `final` failed for good, `left` may have been paid and are not tried again, `held_back` lie beyond the
+    limit; `invalid` rows of the input are none of these. `pictures` are to be bought for at most `bound`, probably
+    `expected` (None: `unpriced` of them have no known price), in about `seconds` (None: nobody knows), and take about
+    `nbytes` of the `free` bytes on the disk, of which the journal keeps `reserve` besides. `stale` rows are made again
+    for at most `stale_bound`; `why` says what changed for how many. `gone` rows have pictures in the folder and are no
+    longer in the input.
     """
 
     rows: int
@@ -71,6 +72,7 @@ class Survey:
     left: int = 0
     reserve: int = 0
     gone: int = 0
+    owed: int = 0
 
     @property
     def fits(self) -> bool:
@@ -90,8 +92,9 @@ class _Group:
 
 @define
 class _Purchase:
-    """Pictures to buy, each counted once whoever wants it."""
+    """Pictures to buy, each counted once whoever wants it; not those that are `due`."""
 
+    due: frozenset[Key] = frozenset()
     seen: set[Key] = field(factory=set[Key])
     bound: int = 0
     expected: int = 0
@@ -101,7 +104,8 @@ class _Purchase:
 
     def add(self, keyed: Keyed, account: Account, conversion: Conversion | None) -> bool:
         """What a row has to buy that none before it does; whether there is any."""
-        new = [key for key in keyed.keys if key not in account.prices and key not in self.seen]
+        paid = (account.prices, self.due, self.seen)
+        new = [key for key in keyed.keys if not any(key in some for some in paid)]
         self.seen.update(new)
         pictures, request = len(new), keyed.request
         if keyed.bound is None:
@@ -141,7 +145,8 @@ def survey(
 
     `states` are what the folder remembers, of which some may be in the input no more.
     """
-    bought, again = _Purchase(), _Purchase()
+    due = frozenset(account.due) - plan.rebuy
+    bought, again = _Purchase(due), _Purchase(due)
     buying = sum(_buys(one, account) for one in plan.send)
     for one in plan.send:
         bought.add(one, account, settings.conversion)
@@ -173,6 +178,7 @@ def survey(
         invalid=len(invalid),
         left=plan.left,
         gone=_gone(plan, invalid, states, account),
+        owed=plan.owed,
     )
 
 
@@ -265,6 +271,7 @@ def _told_rows(survey: Survey, mode: OnAmbiguous) -> str:
     parts = [
         (survey.done, "done"),
         (survey.cached, "paid for already"),
+        (survey.owed, "paid for and to be downloaded (not bought again)"),
         (survey.final, "failed for good (--retry-failed sends them)"),
         (survey.left, left),
         (survey.held_back, "beyond --limit"),
@@ -275,7 +282,7 @@ def _told_rows(survey: Survey, mode: OnAmbiguous) -> str:
     if survey.send:
         pictures = "" if survey.pictures == survey.send else f" for {count(survey.pictures, 'picture')}"
         said.append(f"{survey.send:,} to send{pictures}")
-    elif not survey.cached:
+    elif not (survey.cached or survey.owed):
         said.append("nothing to send")
     return f"{count(total, 'row')}: {', '.join(said)}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from attrs import define, evolve, field, frozen
 from penstock.config import Used
 from penstock.ids import AttemptId, JobId, Key
 from penstock.readings import Usage
+from penstock_io.journal import _due
 from penstock_io.journal._books import shares_of
 
 JobName = tuple[int, JobId]
@@ -64,9 +66,11 @@ class Account:
     `tallies` and `shown` are by job: what it paid, and the files it published by key. `payers` says which jobs paid for
     a picture, `prices` what it cost (None: unknown); a key without a price has no picture. `took` is how many seconds
     the attempt took that brought a picture, where that is known. A file that is not there any more is neither shown nor
-    priced. `doubts` are the keys whose last attempt may have been executed and billed
-    and brought nothing, with the bound of that attempt a picture; `risked` is what all such attempts of theirs may have
-    cost together; `again` are those of them that were tried once more.
+    priced. `doubts` are the keys of which an attempt may have been executed and billed, and none was paid since (that
+    later ones failed settles nothing), with the bound of the last such attempt a picture; `risked` is what all of them
+    may have cost together; `again` are those of them that were tried once more.
+    `due` are the keys that are paid and can still be downloaded, each with its end (Unix seconds), `lost` those that
+    are paid and cannot, and that nobody has tried to buy again.
     `deferred` are the jobs that were put off and that nobody has taken up again.
     `attempts` counts what was sent, for at most `quoted` picodollars; `tries` of them, for at most `bounds`, were sent
     in spite of a doubt about one of their pictures.
@@ -79,6 +83,8 @@ class Account:
     took: Mapping[Key, float] = field(factory=dict[Key, float])
     doubts: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
     risked: Mapping[Key, int | None] = field(factory=dict[Key, int | None])
+    due: Mapping[Key, float] = field(factory=dict[Key, float])
+    lost: frozenset[Key] = frozenset()
     orphans: tuple[Lost, ...] = ()
     deferred: tuple[Ticket, ...] = ()
     attempts: int = 0
@@ -96,9 +102,8 @@ class Account:
 def read_account(db: sqlite3.Connection, folder: Path) -> Account:
     """Read all of it, and look which files are there. Raises `sqlite3.Error`."""
     there = _There(folder)
-    prices: dict[Key, int | None] = {
-        Key(key): charge for key, file, charge in db.execute("SELECT key, file, charge FROM pictures") if there[file]
-    }
+    pictures = db.execute("SELECT key, file, charge FROM pictures").fetchall()
+    prices: dict[Key, int | None] = {Key(key): charge for key, file, charge in pictures if there[file]}
     shown: dict[JobName, dict[Key, str]] = {}
     for run, job, key, file in db.execute("SELECT run, job, key, file FROM published ORDER BY run, job, place"):
         if there[file]:
@@ -108,6 +113,8 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
     for row in db.execute(_ATTEMPTS):
         reader.take(_Line(*row))
     doubts = {key: bound for key, bound in reader.doubts.items() if key not in prices}
+    now = time.time()
+    due = {key: end for key, end in _due.until(db).items() if end > now}
     payers = {key: frozenset(jobs) for key, jobs in reader.payers.items()}
     return Account(
         tallies=reader.tallies,
@@ -117,6 +124,8 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
         took=reader.took,
         doubts=doubts,
         risked={key: reader.risked[key] for key in doubts},
+        due=due,
+        lost=frozenset(reader.lost.difference(due, (key for key, _, _ in pictures))),
         orphans=tuple(reader.orphans),
         deferred=_open(tickets, reader.put_off, prices),
         attempts=reader.attempts,
@@ -193,6 +202,7 @@ class _Reader:
     took: dict[Key, float] = field(factory=dict[Key, float])
     doubts: dict[Key, int | None] = field(factory=dict[Key, int | None])
     risked: dict[Key, int | None] = field(factory=dict[Key, int | None])
+    lost: set[Key] = field(factory=set[Key])
     orphans: list[Lost] = field(factory=list[Lost])
     attempts: int = 0
     again: set[Key] = field(factory=set[Key])
@@ -210,6 +220,9 @@ class _Reader:
         self.quoted += line.quote or 0
         if self.put_off:
             self._take_up(line, keys)
+        self.lost.difference_update(keys)
+        if line.ending == "owed" or (line.ending == "settled" and line.kind == "lost"):
+            self.lost.update(keys)
         doubted = [key for key in keys if key in self.doubts]
         if doubted and (line.doubtful or line.ending in {"settled", "owed"} or line.charge != 0):
             self.again.update(doubted)

@@ -20,8 +20,8 @@ _END = """
 INSERT INTO attempts (run, attempt, ending, kind, charge, charges, bound, usage, expires, ended)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run, attempt) DO UPDATE SET ending = excluded.ending, kind = excluded.kind, charge = excluded.charge,
-    charges = excluded.charges, bound = excluded.bound, usage = excluded.usage, expires = excluded.expires,
-    ended = excluded.ended
+    charges = excluded.charges, bound = excluded.bound, usage = excluded.usage,
+    expires = COALESCE(excluded.expires, expires), ended = excluded.ended
 """
 _INTENT = """
 INSERT INTO attempts (run, attempt, call, purpose, operation, credential, model, keys, parts, scopes, quote, begun,
@@ -36,10 +36,14 @@ _REFUSED = "INSERT OR REPLACE INTO refused (run, job, keys, policy, reason, at) 
 _PUBLISHED = """
 INSERT OR REPLACE INTO published (run, job, place, key, file, source, at) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
-_OPEN = """
+_ORPHANS = """
 SELECT run, attempt, call, purpose, operation, credential, model, keys, parts, scopes, quote, begun,
     ending, charge, expires
-FROM attempts WHERE (ending IS NULL OR ending = 'owed') AND run < ? ORDER BY run, attempt
+FROM attempts WHERE run < :run AND (ending IS NULL OR ending = 'owed')
+UNION SELECT attempts.run, attempts.attempt, call, purpose, operation, credential, model, keys, parts, scopes, quote,
+    begun, ending, charge, expires
+FROM attempts JOIN due ON due.run = attempts.run AND due.attempt = attempts.attempt WHERE attempts.run < :run
+ORDER BY 1, 2
 """
 
 Parts = tuple[tuple[JobId, tuple[int, ...]], ...]
@@ -49,7 +53,7 @@ Parts = tuple[tuple[JobId, tuple[int, ...]], ...]
 class Orphan:
     """An intent of an earlier run that has no end. Money in picodollars, times in Unix seconds.
 
-    `due`: it was charged (`charge`), and its pictures were to be downloaded before `expires`.
+    `due`: it was charged (`charge`), and pictures of it are to be downloaded before `expires`.
     """
 
     run: int
@@ -113,7 +117,7 @@ def record(
             _settle(db, entry, held)
         case Settled():
             paid = _Paid(entry.charge, entry.charges, entry.usage)
-            _end(db, run, entry.attempt, "settled", entry.at, paid=paid)
+            _end(db, run, entry.attempt, "settled", entry.at, kind="" if all(entry.refs) else "lost", paid=paid)
             _settle(db, entry, held)
         case Published():
             _publish(db, run, entry, shown)
@@ -271,21 +275,21 @@ def orphans(db: sqlite3.Connection, run: int) -> list[Orphan]:
             row[13],
             row[14],
         )
-        for row in db.execute(_OPEN, (run,))
+        for row in db.execute(_ORPHANS, {"run": run})
     ]
 
 
 def resolve(db: sqlite3.Connection, run: int, attempt: AttemptId) -> None:
-    """End an orphan: maybe billed up to its quote, or charged without its bytes if it was charged."""
+    """End an orphan: maybe billed up to its quote, or charged, and lost where a picture of it is not there."""
     db.execute(
         "UPDATE attempts SET ending = 'maybe', kind = 'orphan', bound = quote, ended = begun"
         " WHERE run = ? AND attempt = ? AND ending IS NULL",
         (run, attempt),
     )
     db.execute(
-        "UPDATE attempts SET ending = 'settled', kind = CASE WHEN EXISTS"
-        " (SELECT 1 FROM due WHERE due.run = attempts.run AND due.attempt = attempts.attempt) THEN 'lost' ELSE '' END"
-        " WHERE run = ? AND attempt = ? AND ending = 'owed'",
+        "UPDATE attempts SET ending = 'settled', kind = CASE WHEN EXISTS (SELECT 1 FROM json_each(keys)"
+        " WHERE NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.key = json_each.value)) THEN 'lost' ELSE '' END"
+        " WHERE run = ? AND attempt = ? AND ending IN ('owed', 'settled')",
         (run, attempt),
     )
 

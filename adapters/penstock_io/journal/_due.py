@@ -1,4 +1,4 @@
-"""Pictures that are paid and named by URL: the URLs stay with the journal until they are fetched, or useless.
+"""Pictures that are paid and named by URL: the URLs stay with the journal until they are fetched, or have expired.
 
 A signed URL is a secret: only the owner of the folder may read the database, nothing shows it, and what is deleted is
 overwritten. Every function runs inside its caller's transaction.
@@ -32,14 +32,26 @@ class Due:
 
 
 def follow(db: sqlite3.Connection, run: int, entry: Entry, payloads: Payloads) -> None:
-    """Keep the URLs of what is owed; forget them when their attempt has its end. Raises `OSError`."""
+    """Keep the URLs of what is owed until their pictures are here or they have expired. Raises `OSError`."""
     if isinstance(entry, Owed):
         for key, ref in zip(entry.keys, entry.refs, strict=True):
             if ref.startswith("u:"):
                 row = (run, entry.attempt, key, payloads.url(ref))
                 db.execute("INSERT OR REPLACE INTO due (run, attempt, key, url) VALUES (?, ?, ?, ?)", row)
-    elif isinstance(entry, Settled | Void | Failed | Maybe):
+    elif isinstance(entry, Settled):
+        _came(db, run, entry)
+    elif isinstance(entry, Void | Failed | Maybe):
         drop(db, run, entry.attempt)
+
+
+def _came(db: sqlite3.Connection, run: int, entry: Settled) -> None:
+    """What came has no need of its URL; what did not is still to be had by the others."""
+    found = db.execute("SELECT expires FROM attempts WHERE run = ? AND attempt = ?", (run, entry.attempt)).fetchone()
+    if found is None or (found[0] or 0.0) <= entry.at:
+        drop(db, run, entry.attempt)
+    for key, ref in zip(entry.keys, entry.refs, strict=True):
+        if ref:
+            drop(db, run, entry.attempt, key)
 
 
 def drop(db: sqlite3.Connection, run: int, attempt: AttemptId, key: Key | None = None) -> None:
@@ -51,18 +63,34 @@ def settle(db: sqlite3.Connection, run: int, attempt: AttemptId) -> None:
     """An attempt of which nothing is due any more has its end: it was executed, charged, and its pictures are here."""
     query = "SELECT 1 FROM due WHERE run = ? AND attempt = ? LIMIT 1"
     if db.execute(query, (run, attempt)).fetchone() is None:
-        query = "UPDATE attempts SET ending = 'settled' WHERE run = ? AND attempt = ? AND ending = 'owed'"
-        db.execute(query, (run, attempt))
+        query = "UPDATE attempts SET ending = 'settled', kind = '' WHERE run = ? AND attempt = ? AND ending = ?"
+        db.execute(query, (run, attempt, "owed"))
+        db.execute(f"{query} AND kind = 'lost'", (run, attempt, "settled"))
 
 
-def left(db: sqlite3.Connection, run: int) -> list[Due]:
-    """What runs before `run` left to be fetched."""
-    query = (
-        "SELECT due.run, due.attempt, due.key, url, keys, charge, expires, begun FROM due JOIN attempts"
-        " ON due.run = attempts.run AND due.attempt = attempts.attempt WHERE due.run < ? AND ending = 'owed'"
-    )
+_LEFT = """
+SELECT due.run, due.attempt, due.key, url, keys, charge, expires, begun FROM due JOIN attempts
+ON due.run = attempts.run AND due.attempt = attempts.attempt WHERE ending IN ('owed', 'settled')
+AND NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.key = due.key)
+"""
+_UNTIL = """
+SELECT due.key, expires FROM due JOIN attempts ON due.run = attempts.run AND due.attempt = attempts.attempt
+WHERE ending IN ('owed', 'settled') AND NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.key = due.key)
+"""
+
+
+def until(db: sqlite3.Connection) -> dict[Key, float]:
+    """Until when (Unix seconds) each picture may be fetched that is paid and not here."""
+    found: dict[Key, float] = {}
+    for key, expires in db.execute(_UNTIL):
+        found[Key(key)] = max(found.get(Key(key), 0.0), expires or 0.0)
+    return found
+
+
+def left(db: sqlite3.Connection) -> list[Due]:
+    """What is to be fetched, whoever paid it."""
     found: list[Due] = []
-    for began, attempt, key, url, keys, charge, expires, begun in db.execute(query, (run,)).fetchall():
+    for began, attempt, key, url, keys, charge, expires, begun in db.execute(_LEFT).fetchall():
         asked = list(map(str, json.loads(keys)))
         place = asked.index(key) if key in asked else 0
         shares = spread(charge, len(asked))

@@ -238,12 +238,12 @@ class Journal:
         self._lock.note(text)
 
     def orphans(self) -> list[Orphan]:
-        """Intents of earlier runs that have no end: nobody knows whether they were executed and billed."""
+        """Intents of earlier runs that have no end, and (`due`) those that are paid and whose pictures are not here."""
         with self._disk_turn:
             return _books.orphans(self._db, self.run)
 
     def resolve(self, run: int, attempt: AttemptId) -> tuple[Key, ...]:
-        """Book an orphan as maybe billed up to its quote. Raises `sqlite3.Error`, `OSError`.
+        """Book an orphan as maybe billed up to its quote, one that is due as lost. Raises `sqlite3.Error`, `OSError`.
 
         A picture of it that was already durable when the crash cut its settlement off is kept: the keys of those.
         """
@@ -260,9 +260,9 @@ class Journal:
             return tuple(found)
 
     def due(self) -> list[Due]:
-        """Pictures that earlier runs were charged for and had not downloaded yet. Raises `sqlite3.Error`."""
+        """Pictures that are charged and not downloaded; no client may have one out. Raises `sqlite3.Error`."""
         with self._disk_turn:
-            return _due.left(self._db, self.run)
+            return _due.left(self._db)
 
     def fetched(self, due: Due, data: bytes) -> None:
         """Keep a picture that was due, at its share of what was charged; with the last one its attempt is settled.
