@@ -289,3 +289,25 @@ def test_variants_of_repeated_rows_are_asked_for_where_they_shared_one() -> None
                            books.account, choices)  # fmt: skip
     assert (1, ["b", "c"]) == (plan.done, ids(plan.send))
     assert {"another variant of a repeated row"} == {stale.why for stale in plan.stale}
+
+
+def test_what_is_paid_and_not_here_is_not_bought_again() -> None:
+    """Due, it waits; lost, it is final; beside what is still to be bought it is sent for that; a yes buys all again."""
+    rows = keyed_of(rows_of(*({"id": name, "prompt": name, "n": 2} for name in ("due", "lost", "mixed"))))
+    due, lost, mixed = (one.keys for one in rows)
+    account = Account(due=dict.fromkeys((*due, mixed[0]), 60.0), lost=frozenset(lost))
+    plan = make_plan(rows, {}, account, Choices())
+    assert (1, 1, ["mixed"], frozenset()) == (plan.owed, plan.final, ids(plan.send), plan.rebuy)
+    again = make_plan(rows, {}, account, Choices(retry_failed=True))
+    assert (0, 0, ["due", "lost", "mixed"]) == (again.owed, again.final, ids(again.send))
+    assert frozenset((*due, mixed[0])) == again.rebuy
+
+
+def test_what_was_lost_and_came_otherwise_is_shown() -> None:
+    """A row that ended without its picture is open as soon as the picture is there; a refused one stays refused."""
+    for kind, final in (("lost", 0), ("refused", 1)):
+        (row,) = keyed_of(rows_of({"id": "a", "prompt": "a"}))
+        state = NEW.sent((1, JobId(1)), row.keys, row.request, row.row.content, row.sample)
+        state = state.ended(Outcome(Status.FAILED, error=Trouble(kind, "said")), 1.0)
+        account = Account(prices=dict.fromkeys(row.keys, 7))
+        assert final == make_plan([row], {"a": state}, account, Choices()).final

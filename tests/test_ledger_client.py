@@ -301,3 +301,30 @@ def test_a_ledger_alone_keeps_no_files(path: Path) -> None:
         assert told.fault == f"the ledger {path}: attempt 9 ends and was never begun"
         assert () == told.files
         assert not performer.inline
+
+
+class Full(Exception):
+    """Nothing can be traced."""
+
+
+def full(line: str) -> None:
+    """Take no line."""
+    raise Full(line[:9])
+
+
+def test_a_client_that_cannot_begin_gives_the_ledger_back(path: Path, sim: SimServer) -> None:
+    """Its trace cannot be written: it raises, and the next client is not told of another that uses the ledger."""
+
+    async def begin(ledger: Ledger, kind: type[penstock_io.asyncio.Client | penstock_io.trio.Client]) -> None:
+        async with kind(sim.base_url, ["key"], ledger=ledger, trace=full):
+            pytest.fail("it began")
+
+    with Ledger.open(path) as ledger:
+        with pytest.raises(Full), Client(sim.base_url, ["key"], ledger=ledger, trace=full):
+            pytest.fail("it began")
+        with pytest.raises(Full):
+            asyncio.run(begin(ledger, penstock_io.asyncio.Client))
+        with pytest.raises(Full):
+            trio.run(begin, ledger, penstock_io.trio.Client)
+        with Client(sim.base_url, ["key"], ledger=ledger) as client:
+            assert PAID == asked(client)

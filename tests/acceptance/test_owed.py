@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,10 @@ from time import monotonic
 
 import pytest
 
+from penstock.config import Config
+from penstock.errors import ProviderError
+from penstock.requests import Options
+from penstock.work import CachePolicy
 from penstock_io.journal import Journal
 from penstock_io.sync import Client
 from tests.acceptance.desk import KEY, LOW, PATIENCE, Desk, check, ended, once, paid, prompts
@@ -102,3 +107,66 @@ def test_a_client_fetches_what_its_journal_owes(desk: Desk, witness: Witness) ->
         total = journal.balances().total
         assert (witness.bill, 0) == (total.charged, total.maybe)
     assert ROWS == len(witness.items)
+
+
+@pytest.mark.parametrize("killed_before", [True, False])
+def test_what_cannot_be_downloaded_now_is_not_bought_again(desk: Desk, witness: Witness, killed_before: bool) -> None:
+    """It is told, neither quoted nor bought, and comes as soon as it can be had; the books are the bill throughout."""
+    rows, witness.hides = desk.write("rows.jsonl", prompts(ROWS)), True
+    if killed_before:
+        killed(desk, witness)
+    witness.gate.set()
+    for _ in range(2):
+        assert 1 == desk.batch(rows).code
+        errors = [one["error"] for one in desk.results()]
+        assert ["owed"] * ROWS == [error["kind"] for error in errors if isinstance(error, dict)]
+        paid(desk, witness)
+    ran = desk.batch(rows, "--dry-run", "--json")
+    told = json.loads(ran.out)
+    assert (ROWS, 0, 0) == (told["owed"], told["send"], told["pictures"])
+    witness.hides = False
+    last = desk.batch(rows)
+    assert 0 == last.code, last.err
+    once(witness, prompts(ROWS))
+    paid(desk, witness)
+    check(desk, prompts(ROWS))
+    assert "sig=" not in desk.texts()
+
+
+def test_a_yes_buys_what_is_owed(desk: Desk, witness: Witness) -> None:
+    """`--retry-failed` gives the old ones up, once they could not be had again: they stay charged."""
+    witness.hides = True
+    killed(desk, witness)
+    witness.gate.set()
+    last = desk.batch(desk.folder / "rows.jsonl", "--retry-failed")
+    assert 1 == last.code
+    assert f"{ROWS} pictures were paid and are lost" in last.err
+    assert 2 * ROWS == len(witness.items)
+    paid(desk, witness)
+    witness.hides = False
+    assert 0 == desk.batch(desk.folder / "rows.jsonl").code
+    assert 2 * ROWS == len(witness.items)
+    check(desk, prompts(ROWS))
+
+
+def test_a_client_does_not_buy_what_is_due(desk: Desk, witness: Witness) -> None:
+    """Neither what its journal owes nor what it could not download itself, unless it is asked for a new picture."""
+    witness.gate.set()
+    witness.hides = True
+    options = Options()
+
+    def ask(client: Client) -> str:
+        with pytest.raises(ProviderError) as error:
+            client.images.generate(prompt="a kettle", model="gpt-image-2", size="1024x1024", options=options)
+        trouble = error.value.outcome.error
+        return "" if trouble is None else trouble.kind
+
+    with Journal.open(desk.out) as journal:
+        for _ in range(2):
+            with Client(witness.base_url, [KEY], journal=journal, config=Config(downloads=1)) as client:
+                assert ["owed", "owed"] == [ask(client), ask(client)]
+        assert (1, 1) == (len(witness.items), len(journal.due()))
+        with Client(witness.base_url, [KEY], journal=journal, config=Config(downloads=1)) as client:
+            options = Options(cache=CachePolicy.REFRESH)
+            ask(client)
+        assert 2 == len(witness.items)

@@ -106,6 +106,7 @@ class Witness:
         self.closing = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
+        self.hides = False
         self._faults = faults or {}
         self._faulted: Counter[tuple[str, str]] = Counter()
         self._after: list[tuple[int, Callable[[], object]]] = []
@@ -145,11 +146,11 @@ class Witness:
             self._after.append((executed, do))
 
     def file(self, name: str) -> bytes | None:
-        """The picture that a URL names, once the gate is open."""
+        """The picture that a URL names, once the gate is open; none while they are hidden."""
         self.asked.append(name)
         self.gate.wait()
         with self._lock:
-            return self._files.get(name)
+            return None if self.hides else self._files.get(name)
 
     def generate(self, key: str, raw: bytes) -> Answer:
         """Answer a POST to /v1/images/generations."""
