@@ -48,6 +48,7 @@ class Quota:
         "_limits",
         "_order",
         "_pace",
+        "_pacing",
         "_recent",
         "_refusals",
         "_requests",
@@ -79,6 +80,8 @@ class Quota:
         self._order = 0
         # what ready_at last found to be ready, until something is taken or learned: whoever asks then reserves
         self._found: tuple[Demand, float] | None = None
+        # how many of the last demand the buckets refill a second, until something is learned
+        self._pacing: tuple[Demand, float] | None = None
         self._told: int | None = None
         self._concurrency: float = inf
         self.in_flight = 0
@@ -87,7 +90,7 @@ class Quota:
 
     def relimit(self, limits: Limits, now: float) -> None:
         """Believe other limits. What they leave as it was keeps what was learned; what is out stays out."""
-        self._found = None
+        self._found = self._pacing = None
         before, self._limits = self._limits, limits
         how = (limits.burst, limits.ceiling) != (before.burst, before.ceiling)
         for index, (old, new) in enumerate(zip(_perminute(before), _perminute(limits), strict=True)):
@@ -168,7 +171,8 @@ class Quota:
         """When anything may go at all, and when the buckets that a demand draws on are all full.
 
         Behind these two the last bucket to be full: which it is, the seconds that it holds, its rate a second. A first
-        time of `inf` is when something comes back, of `-inf` any; a second of `-inf` is one without a bucket.
+        time of `inf` is when something comes back, of `-inf` any; a second of `-inf` is one without a bucket. A level
+        as of a moment ahead is there to be taken now, and counts from now.
         """
         if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
             return inf, -inf, 0, 0.0, 0.0
@@ -178,12 +182,12 @@ class Quota:
         needed = needs(demand)
         for place, gauge in enumerate(self._gauges):
             if needed[place] and gauge.rate:
-                at = gauge.at + (gauge.capacity - gauge.level) / gauge.rate
+                at = (gauge.at if gauge.at < now else now) + (gauge.capacity - gauge.level) / gauge.rate
                 if at > full:
                     full, index, span, rate = at, place, gauge.capacity / gauge.rate, gauge.rate
         for place, gauge in self._walls.known:
             if needed[place] and gauge.rate:
-                at = gauge.at + (gauge.capacity - gauge.level) / gauge.rate
+                at = (gauge.at if gauge.at < now else now) + (gauge.capacity - gauge.level) / gauge.rate
                 if at > full:
                     full, index, span, rate = at, place, gauge.capacity / gauge.rate, gauge.rate
         return opens, full, index, span, rate
@@ -220,10 +224,9 @@ class Quota:
         opening = recent[0].spent if recent else spent
         permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, self.in_flight)
         recent.append(permit)
-        refusals = self._refusals
-        refusals.family.sends += 1
-        trusted = refusals.family.sends if True in refusals.told and not self._walls.hidden() else None
-        self._pace.sent(now, self._sure(demand), trusted)
+        self._refusals.family.sends += 1
+        if not self._pace.free():
+            self._pace.sent(now, self._sure(demand), self._trusted())
         self.in_flight += 1
         return permit
 
@@ -254,7 +257,7 @@ class Quota:
 
     def heard(self, permit: Permit, report: RateReport, now: float) -> None:
         """A reply (its head or all of it) told of limits. Hearing the same twice changes nothing."""
-        self._found = None
+        self._found = self._pacing = None
         permit.report = report
         if report.concurrency is not None:
             self._told = report.concurrency
@@ -277,7 +280,7 @@ class Quota:
 
     def refused(self, permit: Permit, limit: LimitHint | None, wait: float | None, now: float) -> None:
         """A rate limit refused this exchange; `limit` is what it named, `wait` how many seconds it asked for."""
-        self._found = None
+        self._found = self._pacing = None
         permit.refused = True
         refusals = self._refusals
         news = refusals.begin(permit, now)
@@ -336,16 +339,27 @@ class Quota:
             self._slots.found = self._slots.first = max(1, prior.concurrency)
             self._slots.since = now - prior.age
 
+    def _trusted(self) -> int | None:
+        """How many were let in by all siblings, where headers tell of limits; None where they do not, or not of all."""
+        refusals = self._refusals
+        return refusals.family.sends if True in refusals.told and not self._walls.hidden() else None
+
     def _sure(self, demand: Demand) -> float:
         """How many such demands a second the buckets are sure to refill; 0.0: nothing is known."""
+        known = self._pacing
+        if known is not None and known[0] == demand:
+            return known[1]
         rate = inf
-        for index, (gauge, need) in enumerate(zip(self._gauges, needs(demand), strict=True)):
+        for index, need in enumerate(needs(demand)):
+            gauge = self._gauges[index]
             if need and gauge.rate:
                 learner = self._refusals.learners[index] if gauge.source == "learned" else None
                 sure = gauge.rate if learner is None else min(gauge.rate, learner.state.low)
                 if sure < rate * need:
                     rate = sure / need
-        return 0.0 if rate == inf else rate
+        rate = 0.0 if rate == inf else rate
+        self._pacing = (demand, rate)
+        return rate
 
     def _give(self, permit: Permit, demand: Demand, now: float) -> None:
         for index, need in enumerate(needs(demand)):

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from penstock.admission.bucket import SPREAD
 from penstock.engine.fairness import Line
 from penstock.engine.tables import JobState
 from penstock.money.ledger import RUN, Fit
@@ -246,12 +245,10 @@ class Group:
         for full_at, _, lane in self.filling:
             if found.soonest < inf:
                 bound = self._bound(needs) if bound < 0.0 else bound
-                # a level may be as of SPREAD ahead, and is there to be taken all the same
-                late = max(found.soonest, now + 1.001 * SPREAD)
-                if full_at - bound >= late:
+                if full_at - bound >= found.soonest:
                     break
                 need = needs[lane.index]  # rates may differ much: what is known of this one is cheaper than to ask
-                if need and full_at - max(0.0, lane.span - need / lane.rate) >= late:
+                if need and full_at - max(0.0, lane.span - need / lane.rate) >= found.soonest:
                     continue
             if self._try(found, lane, call, demand, now):
                 return found
