@@ -57,6 +57,10 @@ class Pace:
         time = self.blocked if self.blocked > self.next else self.next
         return time if time > self.rest else self.rest
 
+    def free(self) -> bool:
+        """Whether nothing is held back."""
+        return self.eager and self.heard == -inf
+
     def sent(self, now: float, rate: float, trusted: int | None) -> None:
         """An attempt goes; `rate` is how many such requests the buckets refill a second.
 
@@ -64,8 +68,6 @@ class Pace:
         """
         self.sends += 1
         calm = self.heard == -inf
-        if calm and self.eager:
-            return
         if self.first == inf:
             self.first = now
         span = self.span()
