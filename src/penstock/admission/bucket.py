@@ -159,7 +159,7 @@ class Gauge:
             at = now
         if level > self.peak:
             self.peak = level
-        if self.quiet < inf and level - need > need + rate:
+        if level - need > need + rate and self.quiet < now + self.tau - 1.0:
             self.probe(self.tau, now)  # it holds nothing up: there is nothing to find out
         brim = now + (level - self.capacity) / rate + SPREAD
         self.at = brim if brim > at else at
