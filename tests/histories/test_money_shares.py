@@ -8,9 +8,9 @@ from hypothesis import given
 
 from penstock.commands import Send
 from penstock.config import Budget, Config, Credential, Gathering
-from penstock.engine.sums import within
 from penstock.events import Responded
 from penstock.ids import JobId
+from penstock.money.shares import within
 from penstock.readings import Problem, Usage
 from penstock.work import Work
 from tests.histories.bench import QUOTE, Bench, target

@@ -12,6 +12,7 @@ from attrs import asdict, define, frozen
 from penstock.entries import Deferred, Entry, Failed, Held, Intent, Lane, Maybe, Owed, Published, Settled, Void
 from penstock.ids import AttemptId, CallId, JobId, Key
 from penstock.money.balances import Balance, Balances
+from penstock.money.shares import doubted, ended, spread
 from penstock.outcomes import Meta
 from penstock.readings import Usage
 from penstock_io.journal._files import File, Shown
@@ -331,37 +332,10 @@ def shares_of(
 ) -> list[Share]:
     """What each payer of an attempt pays, as the engine books it. No ending: it is an orphan. `charges` is JSON."""
     if ending is None or ending == "maybe":
-        most = by_payer(quote if ending is None else bound, samples)
-        return [Share(0, amount or 0, unknown=amount is None) for amount in most]
-    said: list[int | None] = json.loads(charges or "[]")
-    costs = said if said and len(said) == len(samples) else by_payer(charge, samples)
-    # a charge that nobody knows keeps its bound as maybe
-    return [
-        Share(0, most or 0, unknown=True) if cost is None else Share(cost)
-        for cost, most in zip(costs, by_payer(quote, samples), strict=True)
-    ]
-
-
-def spread(amount: int | None, parts: int) -> Sequence[int | None]:
-    """An amount over `parts` pictures in integers, the remainder on the first."""
-    if amount is None or parts == 0:
-        return [None] * parts
-    share, rest = divmod(amount, parts)
-    return [share + rest, *([share] * (parts - 1))]
-
-
-def by_payer(amount: int | None, samples: list[int]) -> Sequence[int | None]:
-    """What each payer's samples cost of an amount that is spread over all of them."""
-    pictures = spread(amount, sum(samples))
-    if not pictures:
-        return spread(amount, len(samples))
-    shares: list[int | None] = []
-    at = 0
-    for count in samples:
-        some = pictures[at : at + count]
-        shares.append(None if amount is None else sum(share or 0 for share in some))
-        at += count
-    return shares
+        paid = doubted(samples, quote if ending is None else bound)
+    else:
+        paid = ended(samples, quote=quote, charge=charge, charges=json.loads(charges or "[]"))
+    return [Share(one.charged, one.maybe or 0, unknown=one.unknown or one.maybe is None) for one in paid]
 
 
 def _parts(text: str) -> Parts:

@@ -13,8 +13,8 @@ from attrs import field, frozen
 
 from penstock.entries import Entry, Failed, Maybe, Owed, Settled, Void
 from penstock.ids import AttemptId, Key
+from penstock.money.shares import spread
 from penstock_io._payloads import Payloads
-from penstock_io.journal._books import spread
 
 
 @frozen

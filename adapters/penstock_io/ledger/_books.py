@@ -15,6 +15,7 @@ from attrs import asdict, define, field, frozen
 from penstock.entries import Entry, Failed, Intent, Maybe, Owed, Settled, Void
 from penstock.money.balances import RUN, Balance, Balances
 from penstock.money.periods import period, split
+from penstock.money.shares import Paid, doubted, ended
 from penstock.readings import Usage
 
 _BEGIN = """
@@ -52,25 +53,13 @@ class End:
     at: float | None = None
 
 
-@frozen
-class Part:
-    """What one payer of an attempt was charged, and what he may have been billed besides (None: no price is known).
-
-    `unknown`: nobody can tell what he was charged.
-    """
-
-    charged: int = 0
-    maybe: int | None = 0
-    unknown: bool = False
-
-
 @define
 class Sums:
     """What is added to scopes: charged, maybe, and how many parts have no figure."""
 
     scopes: dict[str, list[int]] = field(factory=dict[str, list[int]])
 
-    def add(self, day: str, payers: Sequence[Payer], parts: Iterable[Part], sign: int = 1) -> None:
+    def add(self, day: str, payers: Sequence[Payer], parts: Iterable[Paid], sign: int = 1) -> None:
         """Add (or, with a sign of -1, take away) the parts of an attempt of that day."""
         for payer, part in zip(payers, parts, strict=True):
             for scope in payer.scopes:
@@ -81,33 +70,14 @@ class Sums:
                     sums[2] += sign * (part.unknown or part.maybe is None)
 
 
-def spread(amount: int | None, payers: Sequence[Payer]) -> list[int | None]:
-    """An amount over payers by their pictures, in integers, the remainder on the first; evenly where there are none."""
-    weights = [payer.pictures for payer in payers]
-    total = sum(weights)
-    if not total:
-        weights, total = [1] * len(payers), len(payers)
-    if amount is None or not total:
-        return [None] * len(payers)
-    shares: list[int | None] = [amount // total * weight for weight in weights]
-    if shares[0] is not None:
-        shares[0] += amount % total
-    return shares
-
-
-def parts_of(payers: Sequence[Payer], quote: int | None, end: End | None) -> list[Part]:
-    """What each payer of an attempt pays, as the engine books it. No end: nothing yet."""
+def parts_of(payers: Sequence[Payer], quote: int | None, end: End | None) -> tuple[Paid, ...]:
+    """What each payer of an attempt pays. No end: nothing yet."""
+    pictures = [payer.pictures for payer in payers]
     if end is None or end.ending == "void":
-        return [Part()] * len(payers)
-    bounds = spread(quote, payers)
+        return (Paid(),) * len(payers)
     if end.ending == "maybe":
-        return [Part(0, amount) for amount in spread(end.bound, payers)]
-    charges = end.charges if len(end.charges) == len(payers) else spread(end.charge, payers)
-    # a charge that nobody knows keeps its bound as maybe
-    return [
-        Part(0, bound, unknown=True) if cost is None else Part(cost)
-        for cost, bound in zip(charges, bounds, strict=True)
-    ]
+        return doubted(pictures, end.bound)
+    return ended(pictures, quote=quote, charge=end.charge, charges=end.charges)
 
 
 def begin(db: sqlite3.Connection, run: int, entry: Intent) -> None:

@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 
 from penstock.money.balances import RUN
 from penstock.money.periods import period, split
+from penstock.money.shares import Paid
 from penstock_io.journal import Disk, FolderInUse, JournalUnusable
 from penstock_io.journal._faults import why
 from penstock_io.journal._health import check, is_damage, lenient
@@ -26,7 +27,7 @@ from penstock_io.journal._lock import Lock
 from penstock_io.journal._mirror import Row, Value
 from penstock_io.journal._readonly import read_only
 from penstock_io.journal._schema import DATABASE, columns_of, sum_of
-from penstock_io.ledger._books import End, Part, Payer, Sums, charges_of, number, parts_of, payers_of
+from penstock_io.ledger._books import End, Payer, Sums, charges_of, number, parts_of, payers_of
 from penstock_io.ledger._rows import lock_name
 from penstock_io.ledger._schema import (
     KEYS,
@@ -351,7 +352,7 @@ class _Rebuilt:
         row: list[Value] = [run, place, day, self.now, "generate", *[""] * 6, 0, json.dumps([(0, [RUN])])]
         row += [_text(bound), "maybe", "repaired", None, _text(bound), "[]", None, 0, self.now]
         self.tables["attempts"][run, place] = tuple(row)
-        sums.add(day, [Payer(0, (RUN,))], [Part(0, bound)])
+        sums.add(day, [Payer(0, (RUN,))], [Paid(0, bound)])
 
     def _run(self, source: str, run: int, begun: float) -> int:
         """The number in the ledger of a run of a folder."""

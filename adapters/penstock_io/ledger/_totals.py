@@ -10,7 +10,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from penstock_io.ledger._books import End, Part, parts_of, payers_of
+from penstock.money.shares import Paid
+from penstock_io.ledger._books import End, parts_of, payers_of
 from penstock_io.ledger._rows import COLUMNS, Row, Saving, looking, row_of, saving_of, tags_of, tenant_of
 
 _SHORT = 18
@@ -162,7 +163,7 @@ def _joined(high: int | None, low: int | None) -> int:
 def _total(group: _Group) -> Total:
     (payer,) = payers_of(group.payers)
     end = group.end
-    (part,) = (Part(),) if end is None else parts_of([payer], group.quote, end)
+    (part,) = (Paid(),) if end is None else parts_of([payer], group.quote, end)
     return Total(
         group.source, group.day, group.provider, group.credential, group.model, group.size, group.quality,
         tenant_of(payer), tags_of(payer), "out" if end is None else end.ending, "" if end is None else end.kind,

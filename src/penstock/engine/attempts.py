@@ -15,7 +15,7 @@ from penstock.commands import Abort, Deliver, Release, Send, Waits
 from penstock.engine.billing import book, book_failure, share_cost
 from penstock.engine.entities import Attempt, Landing, Settling
 from penstock.engine.moves import Arrived, Judged
-from penstock.engine.sums import nth, quote, sort_parts, tokens_of, trouble_of
+from penstock.engine.sums import quote, sort_parts, tokens_of, trouble_of
 from penstock.engine.tables import AttemptInput, AttemptState
 from penstock.engine.timers import Alarm
 from penstock.entries import Intent, Settled, Void
@@ -25,6 +25,7 @@ from penstock.judging.backoff import asked, backoff
 from penstock.judging.judge import judge
 from penstock.judging.judgement import Next
 from penstock.money.charge import charge as charged
+from penstock.money.shares import nth
 from penstock.outcomes import Meta
 from penstock.readings import Kind, Problem, Success
 from penstock.three import Three
@@ -265,7 +266,7 @@ class Attempts:
             self._tell_wait(lane, wait)
         again = backoff(attempt.call.tries + 1, desk.config.retry, desk.rng)
         if wait is not None and wait < desk.config.retry.base:
-            wait, again = None, max(wait, again)  # "at once" (a date that is past, to clocks ahead) is no wait
+            again, wait = max(wait, again), None  # "at once" (a date that is past, to clocks ahead) is no wait
         desk.moves.append(Judged(attempt, judgement, trouble, again if wait is None else wait, wait is not None))
 
     def _refused(self, attempt: Attempt, reading: Reading | None, wait: float | None) -> None:

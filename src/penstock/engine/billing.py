@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from penstock.commands import BudgetLow, Charged, Excess
 from penstock.engine.entities import RUN_SCOPES, Bill, Job
-from penstock.engine.sums import dollars, nth, quote, spread, within
+from penstock.engine.sums import dollars, quote
 from penstock.engine.tables import AttemptState, CallState
 from penstock.entries import Failed, Maybe
 from penstock.money.charge import charge as charged
 from penstock.money.ledger import Share
+from penstock.money.shares import nth, spread, within
 from penstock.three import Three
 
 if TYPE_CHECKING:

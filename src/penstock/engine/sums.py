@@ -1,4 +1,4 @@
-"""Small sums about an attempt: its bound, its tokens, its pictures in order, its charge spread, its failure."""
+"""Small sums about an attempt: its bound, its tokens, its pictures in order, its failure."""
 
 from __future__ import annotations
 
@@ -60,36 +60,6 @@ def dollars(picodollars: int) -> str:
     """An exact amount, as it is said in a sentence: "$0.211695"."""
     whole, rest = divmod(picodollars, 10**12)
     return f"${whole}.{rest:012d}".rstrip("0").rstrip(".")
-
-
-def nth(total: int | None, count: int, place: int) -> int | None:
-    """The share of picture `place` of `count` in a sum: integers, the remainder on the first."""
-    if total is None or count == 0:
-        return None
-    return total // count + (total % count if place == 0 else 0)
-
-
-def spread(total: int | None, count: int) -> tuple[int | None, ...]:
-    """A sum over `count` shares: integers, the remainder on the first."""
-    return tuple(nth(total, count, place) for place in range(count))
-
-
-def within(charges: tuple[int | None, ...], bounds: tuple[int | None, ...]) -> tuple[int | None, ...]:
-    """The same sum, with no charge above its bound: what is above goes to those that have room, in their order.
-
-    As they are where one is unknown, and where the sum is above all bounds together.
-    """
-    known = [charge for charge in charges if charge is not None]
-    limits = [bound for bound in bounds if bound is not None]
-    if len(known) < len(charges) or len(limits) < len(bounds) or sum(known) > sum(limits):
-        return charges
-    kept = [min(charge, limit) for charge, limit in zip(known, limits, strict=True)]
-    over = sum(known) - sum(kept)
-    for place, limit in enumerate(limits):
-        more = min(over, limit - kept[place])
-        kept[place] += more
-        over -= more
-    return tuple(kept)
 
 
 FAILURES = {
