@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from math import inf
 
+from attrs import evolve
+
 from penstock.admission.bucket import Gauge, Mark
 from penstock.admission.headers import QUANTITIES
 from penstock.admission.permits import WallFigures
@@ -66,10 +68,10 @@ class Walls:
                 gauge.take(needed[index], now)
 
     def give(self, index: int, amount: float, mark: Mark, now: float) -> None:
-        """So much comes back."""
+        """So much comes back. How full a wall was when it was sent is not kept: nothing is held to have run over."""
         for place, gauge in self.known:
             if place == index:
-                gauge.give(amount, mark, now)
+                gauge.give(amount, evolve(mark, level=-inf), now)
 
     def figures(self, now: float) -> tuple[WallFigures, ...]:
         """All of them as believed now."""
