@@ -83,15 +83,14 @@ class Results:
             self.calls.end(call, CallInput.FAIL, evolve(trouble, kind="broken_stream"))
             return True
         if call.final or spent(self.desk, call):
-            ambiguous = judgement.executed is Three.MAYBE and trouble is not LOST
-            self.calls.end(call, CallInput.FAIL, doubt(trouble) if ambiguous else trouble)
+            self.calls.end(call, CallInput.FAIL, trouble)
             return True
         late = self._late(call, move)
         if late is not None:
             self.calls.end(call, CallInput.FAIL, late)
             return True
         if judgement.next is Next.AMBIGUOUS and not self._tries_again(call, trouble):
-            self.calls.end(call, CallInput.FAIL, doubt(trouble))
+            self.calls.end(call, CallInput.FAIL, trouble)
             return True
         self.calls.leave_out(call, spent_flights(self.desk, call), trouble)
         if judgement.next is Next.ADAPT:
