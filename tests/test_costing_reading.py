@@ -254,3 +254,15 @@ def test_what_is_neither_folder_nor_ledger_is_refused(tmp_path: Path) -> None:
         with pytest.raises(LedgerError, match=name):
             read_books([tmp_path / name])
     assert ["text"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_an_attempt_that_lost_its_picture_brought_none(tmp_path: Path) -> None:
+    """Also once the same picture was bought again: the second one alone counts it, and both are charged."""
+    lost = intent(1)
+    again = evolve(intent(2), keys=lost.keys)
+    with Journal.open(tmp_path / "out") as journal:
+        picture = journal.payloads.keep(b"\x89PNG\r\n\x1a\n")
+        came = evolve(settled(again, 60), refs=(picture,))
+        assert [None] * 4 == [one.fault for one in journal.append([lost, settled(lost, 50), again, came])]
+    sums = total(read_folder(tmp_path / "out").items)
+    assert (2, 1, 110) == (sums.attempts, sums.pictures, sums.charged)

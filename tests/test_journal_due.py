@@ -128,7 +128,7 @@ def test_what_a_run_could_not_download_stays_due(tmp_path: Path, origin: str) ->
         assert {KEYS[1]: FAR} == journal.account().due
         assert 0 == give_up(journal, 9.0, [KEYS[0]])
         assert 1 == give_up(journal, 9.0, [KEYS[1]])
-        assert ({}, {KEYS[1]}) == (journal.account().due, journal.account().lost)
+        assert ({}, frozenset(KEYS[1:])) == (dict(journal.account().due), journal.account().lost)
         assert (81, 0) == (journal.balances().total.charged, journal.balances().total.maybe)
         assert [] == journal.orphans()
 

@@ -18,7 +18,7 @@ SAME = "run the same command again"
 
 
 @frozen
-class Standing:
+class FolderStanding:
     """A folder at one moment.
 
     `holder` names the process at work (None: nobody is). `counts` are rows by status as they were last recorded, `out`
@@ -47,7 +47,7 @@ class Standing:
         return sum(self.counts.values()) + self.out
 
 
-def look(folder: Path) -> Standing:
+def look(folder: Path) -> FolderStanding:
     """How a folder stands. Raises `JournalUnusable` and `OSError`."""
     journal = peek(folder)
     records = read_records(folder)
@@ -61,7 +61,7 @@ def look(folder: Path) -> Standing:
     more = 0 if runs.rows is None else max(0, runs.rows - len(records) - out)
     counts["pending"] += more
     total = journal.balances.total
-    return Standing(
+    return FolderStanding(
         holder=journal.holder,
         counts={status: counts[status] for status in dict.fromkeys((*STATUSES, *counts))},
         out=out,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, print_error
 
 if TYPE_CHECKING:
-    from penstock_io.batch.standing import Standing
+    from penstock_io.batch.standing import FolderStanding
     from penstock_io.cli.console import Console
 
 DONE, USAGE = 0, 2
@@ -67,14 +67,14 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
     return DONE
 
 
-def _tell(folder: Path, standing: Standing, console: Console, *, as_json: bool) -> None:
+def _tell(folder: Path, standing: FolderStanding, console: Console, *, as_json: bool) -> None:
     if as_json:
         console.result(json.dumps(as_object(folder, standing), ensure_ascii=False, indent=2))
     else:
         console.result("\n".join(f"{name + ':':9} {text}" for name, text in as_lines(standing).items()))
 
 
-def as_object(folder: Path, standing: Standing) -> dict[str, object]:
+def as_object(folder: Path, standing: FolderStanding) -> dict[str, object]:
     """What `--json` prints."""
     from penstock_io.batch.results import usd  # noqa: PLC0415 - as above
 
@@ -102,7 +102,7 @@ def as_object(folder: Path, standing: Standing) -> dict[str, object]:
     }
 
 
-def as_lines(standing: Standing) -> dict[str, str]:
+def as_lines(standing: FolderStanding) -> dict[str, str]:
     """What people are told, by what it is about."""
     from penstock_io.words import at_most, count, one_line, summed  # noqa: PLC0415 - as above
 

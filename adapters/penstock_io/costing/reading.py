@@ -177,13 +177,21 @@ class _Line:
 class _Folder:
     """What is known of a folder besides its attempts. `last` is the run that is at work (None: nobody is).
 
-    `pictures` are those that came, with what each cost in picodollars (None: nobody knows).
+    `pictures` are those that came, with what each cost in picodollars (None: nobody knows), `bought` the last attempt
+    (its run and number) that was paid for a picture.
     """
 
     source: str
     name: str
     pictures: Mapping[str, int | None]
     last: int | None
+    bought: Mapping[str, tuple[int, int]]
+
+    def came(self, line: _Line, key: str) -> bool:
+        """Whether an attempt brought a picture: of one that lost some, it is here and nobody bought it again."""
+        if line.ending not in PAID - {FAILED} or key not in self.pictures:
+            return False
+        return line.kind != "lost" or self.bought.get(key) == (line.run, line.attempt)
 
     def place(self, line: _Line, scopes: tuple[str, ...]) -> Place:
         """Where an attempt's money went."""
@@ -220,6 +228,7 @@ def read_folder(path: Path, since: str = "") -> Book:
         path.resolve().name,
         pictures,
         last if found.holder is not None else None,
+        {key: (line.run, line.attempt) for line in lines if line.ending in PAID - {FAILED} for key in _keys(line)},
     )
     items = [item for line in lines for item in _of_line(line, folder)]
     owners = {job: name for name, state in states.items() for job in state.jobs}
@@ -243,7 +252,7 @@ def _of_line(line: _Line, folder: _Folder) -> Iterator[Item]:
         shares = shares_of(counts, ending, quote=line.quote, charge=line.charge, charges=line.charges, bound=bound)
     for place, names in enumerate(scopes):
         share, mine = shares[place], slices[place]
-        there = sum(1 for key in mine if key in folder.pictures) if ending in PAID - {FAILED} else 0
+        there = sum(folder.came(line, key) for key in mine)
         sums = _sums(ending, there, share.charged, share.maybe, unknown=share.unknown, first=place == 0)
         out = Out()
         if ending == OUT and place == 0:
