@@ -122,8 +122,7 @@ class Base(ABC, Generic[Http]):
         self._worker: Worker | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._fault: BaseException | None = None
-        self._closing = False
-        self._owed = 0
+        self._closing, self._owed = False, 0
         self._debts = Debts()
 
     def __repr__(self) -> str:
