@@ -24,6 +24,8 @@ DIRECTED = (
     "tests/test_engine_contract.py",
     "tests/test_engine_dispatch.py",
     "tests/test_fairness.py",
+    "tests/test_admission_learning.py",
+    "tests/test_admission_quota.py",
     "tests/test_breaker.py",
     "tests/test_lessons.py",
     "tests/histories",
