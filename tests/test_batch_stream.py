@@ -123,7 +123,7 @@ def test_the_total_is_known_once_the_input_ended(folder: Folder) -> None:
     folder.stream(given(row("a"), b"[]", row("b")))
     assert folder.listener.figures[0].total is None
     last = folder.listener.figures[-1]
-    assert (3, 3, 1) == (last.total, last.done, last.failed)
+    assert (3, 3, 0, 1) == (last.total, last.done, last.failed, last.invalid)
 
 
 def test_the_same_rows_again_buy_nothing(folder: Folder, sim: SimServer) -> None:

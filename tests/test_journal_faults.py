@@ -44,7 +44,7 @@ FAULTS = [
     (sqlite3.OperationalError("database is locked"), "another program has its database open; end that program"),
     (OSError(errno.EIO, "Input/output error"), "see what ails it"),
     (OSError(errno.EMFILE, "Too many open files"), "raise the limit (ulimit -n)"),
-    (sqlite3.DatabaseError("database disk image is malformed"), "it is damaged, or no database of penstock's"),
+    (sqlite3.DatabaseError("database disk image is malformed"), "damaged"),
     (OSError(errno.ENODEV, "No such device", "/x"), f"the system says: {os.strerror(errno.ENODEV)} (/x)"),
     (sqlite3.OperationalError("something\nnew"), "the database says: something new"),
 ]

@@ -72,7 +72,7 @@ def of_engine(notice: Halted, folder: Path, keys: Iterable[str]) -> Halt:
         if ledger is not None and any(said in notice.message for said in _DAMAGED):
             return Halt(
                 f"the ledger {ledger[1]} is damaged: its database cannot be read",
-                "put a copy of it in its place, or name another --ledger",
+                f"see what ails its disk, then `penstock cost {ledger[1]} FOLDER ... --repair` rebuilds it from itself and folders",
             )
         return of_disk(notice.message, folder if ledger is None else Path(ledger[1]).absolute().parent)
     remedy = clause(notice.remedy).removesuffix(", then resume")
@@ -136,7 +136,8 @@ def of_disk(fault: OSError | sqlite3.Error | str, folder: Path) -> Halt:
     number = fault.errno if isinstance(fault, OSError) else None
     for numbers, texts, what, remedy in _DISKS:
         if number in numbers or any(said in text for said in (*texts, *(os.strerror(one) for one in numbers))):
-            return Halt(what.format(folder=folder), remedy.format(folder=folder))
+            kept = _KEPT if _KEEPS in text else ""
+            return Halt(what.format(folder=folder) + kept, remedy.format(folder=folder))
     why = (fault.strerror or text) if isinstance(fault, OSError) else text
     where = f" at {fault.filename}" if isinstance(fault, OSError) and fault.filename else ""
     return Halt(
@@ -148,11 +149,16 @@ def of_disk(fault: OSError | sqlite3.Error | str, folder: Path) -> Halt:
 _DAMAGED = ("malformed", "file is not a database")
 """What SQLite says of pages that are not as it wrote them."""
 
+_KEEPS = "for what is out"
+"""How a journal ends that refuses an intent while there is still room for what is out."""
+
+_KEPT = ", but what is kept for pictures that are out (4 MB or more)"
+
 _DISKS: tuple[tuple[tuple[int, ...], tuple[str, ...], str, str], ...] = (
     (
         (errno.ENOSPC, errno.EDQUOT),
         ("disk is full",),
-        "there is no room left on the disk of {folder}, but what is kept for pictures that are out (4 MB or more)",
+        "there is no room left on the disk of {folder}",
         "make room on it",
     ),
     (
