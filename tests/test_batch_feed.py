@@ -162,7 +162,7 @@ def test_what_the_engine_says_in_words() -> None:
     journal = Halted("journal", "the journal cannot be written: No space left on device", "make room, then resume")
     assert "Make room on it." in str(of_engine(journal, FOLDER, ()))
     damaged = Halted("journal", "it says: the ledger /l.sqlite: database disk image is malformed", "see why")
-    said = "halted: the ledger /l.sqlite is damaged: its database cannot be read. Put a copy of it in its place"
+    said = "halted: the ledger /l.sqlite is damaged: its database cannot be read. See what ails its disk"
     assert str(of_engine(damaged, FOLDER, ())).startswith(said)
 
 

@@ -72,7 +72,7 @@ def of_engine(notice: Halted, folder: Path, keys: Iterable[str]) -> Halt:
         if ledger is not None and any(said in notice.message for said in _DAMAGED):
             return Halt(
                 f"the ledger {ledger[1]} is damaged: its database cannot be read",
-                f"see what ails its disk, then `penstock cost {ledger[1]} FOLDER ... --repair` rebuilds it from itself and folders",
+                f"see what ails its disk, then `penstock cost {ledger[1]} FOLDER ... --repair` rebuilds it",
             )
         return of_disk(notice.message, folder if ledger is None else Path(ledger[1]).absolute().parent)
     remedy = clause(notice.remedy).removesuffix(", then resume")
