@@ -149,6 +149,23 @@ def test_most_lanes_are_not_asked() -> None:
     assert Counted.asked < 500
 
 
+def test_a_smaller_demand_is_ready_sooner_than_those_before() -> None:
+    """A lane that rests until there is room for four pictures is found for one as soon as there is room for that."""
+    field = Field([Limits(ipm=60.0, burst=1 / 15, concurrency=None, ceiling=True)])
+    field.group.least = DEMANDS[1]
+    (lane,) = field.group.lanes
+    permit = lane.take(DEMANDS[1], 0.0)
+    lane.quota.refused(permit, None, 0.5, 0.1)
+    lane.quota.settle(permit, Three.YES, 0.1)
+    lane.breaker.back(0.0)
+    field.group.arrange(lane, 0.1)
+    large = field.group.look(field.call(DEMANDS[1]), 0.1)
+    small = field.group.look(field.call(DEMANDS[0]), 0.1)
+    assert isclose(lane.ready_at(DEMANDS[1], 0.1), large.soonest, abs_tol=1e-6)
+    assert isclose(lane.ready_at(DEMANDS[0], 0.1), small.soonest, abs_tol=1e-6)
+    assert small.soonest < large.soonest - 1.0
+
+
 def test_the_bucket_that_would_be_full_first_is_used() -> None:
     """Refill is lost only while a bucket is full: a small one that is nearly full goes before a large one with more."""
     field = Field([Limits(ipm=60.0, burst=1.0), Limits(ipm=60.0, burst=0.1)])

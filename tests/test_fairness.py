@@ -103,6 +103,7 @@ def test_what_overtakes_a_call_is_bounded_by_shares(seed: int, priority: Priorit
         queue.come("other", Priority(call.priority), rng.randint(1, 4))
         queue.come("other", Priority(call.priority), rng.randint(1, 4))
         before[call.priority] += len(call.flights)
+        assert before.total() < 2000
     for other in others:
         assert before[other] <= (pictures + 4) * SHARES[other] / SHARES[priority] + 8
 
