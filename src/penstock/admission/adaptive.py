@@ -56,6 +56,11 @@ class Slots:
         self.since = now
         self.peak = min(self.peak, out)
 
+    def also(self, out: int) -> None:
+        """One more of those that were out together was refused, with so many others out."""
+        self.found = max(1, min(out, self.found))
+        self.first = min(self.first, max(1, out))
+
     def named(self, limit: int, sent: float, now: float) -> None:
         """A refusal of a request that was sent at `sent` says that so many may be out."""
         if sent >= self.since or limit < self.found:

@@ -342,7 +342,9 @@ class Quota:
     def _trusted(self) -> int | None:
         """How many were let in by all siblings, where headers tell of limits; None where they do not, or not of all."""
         refusals = self._refusals
-        return refusals.family.sends if True in refusals.told and not self._walls.hidden() else None
+        if True not in refusals.told or refusals.active >= 0 or self._walls.hidden():
+            return None
+        return refusals.family.sends
 
     def _sure(self, demand: Demand) -> float:
         """How many such demands a second the buckets are sure to refill; 0.0: nothing is known."""

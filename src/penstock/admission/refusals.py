@@ -207,6 +207,8 @@ class Refusals:
         first = self._cluster
         if first is None:
             return
+        if self.active == EXCHANGES:
+            self.slots.also(permit.out)
         if permit.order < first.order:
             self._cluster = permit
             for index, learner in enumerate(self.learners):
