@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from penstock_io.cli.config import read_config
 from penstock_io.cli.main import COMMANDS, main
 from penstock_io.cli.options import BATCH
 from penstock_io.cli.showing import plan_json
-from penstock_io.simserver import serving
+from penstock_io.simserver import SimServer, serving
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -215,6 +216,21 @@ def test_the_batch_page_tells_every_figure_of_a_dry_run() -> None:
     """The table of docs/batch.md has the fields of `--dry-run --json`, in their order."""
     known = {field.name: 0 for field in fields(Survey)} | {"why": ()}
     assert list(plan_json(Survey(**known), None, 0)) == rows(BATCH_PAGE, "### --dry-run --json")  # type: ignore[arg-type] # made of names
+
+
+@pytest.mark.parametrize(("fault", "code"), [("", 0), ("moderation", 1)])
+def test_the_batch_page_tells_every_field_of_one_picture(
+    fault: str, code: int, sim: SimServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table of docs/batch.md has the fields of `penstock generate --json`, in their order, however it ends."""
+    sim.call(lambda server: server.inject(fault))
+    assert code == main(["generate", "a fox", "--quality", "low", "--size", "1024x1024", "--json", "-o", "fox.png"])
+    told = json.loads(capsys.readouterr().out)
+    assert (list(told), code) == (rows(BATCH_PAGE, "### generate --json"), told["exit_code"])
+    assert (fault == "", ["name", "kind", "message", "status", "code", "request_id"]) == (
+        told["error"] is None,
+        list(told["error"] or ["name", "kind", "message", "status", "code", "request_id"]),
+    )
 
 
 def test_the_batch_page_tells_every_option() -> None:
