@@ -224,6 +224,8 @@ def test_a_limiter_loses_permits_driver(driver: str, sim: SimServer) -> None:
     with client(driver, sim, limits=Limits(concurrency=2), config=Config(unproven=None)) as side:
         side.collect((request(f"kettle {number}") for number in range(8)), None, options)
         sim.call(_begin_anew)
+        assert all(result.error is None for result in side.collect([request("a lane that is well")]))
+        sim.call(_begin_anew)
         inject(sim, "stall", "stall")
         patient = Options(timeouts=Timeouts(total=1.5), on_ambiguous=OnAmbiguous.SKIP)
         side.collect((request(f"pot {number}") for number in range(4)), None, patient)
