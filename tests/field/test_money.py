@@ -155,7 +155,8 @@ def test_the_cost_of_fallbacks_vanishes() -> None:
 def test_the_cost_of_failed_attempts_vanishes_driver(driver: str, sim: SimServer) -> None:
     """Pdd 509 and litellm 8810, over HTTP: what was executed and lost is beside what was charged."""
     inject(sim, "reset", "", "500", "truncated")
-    with client(driver, sim, config=Config(retry=Retry(base=0.005), unproven=None)) as side:
+    config = Config(retry=Retry(base=0.005), unproven=None)
+    with client(driver, sim, config=config, on_ambiguous=OnAmbiguous.RETRY) as side:
         results = side.collect(request(f"kettle {number}") for number in range(4))
     charged = sum(result.outcome.charge or 0 for result in results)
     maybe = sum(result.outcome.maybe for result in results)

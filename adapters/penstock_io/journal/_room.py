@@ -21,7 +21,7 @@ RESERVE = 4 << 20
 """Bytes for the journal itself: what its log grows to before it is taken into the database."""
 
 USUAL = 1 << 20
-"""Bytes that a picture is taken to have before one has come."""
+"""Bytes that a picture is taken to have at least: small ones may be followed by large ones."""
 
 _FULL = 1 << 16
 """A disk with less room is full: the index of SQLite's log alone takes 32 KB."""
@@ -33,7 +33,7 @@ def room_needed(nbytes: int, out: int) -> int:
 
 
 class Room:
-    """What is out of a run, and how large its pictures are: as the largest so far."""
+    """What is out of a run, and how large its pictures are: as the largest so far, but not below what is usual."""
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self._folder = folder
@@ -48,7 +48,7 @@ class Room:
             return None
         pictures = more + sum(self._out.values())
         free = self._disk.free(self._folder)
-        if free is None or free >= RESERVE + pictures * (self._largest or USUAL):
+        if free is None or free >= RESERVE + pictures * max(self._largest, USUAL):
             return None
         return f"journal: {os.strerror(ENOSPC)}: {self._folder} keeps {free >> 20} MB for what is out"
 
