@@ -387,7 +387,7 @@ def test_a_newer_journal_is_refused_by_its_version(tmp_path: Path) -> None:
     db.execute("PRAGMA user_version = 9")
     db.close()
     for _ in range(2):
-        with pytest.raises(NewerJournal, match=r"schema 9; this penstock knows 4"):
+        with pytest.raises(NewerJournal, match=r"schema 9; this penstock knows 5"):
             Journal.open(tmp_path)
 
 

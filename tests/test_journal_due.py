@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from penstock.entries import Intent, Lane, Owed, Settled
+from penstock.entries import Intent, Lane, Owed, Published, Settled
 from penstock.ids import AttemptId, CallId, JobId, Key, Ref
 from penstock.work import Purpose
 from penstock_io._owing import AT_A_TIME, VAIN, fetch_due
@@ -22,6 +22,7 @@ from penstock_io.journal import Journal
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 SECRET = "signature-4711"
+REVISED = "a red fox, in oil"
 KEYS = (Key("a"), Key("b"))
 FAR = 4e9
 """An end that no test lives to see."""
@@ -78,6 +79,7 @@ def owe(folder: Path, origin: str, *, ends: float = 3600.0, settled: Sequence[Re
         parts, lane = ((JobId(1), (0, 1)),), Lane("k", "m")
         made = Intent(AttemptId(1), CallId(1), Purpose.GENERATE, "op", lane, KEYS, parts, (("run",),), 100, 5.0)
         refs = tuple(journal.payloads.keep_url(f"{origin}/{key}?sig={SECRET}") for key in KEYS)
+        journal.payloads.annotate(refs[0], REVISED)
         journal.append([made, Owed(AttemptId(1), KEYS, refs, None, 81, ends, 6.0)])
         if settled:
             journal.append([Settled(AttemptId(1), KEYS, tuple(settled), None, 81, 7.0)])
@@ -145,6 +147,20 @@ def test_what_was_downloaded_or_has_expired_leaves_no_url(tmp_path: Path) -> Non
             journal.append([Settled(AttemptId(attempt), keys, (came, Ref("")), None, 5, 7.0)])
             left = journal._db.execute("SELECT key FROM due WHERE attempt = ?", (attempt,)).fetchall()
             assert [(name,) for name in kept] == left
+
+
+def test_what_the_provider_made_of_the_prompt_comes_along(tmp_path: Path, origin: str) -> None:
+    """The words beside a URL are beside its picture, in the run that fetches it and in all later ones."""
+    owe(tmp_path, origin)
+    shown = list[str | None]()
+    for run in range(2):
+        with Journal.open(tmp_path) as journal:
+            assert (0 if run else 1) == fetch_owed(journal, f"{origin}/v1", 100.0, lambda _: None)
+            found = journal.look_up(KEYS[0])
+            assert found is not None
+            (written,) = journal.append([Published(JobId(1), KEYS[:1], (found[1],), 8.0)])
+            shown.append(journal.payloads.note(written.files[0]))
+    assert [REVISED, REVISED] == shown
 
 
 def test_many_that_cannot_be_had_are_not_all_tried(tmp_path: Path, server: Moody, origin: str) -> None:

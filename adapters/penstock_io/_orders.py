@@ -61,11 +61,13 @@ class Orders:
 
     def fetch(self, send: Send) -> Exchange | Fetched:
         """A download without a credential; refused at once where it would lead to somebody else."""
-        url = self._payloads.url(send.source or Ref(""))
+        source = send.source or Ref("")
+        url = self._payloads.url(source)
         if not same_origin(url, self._base_url):
             return Fetched(send.attempt, fault="the picture's URL is not of the provider's own origin")
         order = Order(url, HttpCall("GET", ""), connect=send.timeouts.connect, alone=self._alone)
-        return Exchange(order, Download(send.attempt, self._payloads), Progress(self._traced))
+        taker = Download(send.attempt, self._payloads, note=self._payloads.note(source))
+        return Exchange(order, taker, Progress(self._traced))
 
     def _secrets(self, request: ImageRequest) -> tuple[str, ...]:
         """What must not be told of a reply: keys, the user's headers, the prompt as it is and as JSON writes it."""

@@ -102,8 +102,12 @@ class Payloads:
         self._notes[ref] = text
 
     def note(self, ref: Ref) -> str | None:
-        """The text beside a reference."""
-        return self._notes.get(ref)
+        """The text beside a reference; None: there is none."""
+        return self._notes.get(ref) or None
+
+    def words(self, ref: Ref) -> str:
+        """The same text for a database: "" for none, and nothing that is no Unicode."""
+        return (self._notes.get(ref) or "").encode("utf-8", "replace").decode("utf-8")
 
     def share(self, old: Ref, new: Ref) -> None:
         """What stands behind `old` stands behind `new`, too: the text is beside both."""

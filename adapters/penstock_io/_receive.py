@@ -51,10 +51,15 @@ class Reply:
 
 
 class Download:
-    """Takes the bytes of a picture that a reply named by URL; ends with Fetched."""
+    """Takes the bytes of a picture that a reply named by URL; ends with Fetched.
 
-    def __init__(self, attempt: AttemptId, payloads: Payloads, cap: int = FETCH_CAP) -> None:
-        self._attempt, self._payloads, self._cap = attempt, payloads, cap
+    `note` is the text that the reply had beside the URL: it stays beside the picture.
+    """
+
+    def __init__(
+        self, attempt: AttemptId, payloads: Payloads, cap: int = FETCH_CAP, *, note: str | None = None
+    ) -> None:
+        self._attempt, self._payloads, self._note, self._cap = attempt, payloads, note, cap
         self._chunks: list[bytes] = []
         self._size = 0
         self._status = 0
@@ -78,7 +83,10 @@ class Download:
         if not 0 < self._size <= self._cap:
             return Fetched(self._attempt, fault=f"a picture of {self._size} bytes (at most {self._cap} are taken)")
         data = b"".join(self._chunks)
-        return Fetched(self._attempt, (self._payloads.keep(data),), None, sniff(data[:HEAD]), self._size)
+        ref = self._payloads.keep(data)
+        if self._note is not None:
+            self._payloads.annotate(ref, self._note)
+        return Fetched(self._attempt, (ref,), None, sniff(data[:HEAD]), self._size)
 
     def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:
         """Nothing was paid for this: any failure is a fault."""

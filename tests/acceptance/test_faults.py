@@ -76,7 +76,7 @@ def test_automatically_few_are_tried_again(tmp_path: Path) -> None:
         Habits(chunked=True),
         Habits(zipped=True),
         Habits(shouting=True),
-        Habits(linked=True),
+        Habits(linked=True, revises=True),
         Habits(closes=True),
         Habits(chunked=True, zipped=True, shouting=True, revises=True),
         Habits(form="jpeg"),

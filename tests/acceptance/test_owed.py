@@ -33,7 +33,7 @@ ROWS = 9
 @pytest.fixture
 def witness() -> Iterator[Witness]:
     """A server that answers by URL, and keeps its pictures back until its gate is opened."""
-    with other_server(KEY, habits=Habits(linked=True)) as running:
+    with other_server(KEY, habits=Habits(linked=True, revises=True)) as running:
         running.gate.clear()
         yield running
         running.gate.set()
@@ -75,7 +75,10 @@ def due(folder: Path) -> int:
 
 
 def test_the_next_run_fetches_what_a_killed_one_owed(desk: Desk, witness: Witness) -> None:
-    """Also where the next one is killed while it fetches: nothing is bought again, and the books are the bill."""
+    """Also where the next one is killed while it fetches: nothing is bought again, and the books are the bill.
+
+    What the provider made of each prompt is in the results all the same.
+    """
     killed(desk, witness)
     assert ROWS == len(witness.items)
     before = len(witness.asked)
@@ -91,6 +94,8 @@ def test_the_next_run_fetches_what_a_killed_one_owed(desk: Desk, witness: Witnes
     once(witness, prompts(ROWS))
     paid(desk, witness)
     check(desk, prompts(ROWS))
+    revised = [f"{row['prompt']}, in oil" for row in prompts(ROWS)]
+    assert revised == [one["revised_prompt"] for one in desk.results()]
     assert [] == witness.leaks
     assert "sig=" not in desk.texts()
 
@@ -104,6 +109,7 @@ def test_a_client_fetches_what_its_journal_owes(desk: Desk, witness: Witness) ->
         assert ([], []) == (journal.due(), journal.orphans())
         result = client.images.generate(prompt=prompt, model="gpt-image-2", size="1024x1024", quality="low")
         assert picture("png", "1024x1024", prompt, 0) == result.images[0].data
+        assert f"{prompt}, in oil" == result.images[0].revised_prompt
         total = journal.balances().total
         assert (witness.bill, 0) == (total.charged, total.maybe)
     assert ROWS == len(witness.items)

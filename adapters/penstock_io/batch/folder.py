@@ -182,7 +182,8 @@ def _publish(journal: Journal, group: Sequence[tuple[Keyed, tuple[Ref, ...]]], s
         journal.name(job, dict(zip(keyed.keys, keyed.stems, strict=True)))
         state = states.get(keyed.id, NEW)
         sent = state.sent((journal.run, job), keyed.keys, keyed.request, keyed.row.content, keyed.sample)
-        states[keyed.id] = evolve(sent, status="cached", cached=True)
+        revised = tuple(journal.revised(key) for key in keyed.keys)
+        states[keyed.id] = evolve(sent, status="cached", cached=True, revised=revised if any(revised) else ())
         journal.put_row(keyed.id, dump_state(states[keyed.id]))
         entries.append(Published(job, keyed.keys, refs, time.time()))
     faults = [written.fault for written in journal.append(entries) if written.fault is not None]

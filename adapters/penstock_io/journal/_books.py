@@ -29,9 +29,13 @@ INSERT INTO attempts (run, attempt, call, purpose, operation, credential, model,
     provider, size, quality) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run, attempt) DO NOTHING
 """
 _PICTURE = """
-INSERT INTO pictures (key, file, format, nbytes, charge, settled) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO pictures (key, file, format, nbytes, charge, settled, revised) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET file = excluded.file, size = '', format = excluded.format, nbytes = excluded.nbytes,
-    charge = excluded.charge, settled = excluded.settled, policy = '', passed = 1 WHERE file != excluded.file
+    charge = excluded.charge, settled = excluded.settled, policy = '', passed = 1, revised = excluded.revised
+    WHERE file != excluded.file
+"""
+_KNOWN = """
+INSERT OR IGNORE INTO pictures (key, file, format, nbytes, charge, settled, revised) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _REFUSED = "INSERT OR REPLACE INTO refused (run, job, keys, policy, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
 _PUBLISHED = """
@@ -124,9 +128,7 @@ def record(
             _publish(db, run, entry, shown)
         case Held():
             row = (run, entry.job, json.dumps(entry.keys), _text(entry.policy), _text(entry.reason), entry.at)
-            db.execute(
-                "INSERT OR REPLACE INTO refused (run, job, keys, policy, reason, at) VALUES (?, ?, ?, ?, ?, ?)", row
-            )
+            db.execute(_REFUSED, row)
         case Void():
             _end(db, run, entry.attempt, "void", entry.at, kind=entry.reason)
         case Failed():
@@ -193,20 +195,15 @@ def _publish(db: sqlite3.Connection, run: int, entry: Published, shown: Sequence
         if one is None:
             continue
         row = (run, entry.job, place, key, one.file.name, one.source, entry.at)
-        db.execute(
-            "INSERT OR REPLACE INTO published (run, job, place, key, file, source, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            row,
-        )
+        db.execute(_PUBLISHED, row)
         db.execute("UPDATE pictures SET file = ? WHERE key = ? AND file = ?", (one.file.name, key, one.source))
-        new = (key, one.file.name, one.file.format, one.file.nbytes, None, entry.at)
-        db.execute(
-            "INSERT OR IGNORE INTO pictures (key, file, format, nbytes, charge, settled) VALUES (?, ?, ?, ?, ?, ?)", new
-        )
+        new = (key, one.file.name, one.file.format, one.file.nbytes, None, entry.at, one.file.revised)
+        db.execute(_KNOWN, new)
 
 
 def add_picture(db: sqlite3.Connection, key: Key, file: File, charge: int | None, at: float) -> None:
     """A paid picture by its key, in place of an older one; the same one again changes nothing."""
-    db.execute(_PICTURE, (key, file.name, file.format, file.nbytes, charge, at))
+    db.execute(_PICTURE, (key, file.name, file.format, file.nbytes, charge, at, file.revised))
 
 
 def mark(db: sqlite3.Connection, key: Key, meta: Meta) -> None:
@@ -225,6 +222,12 @@ def picture(db: sqlite3.Connection, key: Key) -> tuple[str, Meta] | None:
         return None
     file, size, name, nbytes, charge, settled, policy, passed = row
     return file, Meta(size, name, nbytes, charge, settled, policy, bool(passed))
+
+
+def revised(db: sqlite3.Connection, key: Key) -> str:
+    """The prompt of a kept picture as the provider revised it; "" where it did not."""
+    row = db.execute("SELECT revised FROM pictures WHERE key = ?", (key,)).fetchone()
+    return "" if row is None else str(row[0])
 
 
 def knows(db: sqlite3.Connection, file: str) -> bool:

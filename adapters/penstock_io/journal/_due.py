@@ -19,7 +19,10 @@ from penstock_io._payloads import Payloads
 
 @frozen
 class Due:
-    """A picture to be downloaded from `url` before `expires` (Unix seconds); `charge` is what it cost (picodollars)."""
+    """A picture to be downloaded from `url` before `expires` (Unix seconds); `charge` is what it cost (picodollars).
+
+    `revised` is the prompt as the provider revised it, "" where it did not.
+    """
 
     run: int
     attempt: AttemptId
@@ -29,6 +32,7 @@ class Due:
     charge: int | None
     expires: float
     at: float
+    revised: str = field(default="", repr=False)
 
 
 def follow(db: sqlite3.Connection, run: int, entry: Entry, payloads: Payloads) -> None:
@@ -36,8 +40,8 @@ def follow(db: sqlite3.Connection, run: int, entry: Entry, payloads: Payloads) -
     if isinstance(entry, Owed):
         for key, ref in zip(entry.keys, entry.refs, strict=True):
             if ref.startswith("u:"):
-                row = (run, entry.attempt, key, payloads.url(ref))
-                db.execute("INSERT OR REPLACE INTO due (run, attempt, key, url) VALUES (?, ?, ?, ?)", row)
+                row = (run, entry.attempt, key, payloads.url(ref), payloads.words(ref))
+                db.execute("INSERT OR REPLACE INTO due (run, attempt, key, url, revised) VALUES (?, ?, ?, ?, ?)", row)
     elif isinstance(entry, Settled):
         _came(db, run, entry)
     elif isinstance(entry, Void | Failed | Maybe):
@@ -69,7 +73,7 @@ def settle(db: sqlite3.Connection, run: int, attempt: AttemptId) -> None:
 
 
 _LEFT = """
-SELECT due.run, due.attempt, due.key, url, keys, charge, expires, begun FROM due JOIN attempts
+SELECT due.run, due.attempt, due.key, url, keys, charge, expires, begun, revised FROM due JOIN attempts
 ON due.run = attempts.run AND due.attempt = attempts.attempt WHERE ending IN ('owed', 'settled')
 AND NOT EXISTS (SELECT 1 FROM pictures WHERE pictures.key = due.key)
 """
@@ -90,10 +94,10 @@ def until(db: sqlite3.Connection) -> dict[Key, float]:
 def left(db: sqlite3.Connection) -> list[Due]:
     """What is to be fetched, whoever paid it."""
     found: list[Due] = []
-    for began, attempt, key, url, keys, charge, expires, begun in db.execute(_LEFT).fetchall():
+    for began, attempt, key, url, keys, charge, expires, begun, words in db.execute(_LEFT).fetchall():
         asked = list(map(str, json.loads(keys)))
         place = asked.index(key) if key in asked else 0
         shares = spread(charge, len(asked))
         share = shares[place] if shares else None
-        found.append(Due(began, AttemptId(attempt), Key(key), place, url, share, expires or 0.0, begun or 0.0))
+        found.append(Due(began, AttemptId(attempt), Key(key), place, url, share, expires or 0.0, begun or 0.0, words))
     return found

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from penstock.errors import UsageError
 from penstock.ids import AttemptId, Key, Ref
@@ -52,11 +52,15 @@ def check_stem(stem: str) -> str:
 
 @frozen
 class File:
-    """A durable picture: its name below the folder ("held/1-7-0-9c56cc51b374.png"), its format, its length in bytes."""
+    """A durable picture: its name below the folder ("held/1-7-0-9c56cc51b374.png"), its format, its length in bytes.
+
+    `revised` is the prompt as the provider revised it, "" where it did not.
+    """
 
     name: str
     format: str
     nbytes: int
+    revised: str = field(default="", repr=False)
 
     @property
     def ref(self) -> Ref:
@@ -201,7 +205,7 @@ class Files:
             return moved
         path = self._payloads.path(wanted.ref)
         if path is not None and not path.name.startswith(TEMPORARY):
-            return self.look(self._now(path))
+            return evolve(self.look(self._now(path)), revised=self._payloads.words(wanted.ref))
         if path is None:
             data = self._payloads.read(wanted.ref)
             head, nbytes = data[:32], len(data)
@@ -212,7 +216,9 @@ class Files:
             with path.open("rb") as file:
                 head, nbytes = file.read(32), path.stat().st_size
         file_format = sniff(head)
-        held = File(f"{HELD}/{wanted.stem}{extension(file_format)}", file_format, nbytes)
+        held = File(
+            f"{HELD}/{wanted.stem}{extension(file_format)}", file_format, nbytes, self._payloads.words(wanted.ref)
+        )
         self._disk.rename(path, self._folder / held.name)
         self._moved[wanted.ref] = held
         return held
@@ -223,13 +229,15 @@ class Files:
         temporary = self._temporary(IMAGES)
         if path is None:
             data = self._payloads.read(wanted.ref)
-            file = File(f"{IMAGES}/{wanted.stem}{extension(sniff(data[:32]))}", sniff(data[:32]), len(data))
+            form = sniff(data[:32])
+            file = File(f"{IMAGES}/{wanted.stem}{extension(form)}", form, len(data), self._payloads.words(wanted.ref))
             self._disk.write(temporary, data)
             source = ""
         else:
             source = self._now(path)
             old = self.look(source)
-            file = File(f"{IMAGES}/{wanted.stem}{extension(old.format)}", old.format, old.nbytes)
+            name = f"{IMAGES}/{wanted.stem}{extension(old.format)}"
+            file = evolve(old, name=name, revised=self._payloads.words(wanted.ref))
             if source == file.name:
                 return Shown(file, source)
             self._double(self._folder / source, temporary)

@@ -305,7 +305,7 @@ class _Report:
         except OSError:
             return
         form = _FORMATS.get(Path(file).suffix, "")
-        self.tables["pictures"][(key,)] = (key, file, "", form, nbytes, None, at, "", 1)
+        self.tables["pictures"][(key,)] = (key, file, "", form, nbytes, None, at, "", 1, "")
         self.found += 1
 
     def _known(self) -> Mapping[str, str]:

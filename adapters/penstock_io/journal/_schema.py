@@ -23,7 +23,7 @@ from penstock_io.journal._mirror import Row, Value
 
 DATABASE = "journal.sqlite"
 
-VERSION = 4
+VERSION = 5
 """Goes up when a table changes; a journal of a higher one is refused."""
 
 _BELIEVABLE = 10_000
@@ -60,7 +60,7 @@ CREATE INDEX open_attempts ON attempts (ending) WHERE ending IS NULL OR ending =
 CREATE TABLE pictures (
     key TEXT PRIMARY KEY, file TEXT NOT NULL, size TEXT NOT NULL DEFAULT '', format TEXT NOT NULL,
     nbytes INTEGER NOT NULL, charge INTEGER, settled REAL NOT NULL, policy TEXT NOT NULL DEFAULT '',
-    passed INTEGER NOT NULL DEFAULT 1, crc INTEGER
+    passed INTEGER NOT NULL DEFAULT 1, revised TEXT NOT NULL DEFAULT '', crc INTEGER
     ) WITHOUT ROWID;
 CREATE INDEX picture_files ON pictures (file);
 CREATE TABLE published (
@@ -76,7 +76,8 @@ CREATE TABLE deferred (
     run INTEGER NOT NULL, job INTEGER NOT NULL, keys TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL,
     crc INTEGER, PRIMARY KEY (run, job)) WITHOUT ROWID;
 CREATE TABLE due (
-    run INTEGER NOT NULL, attempt INTEGER NOT NULL, key TEXT NOT NULL, url TEXT NOT NULL, crc INTEGER,
+    run INTEGER NOT NULL, attempt INTEGER NOT NULL, key TEXT NOT NULL, url TEXT NOT NULL,
+    revised TEXT NOT NULL DEFAULT '', crc INTEGER,
     PRIMARY KEY (run, attempt, key)) WITHOUT ROWID;
 CREATE TABLE rows (row TEXT PRIMARY KEY, state TEXT NOT NULL, crc INTEGER) WITHOUT ROWID;
 """

@@ -206,6 +206,11 @@ class Journal:
         meta = Meta(noted.size, meta.format, meta.nbytes, meta.cost, meta.created, noted.policy, noted.passed)
         return meta, Ref(f"f:{file}")
 
+    def revised(self, key: Key) -> str | None:
+        """The prompt of a paid picture as the provider revised it. Raises `sqlite3.Error`."""
+        with self._disk_turn:
+            return _books.revised(self._db, key) or None
+
     def mark(self, key: Key, meta: Meta) -> None:
         """Note the size and the verdict of a paid picture; durable with the next group, or `flush`."""
         self._writer.mark(key, meta)
@@ -270,6 +275,7 @@ class Journal:
         Raises `OSError`, `sqlite3.Error`.
         """
         ref = self.payloads.keep(data)
+        self.payloads.annotate(ref, due.revised)
         with self._disk_turn:
             stem = held_stem(due.run, due.attempt, due.place, due.key)
             (file,) = self._files.hold([Wanted(ref, stem)])
@@ -326,6 +332,10 @@ class Journal:
         ref = entry.refs[place]
         if not ref:
             return None
+        if ref.startswith("f:") and self.payloads.note(ref) is None:
+            revised = self.revised(entry.keys[place])
+            if revised is not None:
+                self.payloads.annotate(ref, revised)
         stem = self._names.get(entry.job, {}).get(entry.keys[place])
         return Wanted(ref, f"{self.run}-{entry.job}-{place}" if stem is None else stem)
 
