@@ -142,6 +142,10 @@ class Gauge:
         time = self.at + missing / self.rate - _TICK
         return time if time > self.hold else self.hold
 
+    def full_at(self, now: float) -> float:
+        """When it is full, of a known rate; a level as of a moment ahead is there to be taken now, and counts now."""
+        return (self.at if self.at < now else now) + (self.capacity - self.level) / self.rate
+
     def take(self, need: float, now: float) -> float:
         """A request with this need is sent now. Returns the level just before."""
         self.spent += need

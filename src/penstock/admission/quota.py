@@ -41,24 +41,9 @@ class Quota:
     """
 
     __slots__ = (
-        "_concurrency",
-        "_found",
-        "_gauges",
-        "_images",
-        "_limits",
-        "_order",
-        "_pace",
-        "_pacing",
-        "_recent",
-        "_refusals",
-        "_requests",
-        "_returned",
-        "_slots",
-        "_tokens",
-        "_told",
-        "_walls",
-        "in_flight",
-    )
+        "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_pacing", "_ready", "_recent",
+        "_refusals", "_requests", "_returned", "_slots", "_tokens", "_told", "_walls", "in_flight",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -78,8 +63,9 @@ class Quota:
         self._recent: deque[Permit] = deque()
         self._returned = _NEVER_BEFORE
         self._order = 0
-        # what ready_at last found to be ready, until something is taken or learned: whoever asks then reserves
-        self._found: tuple[Demand, float] | None = None
+        # what was last asked for and when it may go, until something is taken or learned
+        self._asked: Demand | None = None
+        self._ready = -inf
         # how many of the last demand the buckets refill a second, until something is learned
         self._pacing: tuple[Demand, float] | None = None
         self._told: int | None = None
@@ -90,7 +76,7 @@ class Quota:
 
     def relimit(self, limits: Limits, now: float) -> None:
         """Believe other limits. What they leave as it was keeps what was learned; what is out stays out."""
-        self._found = self._pacing = None
+        self._asked = self._pacing = None
         before, self._limits = self._limits, limits
         how = (limits.burst, limits.ceiling) != (before.burst, before.ceiling)
         for index, (old, new) in enumerate(zip(_perminute(before), _perminute(limits), strict=True)):
@@ -139,21 +125,20 @@ class Quota:
         """When this demand may go: at or before `now` at once, `inf` only after something that is out comes back."""
         if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
             return inf
-        time = now
+        if self._asked is not demand:
+            self._asked, self._ready = demand, self._look(demand)
+        return self._ready if self._ready > now else now
+
+    def _look(self, demand: Demand) -> float:
+        """When this demand may go as far as rates go; a time that is past, or `-inf`: at once."""
+        time = self._pace.ready()
         if demand.requests and (ready := self._requests.ready(demand.requests)) > time:
             time = ready
         if demand.tokens and (ready := self._tokens.ready(demand.tokens)) > time:
             time = ready
         if demand.images and (ready := self._images.ready(demand.images)) > time:
             time = ready
-        if self._walls.known:
-            time = self._walls.ready(needs(demand), time)
-        paced = self._pace.ready()
-        if paced > time:
-            return paced
-        if time == now:
-            self._found = (demand, now)
-        return time
+        return self._walls.ready(needs(demand), time) if self._walls.known else time
 
     def why(self, demand: Demand, now: float) -> str:
         """What it waits for longest: "requests", "tokens", "images", "concurrency" or "blocked" (after a refusal)."""
@@ -176,21 +161,21 @@ class Quota:
         """
         if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
             return inf, -inf, 0, 0.0, 0.0
-        opens, full, index, span, rate = self._pace.ready(), -inf, 0, 0.0, 0.0
+        opens, full, index, last = self._pace.ready(), -inf, 0, None
         if opens > now:
-            return opens, full, index, span, rate
-        needed = needs(demand)
-        for place, gauge in enumerate(self._gauges):
-            if needed[place] and gauge.rate:
-                at = (gauge.at if gauge.at < now else now) + (gauge.capacity - gauge.level) / gauge.rate
-                if at > full:
-                    full, index, span, rate = at, place, gauge.capacity / gauge.rate, gauge.rate
+            return opens, -inf, 0, 0.0, 0.0
+        if (gauge := self._requests).rate and demand.requests and (at := gauge.full_at(now)) > full:
+            full, last = at, gauge
+        if (gauge := self._tokens).rate and demand.tokens and (at := gauge.full_at(now)) > full:
+            full, index, last = at, 1, gauge
+        if (gauge := self._images).rate and demand.images and (at := gauge.full_at(now)) > full:
+            full, index, last = at, 2, gauge
         for place, gauge in self._walls.known:
-            if needed[place] and gauge.rate:
-                at = (gauge.at if gauge.at < now else now) + (gauge.capacity - gauge.level) / gauge.rate
-                if at > full:
-                    full, index, span, rate = at, place, gauge.capacity / gauge.rate, gauge.rate
-        return opens, full, index, span, rate
+            if needs(demand)[place] and gauge.rate and (at := gauge.full_at(now)) > full:
+                full, index, last = at, place, gauge
+        if last is None:
+            return opens, full, 0, 0.0, 0.0
+        return opens, full, index, last.capacity / last.rate, last.rate
 
     def room(self, demand: Demand, now: float) -> float:
         """Seconds of refill that would be left in the tightest bucket behind this demand; `inf`: no limit is known."""
@@ -205,7 +190,7 @@ class Quota:
 
     def reserve(self, demand: Demand, now: float) -> Permit:
         """Take what one exchange needs, now. Raises UsageError if it is not ready; nothing has changed then."""
-        if self._found != (demand, now) and self.ready_at(demand, now) > now:
+        if self.ready_at(demand, now) > now:
             raise UsageError("reserved before it was ready: ask ready_at() first")
         requests, tokens, images = self._gauges
         spent = (requests.spent, tokens.spent, images.spent)
@@ -219,7 +204,7 @@ class Quota:
         )
         if self._walls.known:
             self._walls.take(needs(demand), now)
-        self._found = None
+        self._asked = None
         self._order += 1
         opening = recent[0].spent if recent else spent
         permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, self.in_flight)
@@ -230,15 +215,16 @@ class Quota:
         self.in_flight += 1
         return permit
 
-    def settle(self, permit: Permit, taken: Three, now: float, tokens: int | None = None) -> None:
+    def settle(self, permit: Permit, taken: Three, now: float, tokens: int | None = None) -> bool:
         """End a permit. Its exchange is over; `taken` says whether it counted against the rates, NO gives them back.
 
-        `tokens` is the real figure, which replaces the estimate (0 or None: it was not told). Raises UsageError on a
-        second end.
+        `tokens` is the real figure, which replaces the estimate (0 or None: it was not told). False where it is sure
+        that this changes nothing of when others may go. Raises UsageError on a second end.
         """
         if permit.ended:
             raise UsageError("this permit has ended already")
         permit.ended = True
+        changed = self.in_flight >= min(self._slots.found, self._concurrency)
         if self.in_flight == self._slots.found:
             self._slots.full(now)
         self.in_flight -= 1
@@ -247,17 +233,19 @@ class Quota:
             self._pace.replied(permit.sent, now)
         if taken is Three.NO:
             self._give(permit, demand, now)
-            return
+            return True
         if tokens and tokens != demand.tokens and self._tokens.limit is not None:
             self._give(permit, Demand(0, 0, demand.tokens - tokens), now)
-        if not permit.refused:
-            self._refusals.admitted(permit, now)
+            changed = True
+        if not permit.refused and self._refusals.admitted(permit, now):
+            self._asked, changed = None, True
+        return changed or permit.refused
 
     # What is learned
 
     def heard(self, permit: Permit, report: RateReport, now: float) -> None:
         """A reply (its head or all of it) told of limits. Hearing the same twice changes nothing."""
-        self._found = self._pacing = None
+        self._asked = self._pacing = None
         permit.report = report
         if report.concurrency is not None:
             self._told = report.concurrency
@@ -280,7 +268,7 @@ class Quota:
 
     def refused(self, permit: Permit, limit: LimitHint | None, wait: float | None, now: float) -> None:
         """A rate limit refused this exchange; `limit` is what it named, `wait` how many seconds it asked for."""
-        self._found = self._pacing = None
+        self._asked = self._pacing = None
         permit.refused = True
         refusals = self._refusals
         news = refusals.begin(permit, now)
@@ -349,7 +337,7 @@ class Quota:
     def _sure(self, demand: Demand) -> float:
         """How many such demands a second the buckets are sure to refill; 0.0: nothing is known."""
         known = self._pacing
-        if known is not None and known[0] == demand:
+        if known is not None and known[0] is demand:
             return known[1]
         rate = inf
         for index, need in enumerate(needs(demand)):
@@ -364,6 +352,7 @@ class Quota:
         return rate
 
     def _give(self, permit: Permit, demand: Demand, now: float) -> None:
+        self._asked = None
         for index, need in enumerate(needs(demand)):
             if need:
                 gauge = self._gauges[index]

@@ -95,12 +95,14 @@ class Refusals:
                     learner.refused(need)
         return news
 
-    def admitted(self, permit: Permit, now: float) -> None:
-        """A request was let in."""
+    def admitted(self, permit: Permit, now: float) -> bool:
+        """A request was let in. False where it is sure that this changes nothing of when others may go."""
+        self.slots.admitted(permit.out)
+        if self.pace.heard == -inf and permit.report is None:
+            return False
         if self._gap is not None and permit.sent >= self.pace.heard:
             self._shrink(now)
         self.pace.admitted(permit.sent)
-        self.slots.admitted(permit.out)
         if permit.report is not None:
             for gauge, told in zip(self.gauges, permit.report.buckets, strict=True):
                 if told is not None:
@@ -110,6 +112,7 @@ class Refusals:
                 need = needs(permit.demand)[index]
                 if learner.admitted(permit.sent, permit.spent[index], need) and index == self.active:
                     self._believe(index, now)
+        return True
 
     def explained(self, permit: Permit, now: float) -> bool:
         """Whether the headers of a refusal say which bucket had too little."""

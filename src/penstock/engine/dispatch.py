@@ -216,7 +216,7 @@ class Dispatch:
             found.append(Never(call, Trouble("cancelled", "nobody asks for it any more")))
         elif fit is Fit.NOW:
             permit = lane.take(call.demand(), self.desk.now)
-            self.roster.stir(lane)
+            self.roster.taken(lane)
             self.desk.call_life.go(call, CallInput.BEGIN)
             found.append(Bound(call, lane, permit, invoice, ledger.reserve(invoice.shares)))
         elif fit is Fit.LATER and self.desk.config.budget.policy is BudgetPolicy.WAIT:

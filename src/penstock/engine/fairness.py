@@ -17,7 +17,7 @@ Pushing and taking are O(log n) in calls of a tenant, and in tenants.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
 
 from penstock.engine.entities import Job
@@ -140,10 +140,12 @@ class Line:
 
     def pop(self, *, served: bool) -> None:
         """Take the head out; `served`: it goes, and its tenant and class are charged with its pictures."""
-        if self.head() is None or self._head is None:
+        head, self._head = self._head, None
+        if head is None or not stands(head[1], head[0].priority):
+            head = self._next()
+        if head is None:
             return
-        one, call = self._head
-        self._head = None
+        one, call = head
         flow = one.waiting[0][2]
         if served:
             cost = len(call.flights) or 1
@@ -206,12 +208,14 @@ class Line:
         return best
 
     def _drop(self, one: Class) -> None:
-        _, _, flow = heappop(one.waiting)
+        flow = one.waiting[0][2]
         heappop(flow.calls)
         self._size -= 1
         if flow.calls:
-            one.push(flow)
+            one.turn += 1
+            heapreplace(one.waiting, (flow.tag, one.turn, flow))
         else:
+            heappop(one.waiting)
             self._forget(one)
 
     def _forget(self, one: Class) -> None:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
+from penstock.admission.breaker import Health
 from penstock.engine.fairness import Line
 from penstock.engine.tables import JobState
 from penstock.money.ledger import RUN, Fit
@@ -99,6 +100,12 @@ class Lane:
     def usable(self, call: Call, demand: Demand) -> bool:
         """Whether a call may ever go here, as things are believed."""
         return self.closed is None and self not in call.barred and self.quota.never(demand) is None
+
+    def stays(self) -> bool:
+        """Whether its place does not depend on how many are out: it goes by a time, and its health is good."""
+        group = self.group
+        timed = self.order is group.filling or self.order is group.resting
+        return timed and self.breaker.health is Health.GOOD and len(self.common.lanes) == 1
 
     def take(self, demand: Demand, now: float) -> Permit:
         """One attempt goes here now."""
@@ -185,10 +192,11 @@ class Group:
         self._move(lane, self.filling, full_at)
 
     def _move(self, lane: Lane, order: list[Rank], by: float) -> None:
-        rank = lane.rank
-        if lane.order is order and rank is not None and rank[0] == by:
-            return
-        self.remove(lane)
+        rank, before = lane.rank, lane.order
+        if before is not None and rank is not None:
+            if before is order and rank[0] == by:
+                return
+            del before[bisect_left(before, rank)]
         self._put(lane, order, by)
         self._changes += 1
         if self._changes >= REVIEW:
@@ -236,7 +244,9 @@ class Group:
         """The lane for a call, or when there will be one."""
         self.settle(now)
         found, demand, least = Look(), call.demand(), self.least
-        if demand.images < least.images or demand.tokens < least.tokens or demand.requests < least.requests:
+        if demand is not least and (
+            demand.images < least.images or demand.tokens < least.tokens or demand.requests < least.requests
+        ):
             self._lower(demand, now)
         for _, _, lane in self.full:
             if self._try(found, lane, call, demand, now):
@@ -277,11 +287,11 @@ class Group:
         ready = lane.quota.ready_at(demand, now)
         if not lane.usable(call, demand):
             found.barred = found.barred or ready <= now
-            return False
-        if ready <= now:
+        elif ready <= now:
             found.lane, found.usable = lane, True
             return True
-        found.take_in(lane, ready)
+        else:
+            found.take_in(lane, ready)
         return False
 
     def _bound(self, needs: tuple[int, int, int]) -> float:

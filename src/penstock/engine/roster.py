@@ -109,6 +109,13 @@ class Roster:
             common.stirred = True
             self.stirred.append(common)
 
+    def taken(self, lane: Lane) -> None:
+        """Something was taken from its quota while its group is looked at."""
+        if len(lane.common.lanes) == 1:
+            lane.group.arrange(lane, self.desk.now)
+        else:
+            self.stir(lane)
+
     def arrange(self) -> None:
         """Put in order again whatever was stirred; whoever waits for it is looked at."""
         while self.stirred:
@@ -122,13 +129,15 @@ class Roster:
 
     def ended(self, lane: Lane, permit: Permit, taken: Three, tokens: int | None = None) -> None:
         """An attempt is over: its lane and what it reserved come back, as far as they were not `taken`."""
-        lane.quota.settle(permit, taken, self.desk.now, tokens)
+        changed = lane.quota.settle(permit, taken, self.desk.now, tokens)
         lane.breaker.back(permit.sent)
-        self.stir(lane)
+        if changed or not lane.stays():
+            self.stir(lane)
 
     def judged(self, lane: Lane, permit: Permit, judgement: Judgement, trouble: Trouble) -> None:
         """What an ended attempt says of its lane: it is good, has errors, or takes nothing any more."""
         now, breaker = self.desk.now, lane.breaker
+        self.stir(lane)
         if judgement.closes is not Closes.NOTHING:
             self._close(lane, judgement, trouble)
         elif judgement.kind in ERRORS or (judgement.kind == "unsent" and breaker.health is Health.PROBING):
