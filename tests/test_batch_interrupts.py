@@ -14,12 +14,14 @@ from threading import Thread
 
 import pytest
 
+from penstock.config import Limits
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import OnAmbiguous
+from penstock_io.batch.progress import Figures, Level
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.simserver import SimServer, serving
-from tests.batching import Folder, folder_for, table
+from tests.batching import Folder, Listening, folder_for, table
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as Unix has them")
 
@@ -93,6 +95,36 @@ def test_how_long_it_takes_is_said_once_it_is_known(folder: Folder, sim: SimServ
     thread.join()
     (told,) = [text for text in folder.told if text.startswith("interrupted: ")]
     assert re.search(r"that are out, about [1-9][0-9]* s, because they are paid", told)
+
+
+class Ordered(Listening):
+    """Remembers of each line which figures were the newest when it came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.newest: dict[str, Figures] = {}
+
+    def tell(self, text: str, level: Level = Level.NOTE) -> None:
+        """A line."""
+        self.newest[text] = self.figures[-1] if self.figures else Figures()
+        super().tell(text, level)
+
+
+def test_who_stops_says_so_and_promises_nothing(folder: Folder, sim: SimServer) -> None:
+    """From the line of the interruption on, until it is over, whatever the limits promised before."""
+    folder.listener = heard = Ordered()
+    folder.limits = Limits(ipm=60, burst=8 / 60)
+    sim.call(lambda server: server.inject(*["stall"] * 4))
+    with signalling(folder, sim, signal.SIGINT, signal.SIGINT, stalled=True):
+        folder.run(table(120))
+    (newest,) = [one for text, one in heard.newest.items() if text.startswith("interrupted: ")]
+    assert (True, None) == (newest.stopping, newest.eta)
+    place = heard.figures.index(newest)
+    before, after = heard.figures[:place], heard.figures[place:]
+    assert any(one.eta for one in before)
+    assert [False] * len(before) == [one.stopping for one in before]
+    assert [True] * (len(after) - 1) + [False] == [one.stopping for one in after]
+    assert {None} == {one.eta for one in after}
 
 
 def test_one_request_that_is_out_is_one(folder: Folder, sim: SimServer) -> None:

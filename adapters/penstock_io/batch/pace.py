@@ -96,11 +96,23 @@ class Mix:
         ]
         return min(known, key=lambda one: one[1], default=None)
 
+    def gauges(self, quota: QuotaFigures) -> Iterable[tuple[GaugeFigures, float]]:
+        """Its buckets, those of a day and the like among them, with how many pictures one unit of each is worth."""
+        yield from self._worths(quota)
+        worths = self._worth
+        for wall in quota.walls:
+            if wall.quantity in worths:
+                yield wall.gauge, worths[wall.quantity]
+
+    @property
+    def _worth(self) -> dict[str, float]:
+        """How many pictures one unit of a quantity is worth; nothing of tokens before they are known."""
+        worth = {"images": 1.0, "requests": self.each}
+        return worth | {"tokens": self.pictures / self.tokens} if self.pictures and self.tokens else worth
+
     def _worths(self, quota: QuotaFigures) -> Iterable[tuple[GaugeFigures, float]]:
-        yield quota.images, 1.0
-        yield quota.requests, self.each
-        if self.pictures and self.tokens:
-            yield quota.tokens, self.pictures / self.tokens
+        gauges = {"images": quota.images, "requests": quota.requests, "tokens": quota.tokens}
+        return [(gauges[quantity], worth) for quantity, worth in self._worth.items()]
 
 
 @define
@@ -136,11 +148,7 @@ class Use:
 
 def _quotas(lanes: Iterable[LaneFigures]) -> list[QuotaFigures]:
     """The quotas of the lanes that are open, each once, however many models share it."""
-    found: list[tuple[str, QuotaFigures]] = []
-    for lane in lanes:
-        if lane.closed is None and (lane.credential, lane.quota) not in found:
-            found.append((lane.credential, lane.quota))
-    return [quota for _, quota in found]
+    return list({(lane.credential, lane.pool): lane.quota for lane in lanes if lane.closed is None}.values())
 
 
 _FINGERPRINT = re.compile(r"\b[0-9a-f]{12}:(?=\S)")

@@ -23,9 +23,10 @@ class Figures:
 
     `done` of `total` rows are settled, in this run or before (None: the input is still being read); `failed`,
     `partial`, `ambiguous` and `invalid` are the rows among them that did not end well. `images` were made in this run,
-    `pace` is images a minute, `eta` seconds to go (None: nobody knows, or it ends before that). Money is picodollars in
-    this folder: `spent` is charged, `maybe` may have been billed besides, `budget` bounds both; `unpriced` says that of
-    something nobody knows the price. `refused` counts replies 429, `broken` replies 5xx.
+    `pace` is images a minute, `eta` seconds to go (None: nobody knows, or it ends before that); `stopping` says that
+    nothing new is sent. Money is picodollars in this folder: `spent` is charged, `maybe` may have been billed besides,
+    `budget` bounds both; `unpriced` says that of something nobody knows the price. `refused` counts replies 429,
+    `broken` replies 5xx.
     `waiting` says what the next request waits for ("" for nothing).
     """
 
@@ -39,6 +40,7 @@ class Figures:
     images: int = 0
     pace: float = 0.0
     eta: float | None = None
+    stopping: bool = False
     spent: int = 0
     unpriced: bool = False
     maybe: int = 0

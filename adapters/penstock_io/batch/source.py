@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from penstock.ids import Key
 from penstock_io.batch.keying import Keyed
 
 
@@ -18,6 +19,11 @@ class Source(Protocol):
     @property
     def coming(self) -> int:
         """How many rows are known to come still."""
+        ...
+
+    @property
+    def pictures(self) -> float:
+        """How many pictures those buy, about."""
         ...
 
     @property
@@ -37,6 +43,12 @@ class Listed:
         self._rows = rows
         self._done = done
         self._at = 0
+        self._bought = [0]  # pictures that the first rows buy, by how many rows those are
+        seen: set[Key] = set()
+        for row in rows:
+            new = {key for key in row.keys if key not in seen}
+            seen |= new
+            self._bought.append(self._bought[-1] + len(new))
 
     async def next(self) -> Keyed | None:
         """The next row."""
@@ -49,6 +61,11 @@ class Listed:
     def coming(self) -> int:
         """Rows that were not drawn."""
         return len(self._rows) - self._at
+
+    @property
+    def pictures(self) -> int:
+        """What those buy, each picture once."""
+        return self._bought[-1] - self._bought[self._at]
 
     @property
     def total(self) -> int:

@@ -137,6 +137,11 @@ class Stream:
         return 0 if self._feed is None else self._feed.ready
 
     @property
+    def pictures(self) -> float:
+        """As many for each of them as rows have asked for so far."""
+        return self.coming * self._watch.mix.each
+
+    @property
     def total(self) -> int | None:
         """All rows, once the input has ended."""
         return len(self.rows) + len(self.invalid) if self.whole else None

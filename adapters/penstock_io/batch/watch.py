@@ -13,6 +13,7 @@ from penstock.engine.sums import tokens_of
 from penstock.ids import JobId
 from penstock.outcomes import Outcome, Source
 from penstock.simulation.trace import Recorder
+from penstock_io.batch.ahead import to_go
 from penstock_io.batch.pace import Mix, Pace, Use, waiting_for
 from penstock_io.batch.progress import Figures
 from penstock_io.batch.states import Runs
@@ -72,21 +73,28 @@ class Watch:
         """Seconds an exchange took on average; None where there was none."""
         return self.latencies / self.exchanges if self.exchanges else None
 
-    def look(self, engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float, coming: int) -> Figures:
-        """The figures now, but for `total` and `eta`.
+    def look(
+        self, engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float, coming: float, rows: int | None = None
+    ) -> Figures:
+        """The figures now, but for `total`.
 
-        `jobs` are unfinished, with the model of each; `coming` rows are not submitted yet.
+        `jobs` are unfinished, with the model of each; `coming` pictures are asked for by rows that are not submitted
+        yet, and `rows` are still to be settled (None: there is nothing to say of the time that takes).
         """
         snapshot = engine.snapshot()
         lines = {lane.model: lane.waiting for lane in snapshot.lanes}
-        left = (coming + sum(lines.values())) * self.mix.each
+        left = coming + sum(lines.values()) * self.mix.each
         sent = snapshot.counters.get("images", 0) + snapshot.in_flight * self.mix.each
         self.use.look(now, snapshot.lanes, self.mix, sent=sent, left=left)
         self.pace.look(now, self.done, self.images)
         money, ends = snapshot.money.total, self.ends
-        waiting = f"the provider ({self.unreached})" if self.unreached and jobs else ""
+        waiting, until = f"the provider ({self.unreached})" if self.unreached and jobs else "", now
         if not waiting and (any(lines.values()) or snapshot.in_flight == 0):
-            waiting = _waiting(engine, jobs, now)
+            waiting, until = _waiting(engine, jobs, now)
+        eta = None
+        if rows and not (self.unreached and jobs):
+            pace = self.pace.eta(rows)
+            eta = to_go(pace, snapshot.lanes, self.mix, now, left=left, coming=coming, until=until)
         return Figures(
             done=self.done,
             failed=ends["failed"],
@@ -96,6 +104,7 @@ class Watch:
             in_flight=snapshot.in_flight,
             images=self.images,
             pace=self.pace.images(),
+            eta=eta,
             spent=money.charged,
             unpriced=money.unknown > 0,
             maybe=money.maybe,
@@ -121,10 +130,11 @@ class Watch:
         )
 
 
-def _waiting(engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float) -> str:
-    """What the first of them waits for that does not merely wait for its provider."""
+def _waiting(engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float) -> tuple[str, float]:
+    """What the first of them waits for that does not merely wait for its provider, and until when."""
     for job, _ in zip(jobs, range(NEAR), strict=False):
-        said = waiting_for(engine.explain(job), now, jobs[job])
+        waiting = engine.explain(job)
+        said = waiting_for(waiting, now, jobs[job])
         if said:
-            return said
-    return ""
+            return said, now if waiting.until is None else waiting.until
+    return "", now

@@ -26,7 +26,7 @@ from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
 from penstock_io.batch.hearing import Hearing
 from penstock_io.batch.keying import Keyed
-from penstock_io.batch.progress import Figures, Level, Listener
+from penstock_io.batch.progress import Level, Listener
 from penstock_io.batch.rereading import reread
 from penstock_io.batch.results import Line, line_of_end, told_end
 from penstock_io.batch.settings import Settings
@@ -181,13 +181,13 @@ class Batch:
         if self.interrupts == 1:
             out, them = self._outstanding(), "it" if self._out() == 1 else "them"
             more = f"waiting for {out} (interrupt again to break {them} off)" if out else "nothing is out"
-            self._listener.tell(f"interrupted: nothing new is sent; {more}", Level.WARNING)
             self._stop(Mode.DRAIN)
+            self._listener.tell(f"interrupted: nothing new is sent; {more}", Level.WARNING)
         elif self.interrupts == 2:
             what = "what was out is broken off; its rows are ambiguous" if self._out() else "nothing was out"
-            self._listener.tell(f"interrupted again: {what}", Level.WARNING)
             self.shaper.stop()
             self._stop(Mode.ABORT)
+            self._listener.tell(f"interrupted again: {what}", Level.WARNING)
 
     def _out(self) -> int:
         """How many requests are out: those that left, not those that wait for their intent to be durable."""
@@ -207,6 +207,7 @@ class Batch:
         self._source.stop()
         if self._client is not None:
             self._client.end(mode)
+            self._look(self._client)  # what a line now scrolls above is the newest, and promises nothing more
 
     def stop(self, halt: Halt) -> None:
         """Nothing new is sent, for this reason; the first one stands, unless it was only wished for."""
@@ -214,11 +215,12 @@ class Batch:
             return
         self.halt = halt
         if not self._stopping:
-            if out := self._outstanding():  # else the run's own message follows at once
+            out = self._outstanding()
+            self._stop(Mode.DRAIN)
+            if out:  # else the run's own message follows at once
                 cause = stopping.clause(halt.what)
                 why = "" if self._hearing.knows(cause) else f" ({cause})"
                 self._listener.tell(f"nothing more is sent{why}; waiting for {out}", Level.WARNING)
-            self._stop(Mode.DRAIN)
 
     def broken(self, fault: OSError | sqlite3.Error) -> None:
         """The disk ended the work; the first cause stands."""
@@ -343,14 +345,12 @@ class Batch:
 
     def _look(self, client: Client, *, last: bool = False) -> None:
         watch, source = self.watch, self._source
-        coming = 0 if self._stopping else source.coming
-        figures: Figures = watch.look(client.engine, self._jobs, time.monotonic(), coming)
+        coming, total = 0.0 if self._stopping else source.pictures, source.total
+        rows = None if total is None or self._stopping else max(0, total - watch.done)
+        figures = watch.look(client.engine, self._jobs, time.monotonic(), coming, rows)
         if last and figures.seconds > 0:  # of the whole run, however short it was
             figures = evolve(figures, pace=60.0 * figures.images / figures.seconds)
-        total, eta = source.total, None
-        if total is not None and total > watch.done and not self._stopping:
-            eta = watch.pace.eta(total - watch.done)
-        self._listener.update(evolve(figures, total=total, eta=eta))
+        self._listener.update(evolve(figures, total=total, stopping=self._stopping and not last))
 
     def runs(self) -> Runs:
         """The sums of all runs, with this one as far as it is."""

@@ -98,9 +98,10 @@ class Console:
         with self._turn:
             if self._over:
                 return
+            turned = self._newest is not None and figures.stopping != self._newest.stopping
             self._newest = figures
             now = self._clock()
-            if self._live and now >= self._drawn + FRAME:
+            if self._live and (turned or now >= self._drawn + FRAME):
                 self._drawn = now
                 self._draw(figures)
             if self._next is None:

@@ -35,7 +35,8 @@ def sentence(figures: Figures) -> str:
 
 
 def _parts(figures: Figures) -> list[str]:
-    return [*_wrong(figures), f"{figures.in_flight:,} in flight", f"{figures.pace:,.1f} images/min"]
+    stopping = ["stopping"] if figures.stopping else []
+    return [*_wrong(figures), *stopping, f"{figures.in_flight:,} in flight", f"{figures.pace:,.1f} images/min"]
 
 
 def _wrong(figures: Figures) -> list[str]:
