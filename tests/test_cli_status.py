@@ -13,6 +13,10 @@ import pytest
 from attrs import evolve
 
 from penstock.config import Used
+from penstock.entries import Intent, Lane
+from penstock.ids import AttemptId, CallId, JobId, Key
+from penstock.requests import ImageRequest
+from penstock.work import Purpose
 from penstock_io.batch.records import Record
 from penstock_io.batch.run import keep
 from penstock_io.batch.standing import SAME, steps
@@ -23,6 +27,8 @@ from penstock_io.cli.main import main
 from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
 from tests.batching import FAST, Folder, folder_for, table
+
+REQUEST = ImageRequest(prompt="a", model="gpt-image-2")
 
 
 @pytest.fixture
@@ -100,39 +106,84 @@ def test_a_run_out_of_budget_says_what_to_raise(folder: Folder, capsys: pytest.C
     assert f"raise --budget and run the same command again: {pending} rows are pending" == lines["next"].strip()
 
 
+def asked(journal: Journal, name: str, key: str, *, out: bool, run: int | None = None, status: str = "") -> None:
+    """A row that a run has asked for; `out` says that its request has been sent."""
+    number = int(name.removeprefix("row"))
+    state = NEW.sent((journal.run if run is None else run, JobId(number)), (Key(key),), REQUEST)
+    journal.put_row(name, dump_state(evolve(state, status=status)))
+    if out:
+        parts = ((JobId(number), (0,)),)
+        lane = Lane("", "m")
+        begun = (
+            Intent(
+                AttemptId(number), CallId(1), Purpose.GENERATE, "images", lane, (Key(key),), parts, (("run",),), 7, 0.0
+            ),
+        )
+        journal.append(begun)
+
+
+def rows_told(said: str) -> str:
+    """The line of the rows."""
+    return next(line for line in said.splitlines() if line.startswith("rows:")).removeprefix("rows:").strip()
+
+
 def test_a_running_folder_names_who_is_at_work(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    """While another holds it the rows that ended are counted, and those that are out."""
+    """While another holds it rows are done, in flight or wait: those that are saved are in flight, too."""
     folder.run(table(2))
     with Journal.open(folder.path) as journal:
-        journal.put_row("row7", dump_state(NEW))
-        journal.put_row("row1", dump_state(NEW))
-        journal.put_row("row8", dump_state(evolve(NEW, status="completed")))  # no longer in the input
+        bought = str(folder.sql("SELECT key FROM pictures")[0][0])
+        asked(journal, "row7", "k7", out=True)
+        asked(journal, "row8", "k8", out=False)
+        asked(journal, "row9", "k9", out=True)  # it has ended
+        asked(journal, "row6", bought, out=False)  # its picture is here
+        asked(journal, "row5", "k5", out=False, status="failed")  # its end is not written yet
+        asked(journal, "row1", "k1", out=False)  # again, as something else
+        asked(journal, "row4", "k4", out=False, run=1)  # an earlier run asked, and it is no longer in the input
         journal.put_row(RUNS, dump_runs(Runs()))
         journal.flush()
         part = json.dumps({"id": "row9", "index": 9, "status": "failed", "error": {"kind": "lost", "message": "x"}})
         (folder.path / "results.part.jsonl").write_text(f"{part}\n", encoding="utf-8")
         assert 0 == main(["status", str(folder.path)])
-        lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+        said = capsys.readouterr().out
         assert 0 == main(["status", str(folder.path), "--json"])
-    assert f"at work: process {os.getpid()} on " in lines["state"]
-    assert "4 rows so far: 2 completed, 1 failed, 1 asked for and not yet recorded" == lines["rows"].strip()
-    assert lines["next"].strip().startswith("wait: ")
+    assert f"at work: process {os.getpid()} on " in said
+    assert "7 rows so far: 1 completed, 1 failed, 3 in flight, 2 waiting to be sent" == rows_told(said)
+    assert "next:     wait: " in said
     told = json.loads(capsys.readouterr().out)
-    assert (True, 1, 4, None) == (told["running"], told["rows"]["out"], told["total"], told["last_run"]["exit_code"])
+    assert (True, 3, 2, 7) == (told["running"], told["rows"]["out"], told["rows"]["pending"], told["total"])
+    assert told["last_run"]["exit_code"] is None
 
 
 def test_a_running_folder_knows_how_many_rows_there_are(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
-    """Those that were not asked for yet are pending; only rows that come one by one are counted so far."""
+    """Those that were not asked for yet wait, too, and what failed before in a way that may pass is sent again."""
     folder.run(table(2))
     with Journal.open(folder.path) as journal:
         journal.put_row(RUNS, dump_runs(Runs(rows=10)))
-        journal.put_row("row7", dump_state(NEW))
+        asked(journal, "row7", "k7", out=True)
+        lines = folder.lines()
+        for line, kind in zip(lines, ("server_error", "moderation"), strict=True):
+            line["status"] = "failed"
+            line["error"] = {"kind": kind, "message": "x", "status": None, "code": None, "request_id": None}
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder.path / "results.jsonl").write_text(text, encoding="utf-8")
         journal.flush()
         main(["status", str(folder.path)])
         main(["status", str(folder.path), "--json"])
-    lines, told = capsys.readouterr().out.split("{", 1)
-    assert "rows:     10 rows: 2 completed, 7 pending, 1 asked for and not yet recorded" in lines.splitlines()
-    assert (10, 7, 1) == ((said := json.loads("{" + told))["total"], said["rows"]["pending"], said["rows"]["out"])
+    said, told = capsys.readouterr().out.split("{", 1)
+    assert "10 rows: 1 failed, 1 in flight, 8 waiting to be sent" == rows_told(said)
+    assert (10, 8, 1) == ((told := json.loads("{" + told))["total"], told["rows"]["pending"], told["rows"]["out"])
+
+
+def test_what_was_in_flight_when_a_run_was_cut_off_is_told(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be paid, and is not pending; a row that had not been sent is."""
+    folder.run(table(1))
+    with Journal.open(folder.path) as journal:
+        asked(journal, "row7", "k7", out=True)
+        asked(journal, "row8", "k8", out=False)
+        journal.put_row(RUNS, dump_runs(Runs(rows=9)))
+    main(["status", str(folder.path)])
+    said = capsys.readouterr().out
+    assert "9 rows: 1 completed, 1 in flight when the run was cut off, 7 pending" == rows_told(said)
 
 
 def test_a_halted_folder_names_the_remedy(folder: Folder, sim: SimServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,6 +285,7 @@ def records(*kinds: str) -> list[Record]:
         (["pending"], 4, "top it up, or pay", f"top it up, or pay, and {SAME}: 1 row is pending"),
         (["completed"], 4, "make room on it", f"make room on it and {SAME}"),
         (["partial"], 1, "", f"{SAME}: 1 row is partial"),
+        (["partial/moderation"], 1, "", f"{SAME} with --retry-failed: 1 row failed for good"),
         (["failed/server_error"], 1, "", f"{SAME}: 1 row failed in a way that may pass"),
         (["failed/moderation", "failed/lost"], 1, "", f"{SAME} with --retry-failed: 2 rows failed for good"),
         (["invalid"], 1, "", f"mend the input and {SAME}: 1 row is invalid"),

@@ -16,11 +16,12 @@ from penstock.outcomes import Outcome, Status, Trouble
 from penstock.requests import ImageRequest, Options
 from penstock.work import Purpose
 from penstock_io.batch.keying import Keyed
-from penstock_io.batch.plan import Standing, standing
+from penstock_io.batch.plan import standing
 from penstock_io.batch.results import line_of
 from penstock_io.batch.rows import Row
 from penstock_io.batch.run import Exit
 from penstock_io.batch.states import NEW
+from penstock_io.batch.verdict import Standing
 from penstock_io.cli.main import main
 from penstock_io.journal import Account, Journal, Ticket
 from penstock_io.simserver import SimServer, serving

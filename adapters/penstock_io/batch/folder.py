@@ -15,9 +15,10 @@ from attrs import evolve, frozen
 from penstock.entries import Published
 from penstock.ids import JobId, Key, Ref
 from penstock_io.batch.keying import Keyed
-from penstock_io.batch.plan import Plan, Standing, standing
+from penstock_io.batch.plan import Plan, standing
 from penstock_io.batch.results import usd
 from penstock_io.batch.states import NEW, RowState, dump_state, here_of
+from penstock_io.batch.verdict import Standing
 from penstock_io.journal import IMAGES, SUPERSEDED, Account, Journal, Orphan
 from penstock_io.words import at_most, count
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
 
 from attrs import field, frozen
 
@@ -12,10 +11,10 @@ from penstock.ids import Key
 from penstock.judging.allowance import Allowance
 from penstock.requests import Scalar
 from penstock.work import OnAmbiguous
-from penstock_io._paid import LOST
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.settings import Choices
 from penstock_io.batch.states import NEW, RowState, asked_of, digest, here_of
+from penstock_io.batch.verdict import Standing, doubts_of, facts_of, judged
 from penstock_io.journal import Account
 
 AUTO = Ambiguity()
@@ -41,11 +40,11 @@ class Stale:
 class Plan:
     """What becomes of each row of `rows`: `send` are those with something to do, in input order.
 
-    Of the others, `done` are complete, `final` failed for good, `left` may have been paid and are not tried again,
-    `held_back` lie beyond the limit. Among those that are sent, `stale` are made again and `doubtful` pictures, which
-    may have been paid, are tried once more. `used` is what of the allowance for those is used up with them. `owed` rows
-    wait for nothing but the download of what they have paid; `rebuy` are such pictures that are bought again all the
-    same, because that was asked for.
+    Of the others, `done` are complete, `final` failed for good (of these `doubted` may have been billed before), `left`
+    may have been paid and are not tried again, `held_back` lie beyond the limit. Among those that are sent, `stale` are
+    made again and `doubtful` pictures, which may have been paid, are tried once more. `used` is what of the allowance
+    for those is used up with them. `owed` rows wait for nothing but the download of what they have paid; `rebuy` are
+    such pictures that are bought again all the same, because that was asked for.
     """
 
     rows: tuple[Keyed, ...]
@@ -59,15 +58,11 @@ class Plan:
     used: Used = field(factory=Used)
     owed: int = 0
     rebuy: frozenset[Key] = frozenset()
+    doubted: int = 0
 
 
-class Standing(Enum):
-    """How a row stands as it is asked for now."""
-
-    DONE = "done"
-    FINAL = "final"
-    OWED = "owed"
-    OPEN = "open"
+_SENT = frozenset({Standing.OPEN, Standing.DOUBTFUL})
+"""How rows stand that may be sent."""
 
 
 def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: Account, choices: Choices) -> Plan:
@@ -77,7 +72,8 @@ def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: A
     `auto` gives each but one, over all runs. The limit counts rows that have a picture to buy.
     """
     standings = [standing(one, states.get(one.id, NEW), account, retry_failed=choices.retry_failed) for one in keyed]
-    open_rows = [one for one, stands in zip(keyed, standings, strict=True) if stands is Standing.OPEN]
+    open_rows = [one for one, stands in zip(keyed, standings, strict=True) if stands in _SENT]
+    final = [one for one, stands in zip(keyed, standings, strict=True) if stands is Standing.FINAL]
     allowance = _allowance(account, sum(_buys(one, account) for one in open_rows), choices.limit)
     allowed: set[Key] = set()
     send: list[Keyed] = []
@@ -98,7 +94,7 @@ def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: A
         rows=tuple(keyed),
         send=tuple(send),
         done=standings.count(Standing.DONE),
-        final=standings.count(Standing.FINAL),
+        final=len(final),
         left=left,
         held_back=held_back,
         doubtful=len(allowed),
@@ -106,32 +102,14 @@ def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: A
         used=_used(account, allowed),
         owed=standings.count(Standing.OWED),
         rebuy=frozenset(key for one in send for key in one.keys if choices.retry_failed and key in account.due),
+        doubted=sum(bool(doubts_of(one, states.get(one.id, NEW), account)) for one in final),
     )
 
 
 def standing(keyed: Keyed, state: RowState, account: Account, *, retry_failed: bool = False) -> Standing:
-    """How a row stands: pictures that are there for just what it asks, or a refusal of just that, are its end.
-
-    So are pictures that are paid and lost; for those that are paid and can still be downloaded it waits.
-    """
-    here = here_of(state, account)
-    same = state.same(keyed.keys, keyed.request, keyed.sample)
-    if all(key in here for key in keyed.keys) or (same and all(key in here for key in state.keys)):
-        return Standing.DONE
-    missing = [key for key in keyed.keys if key not in account.prices]
-    if retry_failed:
-        return Standing.OPEN
-    if missing and all(key in account.due for key in missing):
-        return Standing.OWED
-    came = state.error is not None and state.error.kind == LOST.kind and not missing
-    final = same and state.final and not came
-    return Standing.FINAL if final or any(key in account.lost for key in missing) else Standing.OPEN
-
-
-def doubts_of(keyed: Keyed, state: RowState, account: Account) -> set[Key]:
-    """Pictures of a row that may have been paid: under the keys of now, and those under which it asked for the same."""
-    same = state.same(keyed.keys, keyed.request, keyed.sample)
-    return {key for key in (*keyed.keys, *(state.keys if same else ())) if key in account.doubts}
+    """How a row stands; whoever retries what failed for good opens that, too, and what is only to be downloaded."""
+    stands = judged(facts_of(keyed, state, account)).standing
+    return Standing.OPEN if retry_failed and stands in {Standing.FINAL, Standing.OWED} else stands
 
 
 def _buys(keyed: Keyed, account: Account) -> bool:

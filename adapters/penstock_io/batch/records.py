@@ -25,7 +25,8 @@ _DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', 
 class Record:
     """A row as a line of results.jsonl says it; `raw` is the whole line. `cost_usd` is decimal dollars.
 
-    `error` has the kind and the message; `prompt` is None where it is not known.
+    `error` has the kind and the message; `prompt` is None where it is not known. `fresh`: it ended since the results
+    were written.
     """
 
     id: str | None
@@ -41,6 +42,7 @@ class Record:
     meta: Mapping[str, Json] = field(factory=dict[str, Json], hash=False)
     prompt: str | None = None
     raw: Mapping[str, Json] = field(factory=dict[str, Json], repr=False, hash=False)
+    fresh: bool = False
 
     @property
     def kind(self) -> str:
@@ -52,7 +54,7 @@ class Record:
 def read_records(folder: Path) -> list[Record]:
     """All rows that are known, in the order of the input. Raises `OSError`."""
     records = {_name(record): record for record in _read(folder / RESULTS)}
-    records |= {_name(record): record for record in _read(folder / PART)}
+    records |= {_name(record): evolve(record, fresh=True) for record in _read(folder / PART)}
     return sorted(records.values(), key=lambda record: record.index)
 
 

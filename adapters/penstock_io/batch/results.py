@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 
 from penstock.ids import Key
-from penstock.outcomes import Outcome, Status, Trouble
+from penstock.outcomes import Outcome, Trouble
 from penstock.readings import Usage
-from penstock_io._paid import LOST, owed
 from penstock_io.batch.rows import Invalid, Json
-from penstock_io.batch.states import NEW, PASSING, RowState, Runs, here_of
+from penstock_io.batch.states import NEW, RowState, Runs, here_of
+from penstock_io.batch.verdict import DOUBT, Standing, doubts_of, facts_of, facts_of_end, judged, shown_of
 from penstock_io.journal import Account, JobName, Tally
 from penstock_io.resources import PICODOLLARS, tokens_told
 from penstock_io.words import at_least, at_most, count, money, summed
@@ -21,7 +21,7 @@ from penstock_io.words import at_least, at_most, count, money, summed
 if TYPE_CHECKING:
     from penstock_io.batch.keying import Keyed
 
-DOUBT = "it may have been executed and billed"
+DOUBTED = "it may have been executed and billed"
 """How the reason of a doubt begins; the engine's own words begin so, too."""
 
 STATUSES: tuple[str, ...] = ("completed", "partial", "failed", "ambiguous", "invalid", "pending")
@@ -54,23 +54,22 @@ class Line:
 
 def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
     """What became of a row as it is asked for now, as the books say."""
-    here = here_of(state, account)
     same = state.same(keyed.keys, keyed.request, keyed.sample)
-    files = tuple(here[key] for key in keyed.keys if key in here)
-    if same and len(files) < len(keyed.keys):  # an earlier version may have remembered them under other keys
-        files = max(files, tuple(here[key] for key in state.keys if key in here), key=len)
-    keys = dict.fromkeys((*keyed.keys, *state.keys)) if same else dict.fromkeys(keyed.keys)
-    doubtful = [key for key in keys if key in account.doubts]
+    files = shown_of(keyed, state, account)
+    found = judged(facts_of(keyed, state, account))
+    doubtful = sorted(doubts_of(keyed, state, account))
     tally = _tally(state, account)
     line = _asked(keyed, state if same else evolve(NEW, jobs=state.jobs))
-    status, error = _status(line, len(files), state.status if same else "", doubtful=bool(doubtful))
-    if status != "completed" and doubtful and (error is None or status == "ambiguous"):
+    error, warnings = found.error, line.warnings
+    if found.standing is Standing.DOUBTFUL:
         error = _doubt(account, doubtful, error)
-    if (paid := _paid(keyed, account)) is not None and status not in {"completed", "ambiguous"}:
-        status, error = ("failed" if status == "pending" else status), paid
+    elif doubtful and found.standing is not Standing.DONE:
+        warnings = (*warnings, f"an attempt at it may have been billed all the same ({_most(account, doubtful)})")
+    keys = dict.fromkeys((*keyed.keys, *state.keys)) if same else dict.fromkeys(keyed.keys)
+    here = here_of(state, account)
     return evolve(
         line,
-        status=status,
+        status=found.status,
         files=files,
         missing=line.missing - len(files),
         usage=tally.usage,
@@ -78,28 +77,24 @@ def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
         saved=_saved(state, account),
         attempts=tally.attempts,
         seconds=_seconds(line, [key for key in keys if key in here], account),
+        warnings=warnings,
         error=error,
     )
 
 
-def _paid(keyed: Keyed, account: Account) -> Trouble | None:
-    """What there is to say of pictures of a row that are paid and not here."""
-    due = [account.due[key] for key in keyed.keys if key in account.due]
-    if due:
-        return owed(min(due))
-    return LOST if any(key in account.lost for key in keyed.keys) else None
-
-
-def line_of_end(keyed: Keyed, state: RowState, outcome: Outcome, files: Sequence[str]) -> Line:
+def line_of_end(
+    keyed: Keyed, state: RowState, outcome: Outcome, files: Sequence[str], *, doubtful: bool = False
+) -> Line:
     """What became of a row, as its outcome says at the moment when it ends; `files` are its pictures.
 
-    How long pictures took that were there already is in the books alone.
+    `doubtful` says that an attempt of before may have been billed. How long pictures took that were there already is in
+    the books alone.
     """
     line = _asked(keyed, state)
-    status, error = _status(line, len(files), state.status, doubtful=outcome.status is Status.AMBIGUOUS)
+    found = judged(facts_of_end(keyed, outcome, len(files), doubtful=doubtful))
     return evolve(
         line,
-        status=status,
+        status=found.status,
         files=tuple(files),
         missing=line.missing - len(files),
         usage=outcome.usage,
@@ -107,7 +102,7 @@ def line_of_end(keyed: Keyed, state: RowState, outcome: Outcome, files: Sequence
         saved=outcome.saved,
         attempts=outcome.attempts,
         seconds=None if line.cached else line.seconds,
-        error=error,
+        error=_in_doubt(found.error) if found.standing is Standing.DOUBTFUL else found.error,
     )
 
 
@@ -138,19 +133,6 @@ def _asked(keyed: Keyed, state: RowState) -> Line:
         meta=row.meta,
         error=state.error,
     )
-
-
-def _status(line: Line, files: int, ended: str, *, doubtful: bool) -> tuple[str, Trouble | None]:
-    """The status and error of a row that has so many of its pictures; `ended` says how its last job did ("": not)."""
-    error = line.error
-    if files >= line.missing:
-        return "completed", None
-    if files:
-        return "partial", error
-    if doubtful:
-        return "ambiguous", error
-    failed = ended and ended != Status.DEFERRED.value and error is not None and error.kind not in PASSING
-    return "failed" if failed else "pending", error
 
 
 def _tally(state: RowState, account: Account) -> Tally:
@@ -186,11 +168,24 @@ def _seconds(line: Line, keys: Sequence[Key], account: Account) -> float | None:
 
 def _doubt(account: Account, keys: Sequence[Key], told: Trouble | None) -> Trouble:
     """What is in doubt, why where that was told, and what all attempts at it may have cost together."""
+    said = _in_doubt(told)
+    return evolve(said, message=f"{said.message} ({_most(account, keys)}; see --on-ambiguous)")
+
+
+def _in_doubt(told: Trouble | None) -> Trouble:
+    """The error of a row in doubt; what its last job ended with otherwise is told as that."""
+    if told is None:
+        return Trouble(DOUBT, DOUBTED)
+    if told.kind != DOUBT:
+        return evolve(told, kind=DOUBT, cause=told.kind, message=f"{DOUBTED}; the last try since: {told.message}")
+    why = told.message.removeprefix(DOUBTED).lstrip(": ")
+    return evolve(told, message=f"{DOUBTED}{': ' if why else ''}{why}")
+
+
+def _most(account: Account, keys: Sequence[Key]) -> str:
+    """What all attempts at pictures in doubt may have cost together."""
     bounds = [account.risked.get(key, account.doubts[key]) for key in keys]
-    most = "an unknown amount" if None in bounds else f"at most ${usd(sum(bound or 0 for bound in bounds))}"
-    told = Trouble("ambiguous", "") if told is None or told.kind != "ambiguous" else told
-    why = told.message.removeprefix(DOUBT).lstrip(": ")
-    return evolve(told, message=f"{DOUBT}{': ' if why else ''}{why} ({most}; see --on-ambiguous)")
+    return "an unknown amount" if None in bounds else f"at most ${usd(sum(bound or 0 for bound in bounds))}"
 
 
 def usd(picodollars: int) -> str:

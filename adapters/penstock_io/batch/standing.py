@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 
 from attrs import frozen
 
 from penstock_io.batch.records import Record, read_records
 from penstock_io.batch.results import STATUSES
-from penstock_io.batch.states import FINAL, RUNS, Runs, load_runs, load_states
+from penstock_io.batch.states import FINAL, RUNS, RowState, Runs, load_runs, load_states
+from penstock_io.batch.verdict import DOUBT
 from penstock_io.journal import Peek, Ticket, peek
 from penstock_io.words import count
 
@@ -21,11 +23,12 @@ SAME = "run the same command again"
 class FolderStanding:
     """A folder at one moment.
 
-    `holder` names the process at work (None: nobody is). `counts` are rows by status as they were last recorded, `out`
-    is how many were asked for and have no record yet; `whole` says that these are all rows of the input. Money is
-    picodollars: `charged`, and `maybe` besides; `unpriced` says that a charge among it is unknown. `code` and `message`
-    are how the last run ended (None: it is under way, or was cut off). `deferred` are jobs that were put off and not
-    taken up again. `steps` say what may be done next.
+    `holder` names the process at work (None: nobody is). `counts` are rows by status, those that wait to be sent among
+    them as pending; `out` rows are in flight, or were when a run was cut off: their requests are out, or their pictures
+    are being saved. `whole` says that these are all rows of the input. Money is picodollars: `charged`, and `maybe`
+    besides; `unpriced` says that a charge among it is unknown. `code` and `message` are how the last run ended (None:
+    it is under way, or was cut off). `deferred` are jobs that were put off and not taken up again. `steps` say what may
+    be done next.
     """
 
     holder: str | None
@@ -53,14 +56,18 @@ def look(folder: Path) -> FolderStanding:
     records = read_records(folder)
     runs = _last(journal)
     over = journal.holder is None and runs.code is not None
-    known = {record.id for record in records}
-    states = {} if over else load_states(journal.rows)
-    out = sum(1 for name, state in states.items() if not state.status and name not in known)
-    counts = Counter(record.status for record in records)
+    states = load_states(journal.rows)
+    asked = {} if over else _asked(journal, records, states)
+    rest = [record for record in records if record.id not in asked]
+    counts = Counter(_sent_again(record, journal.holder) or record.status for record in rest)
+    out = sum(asked.values())
+    waits = len(asked) - out
     # what was not asked for yet is nowhere on record, and a full disk takes no results
-    more = 0 if runs.rows is None else max(0, runs.rows - len(records) - out)
-    counts["pending"] += more
-    total = journal.balances.total
+    more = 0 if runs.rows is None else max(0, runs.rows - len(rest) - len(asked))
+    counts["pending"] += waits + more
+    doubts, total = journal.account.doubts, journal.balances.total
+    doubted = {name for name, state in states.items() if any(key in doubts for key in state.keys)}
+    deferred = journal.account.deferred
     return FolderStanding(
         holder=journal.holder,
         counts={status: counts[status] for status in dict.fromkeys((*STATUSES, *counts))},
@@ -72,9 +79,28 @@ def look(folder: Path) -> FolderStanding:
         unpriced=any(tally.unpriced for tally in journal.account.tallies.values()),
         code=None if journal.holder is not None else runs.code,
         message=runs.message,
-        deferred=journal.account.deferred,
-        steps=tuple(steps(records, journal.holder, runs, journal.account.deferred, more)),
+        deferred=deferred,
+        steps=tuple(steps(rest, journal.holder, runs, deferred, waits + more, doubted)),
     )
+
+
+def _asked(journal: Peek, records: Iterable[Record], states: Mapping[str, RowState]) -> dict[str | None, bool]:
+    """Rows that the last run has asked for and that have not ended in it, each with whether it is in flight."""
+    fresh = {record.id for record in records if record.fresh}
+    account = journal.account
+    found: dict[str | None, bool] = {}
+    for name, state in states.items():
+        if name in fresh or not state.jobs or state.jobs[-1][0] != journal.run or (state.status and not journal.holder):
+            continue
+        here = bool(state.status) or all(key in account.prices for key in state.keys)
+        found[name] = here or any(key in account.out for key in state.keys)
+    return found
+
+
+def _sent_again(record: Record, holder: str | None) -> str:
+    """What a row of before is while somebody is at work who sends it again: pending; "" where it stays what it is."""
+    waits = holder is not None and not record.fresh and record.status in {"failed", "partial"}
+    return "pending" if waits and need_of(record, doubted=False) is Need.NOTHING else ""
 
 
 def _last(journal: Peek) -> Runs:
@@ -88,27 +114,54 @@ def _last(journal: Peek) -> Runs:
         return runs
 
 
+class Need(Enum):
+    """What the same command needs besides to send a row that is not complete: these options."""
+
+    NOTHING = ""
+    DOUBT = "--on-ambiguous retry"
+    FINAL = "--retry-failed"
+    BOTH = "--retry-failed --on-ambiguous retry"
+
+
+def need_of(record: Record, *, doubted: bool) -> Need:
+    """What sends a row again. `doubted`: an attempt at it may have been billed."""
+    if record.kind in FINAL:
+        return Need.BOTH if doubted else Need.FINAL
+    return Need.DOUBT if DOUBT in {record.status, record.kind} else Need.NOTHING
+
+
+_SAID = {
+    Need.DOUBT: "may have been made and billed, and retry pays perhaps again",
+    Need.FINAL: "failed for good",
+    Need.BOTH: "failed for good, and may have been billed before",
+}
+
+
 def steps(
-    records: list[Record], holder: str | None, runs: Runs, deferred: tuple[Ticket, ...] = (), more: int = 0
+    records: Sequence[Record],
+    holder: str | None,
+    runs: Runs,
+    deferred: tuple[Ticket, ...] = (),
+    more: int = 0,
+    doubted: Container[str | None] = (),
 ) -> list[str]:
     """What may be done next, the most urgent first. `runs` say how the last run ended, and what helps.
 
-    So many `more` rows are pending that have no record.
+    So many `more` rows are pending that have no record; of `doubted` rows an attempt may have been billed.
     """
     if holder is not None:
         return ["wait: it is at work. Ctrl-C in its terminal ends it in good order, and the same command goes on later"]
     counts = Counter(record.status for record in records)
-    final = sum(1 for record in records if record.status == "failed" and record.kind in FINAL)
+    left = [record for record in records if record.status in {"partial", "failed", DOUBT}]
+    needs = Counter((need_of(one, doubted=one.id in doubted), one.status == "partial") for one in left)
     found = _to_go_on(runs, counts["pending"] + more)
-    if counts["partial"]:
-        found.append(f"{SAME}: {_are(counts['partial'])} partial")
-    if counts["failed"] - final:
-        found.append(f"{SAME}: {count(counts['failed'] - final, 'row')} failed in a way that may pass")
-    if final:
-        found.append(f"{SAME} with --retry-failed: {count(final, 'row')} failed for good")
-    if counts["ambiguous"]:
-        told = "may have been made and billed, and retry pays perhaps again"
-        found.append(f"{SAME} with --on-ambiguous retry: {count(counts['ambiguous'], 'row')} {told}")
+    if partial := needs[Need.NOTHING, True]:
+        found.append(f"{SAME}: {_are(partial)} partial")
+    if failed := needs[Need.NOTHING, False]:
+        found.append(f"{SAME}: {count(failed, 'row')} failed in a way that may pass")
+    for need in (Need.FINAL, Need.BOTH, Need.DOUBT):
+        if rows := needs[need, True] + needs[need, False]:
+            found.append(f"{SAME} with {need.value}: {count(rows, 'row')} {_SAID[need]}")
     if deferred:
         was = "was" if len(deferred) == 1 else "were"
         found.append(f"ask again, with the same command or program: {count(len(deferred), 'request')} {was} put off")

@@ -32,6 +32,9 @@ AT_A_TIME = 10
 NONE: Mapping[str, RowState] = {}
 """What an empty folder remembers."""
 
+BOTH = "--retry-failed --on-ambiguous retry"
+"""What sends a row that failed for good and may have been billed."""
+
 REASONS = 3
 """How many reasons are told for which rows are made again."""
 
@@ -42,9 +45,10 @@ class Survey:
 
     Of `rows`, `distinct` ask for a picture that none before them asked for and `repeats` share one. `done` are
     complete, `cached` are paid for and only published, `owed` are paid for and to be downloaded, `send` have something
-    to buy, `final` failed for good, `left` may have been paid and are not tried again, `held_back` lie beyond the
-    limit; `invalid` rows of the input are none of these. `pictures` are to be bought for at most `bound`, probably
-    `expected` (None: `unpriced` of them have no known price), in about `seconds` (None: nobody knows), and take about
+    to buy, `final` failed for good (`doubted` of them may have been billed before), `left` may have been paid and are
+    not tried again, `held_back` lie beyond the limit; `invalid` rows of the input are none of these. `pictures` are to
+    be bought for at most `bound`, probably `expected` (None: `unpriced` of them have no known price), in about
+    `seconds` (None: nobody knows), and take about
     `nbytes` of the `free` bytes on the disk, of which the journal keeps `reserve` besides. `stale` rows are made again
     for at most `stale_bound`; `why` says what changed for how many. `gone` rows have pictures in the folder and are no
     longer in the input.
@@ -73,6 +77,7 @@ class Survey:
     reserve: int = 0
     gone: int = 0
     owed: int = 0
+    doubted: int = 0
 
     @property
     def fits(self) -> bool:
@@ -179,6 +184,7 @@ def survey(
         left=plan.left,
         gone=_gone(plan, invalid, states, account),
         owed=plan.owed,
+        doubted=plan.doubted,
     )
 
 
@@ -272,7 +278,8 @@ def _told_rows(survey: Survey, mode: OnAmbiguous) -> str:
         (survey.done, "done"),
         (survey.cached, "paid for already"),
         (survey.owed, "paid for and to be downloaded (not bought again)"),
-        (survey.final, "failed for good (--retry-failed sends them)"),
+        (survey.final - survey.doubted, "failed for good (--retry-failed sends them)"),
+        (survey.doubted, f"failed for good and may have been billed before ({BOTH} sends them)"),
         (survey.left, left),
         (survey.held_back, "beyond --limit"),
         (survey.invalid, "invalid"),

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from penstock.work import OnAmbiguous
 from penstock_io.batch.keying import Keyed
-from penstock_io.batch.plan import doubts_of, make_plan
+from penstock_io.batch.plan import make_plan
 from penstock_io.batch.progress import Level
 from penstock_io.batch.rows import Invalid
 from penstock_io.batch.run import Ended, Exit, run_batch
@@ -20,6 +20,7 @@ from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import NEW, load_states
 from penstock_io.batch.stopping import AGAIN
 from penstock_io.batch.survey import survey
+from penstock_io.batch.verdict import doubts_of
 from penstock_io.cli.console import Console
 from penstock_io.journal import Journal, JournalError
 from penstock_io.words import at_most, count

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,8 @@ DONE, USAGE = 0, 2
 
 EPILOG = """\
 It changes nothing and may be asked at any time, also while a run is on. --json prints one object: folder, running,
-holder, rows (by status; out: asked for and not yet recorded), total (all rows of the input, as soon as it is known),
+holder, rows (by status; pending: they wait to be sent; out: their requests are out, or their pictures are being
+saved, or were when a run was cut off), total (all rows of the input, as soon as it is known),
 images, cost_usd, maybe_billed_usd, last_run {exit_code, message}, deferred (a list of requests that were put off and
 not asked for since: run, job, pictures, reason, at), next (a list of what may be done).
 
@@ -112,7 +112,7 @@ def as_lines(standing: FolderStanding) -> dict[str, str]:
     elif standing.code is None:
         lines["state"] = "nobody is at work; the last run was cut off"
     so_far = "" if standing.whole else " so far"
-    lines["rows"] = f"{count(standing.total, 'row')}{so_far}: {_counted(standing.counts, standing.out)}"
+    lines["rows"] = f"{count(standing.total, 'row')}{so_far}: {_counted(standing)}"
     lines["images"] = f"{standing.images:,}"
     maybe = f", and {at_most(standing.maybe)} more may have been billed" if standing.maybe else ""
     lines["spent"] = f"{summed(standing.charged, unknown=standing.unpriced)}{maybe}"
@@ -133,8 +133,12 @@ def _moment(unix: float) -> str:
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _counted(counts: Mapping[str, int], out: int) -> str:
-    parts = [f"{number:,} {status}" for status, number in counts.items() if number]
-    if out:
-        parts.append(f"{out:,} asked for and not yet recorded")
+def _counted(standing: FolderStanding) -> str:
+    """Rows by status: those that are done, are in flight, and wait."""
+    at_work = standing.holder is not None
+    words = {"pending": "waiting to be sent"} if at_work else {}
+    parts = [f"{number:,} {words.get(status, status)}" for status, number in standing.counts.items() if number]
+    if standing.out:
+        out = f"{standing.out:,} in flight{'' if at_work else ' when the run was cut off'}"
+        parts.insert(len(parts) - bool(standing.counts.get("pending")), out)
     return ", ".join(parts) or "none is known"

@@ -73,7 +73,8 @@ class Account:
     are paid and cannot, and that nobody has tried to buy again.
     `deferred` are the jobs that were put off and that nobody has taken up again.
     `attempts` counts what was sent, for at most `quoted` picodollars; `tries` of them, for at most `bounds`, were sent
-    in spite of a doubt about one of their pictures.
+    in spite of a doubt about one of their pictures. `out` are the keys of those that have no end: a run that is at work
+    waits for them, or a killed one did.
     """
 
     tallies: Mapping[JobName, Tally] = field(factory=dict[JobName, Tally])
@@ -92,6 +93,7 @@ class Account:
     tries: int = 0
     quoted: int = 0
     bounds: int = 0
+    out: frozenset[Key] = frozenset()
 
     @property
     def used(self) -> Used:
@@ -133,6 +135,7 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
         tries=reader.tries,
         quoted=reader.quoted,
         bounds=reader.bounds,
+        out=frozenset(reader.out),
     )
 
 
@@ -209,6 +212,7 @@ class _Reader:
     tries: int = 0
     quoted: int = 0
     bounds: int = 0
+    out: set[Key] = field(factory=set[Key])
 
     def take(self, line: _Line) -> None:
         """One attempt that was sent."""
@@ -220,9 +224,7 @@ class _Reader:
         self.quoted += line.quote or 0
         if self.put_off:
             self._take_up(line, keys)
-        self.lost.difference_update(keys)
-        if line.ending == "owed" or (line.ending == "settled" and line.kind == "lost"):
-            self.lost.update(keys)
+        self._miss(line, keys)
         doubted = [key for key in keys if key in self.doubts]
         if doubted and (line.doubtful or line.ending in {"settled", "owed"} or line.charge != 0):
             self.again.update(doubted)
@@ -245,6 +247,14 @@ class _Reader:
             self.orphans.append(Lost(line.run, AttemptId(line.attempt), keys, amount))
             for key in keys:  # if its picture was found on the disk, this attempt is what paid for it
                 self.payers.setdefault(key, set()).update(job for job, _ in parts)
+
+    def _miss(self, line: _Line, keys: tuple[Key, ...]) -> None:
+        """What it is to bring, or has not brought though it was paid."""
+        self.lost.difference_update(keys)
+        if line.ending is None:
+            self.out.update(keys)
+        elif line.ending == "owed" or (line.ending == "settled" and line.kind == "lost"):
+            self.lost.update(keys)
 
     def _take_up(self, line: _Line, keys: tuple[Key, ...]) -> None:
         for key in keys:

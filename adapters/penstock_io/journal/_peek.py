@@ -27,7 +27,7 @@ class Peek:
 
     `holder` names the process that holds the folder (None: nobody does). Requests that it has out are no doubts of the
     `balances`; those that a killed one left are, as for the next run. `note` is what the last holder could write
-    nowhere else.
+    nowhere else, `run` the number of the last run.
     """
 
     account: Account
@@ -35,6 +35,7 @@ class Peek:
     rows: Mapping[str, str] = field(repr=False)
     holder: str | None = None
     note: str = field(default="", repr=False)
+    run: int = 0
 
 
 def peek(folder: Path | str) -> Peek:
@@ -53,6 +54,6 @@ def peek(folder: Path | str) -> Peek:
             (run,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs").fetchone()
             rows = dict(db.execute("SELECT row, state FROM rows").fetchall())
             balances = _books.balances(db, run if holder is not None else run + 1)
-            return Peek(read_account(db, folder), balances, rows, holder, note_of(folder))
+            return Peek(read_account(db, folder), balances, rows, holder, note_of(folder), run)
     except (sqlite3.Error, OSError) as fault:
         raise JournalUnusable(f"{folder} cannot be read: {why(fault)}") from fault
