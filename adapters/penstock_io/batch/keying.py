@@ -20,6 +20,7 @@ from penstock.prepare import prepare
 from penstock.requests import ImageRequest, Options, Refusal, Scalar
 from penstock.work import Target
 from penstock_io._setup import PROVIDER
+from penstock_io.batch.models import meant, slip
 from penstock_io.batch.naming import MissingField, Namer, Sampler, Template, folded
 from penstock_io.batch.rows import InputError, Invalid, Mistake, Row, Rows
 from penstock_io.batch.settings import Choices, Repeats
@@ -122,6 +123,8 @@ class Keyer:
         rows: Iterable[Row] | None = None,
     ) -> None:
         self._budget = budget
+        self._strict = choices.strict
+        self._priced = choices.priced
         self._states = states
         self._account = account
         self._file = file
@@ -137,6 +140,9 @@ class Keyer:
         """A row with its keys, or what is wrong with it."""
         state = self._states.get(row.id, NEW)
         sample = self._sample(row, state)
+        near = meant(row.request.model, self._priced) if self._strict else ""
+        if near:
+            return (self._wrong(row, "model", slip(row.request.model, near)),)
         target = self._shapes.target(row.request)
         if isinstance(target, Refusal):
             return (self._wrong(row, target.field, target.message.removeprefix(f"{target.field} ")),)

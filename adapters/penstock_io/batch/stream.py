@@ -16,6 +16,7 @@ from penstock_io.batch.feed import Feed, Handle, lines
 from penstock_io.batch.folder import prepare_folder
 from penstock_io.batch.inputs import Incoming
 from penstock_io.batch.keying import Keyed, Keyer
+from penstock_io.batch.models import unheard
 from penstock_io.batch.owing import fetch_owed
 from penstock_io.batch.plan import AUTO, Stale, make_plan
 from penstock_io.batch.progress import Level, Listener
@@ -110,6 +111,7 @@ class Stream:
         self._stopped = False
         self._buying = 0
         self._doubtful = 0
+        self._models: set[str] = set()
         self._again = most_again(account)
 
     # As a source
@@ -158,6 +160,7 @@ class Stream:
         taken = self._incoming.take(line)
         if isinstance(taken, Row):
             made = self._keyer.key(taken)
+                self._heed(made.request.model)
             if isinstance(made, Keyed):
                 self.rows.append(made)
                 return made
@@ -166,6 +169,13 @@ class Stream:
             self._watch.row("invalid")
             self._refuse(taken)
         return None
+    def _heed(self, model: str) -> None:
+        """Tell, once of each, of a model that nobody knows."""
+        if model not in self._models:
+            self._models.add(model)
+            for warning in unheard((model,), self._settings.base_url, self._settings.choices.priced):
+                self._listener.tell(warning, Level.WARNING)
+
 
     def _refuse(self, invalid: Invalid) -> None:
         self.invalid.append(invalid)

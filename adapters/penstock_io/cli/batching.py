@@ -22,6 +22,7 @@ from penstock.work import OnAmbiguous
 from penstock_io.batch.convert import available, parse_convert, parse_resize
 from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
 from penstock_io.batch.keying import Keyed, key_rows
+from penstock_io.batch.models import vendors
 from penstock_io.batch.naming import Template
 from penstock_io.batch.plan import make_plan
 from penstock_io.batch.progress import Level
@@ -93,7 +94,7 @@ def start(values: Values, given: Path | None, console: Console) -> int:
         plan = make_plan(keyed, books.states, books.account, task.settings.choices)
         room, states = free(folder), books.states
         found = survey(plan, books.account, task.settings, free=room, invalid=invalid, states=states)
-        warn(console, plan, invalid)
+        warn(console, plan, invalid, task.settings)
         lines = lines_of(plan, found, books, task.settings, task.unnamed)
         if task.dry:
             return _planned(task, lines, found, enough(plan, books, task.settings), books.holder)
@@ -200,6 +201,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         name=name,
         prices=overrides_of(values),
         unknown=values[options.ALLOW_UNKNOWN_PRICE],
+        strict=vendors(connection.base_url) and not values[options.ALLOW_UNKNOWN_PRICE],
     )
     rpm, tpm, ipm = (values.get(option) for option in (options.RPM, options.TPM, options.IPM))
     return Settings(

@@ -24,13 +24,16 @@ from penstock.requests import ImageRequest, Options, Refusal
 from penstock_io._setup import PROVIDER
 from penstock_io.asyncio import Client
 from penstock_io.batch.funds import Funds
+from penstock_io.batch.models import meant, slip, unheard, vendors
 from penstock_io.batch.progress import Level
 from penstock_io.cli.config import Values
 from penstock_io.cli.connecting import Connection, model_of
 from penstock_io.cli.console import Console
 from penstock_io.cli.options import (
+    ALLOW_UNKNOWN_PRICE,
     BACKGROUND,
     COMPRESSION,
+    MODEL,
     MODERATION,
     OUTPUT_FORMAT,
     QUALITY,
@@ -68,6 +71,15 @@ def request_of(values: Values, prompt: str, format_: str | None) -> ImageRequest
         output_compression=values.get(COMPRESSION),
         seed=values.get(SEED),
     )
+
+
+def heed(values: Values, model: str, base_url: str, prices: Overrides) -> list[str]:
+    """What is to be said of a model that nobody knows. Raises `OptionError` for what is a slip at the vendor's own."""
+    own = frozenset(one.model for one in prices.rates)
+    near = meant(model, own)
+    if near and vendors(base_url) and not values[ALLOW_UNKNOWN_PRICE]:
+        raise values.wrong(MODEL, slip(model, near))
+    return unheard((model,), base_url, own)
 
 
 def _said(model: str, format_: str | None) -> str | None:

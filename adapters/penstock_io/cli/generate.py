@@ -107,7 +107,7 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
 
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
-    from penstock_io.cli.buying import Spending, asking, quote_of, request_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.buying import Spending, asking, heed, quote_of, request_of  # noqa: PLC0415 - as above
     from penstock_io.cli.config import overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.connecting import connect  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
@@ -125,11 +125,12 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     connection = connect(values, os.environ)
     request = request_of(values, prompt, files.format)
     spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], overrides_of(values), funds_of(values))
+    unheard = heed(values, request.model, connection.base_url, spending.prices)
     quote = quote_of(request, spending.prices)
     pictures = count(n, "picture")
     price = at_most(quote.bound)
     console.tell(f"{pictures} of {request.model} for {price}")
-    for warning in quote.warnings:
+    for warning in (*unheard, *quote.warnings):
         console.tell(warning, Level.WARNING)
     if quote.bound is None and spending.bounded:
         return _failed(console, "unknown_price", quote.unpriced, BUDGET_OUT, as_json=values[JSON])

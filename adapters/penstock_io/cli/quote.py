@@ -72,6 +72,8 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
     import time  # noqa: PLC0415 - as above
 
     from penstock.work import OnAmbiguous  # noqa: PLC0415 - as above
+    from penstock_io.batch.models import unheard  # noqa: PLC0415 - as above
+    from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.batch.settings import Choices, Repeats  # noqa: PLC0415 - as above
     from penstock_io.batch.states import load_states  # noqa: PLC0415 - as above
     from penstock_io.cli.config import overrides_of  # noqa: PLC0415 - as above
@@ -81,7 +83,7 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
     from penstock_io.costing.quotes import as_lines, as_object  # noqa: PLC0415 - as above
     from penstock_io.journal import Account, peek  # noqa: PLC0415 - as above
 
-    connect(values, os.environ, bare=True)  # a provider that there is
+    connection = connect(values, os.environ, bare=True)  # a provider that there is
     choices = Choices(
         on_ambiguous=OnAmbiguous(values[options.ON_AMBIGUOUS]),
         retry_failed=values[options.RETRY_FAILED],
@@ -90,6 +92,8 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
         prices=overrides_of(values),
     )
     rows, skip = _read(values, given)
+    for warning in unheard((row.request.model for row in rows.rows), connection.base_url, choices.priced):
+        console.tell(warning, Level.WARNING)
     folder = values.get(options.OUT)
     found = peek(folder) if folder is not None and journalled(folder) else None
     states = {} if found is None else load_states(found.rows)

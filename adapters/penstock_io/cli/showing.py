@@ -10,6 +10,7 @@ from attrs import asdict, frozen
 
 from penstock.ids import Key
 from penstock_io.batch.convert import shown_as
+from penstock_io.batch.models import unheard
 from penstock_io.batch.naming import MissingField, Template
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.progress import Level
@@ -131,12 +132,13 @@ def default_told(model: str) -> str:
     return f"model: {model}, the newest one whose price is known (--model names another)"
 
 
-def warn(console: Console, plan: Plan, invalid: Sequence[Invalid]) -> None:
-    """Tell of bad rows, and of what providers announced of the models that are sent."""
+def warn(console: Console, plan: Plan, invalid: Sequence[Invalid], settings: Settings) -> None:
+    """Tell of bad rows, of models that nobody knows, and of what providers announced of those that are sent."""
     if invalid:
         console.tell(str(InputError([mistake for one in invalid for mistake in one.mistakes])), Level.WARNING)
     first = {keyed.request.model: keyed.request for keyed in reversed(plan.send)}
-    for warning in dict.fromkeys(word for request in first.values() for word in quote_of(request).warnings):
+    announced = dict.fromkeys(word for request in first.values() for word in quote_of(request).warnings)
+    for warning in (*unheard(first, settings.base_url, settings.choices.priced), *announced):
         console.tell(warning, Level.WARNING)
 
 
