@@ -49,6 +49,7 @@ class Habits:
     shouting: bool = False
     lines: bool = False
     prefix: bool = False
+    garbles: bool = False
     linked: bool = False
     revises: bool = False
     usage: bool = True
@@ -341,6 +342,8 @@ class Witness:
                 self._files[name] = data
             return {"url": f"{self.base_url.removesuffix('/v1')}/files/{quote(name)}?sig=s3cr3t-signature"}
         text = encodebytes(data).decode() if habits.lines else b64encode(data).decode()
+        if habits.garbles:
+            text = f"{text[:8]}*{text[8:]}"
         return {"b64_json": f"data:image/{form};base64,{text}" if habits.prefix else text, "url": None}
 
 

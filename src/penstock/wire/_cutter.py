@@ -2,7 +2,7 @@
 
 How it works. A JSON text is strings and what stands between them. Between strings a stack says where we are: one entry
 an open object or array, with the current name or place in it. A string that begins at `data[i].b64_json` is a *span*:
-its text goes to the sink, and the envelope keeps a short string in its place. Every other byte goes to the envelope
+its base64 goes to the sink, and the envelope keeps a short string in its place. Every other byte goes to the envelope
 unchanged; `json.loads` is the judge of its grammar at the end. Inside a span the closing quote is searched with
 `bytes.find`, so that a large reply costs little more than its copying.
 
@@ -18,15 +18,17 @@ from typing import Literal
 
 from attrs import define
 
+from penstock.wire._wrapping import SPACE, Unwrapper, dense
 from penstock.wire.sink import BadPayload, Sink, Stored
 
 _BETWEEN = re.compile(rb'["{}\[\],:]')
 _QUOTE = re.compile(rb'"')
 _IN_STRING = re.compile(rb'["\\]')
-_RUN = re.compile(rb'(?:[^"\\]++|\\/|\\u[0-9a-fA-F]{4})*+')
+_RUN = re.compile(rb'(?:[^"\\]++|\\[/nrt]|\\u[0-9a-fA-F]{4})*+')
 _ESCAPE = re.compile(rb"\\u([0-9a-fA-F]{4})")
 # What encoders make of "/" and "+": PHP writes the first, .NET the second.
 _USUAL = ((b"\\/", b"/"), (b"\\u002B", b"+"), (b"\\u002b", b"+"), (b"\\u002F", b"/"), (b"\\u002f", b"/"))
+_BREAKS = (b"\\n", b"\\r", b"\\t")
 _LONGEST_NAME = 64
 _WINDOW = 1 << 18
 _DEPTH = 500
@@ -54,6 +56,7 @@ class Cutter:
         self.cuts: list[tuple[int, Stored]] = []
         self.fault = ""
         self._sink = sink
+        self._unwrapper = Unwrapper()
         self._levels: list[_Level] = []
         self._state: Literal["between", "string", "span"] = "between"
         self._started = 0
@@ -126,6 +129,7 @@ class Cutter:
         self._places.add(place)
         if not self.fault:
             self._place = place
+            self._unwrapper = Unwrapper()
             self._sink.begin(place)
 
     def _picture(self) -> int | None:
@@ -170,12 +174,14 @@ class Cutter:
         end = limit if quote < 0 else quote
         slash = data.find(b"\\", at, end)
         if slash < 0:
-            self._write(memoryview(data)[at:end])
+            self._write(dense(data, at, end))
             return end if quote < 0 else self._close(end)
         stretch = data[at:end]
-        # Where every backslash stands before a slash (PHP's way), leaving them out is exact, and cheaper than matching.
-        if stretch.count(b"\\") == stretch.count(b"\\/"):
-            self._write(stretch.translate(None, b"\\"))
+        # Where every backslash begins one of these (PHP's slashes, line breaks of mails) leaving them out is exact, and
+        # cheaper than matching.
+        left = stretch.count(b"\\") - stretch.count(b"\\/")
+        if left == 0 or left == sum(stretch.count(written) for written in _BREAKS):
+            self._write((_unbroken(stretch) if left else stretch).translate(None, b"\\" + SPACE))
             return end if quote < 0 else self._close(end)
         run = _RUN.match(data, at, limit)
         if run is None or run.end() == at:
@@ -196,7 +202,9 @@ class Cutter:
         if self.fault or not data:
             return
         try:
-            self._sink.write(data)
+            text = self._unwrapper.feed(data)
+            if text:
+                self._sink.write(text)
         except BadPayload:
             self._spoil()
 
@@ -208,6 +216,8 @@ class Cutter:
         """The closing quote: the picture is whole."""
         if not self.fault:
             try:
+                if rest := self._unwrapper.finish():
+                    self._sink.write(rest)
                 self.cuts.append((self._place, self._sink.end()))
             except BadPayload:
                 self._spoil()
@@ -217,10 +227,21 @@ class Cutter:
 
 
 def _unescaped(run: bytes) -> bytes:
-    r"""A stretch in which every backslash begins `\/` or `\uXXXX`, with those undone; what is no ASCII becomes "!"."""
+    r"""A stretch whose backslashes begin `\/`, `\n`, `\r`, `\t` or `\uXXXX`, with those undone, without white space.
+
+    What is no ASCII becomes "!".
+    """
     for written, meant in _USUAL:
         run = run.replace(written, meant)
-    return _ESCAPE.sub(_character, run) if b"\\" in run else run
+    run = _unbroken(run)
+    return (_ESCAPE.sub(_character, run) if b"\\" in run else run).translate(None, SPACE)
+
+
+def _unbroken(run: bytes) -> bytes:
+    for written in _BREAKS:
+        if written in run:
+            run = run.replace(written, b"")
+    return run
 
 
 def _character(found: re.Match[bytes]) -> bytes:

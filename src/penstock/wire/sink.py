@@ -30,7 +30,8 @@ class Sink(Protocol):
     """Takes the pictures of one exchange, one after another.
 
     `begin`, any number of `write`s and `end` belong to one picture; `index` is its place in the reply. `write` gets
-    base64 text in pieces of any length, escapes of JSON already undone; it may keep none of `data` beyond the call.
+    base64 text in pieces of any length, without escapes, white space or the beginning of a data URI; it may keep none
+    of `data` beyond the call.
     `write` and `end` raise BadPayload; after that only `discard` follows.
     """
 
