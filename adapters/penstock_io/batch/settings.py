@@ -31,8 +31,8 @@ class Choices:
 
     `retry_failed` sends also what failed for good; `limit` is how many rows at most (None: all); `name` is a template
     of file names ("{sku}-{k}"). `prices` are the user's own; `unknown` sends also what has none, in spite of a budget.
-    """
     `strict` refuses a model that nobody knows and that is nearly one that is known.
+    """
 
     on_ambiguous: OnAmbiguous = OnAmbiguous.AUTO
     retry_failed: bool = False
@@ -41,13 +41,13 @@ class Choices:
     name: str = TEMPLATE
     prices: Overrides = NO_OVERRIDES
     unknown: bool = False
-
     strict: bool = False
 
     @property
     def priced(self) -> frozenset[str]:
         """The models that the user has a price for, and so knows."""
         return frozenset(one.model for one in self.prices.rates)
+
 
 @frozen
 class Conversion:

@@ -111,8 +111,8 @@ class Stream:
         self._stopped = False
         self._buying = 0
         self._doubtful = 0
-        self._models: set[str] = set()
         self._again = most_again(account)
+        self._models: set[str] = set()
 
     # As a source
 
@@ -160,8 +160,8 @@ class Stream:
         taken = self._incoming.take(line)
         if isinstance(taken, Row):
             made = self._keyer.key(taken)
-                self._heed(made.request.model)
             if isinstance(made, Keyed):
+                self._heed(made.request.model)
                 self.rows.append(made)
                 return made
             taken = Invalid(taken.id if taken.explicit else None, taken.index, taken.line, made)
@@ -169,13 +169,13 @@ class Stream:
             self._watch.row("invalid")
             self._refuse(taken)
         return None
+
     def _heed(self, model: str) -> None:
         """Tell, once of each, of a model that nobody knows."""
         if model not in self._models:
             self._models.add(model)
             for warning in unheard((model,), self._settings.base_url, self._settings.choices.priced):
                 self._listener.tell(warning, Level.WARNING)
-
 
     def _refuse(self, invalid: Invalid) -> None:
         self.invalid.append(invalid)
