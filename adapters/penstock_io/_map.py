@@ -202,6 +202,7 @@ class Results:
         self._heap = _Heap()
         self._source: Iterator[Item] = iter(requests)
         self._index = 0
+        self._taken = 0
         self._fed = False
         self._fault: Exception | None = None
 
@@ -209,20 +210,20 @@ class Results:
         return self
 
     def __next__(self) -> Result:
-        heap = self._heap
         self._feed()
-        if not heap.open and heap.ready.empty():
+        if self._taken == self._index:  # what the client's thread holds at this moment is no measure of what is to come
             if self._fault is not None:
                 raise self._fault
             raise StopIteration
-        result = heap.ready.get()
+        result = self._heap.ready.get()
+        self._taken += 1
         if isinstance(result, BaseException):
             raise result
         return result
 
     def _feed(self) -> None:
         heap = self._heap
-        while not self._fed and heap.ready.qsize() < UNREAD and (not heap.open or self._hungry()):
+        while not self._fed and heap.ready.qsize() < UNREAD and (self._taken == self._index or self._hungry()):
             try:
                 item = next(self._source, End.END)
             except Exception as fault:  # noqa: BLE001 - a user's input may raise anything: it is raised last
@@ -237,8 +238,7 @@ class Results:
         return self._port.appetite() > 0
 
     def _submit(self, item: Item) -> None:
-        heap = self._heap
-        index, self._index = self._index, self._index + 1
+        heap, index = self._heap, self._index
         job: list[JobId] = []
 
         def done(result: Result | BaseException) -> None:
@@ -248,8 +248,10 @@ class Results:
         try:
             submitted = self._port.join(*proper(item, self._options), done, index)
         except InvalidRequest as error:
+            self._index += 1
             heap.ready.put(refused(asked(item), error, index))
             return
+        self._index += 1
         job.append(submitted.job)
         heap.open.add(submitted.job)
         self._port.post(submitted)
@@ -259,6 +261,7 @@ class Results:
         for job in list(self._heap.open):
             self._port.post(Cancelled(job))
         self._heap = _Heap()
+        self._taken = self._index
         self._fed = True
 
     def __del__(self) -> None:
