@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from attrs import evolve
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from penstock.errors import InvalidRequest
 from penstock.requests import ImageRequest
 from penstock_io.batch.checking import (
     DEEPEST,
@@ -297,6 +299,23 @@ def test_a_row_keeps_its_id_however_wrong_it_is() -> None:
     with pytest.raises(Wrong) as caught:
         check({"id": 7, "prompt": ""})
     assert "7" == caught.value.id
+
+
+@given(st.text(max_size=5), st.none() | st.integers(-(2**63), 2**63 - 1))
+@example("\ud800", None)
+@example(" \t", None)
+@example("", None)
+def test_a_request_made_late_is_the_one_made_at_once(prompt: str, seed: int | None) -> None:
+    """Whatever the prompt: equal in all fields, or refused alike."""
+    like = ImageRequest(prompt="-", model="m", size="8x8", n=3, extra=(("steps", 20),))
+    try:
+        expected = evolve(like, prompt=prompt, seed=seed)
+    except InvalidRequest as fault:
+        with pytest.raises(InvalidRequest) as caught:
+            Later(like, prompt, seed).made()
+        assert str(fault) == str(caught.value)
+    else:
+        assert expected == Later(like, prompt, seed).made()
 
 
 def test_a_request_is_made_once_and_when_it_is_asked_for() -> None:

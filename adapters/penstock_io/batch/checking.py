@@ -23,7 +23,7 @@ from attrs import evolve, frozen
 
 from penstock.errors import InvalidRequest
 from penstock.requests import ImageRequest, Scalar
-from penstock_io.batch.rows import FIELDS, LONGEST_NAME, Defaults, Json, Later, plain
+from penstock_io.batch.rows import FIELDS, LONGEST_NAME, SURELY_SHORT, Defaults, Json, Later, plain
 
 LONGEST_ID = 1_000
 """Characters of an id."""
@@ -49,7 +49,6 @@ _KNOWN = ("id", *FIELDS, "meta")
 _FIELDS = frozenset(FIELDS)
 _TEXTS = tuple(name for name in FIELDS if name not in {"prompt", "n", "output_compression", "seed", "extra"})
 _WHOLE = ("n", "output_compression", "seed")
-_SURELY_SHORT = 100_000
 _SEEDS = 2**63
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
@@ -263,7 +262,7 @@ def _asked(like: ImageRequest, prompt: Json, seed: int | None, faults: list[tupl
         return None
     request = Later(like, prompt, seed)
     sound = prompt.isascii() or not _SURROGATE.search(prompt)
-    if not sound or not prompt or prompt.isspace() or len(prompt) > _SURELY_SHORT:
+    if not sound or not prompt or prompt.isspace() or len(prompt) > SURELY_SHORT:
         try:
             request.made()
         except InvalidRequest as fault:

@@ -193,11 +193,17 @@ class Namer:
 
     def stems(self, row: Row, n: int) -> tuple[str, ...]:
         """The names of the row's `n` pictures without extension. Raises `MissingField`."""
+        if not self._before:
+            names = self._template.stems(row, n)
+            if self._takes(row.id, names):
+                return names
         tried = (self._template.stems(row, n, mark) for mark in self._marks(row, n))
         return next(names for names in tried if self._takes(row.id, names))
 
     def _takes(self, owner: str, names: tuple[str, ...]) -> bool:
         """Whether a row can have these names, which are its own then."""
+        if len(names) == 1:
+            return self._owners.setdefault(folded(names[0]), owner) == owner
         flat = [folded(name) for name in names]
         if any(self._owners.get(name, owner) != owner for name in flat):
             return False

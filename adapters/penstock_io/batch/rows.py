@@ -25,6 +25,9 @@ SHOWN = 20
 LONGEST_MESSAGE = 300
 """Characters of a mistake's message, whatever a file holds."""
 
+SURELY_SHORT = 100_000
+"""Characters of a prompt below which no model finds it too long for a request."""
+
 LONGEST_NAME = 60
 """Characters of a field's name in a mistake."""
 
@@ -112,8 +115,20 @@ class Later:
     def made(self) -> ImageRequest:
         """The request, one and the same each time. Raises `InvalidRequest` where it had not been checked."""
         if self._made is None:
-            self._made = evolve(self._like, prompt=self._prompt, seed=self._seed)
+            self._made = _another(self._like, self._prompt, self._seed)
         return self._made
+
+
+def _another(like: ImageRequest, prompt: str, seed: int | None) -> ImageRequest:
+    """The same request with another prompt and seed, which was checked; all else of it has been with `like`."""
+    if not prompt.isascii() or not prompt or prompt.isspace() or len(prompt) > SURELY_SHORT:
+        return evolve(like, prompt=prompt, seed=seed)
+    made = ImageRequest.__new__(ImageRequest)
+    for name in FIELDS:
+        object.__setattr__(made, name, getattr(like, name))
+    object.__setattr__(made, "prompt", prompt)
+    object.__setattr__(made, "seed", seed)
+    return made
 
 
 def _made(request: ImageRequest | Later) -> ImageRequest:

@@ -95,6 +95,16 @@ class _Group:
     longest: float | None = 0.0
 
 
+@frozen
+class _Shape:
+    """What is known of requests of one model, size and quality: their quota, pictures at a time, tokens, seconds."""
+
+    pool: str
+    most: int
+    tokens: int
+    seconds: float | None
+
+
 @define
 class _Purchase:
     """Pictures to buy, each counted once whoever wants it; not those that are `due`."""
@@ -106,6 +116,9 @@ class _Purchase:
     unpriced: int = 0
     nbytes: float = 0.0
     groups: dict[str, _Group] = field(factory=dict[str, _Group])
+    shapes: dict[tuple[str, str | None, str | None], _Shape] = field(
+        factory=dict[tuple[str, str | None, str | None], _Shape]
+    )
 
     def add(self, keyed: Keyed, account: Account, conversion: Conversion | None) -> bool:
         """What a row has to buy that none before it does; whether there is any."""
@@ -125,16 +138,26 @@ class _Purchase:
         return pictures > 0
 
     def _group(self, request: ImageRequest, pictures: int) -> None:
-        known = model(request.model)
-        group = self.groups.setdefault(request.model if known is None else known.pool, _Group())
-        group.requests += -(-pictures // (AT_A_TIME if known is None else known.most))
+        shape = self._shape(request)
+        group = self.groups.setdefault(shape.pool, _Group())
+        group.requests += -(-pictures // shape.most)
         group.pictures += pictures
-        each = input_tokens_bound(request.prompt) + (
-            estimated_tokens(request.model, request.size, request.quality) or 0
-        )
-        group.tokens += pictures * each
-        typical = typical_seconds(request.model, request.quality)
+        group.tokens += pictures * (input_tokens_bound(request.prompt) + shape.tokens)
+        typical = shape.seconds
         group.longest = None if typical is None or group.longest is None else max(group.longest, typical)
+
+    def _shape(self, request: ImageRequest) -> _Shape:
+        asked = (request.model, request.size, request.quality)
+        found = self.shapes.get(asked)
+        if found is None:
+            known = model(request.model)
+            found = self.shapes[asked] = _Shape(
+                request.model if known is None else known.pool,
+                AT_A_TIME if known is None else known.most,
+                estimated_tokens(*asked) or 0,
+                typical_seconds(request.model, request.quality),
+            )
+        return found
 
 
 def survey(

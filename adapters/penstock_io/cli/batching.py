@@ -49,6 +49,9 @@ from penstock_io.words import count
 
 STDIN = "standard input"
 
+MANY = 10_000
+"""Rows of which it is said that they are being checked: it may take a second."""
+
 
 @frozen
 class Task:
@@ -265,10 +268,13 @@ def _read(task: Task) -> Rows:
         data = sys.stdin.buffer.read()
         rows = parse_rows(data, STDIN, task.defaults, kind=Kind.JSONL, keep=keep, skip_invalid=True)
         rows = Rows(rows.file, rows.rows, rows.invalid, time.perf_counter() - begun)
-    total = len(rows.rows) + len(rows.invalid)
-    took = f"{rows.seconds:.1f} s" if rows.seconds >= 0.05 else "less than 0.1 s"
-    task.console.tell(f"{count(total, 'row')} checked in {took}")
+    if len(rows.rows) >= MANY:
+        task.console.tell(f"{count(len(rows.rows), 'row')} read in {_took(rows.seconds)}; checking them ...")
     return rows
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.05 else "less than 0.1 s"
 
 
 def _mistakes(task: Task, rows: Rows) -> list[Mistake]:
@@ -282,8 +288,11 @@ def _keyed(task: Task, rows: Rows, books: Books) -> tuple[list[Keyed], list[Inva
     """Rows with their keys, and the bad ones. Raises `InputError`."""
     skip = task.given is None or task.values[options.SKIP_INVALID]
     budget, choices = task.settings.bounded, task.settings.choices
-    states, account = books.states, books.account
-    return key_rows(rows, choices, budget=budget, states=states, account=account, skip_invalid=skip)
+    states, account, begun = books.states, books.account, time.perf_counter()
+    keyed, invalid = key_rows(rows, choices, budget=budget, states=states, account=account, skip_invalid=skip)
+    took = _took(rows.seconds + time.perf_counter() - begun)
+    task.console.tell(f"{count(len(keyed) + len(invalid), 'row')} checked in {took}")
+    return keyed, invalid
 
 
 def _has_ledger(task: Task) -> bool:

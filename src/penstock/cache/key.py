@@ -9,7 +9,9 @@ prompt.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
 
 from penstock.catalog import model as lookup
 from penstock.ids import Key
@@ -36,6 +38,32 @@ def keys(
 
     `request.n` and `request.model` do not count: `samples` and `model` say what is bought where.
     """
+    parameters = tuple(_parameters(request, model).items())
+    extra = tuple((name, type(value), _plain(value)) for name, value in request.extra)
+    before, after = _around(provider, dialect, model, tenant, parameters, extra)
+    # The JSON text holds no line feed, so what follows it is the sample's number and nothing else.
+    base = sha256(f"{before}{encode_basestring_ascii(request.prompt)}{after}\n".encode("ascii"))
+    found: list[Key] = []
+    for number in range(first, first + samples):
+        digest = base.copy()
+        digest.update(str(number).encode("ascii"))
+        found.append(Key(digest.hexdigest()))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1_024)
+def _around(
+    provider: str,
+    dialect: str,
+    model: str,
+    tenant: str,
+    parameters: tuple[tuple[str, Scalar], ...],
+    extra: tuple[tuple[str, type, Scalar], ...],
+) -> tuple[str, str]:
+    """The canonical text before and after the prompt, which is all that most requests differ in.
+
+    The types of what is passed on are asked for only because 1 and true are one key of a dictionary.
+    """
     told = {
         "schema": SCHEMA,
         "operation": "images.generate",
@@ -43,19 +71,12 @@ def keys(
         "dialect": dialect,
         "model": model,
         "tenant": tenant,
-        "prompt": request.prompt,
-        "parameters": _parameters(request, model),
-        "extra": {name: _plain(value) for name, value in request.extra},
+        "parameters": dict(parameters),
+        "extra": {name: value for name, _, value in extra},
     }
-    text = _CANONICAL.encode(told)
-    # The JSON text holds no line feed, so what follows it is the sample's number and nothing else.
-    base = sha256(text.encode("ascii") + b"\n")
-    found: list[Key] = []
-    for number in range(first, first + samples):
-        digest = base.copy()
-        digest.update(str(number).encode("ascii"))
-        found.append(Key(digest.hexdigest()))
-    return tuple(found)
+    head = {name: value for name, value in told.items() if name < "prompt"}
+    tail = {name: value for name, value in told.items() if name > "prompt"}
+    return f'{_CANONICAL.encode(head)[:-1]},"prompt":', f",{_CANONICAL.encode(tail)[1:]}"
 
 
 def _parameters(request: ImageRequest, model: str) -> dict[str, Scalar]:
