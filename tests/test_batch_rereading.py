@@ -7,16 +7,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from attrs import evolve
 
-from penstock.config import Limits
+from penstock.config import Budget, Limits
 from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
-from penstock_io.batch.rereading import compare, reread
+from penstock_io.batch.rereading import compare, reread, words
 from penstock_io.batch.settings import Settings
+from penstock_io.ledger import Ledger
 from penstock_io.simserver import serving
 
 SETTINGS = Settings(Path("out"), "https://one.example/v1", {"A": "key-a", "B": "key-b"})
@@ -50,14 +53,58 @@ def test_a_file_that_cannot_be_read_changes_nothing() -> None:
     assert [("the settings stay as they were: x.toml: not TOML", Level.WARNING)] == told.lines
 
 
-def test_only_keys_and_limits_are_taken() -> None:
-    """A folder or a budget that stand otherwise in the file by now belong to the next run."""
-    new = evolve(SETTINGS, folder=Path("elsewhere"), limits=Limits(rpm=5))
-    found = reread(evolve(SETTINGS, again=lambda: new), Told())
+def test_only_keys_limits_and_budgets_are_taken() -> None:
+    """A folder or a deadline that stand otherwise in the file by now belong to the next run, which is said."""
+    new = evolve(SETTINGS, folder=Path("elsewhere"), limits=Limits(rpm=5), deadline=60.0)
+    told = Told()
+    found = reread(evolve(SETTINGS, again=lambda: new), told)
     assert found is not None
     settings, change = found
-    assert (Path("out"), Limits(rpm=5)) == (settings.folder, settings.limits)
-    assert Limits(rpm=5) == change.limits
+    assert (Path("out"), Limits(rpm=5), None) == (settings.folder, settings.limits, settings.deadline)
+    assert (Limits(rpm=5), None) == (change.limits, change.budget)
+    assert told.lines[0][0].endswith("(5 rpm, 64 at a time); the folder and deadline from the next run on")
+
+
+def test_limits_in_words() -> None:
+    """All of them, of a minute, of a day and at a time, and whether they are a ceiling."""
+    assert "5 rpm, 1,000 rpd, 250,000 tpd, 10 ipd, 64 at a time, never exceeded" == words(
+        Limits(rpm=5, rpd=1000, tpd=250_000, ipd=10, ceiling=True)
+    )
+    assert "none are known" == words(Limits(concurrency=None))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("5", "20", "the budget is $20 (it was $5)"),
+        (None, "0.5", "the budget is $0.5 (there was none)"),
+        ("5", None, "the budget is not bounded any more (it was $5)"),
+        ("5", "5.00", "nothing is different"),
+    ],
+)
+def test_another_budget(before: str | None, after: str | None, told: str) -> None:
+    """It bounds what is sent from then on, and what it was is said."""
+    old, new = (evolve(SETTINGS, budget=None if one is None else Decimal(one)) for one in (before, after))
+    found = reread(evolve(old, again=lambda: new), Told())
+    assert found is not None
+    settings, change = found
+    assert (new.budget, f"settings read again: {told}") == (settings.budget, change.told)
+    assert (None if told.startswith("nothing") else new.caps()) == change.budget
+
+
+def test_budgets_of_days_need_their_ledger(tmp_path: Path) -> None:
+    """With a ledger that is open they count at once; without one nobody knows what the day has cost by now."""
+    new = evolve(SETTINGS, funds=Funds(day=Decimal(3)))
+    change = compare(SETTINGS, new)
+    assert "settings read again: the budgets of day and month from the next run on" == change.told
+    assert None is change.budget
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    try:
+        change = compare(evolve(SETTINGS, funds=Funds(ledger=ledger)), new)
+    finally:
+        ledger.close()
+    assert "settings read again: the budget of the day is $3 (there was none)" == change.told
+    assert Budget((("day", 3 * 10**12),)) == change.budget
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal on this system")
@@ -95,3 +142,38 @@ def test_a_batch_takes_other_limits_and_keys_while_it_runs(tmp_path: Path) -> No
         assert 60 == sim.stats()["executed"]
         assert 2 == len(sim.stats()["credentials"])
     assert "settings read again: 1 key more (KEY_B); other limits for each key (4 at a time)" in err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal on this system")
+def test_a_raised_budget_counts_at_once(tmp_path: Path) -> None:
+    """Rows that come after it are paid from it, in the same run; six rows had no room before it."""
+    config = tmp_path / "penstock.toml"
+    config.write_text('budget = 0.02\napi_key_env = ["KEY_A"]\n')
+    with serving(ServerSettings(latency=Latency(0.01, 0.0))) as sim:
+        line = [sys.executable, "-m", "penstock_io", "batch", "-", "--out", str(tmp_path / "out"), "--yes"]
+        line += ["--base-url", sim.base_url, "--model", "gpt-image-2", "--size", "1024x1024", "--quality", "low"]
+        process = subprocess.Popen(
+            [*line, "--config", str(config)],
+            env=os.environ | {"KEY_A": "a-key"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write('{"prompt": "a kettle"}\n')
+        process.stdin.flush()
+        while not sim.stats()["executed"]:
+            assert process.poll() is None
+        config.write_text('budget = 2\napi_key_env = ["KEY_A"]\n')
+        process.send_signal(signal.SIGHUP)
+        told = ""
+        while "settings read again" not in told:
+            told = process.stderr.readline()
+            assert told
+        assert "the budget is $2 (it was $0.02)" in told
+        process.stdin.writelines(f'{{"prompt": "kettle {number}"}}\n' for number in range(5))
+        _, err = process.communicate(timeout=120)
+        assert (0, 6) == (process.returncode, sim.stats()["executed"]), err

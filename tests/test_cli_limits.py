@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from penstock.config import Limits
 from penstock.lessons import Lesson, Lessons
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
+from penstock_io.cli.batching import settings_of
+from penstock_io.cli.config import OptionError, resolve
 from penstock_io.cli.main import main
+from penstock_io.cli.options import BATCH
+from penstock_io.cli.parsing import Parser, add_options
 from penstock_io.lessons import Kept, load, write
 from penstock_io.simserver import SimServer, serving
 
@@ -104,6 +109,55 @@ def test_a_batch_keeps_what_it_was_told(tmp_path: Path, monkeypatch: pytest.Monk
     assert (sim.base_url, "OPENAI_API_KEY") == (kept.base_url, kept.key.partition(":")[2])
     assert {"requests": 600.0, "images": 300.0} == {one.quantity: one.per_minute for one in kept.lessons.buckets}
     assert "test-key" not in path.read_text()
+
+
+def test_what_is_configured(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a file and the environment say of each key comes first, with its source and where it is said."""
+    config = tmp_path / "p.toml"
+    config.write_text("rpm = 60\nipd = 1000\nceiling = true\nmax_concurrency = 8\n")
+    monkeypatch.setenv("PENSTOCK_RPM", "90")
+    assert 0 == main(["limits", "--config", str(config)])
+    assert [
+        "each key, as configured",
+        "  requests          90 a minute  ceiling  PENSTOCK_RPM",
+        f"  images            1,000 a day  ceiling  {config}: ipd",
+        f"  at a time                   8  ceiling  {config}: max_concurrency",
+        "MY_KEY (0123456789ab) at https://one.example/v1, gpt-image-2",
+    ] == capsys.readouterr().out.splitlines()[:5]
+    config.write_text("tpm = 5\n")
+    assert 0 == main(["limits", "--json", "--config", str(config)])
+    told = json.loads(capsys.readouterr().out)["configured"]
+    assert [("requests", 90.0, 60.0, "limit"), ("tokens", 5.0, 60.0, "limit")] == [
+        (one["quantity"], one["limit"], one["window_seconds"], one["source"]) for one in told
+    ]
+    assert file.exists()
+    config.write_text("rpm = 0\n")
+    assert 2 == main(["limits", "--config", str(config)])
+    assert "rpm: '0' is not a number above 0" in capsys.readouterr().err
+
+
+def test_limits_of_a_day_and_a_ceiling_reach_a_batch(tmp_path: Path) -> None:
+    """All limits that options name are those of its keys; a ceiling of nothing is a mistake."""
+    words = ["--out", str(tmp_path), "--rpm", "60", "--rpd", "900", "--tpd", "1e6", "--ipd", "50", "--ceiling"]
+    parser = Parser()
+    add_options(parser, BATCH)
+    flags = vars(parser.parse_args(words))
+    settings = settings_of(resolve(flags, BATCH, {}), {"OPENAI_API_KEY": "a-key"})
+    assert Limits(60.0, rpd=900.0, tpd=1e6, ipd=50.0, ceiling=True) == settings.limits
+    with pytest.raises(OptionError, match="--ceiling: there is no limit that it could hold: add one"):
+        settings_of(resolve({"ceiling": True, "out": tmp_path}, BATCH, {}), {"OPENAI_API_KEY": "a-key"})
+
+
+def test_limits_of_a_day_reach_generate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four pictures with three a day at most the last one is not sent, because it would wait for hours."""
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+    with serving(ServerSettings(latency=Latency(0.02, 0.0))) as sim:
+        line = ["generate", "a kettle", "-n", "4", "--out", str(tmp_path / "a.png"), "--yes", "--ipd", "3", "--ceiling"]
+        line += ["--base-url", sim.base_url, "--model", "gpt-image-2", "--size", "1024x1024", "--quality", "low"]
+        assert 0 != main(line)
+        assert sim.stats()["executed"] < 4
 
 
 def batch(folder: Path, sim: SimServer) -> int:

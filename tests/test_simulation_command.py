@@ -46,6 +46,8 @@ def posted(port: int) -> tuple[int, str, set[str]]:
         ("--ipd 1 --late-refusals 0.01", "on input-images per day: Limit 1, Used 1, Requested 1.", False, True),
         ("--rpm 600 --wall images=1/3600", "Too many requests. Please try again in ", True, True),
         ("--rpm 1 --no-rate-headers --no-hints --no-limit-names", "Too many requests.", False, False),
+        ("--ipm 1 --rate-headers requests,tokens", "on input-images per min", False, True),
+        ("--ipm 1 --rate-headers images", "on input-images per min", True, True),
         ("--rpd 1 --no-hints", "on requests per day (RPD): Limit 1, Used 1, Requested 1. Visit ", False, False),
     ],
 )
@@ -70,3 +72,26 @@ def test_a_wall_that_is_none(value: str, words: str, capsys: pytest.CaptureFixtu
     assert 2 == main(["sim", "--wall", value])
     said = capsys.readouterr().err
     assert f"argument --wall: {words}" in said
+
+
+def test_headers_of_the_day() -> None:
+    """With --day-headers they tell of the limit a day, as some providers do, without it of the minute's."""
+    told = {}
+    for options in ("", " --day-headers"):
+        command = [sys.executable, "-m", "penstock_io", "sim", "--latency", "0.01", *"--rpm 60 --rpd 500".split()]
+        with subprocess.Popen([*command, *options.split()], stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout is not None
+                port = process.stdout.readline().decode().strip().removeprefix("http://127.0.0.1:").removesuffix("/v1")
+                with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)) as connection:
+                    connection.request("POST", "/v1/images/generations", BODY, {"authorization": "Bearer key"})
+                    told[options] = connection.getresponse().getheader("x-ratelimit-limit-requests")
+            finally:
+                process.terminate()
+    assert {"": "60", " --day-headers": "500"} == told
+
+
+def test_headers_of_what_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    """A quantity that nobody limits is a mistake, told with those that there are."""
+    assert 2 == main(["sim", "--rate-headers", "requests,pictures"])
+    assert "argument --rate-headers: 'pictures' is none of requests, tokens, images" in capsys.readouterr().err

@@ -1,13 +1,17 @@
-"""SIGHUP while a batch runs: its settings file is read again, and keys and limits are as it says from then on."""
+"""SIGHUP while a batch runs: its settings file is read again; keys, limits and budgets are as it says from then on.
+
+What else is different in it counts from the next run on, and that is said, too.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from penstock.config import Limits
+from penstock.config import Budget, Limits
+from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
 from penstock_io.batch.settings import Settings
 from penstock_io.words import count
@@ -15,12 +19,13 @@ from penstock_io.words import count
 
 @frozen
 class Change:
-    """What is different: keys by label that come and go, and limits (None: as they were). `told` says it in words."""
+    """What is different: keys by label that come and go, limits and caps (None: as they were). `told`: in words."""
 
     added: Mapping[str, str]
     gone: Mapping[str, str]
     limits: Limits | None
     told: str
+    budget: Budget | None = None
 
 
 def reread(settings: Settings, tell: Callable[[str, Level], None]) -> tuple[Settings, Change] | None:
@@ -31,7 +36,8 @@ def reread(settings: Settings, tell: Callable[[str, Level], None]) -> tuple[Sett
         return None
     change = compare(settings, fresh)
     tell(change.told, Level.NOTE)
-    return settings.with_access(fresh.keys, fresh.limits), change
+    settings = evolve(settings, keys=fresh.keys, limits=fresh.limits, budget=fresh.budget)
+    return evolve(settings, funds=_funds(settings.funds, fresh.funds)), change
 
 
 def compare(old: Settings, new: Settings) -> Change:
@@ -43,13 +49,57 @@ def compare(old: Settings, new: Settings) -> Change:
     parts = [f"{count(len(added), 'key')} more ({', '.join(added)})"] if added else []
     parts += [f"{count(len(gone), 'key')} less ({', '.join(gone)})"] if gone else []
     parts += [f"other limits for each key ({words(new.limits)})"] if limits is not None else []
-    return Change(added, gone, limits, f"settings read again: {'; '.join(parts) or 'nothing is different'}")
+    paid = evolve(old, budget=new.budget, funds=_funds(old.funds, new.funds))
+    parts += _caps(old, paid)
+    later = _later(old, new)
+    parts += [f"{' and '.join(later)} from the next run on"] if later else []
+    told = f"settings read again: {'; '.join(parts) or 'nothing is different'}"
+    return Change(added, gone, limits, told, paid.caps() if paid.caps() != old.caps() else None)
 
 
 def words(limits: Limits) -> str:
     """Limits as options say them."""
-    named = (("rpm", limits.rpm), ("tpm", limits.tpm), ("ipm", limits.ipm), ("at a time", limits.concurrency))
-    return ", ".join(f"{value:g} {name}" for name, value in named if value is not None) or "none are known"
+    names = ("rpm", "tpm", "ipm", "rpd", "tpd", "ipd")
+    figures = (limits.rpm, limits.tpm, limits.ipm, limits.rpd, limits.tpd, limits.ipd)
+    told = [f"{value:,.10g} {name}" for name, value in zip(names, figures, strict=True) if value is not None]
+    told += [f"{limits.concurrency} at a time"] if limits.concurrency is not None else []
+    told += ["never exceeded"] if limits.ceiling else []
+    return ", ".join(told) or "none are known"
+
+
+def _funds(old: Funds, new: Funds) -> Funds:
+    """What may be spent besides the folder's budget; without a ledger that is open nobody counts days."""
+    return old if old.ledger is None else evolve(old, day=new.day, month=new.month, policy=new.policy)
+
+
+def _caps(old: Settings, new: Settings) -> list[str]:
+    pairs = (("budget", old.budget, new.budget), ("budget of the day", old.funds.day, new.funds.day),
+             ("budget of the month", old.funds.month, new.funds.month))  # fmt: skip
+    told: list[str] = []
+    for name, before, after in pairs:
+        if before != after:
+            was = "there was none" if before is None else f"it was ${before:f}"
+            told.append(f"the {name} is {'not bounded any more' if after is None else f'${after:f}'} ({was})")
+    return told
+
+
+def _later(old: Settings, new: Settings) -> list[str]:
+    """What of a file does not count for a run that is under way."""
+    pairs: tuple[tuple[str, object, object], ...] = (
+        ("the folder", old.folder, new.folder),
+        ("base_url", old.base_url, new.base_url),
+        ("the headers", old.headers, new.headers),
+        ("what is sent and as what", old.choices, new.choices),
+        ("max_failures", old.max_failures, new.max_failures),
+        ("deadline", old.deadline, new.deadline),
+        ("resize and convert", old.conversion, new.conversion),
+        ("the budgets of day and month", _days(_funds(old.funds, new.funds)), _days(new.funds)),
+    )
+    return [name for name, before, after in pairs if before != after]
+
+
+def _days(funds: Funds) -> tuple[object, ...]:
+    return (funds.day, funds.month, funds.policy)
 
 
 def terminal() -> bool:

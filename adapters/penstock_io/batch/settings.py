@@ -10,9 +10,10 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from penstock.catalog import NO_OVERRIDES, Overrides
-from penstock.config import Limits
+from penstock.config import Budget, Limits
 from penstock.work import OnAmbiguous
 from penstock_io.batch.funds import Funds
+from penstock_io.resources import picodollars
 
 TEMPLATE = "{id}"
 """How pictures are named where `--name` does not say."""
@@ -82,9 +83,12 @@ class Settings:
     lessons: Path | None = None
     again: Callable[[], Settings | str] | None = field(default=None, eq=False, repr=False)
 
-    def with_access(self, keys: Mapping[str, str], limits: Limits) -> Settings:
-        """The same with other keys and limits."""
-        return evolve(self, keys=keys, limits=limits)
+    def caps(self) -> Budget:
+        """All that bounds what is spent, for a client."""
+        budget = self.funds.budget(unknown=self.choices.unknown)
+        if self.budget is None:
+            return budget
+        return evolve(budget, caps=(("run", picodollars(self.budget)), *budget.caps))
 
     @property
     def bounded(self) -> bool:

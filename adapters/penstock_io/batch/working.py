@@ -170,7 +170,9 @@ class Batch:
         if found is None or self._client is None or self._loop is None:
             return
         self.settings, change = found
-        told = self._client.reconfigure(api_keys=change.added, without=change.gone, limits=change.limits)
+        self.watch.budget = self.settings.budget
+        config = None if change.budget is None else evolve(self._client.config, budget=change.budget)
+        told = self._client.reconfigure(config, api_keys=change.added, without=change.gone, limits=change.limits)
         self._telling = self._loop.create_task(told)
 
     def interrupt(self) -> None:

@@ -206,13 +206,12 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         unknown=values[options.ALLOW_UNKNOWN_PRICE],
         strict=vendors(connection.base_url) and not values[options.ALLOW_UNKNOWN_PRICE],
     )
-    rpm, tpm, ipm = (values.get(option) for option in (options.RPM, options.TPM, options.IPM))
     return Settings(
         folder=folder,
         base_url=connection.base_url,
         keys=connection.keys,
         headers=connection.headers,
-        limits=Limits(rpm, tpm, ipm, values[options.MAX_CONCURRENCY]),
+        limits=connection.limits or Limits(),
         budget=values.get(options.BUDGET),
         choices=choices,
         max_failures=values.get(options.MAX_FAILURES),

@@ -168,6 +168,7 @@ class _Buying:
             connection.keys,
             headers=connection.headers,
             ledger=spending.funds.ledger,
+            limits=connection.limits,
             config=Config(budget=spending.funds.budget(unknown=spending.unknown)),
             budget=spending.budget,
             prices=spending.prices,

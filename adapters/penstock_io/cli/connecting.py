@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from penstock_io.cli.config import OptionError, Provider, Source, Values
-from penstock_io.cli.options import API_KEY_ENV, BASE_URL, MODEL, PROVIDER, closest
+from penstock_io.cli.options import (
+    API_KEY_ENV,
+    BASE_URL,
+    CEILING,
+    IPD,
+    IPM,
+    MAX_CONCURRENCY,
+    MODEL,
+    PROVIDER,
+    RPD,
+    RPM,
+    TPD,
+    TPM,
+    closest,
+)
+
+if TYPE_CHECKING:
+    from penstock.config import Limits
 
 OPENAI = "openai"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -22,12 +40,16 @@ _HEADER = re.compile(r"[!-~]{1,200}")
 
 @frozen
 class Connection:
-    """Where pictures are bought: `keys` are API keys by the variable that holds them, "" where it holds none."""
+    """Where pictures are bought: `keys` are API keys by the variable that holds them, "" where it holds none.
+
+    `limits` are believed of each of them (None: nothing is).
+    """
 
     provider: str
     base_url: str
     keys: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    limits: Limits | None = None
 
 
 def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -> Connection:
@@ -64,9 +86,20 @@ def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -
             raise OptionError(f"{variable}: it holds what no header can carry")
     try:
         named({variable: key for variable, key in keys.items() if key})
-        return Connection(name, address(url), keys, headers)
+        return Connection(name, address(url), keys, headers, _limits(values))
     except UsageError as error:
         raise OptionError(str(error)) from None
+
+
+def _limits(values: Values) -> Limits:
+    """What each key may do, as far as it is said. Raises `OptionError` for a ceiling of nothing."""
+    from penstock.config import Limits  # noqa: PLC0415 - as above
+
+    rpm, tpm, ipm, rpd, tpd, ipd = (values.get(option) for option in (RPM, TPM, IPM, RPD, TPD, IPD))
+    ceiling = values[CEILING]
+    if ceiling and not (rpm or tpm or ipm or rpd or tpd or ipd):
+        raise values.wrong(CEILING, "there is no limit that it could hold: add one, such as --rpm 60")
+    return Limits(rpm, tpm, ipm, values[MAX_CONCURRENCY], rpd=rpd, tpd=tpd, ipd=ipd, ceiling=ceiling)
 
 
 def _base_url(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> tuple[str, str]:

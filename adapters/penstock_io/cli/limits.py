@@ -1,4 +1,4 @@
-"""`penstock limits`: what keys' limits turned out to be, who said so, and how long ago."""
+"""`penstock limits`: what keys' limits turned out to be, who said so, and how long ago; and what is configured."""
 
 from __future__ import annotations
 
@@ -10,11 +10,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock_io.cli.options import CEILING, CONFIG, IPD, IPM, MAX_CONCURRENCY, RPD, RPM, SPEED, TPD, TPM
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, complain
 
 if TYPE_CHECKING:
     from penstock.lessons import Lesson
+    from penstock_io.cli.config import Values
     from penstock_io.lessons import Kept
+
+MINUTE, DAY = 60.0, 86_400.0
+CONFIGURED = (
+    (RPM, "requests", MINUTE), (TPM, "tokens", MINUTE), (IPM, "images", MINUTE),
+    (RPD, "requests", DAY), (TPD, "tokens", DAY), (IPD, "images", DAY),
+)  # fmt: skip
+"""Options that limit a quantity, and the seconds of their windows."""
 
 DONE, USAGE = 0, 2
 
@@ -23,10 +32,13 @@ What replies and refusals of the last day told is kept in the user's cache folde
 names; "off": nowhere) and lets the next run begin at its limits; what the provider says then counts before it. Told: by
 headers or an error of the provider. Learned: from what was refused. --forget throws it away.
 
---json prints one object: file, limits (a list of key, base_url, pool, quantity, limit, window_seconds, burst, source,
-age_seconds).
+What the environment (PENSTOCK_RPM) and the file of --config say for each key is shown, too. Limit: a belief, corrected
+by what the provider says. Ceiling: never exceeded.
 
-exit codes: 0 it was said; 2 the file cannot be thrown away
+--json prints one object: file, limits (a list of key, base_url, pool, quantity, limit, window_seconds, burst, source,
+age_seconds), configured (a list of quantity, limit, window_seconds, source, said).
+
+exit codes: 0 it was said; 2 the file cannot be thrown away, or that of --config cannot be used
 """
 
 
@@ -34,33 +46,67 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     """Add `limits` to a command line; `args.run(args)` then runs it."""
     parser = subparsers.add_parser(
         "limits",
-        usage="penstock limits [--json] [--forget]",
+        usage="penstock limits [--config FILE] [--json] [--forget]",
         description="What the limits of your keys turned out to be: figure, source and age, by key, address and pool.",
         epilog=EPILOG,
         formatter_class=Formatter,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--forget", action="store_true", help="throw away what is kept")
-    parser.flags = ["--json", "--forget", "--help"]
+    parser.add_argument("--config", type=Path, metavar="FILE", help="also show what this TOML file says of limits")
+    parser.flags = ["--config", "--json", "--forget", "--help"]
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Say it, or forget it; returns the exit code."""
-    from penstock_io.lessons import forget, load, place  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io.cli.config import OptionError, resolve  # noqa: PLC0415 - the start is fast until it is known what runs
+    from penstock_io.lessons import forget, load, place  # noqa: PLC0415 - as above
 
     path, as_json = place(os.environ), bool(args.json)
+    try:
+        flags = {} if args.config is None else {CONFIG.key: args.config}
+        values = resolve(flags, (*SPEED, CONFIG), os.environ)
+    except OptionError as error:
+        return complain("usage", str(error), USAGE, as_json=as_json)
     if args.forget and path is not None:
         try:
             forget(path)
         except OSError as fault:
             return complain("file", f"{path} cannot be thrown away: {fault.strerror or fault}", USAGE, as_json=as_json)
     kept = [] if path is None else load(path, time.time())
-    print(as_object(path, kept) if as_json else "\n".join(as_lines(path, kept)))
+    said = configured(values)
+    print(as_object(path, kept, said) if as_json else "\n".join([*said_lines(said), *as_lines(path, kept)]))
     return DONE
 
 
-def as_object(path: Path | None, kept: Sequence[Kept]) -> str:
+def configured(values: Values) -> list[dict[str, object]]:
+    """What is configured of each key, as an entry of `--json` each."""
+    source = "ceiling" if values[CEILING] else "limit"
+    told: list[dict[str, object]] = [
+        {"quantity": quantity, "limit": values.get(option), "window_seconds": window, "source": source,
+         "said": values.origin(option)}
+        for option, quantity, window in CONFIGURED
+        if values.get(option) is not None
+    ]  # fmt: skip
+    if values.source(MAX_CONCURRENCY):
+        told.append({"quantity": "concurrency", "limit": values[MAX_CONCURRENCY], "window_seconds": None,
+                     "source": "ceiling", "said": values.origin(MAX_CONCURRENCY)})  # fmt: skip
+    return told
+
+
+def said_lines(said: Sequence[dict[str, object]]) -> list[str]:
+    """What is configured, for people: a paragraph, or nothing."""
+    lines = ["each key, as configured"] if said else []
+    for one in said:
+        window = one["window_seconds"]
+        what = "at a time" if window is None else str(one["quantity"])
+        limit = f"{one['limit']:,.10g}" + ("" if window is None else " a day" if window == DAY else " a minute")
+        lines.append(f"  {what:14} {limit:>14}  {one['source']!s:8} {one['said']}")
+    return lines
+
+
+def as_object(path: Path | None, kept: Sequence[Kept], said: Sequence[dict[str, object]]) -> str:
     """What `--json` prints."""
     limits: list[dict[str, object]] = []
     for one in kept:
@@ -84,7 +130,8 @@ def as_object(path: Path | None, kept: Sequence[Kept]) -> str:
                 "age_seconds": round(one.lessons.age),
             }
             limits.append(whose | found | learned)
-    return json.dumps({"file": None if path is None else str(path), "limits": limits}, ensure_ascii=False, indent=2)
+    told = {"file": None if path is None else str(path), "limits": limits, "configured": list(said)}
+    return json.dumps(told, ensure_ascii=False, indent=2)
 
 
 def as_lines(path: Path | None, kept: Sequence[Kept]) -> list[str]:

@@ -230,6 +230,11 @@ MAX_CONCURRENCY = Option("max-concurrency", _count, FAST, "requests in flight fo
 RPM = Option("rpm", _number, FAST, "requests a minute for each key (default: learned)", "N", Kind.NUMBER)
 TPM = Option("tpm", _number, FAST, "tokens a minute for each key (default: learned)", "N", Kind.NUMBER)
 IPM = Option("ipm", _number, FAST, "images a minute for each key (default: learned)", "N", Kind.NUMBER)
+RPD = Option("rpd", _number, FAST, "requests a day for each key (default: learned)", "N", Kind.NUMBER)
+TPD = Option("tpd", _number, FAST, "tokens a day for each key (default: learned)", "N", Kind.NUMBER)
+IPD = Option("ipd", _number, FAST, "images a day for each key (default: learned)", "N", Kind.NUMBER)
+CEILING = Option("ceiling", _switch, FAST, "never exceed the limits given, whatever the provider allows (default: they "
+                 "are corrected by what it says)", "", Kind.SWITCH, False)  # fmt: skip
 
 ON_AMBIGUOUS = Option("on-ambiguous", _choice("auto", "retry", "skip", "ask"), AGAIN, "what may have been executed and "
                       "billed: try a few once more, all, none, or none but ask at the end (default: auto)",
@@ -256,16 +261,18 @@ LOG_FILE = Option("log-file", _file, SHOWN, "write every line there, too, with i
 CONFIG = Option("config", _file, SHOWN, "a TOML file with options; see below", "FILE", once=True)
 
 REQUEST: tuple[AnyOption, ...] = (MODEL, SIZE, QUALITY, N, OUTPUT_FORMAT)
+SPEED: tuple[AnyOption, ...] = (MAX_CONCURRENCY, RPM, TPM, IPM, RPD, TPD, IPD, CEILING)
 BATCH: tuple[AnyOption, ...] = (
     KEEP, SKIP_INVALID, REPEATS, *REQUEST, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY, BUDGET_MONTH,
-    BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, MAX_CONCURRENCY, RPM, TPM, IPM,
+    BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, *SPEED,
     ON_AMBIGUOUS, RETRY_FAILED, OUT, NAME, RESIZE, CONVERT, REPAIR, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
 )  # fmt: skip
 """What `penstock batch` takes; whatever a file may say is among these."""
 
 GENERATE: tuple[AnyOption, ...] = (
     *REQUEST, BACKGROUND, COMPRESSION, MODERATION, SEED, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY,
-    BUDGET_MONTH, BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, FILE, OVERWRITE, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
+    BUDGET_MONTH, BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, *SPEED, FILE, OVERWRITE, JSON, QUIET, VERBOSE, LOG_FILE,
+    CONFIG,
 )  # fmt: skip
 """What `penstock generate` takes."""
 

@@ -8,7 +8,9 @@ import contextlib
 import errno
 import signal
 import sys
+from collections.abc import Callable
 
+from penstock.admission.headers import QUANTITIES
 from penstock.simulation.server import FAULTS, Latency, ServerLimits, ServerSettings, Wall, parse_faults
 from penstock_io.cli.parsing import Parser, Subparsers
 from penstock_io.simserver import SimServer
@@ -55,14 +57,27 @@ def add_parser(
         metavar="QUANTITY=N/SECONDS",
         help="a limit that nothing tells of, as requests=5/1: five at once, refilled within a second; may be repeated",
     )
-    add("--charged-refusals", action="store_true", help="a refusal takes quota, too")
-    add("--late-refusals", type=float, default=0.0, metavar="SECONDS", help="refusals come up to so much later")
-    add("--no-rate-headers", action="store_true", help="send no x-ratelimit headers")
-    add("--no-hints", action="store_true", help="refusals do not say how long to wait")
-    add("--no-limit-names", action="store_true", help="refusals do not say which limit they are about")
+    _add_silence(add)
     add("--seed", type=int, default=0, metavar="N", help="seed of latencies and faults (default: 0)")
     add("--time-scale", type=float, default=1.0, metavar="X", help="its seconds in one of yours (default: 1)")
     parser.set_defaults(run=run)
+
+
+def _add_silence(add: Callable[..., object]) -> None:
+    """What it charges for refusals, and what it keeps quiet about."""
+    add("--charged-refusals", action="store_true", help="a refusal takes quota, too")
+    add("--late-refusals", type=float, default=0.0, metavar="SECONDS", help="refusals come up to so much later")
+    add("--no-rate-headers", action="store_true", help="send no x-ratelimit headers")
+    add(
+        "--rate-headers",
+        type=_quantities,
+        default=QUANTITIES,
+        metavar="QUANTITY,...",
+        help=f"which limits x-ratelimit headers tell of: {', '.join(QUANTITIES)} (default: all)",
+    )
+    add("--day-headers", action="store_true", help="x-ratelimit headers tell of the limit a day where there is one")
+    add("--no-hints", action="store_true", help="refusals do not say how long to wait")
+    add("--no-limit-names", action="store_true", help="refusals do not say which limit they are about")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -101,6 +116,8 @@ def _settings(args: argparse.Namespace) -> ServerSettings:
         charged_refusals=args.charged_refusals,
         refusal_spread=args.late_refusals,
         headers=not args.no_rate_headers,
+        told=args.rate_headers,
+        day_headers=args.day_headers,
         hints=not args.no_hints,
         names=not args.no_limit_names,
     )
@@ -110,6 +127,14 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LAST_PORT):
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a port: 0 (a free one) to {LAST_PORT}")
     return int(text)
+
+
+def _quantities(text: str) -> tuple[str, ...]:
+    told = tuple(word.strip() for word in text.split(","))
+    wrong = next((word for word in told if word not in QUANTITIES), None)
+    if wrong is not None:
+        raise argparse.ArgumentTypeError(f"{wrong[:40]!r} is none of {', '.join(QUANTITIES)}")
+    return told
 
 
 def _wall(text: str) -> Wall:
