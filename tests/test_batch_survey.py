@@ -70,7 +70,8 @@ def test_a_price_that_is_not_known_is_not_nothing() -> None:
 
 def seconds(rows: int, keys: int = 1, model: str = "gpt-image-2", **limits: float) -> float | None:
     """How long so many pictures are said to take."""
-    known = Limits(limits.get("rpm"), limits.get("tpm"), limits.get("ipm"), concurrency=10)
+    rpm, tpm, ipm, rpd, ipd = (limits.get(name) for name in ("rpm", "tpm", "ipm", "rpd", "ipd"))
+    known = Limits(rpm, tpm, ipm, 10, rpd=rpd, ipd=ipd)
     settings = evolve(SETTINGS, keys={f"{n}": f"{n}" for n in range(keys)}, limits=known)
     fields = [{"prompt": f"{n:04}", "model": model} for n in range(rows)]
     return of(*fields, settings=settings).seconds
@@ -86,6 +87,8 @@ def test_the_tightest_limit_says_how_long_it_takes() -> None:
     assert pytest.approx(270 + typical) == seconds(110, keys=2, ipm=10)
     assert pytest.approx(1200 + typical) == seconds(105, ipm=10, rpm=5)
     assert (seconds(100, tpm=10_000) or 0) > 60
+    assert pytest.approx(8640 + typical) == seconds(110, ipd=100)
+    assert 5.5 * typical == seconds(110, keys=2, rpd=55)
 
 
 def test_models_run_side_by_side_and_unknown_ones_say_nothing() -> None:

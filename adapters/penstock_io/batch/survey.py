@@ -35,6 +35,8 @@ NONE: Mapping[str, RowState] = {}
 BOTH = "--retry-failed --on-ambiguous retry"
 """What sends a row that failed for good and may have been billed."""
 
+DAY = 86_400.0
+
 REASONS = 3
 """How many reasons are told for which rows are made again."""
 
@@ -260,6 +262,11 @@ def _seconds(group: _Group, limits: Limits, keys: int) -> float | None:
         for amount, limit in ((group.requests, limits.rpm), (group.pictures, limits.ipm), (group.tokens, limits.tpm))
         if limit is not None
     ]
+    waits += [
+        DAY * max(0.0, amount / (limit * keys) - 1.0)
+        for amount, limit in ((group.requests, limits.rpd), (group.pictures, limits.ipd), (group.tokens, limits.tpd))
+        if limit is not None
+    ]
     if group.longest is None:
         return max(waits, default=None)
     if limits.concurrency is not None:
@@ -338,7 +345,8 @@ def _told_time(survey: Survey, settings: Settings) -> str:
         return "time: not known"
     limits, keys = settings.limits, len(settings.keys)
     with_keys = f" with {count(keys, 'key')}" if keys > 1 else ""
-    learned = limits.rpm is None and limits.ipm is None and limits.tpm is None
+    named = (limits.rpm, limits.ipm, limits.tpm, limits.rpd, limits.ipd, limits.tpd)
+    learned = all(limit is None for limit in named)
     allowed = ", if the provider's limits allow it" if learned else ""
     return f"time: about {span(survey.seconds)}{with_keys}{allowed}"
 
