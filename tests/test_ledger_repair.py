@@ -146,6 +146,23 @@ def test_a_repair_that_is_cut_off_is_finished_by_the_next(made: Path, tmp_path: 
     assert left > 5
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_each_damaged_file_is_kept(made: Path, tmp_path: Path, *, links: bool) -> None:
+    """None takes the place of one of before, whatever the ledger is called, and whether its disk has links or not."""
+    path = tmp_path / "all of [2026].sqlite"
+    shutil.copy(made, path)
+    damaged = list[bytes]()
+    for _ in range(2):
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE sums SET charged = '1'")
+        db.close()
+        damaged.append(path.read_bytes())
+        found = repair(path, disk=FailingDisk(links=links))
+        assert found is not None
+        assert (f"{path.name}.damaged-{len(damaged)}",) == found.kept
+    assert damaged == [path.with_name(f"{path.name}.damaged-{number}").read_bytes() for number in (1, 2)]
+
+
 def test_only_a_damaged_ledger_is_repaired(made: Path, tmp_path: Path) -> None:
     """A whole one is left alone, one that is in use is not touched, under whatever name, and none is none."""
     path = tmp_path / "ledger.sqlite"

@@ -68,6 +68,19 @@ class Disk:
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
 
 
+def double(disk: Disk, old: Path, new: Path) -> bool:
+    """A second name for a file, or where the file system has none a second file; returns whether it is a name.
+
+    Raises `OSError`.
+    """
+    try:
+        disk.link(old, new)
+    except (OSError, AttributeError, NotImplementedError):
+        disk.copy(old, new)
+        return False
+    return True
+
+
 def commit_durably(db: sqlite3.Connection) -> None:
     """Let each commit be on the disk when it returns, with one sync, and others read meanwhile. Raises `sqlite3.Error`.
 

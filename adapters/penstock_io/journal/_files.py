@@ -20,7 +20,7 @@ from penstock.errors import UsageError
 from penstock.ids import AttemptId, Key, Ref
 from penstock.wire import sniff
 from penstock_io._payloads import TEMPORARY, Payloads
-from penstock_io.journal._disk import Disk
+from penstock_io.journal._disk import Disk, double
 
 HELD = "held"
 IMAGES = "images"
@@ -263,13 +263,9 @@ class Files:
 
     def _double(self, old: Path, new: Path) -> None:
         if self._links:
-            try:
-                self._disk.link(old, new)
-            except (OSError, AttributeError, NotImplementedError):
-                self._links = False  # FAT, some network shares: links will not come back
-            else:
-                return
-        self._disk.copy(old, new)
+            self._links = double(self._disk, old, new)  # FAT, some network shares: links will not come back
+        else:
+            self._disk.copy(old, new)
 
     def _temporary(self, folder: str) -> Path:
         return self._folder / folder / f"{TEMPORARY}j{self._payloads.number()}"

@@ -10,15 +10,14 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from penstock_io.journal._damage import altered, definitions, is_damage, lenient
 from penstock_io.journal._mirror import MIRROR, NO_MARK, Mark, mark_of
 from penstock_io.journal._readonly import read_only
-from penstock_io.journal._schema import DATABASE, KEYS, TABLES, JournalDamaged, sum_of, version_of
+from penstock_io.journal._schema import DATABASE, KEYS, TABLES, JournalDamaged, version_of
 from penstock_io.journal._witness import RESULTS, SUMMARY
 
 REPAIRED = f"{DATABASE}.repaired"
 """A rebuilt database that has not yet taken the place of the damaged one."""
-
-_LOGIC = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_SCHEMA, sqlite3.SQLITE_IOERR_SHORT_READ})
 
 
 def check(folder: Path) -> None:
@@ -63,15 +62,14 @@ def examine(db: sqlite3.Connection, path: Path, mark: Mark) -> str:
     if not version_of(db, path):
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return "" if not tables and mark == NO_MARK else "its version is missing"
-    if _definitions(db) != _expected():
+    if definitions(db) != _expected():
         return "its tables are not those of a journal"
     (said,) = db.execute("PRAGMA integrity_check(1)").fetchone()
     if said != "ok":
         return " ".join(str(said).split())
-    for table in KEYS:
-        for row in db.execute(f"SELECT * FROM {table}"):  # noqa: S608 - names of ours
-            if row[-1] != sum_of(table, row[:-1]):
-                return f"a row of {table} is not as it was written"
+    what = altered(db, KEYS)
+    if what:
+        return what
     (found,) = db.execute("SELECT COALESCE(MAX(run), 0) FROM runs").fetchone()
     (steps,) = db.execute("SELECT COALESCE(MAX(steps), 0) FROM runs WHERE run = ?", (found,)).fetchone()
     if (found, steps) < mark:
@@ -80,28 +78,10 @@ def examine(db: sqlite3.Connection, path: Path, mark: Mark) -> str:
     return ""
 
 
-def is_damage(fault: sqlite3.Error | UnicodeDecodeError) -> bool:
-    """Whether a fault says that the database is damaged, rather than busy, locked or out of reach."""
-    code = getattr(fault, "sqlite_errorcode", None)
-    if isinstance(fault, sqlite3.OperationalError):
-        return code is None or code in _LOGIC
-    return True
-
-
-def lenient(data: bytes) -> str:
-    """A text of a database, be it damaged."""
-    return data.decode("utf-8", "replace")
-
-
-def _definitions(db: sqlite3.Connection) -> list[tuple[str, str]]:
-    found = db.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
-    return [(str(name), str(sql)) for name, sql in found]
-
-
 def _expected() -> list[tuple[str, str]]:
     db = sqlite3.connect(":memory:")
     try:
         db.executescript(TABLES)
-        return _definitions(db)
+        return definitions(db)
     finally:
         db.close()

@@ -21,14 +21,15 @@ from attrs import define, field, frozen
 
 from penstock.ids import JobId, Key
 from penstock_io.journal import _witness
-from penstock_io.journal._account import Account, read_account
+from penstock_io.journal._account import UNSENT, Account, read_account
+from penstock_io.journal._damage import Tables, keep
 from penstock_io.journal._disk import Disk
 from penstock_io.journal._faults import why
 from penstock_io.journal._files import HELD, extension, key_digest
 from penstock_io.journal._health import REPAIRED, ailment
 from penstock_io.journal._lock import Lock
 from penstock_io.journal._mirror import MIRROR, Row, Value
-from penstock_io.journal._salvage import Tables, as_object, database, salvage
+from penstock_io.journal._salvage import as_object, database, salvage
 from penstock_io.journal._schema import (
     DATABASE,
     JournalDamaged,
@@ -42,7 +43,7 @@ UNSURE = "\nrepaired"
 """The name of the row that says what a repair may have lost, until somebody has agreed to go on all the same."""
 
 _FORMATS = {extension(name): name for name in ("png", "jpeg", "webp", "gif", "")}
-_QUOTE, _ENDING = 10, 12
+_QUOTE, _ENDING, _KIND = 10, 12, 13
 
 
 @frozen
@@ -96,7 +97,8 @@ def _repair(folder: Path, disk: Disk) -> Repaired | None:
         cause = damaged.what
     if not cause:
         return None
-    kept = _keep(folder, disk)
+    files = ((DATABASE, ""), (f"{DATABASE}-wal", "-wal"), (MIRROR, ".mirror"))
+    kept = keep(disk, folder / DATABASE, [(folder / name, ending) for name, ending in files])
     tables, why_not = salvage(folder)
     report = _Report(tables, folder, unsure=why_not)
     report.look_at_published()
@@ -121,25 +123,6 @@ def _swap(folder: Path, disk: Disk) -> None:
     disk.sync_folder(folder)
     disk.rename(folder / REPAIRED, folder / DATABASE)
     disk.sync_folder(folder)
-
-
-def _keep(folder: Path, disk: Disk) -> tuple[str, ...]:
-    """A second name for all that is damaged: it stays as it is when the rebuilt one takes the first."""
-    number = 1
-    while any(folder.glob(f"{DATABASE}.damaged-{number}*")):
-        number += 1
-    kept: list[str] = []
-    for name, ending in ((DATABASE, ""), (f"{DATABASE}-wal", "-wal"), (MIRROR, ".mirror")):
-        if not (folder / name).exists():
-            continue
-        copy = f"{DATABASE}.damaged-{number}{ending}"
-        try:
-            disk.link(folder / name, folder / copy)
-        except (OSError, AttributeError, NotImplementedError):
-            disk.copy(folder / name, folder / copy)
-        kept.append(copy)
-    disk.sync_folder(folder)
-    return tuple(kept)
 
 
 # What can be concluded
@@ -277,7 +260,10 @@ class _Report:
         sent = [
             one
             for (run, number), one in self._attempts()
-            if number >= 0 and one[_ENDING] != "void" and (runs is None or run <= runs)
+            if number >= 0
+            and one[_ENDING] != "void"
+            and (runs is None or run <= runs)
+            and not (one[_ENDING] == "failed" and one[_KIND] == UNSENT)
         ]
         return len(sent) + self.missing
 

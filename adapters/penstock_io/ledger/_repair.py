@@ -21,12 +21,13 @@ from penstock.money.balances import RUN
 from penstock.money.periods import period, split
 from penstock.money.shares import Paid
 from penstock_io.journal import Disk, FolderInUse, JournalUnusable
+from penstock_io.journal._damage import Tables, keep, lenient, rescue
 from penstock_io.journal._faults import why
-from penstock_io.journal._health import check, is_damage, lenient
+from penstock_io.journal._health import check
 from penstock_io.journal._lock import Lock
 from penstock_io.journal._mirror import Row, Value
 from penstock_io.journal._readonly import read_only
-from penstock_io.journal._schema import DATABASE, columns_of, sum_of
+from penstock_io.journal._schema import DATABASE, columns_of
 from penstock_io.ledger._books import End, Payer, Sums, charges_of, number, parts_of, payers_of
 from penstock_io.ledger._rows import lock_name
 from penstock_io.ledger._schema import (
@@ -49,9 +50,6 @@ SELECT run, attempt, COALESCE(begun, ended, 0), purpose, operation, provider, cr
     parts, scopes, quote, ending, kind, charge, bound, charges, usage, ended
 FROM attempts WHERE ending IS NOT 'void' ORDER BY run, attempt
 """
-
-Tables = dict[str, dict[Row, Row]]
-"""Rows by table and key, without their sums."""
 
 
 @frozen
@@ -96,8 +94,9 @@ def _repair(path: Path, folders: Sequence[Path], disk: Disk) -> Repaired | None:
     if not cause:
         return None
     told = [line for folder in folders for line in _told(folder)]  # before anything is written: one may be unreadable
-    kept = _keep(path, disk)
-    tables, whole = _read(path)
+    kept = keep(disk, path, [(path.with_name(f"{path.name}{ending}"), ending) for ending in ("", "-wal")])
+    tables, unhurt = rescue(path, KEYS)
+    whole = unhurt == KEYS.keys()
     work = _Rebuilt(tables, time.time())
     found = len(tables["attempts"])
     work.add(told)
@@ -145,61 +144,7 @@ def _swap(path: Path, disk: Disk) -> None:
     disk.sync_folder(path.parent)
 
 
-def _keep(path: Path, disk: Disk) -> tuple[str, ...]:
-    """A second file with what is damaged."""
-    place = 1
-    while any(path.parent.glob(f"{path.name}.damaged-{place}*")):
-        place += 1
-    kept: list[str] = []
-    for ending in ("", "-wal"):
-        old = path.with_name(f"{path.name}{ending}")
-        if old.exists():
-            disk.copy(old, path.with_name(f"{path.name}.damaged-{place}{ending}"))
-            kept.append(f"{path.name}.damaged-{place}{ending}")
-    disk.sync_folder(path.parent)
-    return tuple(kept)
-
-
 # What can be read
-
-
-def _read(path: Path) -> tuple[Tables, bool]:
-    """Rows as they were written, each table from both its ends, and whether these are all."""
-    tables: Tables = {table: {} for table in KEYS}
-    if not path.exists() or not path.stat().st_size:
-        return tables, False
-    whole = True
-    try:
-        with read_only(path) as db:
-            db.text_factory = lenient
-            for table in KEYS:
-                for order in ("ASC", "DESC"):
-                    whole = _take(db, table, order, tables[table]) and whole
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
-        if not is_damage(fault):
-            raise
-        whole = False
-    return tables, whole
-
-
-def _take(db: sqlite3.Connection, table: str, order: str, rows: dict[Row, Row]) -> bool:
-    keys = KEYS[table]
-    listed, ends = ", ".join(keys), ", ".join(f"{key} {order}" for key in keys)
-    whole = True
-    try:
-        for row in db.execute(f"SELECT {listed}, {table}.* FROM {table} ORDER BY {ends}"):  # noqa: S608 - names of ours
-            key, values = row[: len(keys)], row[len(keys) :]
-            if values[-1] == sum_of(table, values[:-1]):
-                rows[key] = values[:-1]
-            else:
-                whole = False
-    except MemoryError:  # a damaged row says that it is as long as memory
-        return False
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
-        if not is_damage(fault):
-            raise
-        return False
-    return whole
 
 
 @frozen

@@ -14,9 +14,9 @@ from typing import cast
 
 from penstock.errors import PenstockError
 from penstock_io.journal import Disk
+from penstock_io.journal._damage import altered, definitions, is_damage
 from penstock_io.journal._disk import commit_durably
 from penstock_io.journal._faults import why
-from penstock_io.journal._health import is_damage
 from penstock_io.journal._mirror import Value
 from penstock_io.journal._schema import columns_of, sum_of
 
@@ -173,17 +173,7 @@ def ailment(db: sqlite3.Connection, tables: tuple[str, ...] = tuple(KEYS)) -> st
     (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
         return " ".join(str(said).split())
-    for table in tables:
-        for row in db.execute(f"SELECT * FROM {table}"):  # noqa: S608 - names of ours
-            if row[-1] != sum_of(table, row[:-1]):
-                return f"a row of {table} is not as it was written"
-    return ""
-
-
-def definitions(db: sqlite3.Connection) -> list[tuple[str, str]]:
-    """What the tables of a database are, in order."""
-    found = db.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
-    return [(str(name), str(sql)) for name, sql in found]
+    return altered(db, tables)
 
 
 @cache
