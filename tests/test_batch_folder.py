@@ -178,7 +178,7 @@ def test_orphans_are_told_booked_and_tried_again(tmp_path: Path) -> None:
     assert (2, 3, 3) == (len(again.prepared.orphans), again.plan.doubtful, again.bought)
     heading = "2 attempts of a run that was cut off may have been executed and billed, at most $0.0001 in all:"
     assert heading == shop.told[0].splitlines()[0]
-    assert "attempt 1-2 for b: at most $0.0000000001" in shop.told[0]
+    assert "  b (attempt 1-2): at most $0.0000000001" in shop.told[0].splitlines()
     shown(shop, rows)
 
 
@@ -193,8 +193,8 @@ def test_many_orphans_are_summed_up() -> None:
     found = [orphan(n, 10**10 + 1) for n in range(1, 65)]
     heading, *first, rest = told_orphans(found, (), {}).splitlines()
     assert "64 attempts of a run that was cut off may have been executed and billed, at most $0.6401 in all:" == heading
-    gone = "a row that is no longer in the input: at most $0.010000000001"
-    assert [f"  attempt 1-{n} for {gone}" for n in (1, 2, 3)] == first
+    gone, most = "a row that is not known any more", "at most $0.010000000001"
+    assert [f"  {gone} (attempt 1-{n}): {most}" for n in (1, 2, 3)] == first
     assert "  and 61 more: summary.json has all of them" == rest
     assert 4 == len(told_orphans(found[:3], (), {}).splitlines())
     unknown = told_orphans([*found, orphan(65, None)], (), {})

@@ -23,6 +23,7 @@ from penstock_io.batch.results import (
     line_of,
     line_of_end,
     line_of_invalid,
+    names_of,
     result,
     summary_json,
     summary_of,
@@ -141,18 +142,28 @@ def test_where_pictures_came_from() -> None:
     line = line_of(ROW, state, evolve(files, took={KEYS[0]: 12.25, KEYS[1]: 14.5, Key("else"): 99.0}))
     assert (True, True, 14.5) == (line.cached, line.shared, line.seconds)
     assert (True, None) == (line_of(ROW, state, files).cached, line_of(ROW, state, files).seconds)
-    ended = line_of_end(ROW, state, Outcome(Status.CACHED, (picture,)), [*files.shown[JOB].values()])
+    outcome = Outcome(Status.CACHED, (picture,))
+    ended = line_of_end(ROW, state, outcome, [*files.shown[JOB].values()], Account(), attempts=0)
     assert (True, None) == (ended.cached, ended.seconds)
     cut_off = line_of(ROW, SENT, evolve(files, took={KEYS[0]: 12.25}))
     assert ("completed", False, 12.25) == (cut_off.status, cut_off.cached, cut_off.seconds)
 
 
-def test_the_end_of_a_job_says_the_same_as_the_books() -> None:
-    """As far as one job is all there was: status, files, money and tokens."""
-    outcome = Outcome(Status.COMPLETED, usage=Usage(input_text=3), charge=700, attempts=2)
-    state = SENT.ended(outcome, 0.5)
+@pytest.mark.parametrize(
+    "earlier", [None, Tally(3, 50, usage=Usage(input_text=4)), Tally(1, 0, 9), Tally(1, unpriced=True)]
+)
+@pytest.mark.parametrize("unknown", [False, True])
+def test_the_end_of_a_job_says_the_same_as_the_books(earlier: Tally | None, unknown: bool) -> None:
+    """Status, files, money, tokens and attempts, with those of jobs of earlier runs; what never went out is none."""
+    charge = None if unknown else 700
+    outcome = Outcome(Status.COMPLETED, usage=Usage(input_text=3), charge=charge, attempts=5)
+    before = Account() if earlier is None else Account({OTHER: earlier})
+    state = evolve(SENT, jobs=(OTHER, JOB)).ended(outcome, 0.5)
     files = ("images/kettle-1.png", "images/kettle-2.png")
-    assert line_of(ROW, state, shown(*files)) == line_of_end(ROW, state, outcome, files)
+    after = shown(*files)
+    mine = evolve(after.tallies[JOB], unpriced=unknown)
+    after = evolve(after, tallies={**before.tallies, JOB: mine})
+    assert line_of(ROW, state, after) == line_of_end(ROW, state, outcome, files, before, attempts=2)
 
 
 def test_an_invalid_row_says_what_is_wrong() -> None:
@@ -193,7 +204,9 @@ def test_all_files_are_whole(tmp_path: Path) -> None:
     account = evolve(shown("images/kettle-1.png", "images/kettle-2.png"), orphans=orphans, prices={KEYS[0]: 1})
     other = evolve(ROW, row=Row("\u58f6\u2028", 1, 2, REQUEST))
     lines = [line_of(ROW, SENT, account), line_of(other, evolve(failed("refused"), jobs=()), account)]
-    summary = summary_of(lines, account, {"kettle": SENT}, 700, 30, Runs(1, 2, 30.25, made=3.0, allowed=4.0))
+    summary = summary_of(
+        lines, account, dict.fromkeys(KEYS, "kettle"), 700, 30, Runs(1, 2, 30.25, made=3.0, allowed=4.0)
+    )
     (tmp_path / "summary.json").write_text("old")
     (tmp_path / ".tmp-4711-summary.json").write_text("what a killed run left")
     write_results(tmp_path, lines, summary, lambda index: f"prompt {index}")
@@ -215,6 +228,9 @@ def test_all_files_are_whole(tmp_path: Path) -> None:
     assert (0.75, 1.983) == (told["limit_utilisation"], told["images_per_minute"])
     assert [("1-7", "kettle", "0.000000000005"), ("2-8", "", None)] == [
         (orphan["attempt"], orphan["id"], orphan["bound_usd"]) for orphan in told["orphans"]
+    ]
+    assert ["its row is complete all the same", "its row is not in the input"] == [
+        orphan["advice"].partition("; ")[2] for orphan in told["orphans"]
     ]
     assert "prompt 1" in (tmp_path / "index.html").read_text("utf-8")
     assert {"results.jsonl", "summary.json", "index.html"} == {path.name for path in tmp_path.iterdir()}
@@ -255,6 +271,21 @@ def test_a_card_of_the_gallery() -> None:
     made = card(line, "a prompt")
     assert ("kettle", "partial", "a prompt", "said") == (made.id, made.status, made.prompt, made.error)
     assert (("images/kettle-1.png",), "0.0000000007", "x") == (made.files, made.cost_usd, made.revised_prompt)
+
+
+def test_whose_pictures_are() -> None:
+    """Of the input, then of what is remembered of rows that are in it no more; what is shared is the first one's."""
+    more = evolve(ROW, row=evolve(ROW.row, id="pot"), keys=(KEYS[1], Key("k3")))
+    states = {"kettle": evolve(SENT, keys=(Key("old"), KEYS[0])), "gone": evolve(SENT, keys=(Key("k4"), Key("k3")))}
+    expected = {"k1": "kettle", "k2": "kettle", "old": "kettle", "k3": "pot", "k4": "gone"}
+    assert expected == names_of([ROW, more], states)
+    assert {"k1": "kettle", "k2": "kettle"} == names_of([ROW], {})
+
+
+def test_what_found_nobody_is_no_attempt() -> None:
+    """The sum counts requests that went out."""
+    account = evolve(shown(), attempts=7, unsent=3)
+    assert 4 == summary_json(summary_of([], account, {}, 0, 0, Runs()))["attempts"]
 
 
 def test_an_unknown_cost_is_null() -> None:

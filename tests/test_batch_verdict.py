@@ -140,7 +140,7 @@ def test_the_live_figures_say_what_the_results_will(kind: str, before: bool, sho
     fate = "doubtful" if before or kind == "ambiguous" else {"lost": "lost", "owed": "due"}.get(kind, "open")
     case = Case(kind, "shown" if shown else fate, fate)
     files = [f"images/{ROW.keys[0][:4]}.png"] * shown
-    live = line_of_end(ROW, case.state, case.outcome, files, doubtful=before)
+    live = line_of_end(ROW, case.state, case.outcome, files, Account(), attempts=1, doubtful=before)
     assert (case.line.status, len(files)) == (live.status, len(live.files))
     assert (case.line.error and case.line.error.kind) == (live.error and live.error.kind)
     ends = judged(facts_of_end(ROW, case.outcome, shown, doubtful=before)).standing
@@ -177,7 +177,7 @@ def test_a_job_may_be_in_doubt_though_its_end_says_something_else() -> None:
         (evolve(plain, maybe=5), "ambiguous"),
         (evolve(plain, charge=None), "ambiguous"),
     ):
-        assert status == line_of_end(ROW, NEW, outcome, []).status
+        assert status == line_of_end(ROW, NEW, outcome, [], Account(), attempts=1).status
 
 
 def test_a_settled_doubt_is_none() -> None:

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from penstock.entries import Published
 from penstock.ids import JobId, Key, Ref
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan, standing
-from penstock_io.batch.results import usd
+from penstock_io.batch.results import names_of, usd
 from penstock_io.batch.states import NEW, RowState, dump_state, here_of
 from penstock_io.batch.verdict import Standing
 from penstock_io.journal import IMAGES, SUPERSEDED, Account, Journal, Orphan
@@ -33,13 +33,14 @@ SHOWN = 3
 class Prepared:
     """What is left to be sent, in input order. `published` rows needed no buying, `superseded` pictures were put aside.
 
-    `orphans` are the attempts of killed runs that were found and booked.
+    `orphans` are the attempts of killed runs that were found and booked; `account` are the books after all of it.
     """
 
     send: tuple[Keyed, ...]
     orphans: tuple[Orphan, ...] = ()
     published: int = 0
     superseded: int = 0
+    account: Account = field(factory=Account, repr=False)
 
 
 def prepare_folder(
@@ -56,7 +57,7 @@ def prepare_folder(
     if superseded:
         account = journal.account()
         tell(f"{count(superseded, 'picture')} of before moved to {SUPERSEDED}/")
-    published = publish_paid(journal, plan, states, account)
+    published = publish_paid(journal, plan.rows, states, account)
     if published:
         account = journal.account()
         tell(f"{count(published, 'row')} had been paid before: published now, at no cost")
@@ -67,7 +68,7 @@ def prepare_folder(
     taken = sum(1 for ticket in account.deferred if not keys.isdisjoint(ticket.keys))
     if taken:
         tell(f"{count(taken, 'request')} that had been put off, taken up again")
-    return Prepared(send, orphans, published, superseded)
+    return Prepared(send, orphans, published, superseded, account)
 
 
 def take_orphans(journal: Journal, tell: Callable[[Sequence[Orphan]], object]) -> tuple[Orphan, ...]:
@@ -129,12 +130,12 @@ def _is_done(keyed: Keyed, states: Mapping[str, RowState], account: Account) -> 
     return standing(keyed, states.get(keyed.id, NEW), account) is Standing.DONE
 
 
-def publish_paid(journal: Journal, plan: Plan, states: dict[str, RowState], account: Account) -> int:
+def publish_paid(journal: Journal, rows: Sequence[Keyed], states: dict[str, RowState], account: Account) -> int:
     """Give pictures that are paid their names in rows that have none; returns how many rows. Raises `OSError`.
 
     They are held since a crash, were superseded by what the row does not ask for any more, or are those of other rows.
     """
-    waiting = [one for one in plan.rows if _is_paid(one, states.get(one.id, NEW), account)]
+    waiting = [one for one in rows if _is_paid(one, states.get(one.id, NEW), account)]
     journal.move_all(
         [
             (file, f"{IMAGES}/{stem}{PurePosixPath(file).suffix}")
@@ -195,18 +196,15 @@ def _publish(journal: Journal, group: Sequence[tuple[Keyed, tuple[Ref, ...]]], s
 
 def told_orphans(orphans: Sequence[Orphan], rows: Sequence[Keyed], states: Mapping[str, RowState]) -> str:
     """What is said of orphans: how many, their bound together, and the first of them with their rows and bounds."""
-    names: dict[Key, str] = {}
-    for keyed in rows:
-        for key in (*states.get(keyed.id, NEW).keys, *keyed.keys):
-            names.setdefault(key, keyed.id)
+    names = names_of(rows, states)
     quotes = [orphan.quote for orphan in orphans]
     most = "an unknown amount" if None in quotes else at_most(sum(quote or 0 for quote in quotes))
     cut_off = f"{count(len(orphans), 'attempt')} of a run that was cut off may have been executed and billed"
     lines = [f"{cut_off}, {most} in all:"]
     for orphan in orphans[:SHOWN]:
-        name = next((names[key] for key in orphan.keys if key in names), "a row that is no longer in the input")
+        name = next((names[key] for key in orphan.keys if key in names), "a row that is not known any more")
         bound = "an unknown amount" if orphan.quote is None else f"at most ${usd(orphan.quote)}"
-        lines.append(f"  attempt {orphan.run}-{orphan.attempt} for {name}: {bound}")
+        lines.append(f"  {name} (attempt {orphan.run}-{orphan.attempt}): {bound}")
     if len(orphans) > SHOWN:
         lines.append(f"  and {len(orphans) - SHOWN:,} more: summary.json has all of them")
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from attrs import define, evolve
@@ -13,11 +13,12 @@ from penstock.engine import Waiting
 from penstock.engine.sums import dollars, trouble_of
 from penstock.entries import Lane
 from penstock.events import Event, Failed, Fetched, Responded
-from penstock.ids import AttemptId, JobId
+from penstock.ids import AttemptId, JobId, Key
 from penstock.judging.judge import judge
 from penstock.readings import Kind, Success
 from penstock.three import Three
 from penstock.work import Purpose
+from penstock_io.batch.flow import Flow
 from penstock_io.batch.funds import low
 from penstock_io.batch.pace import labelled, waiting_for
 from penstock_io.batch.progress import Level, Listener
@@ -52,6 +53,8 @@ class Hearing:
         self._names: dict[JobId, str] = {}
         self._tries: dict[JobId, int] = {}
         self._out: dict[AttemptId, _Attempt] = {}
+        self._closed: set[Lane] = set()
+        self.flow = Flow()
 
     # Attempts
 
@@ -60,20 +63,29 @@ class Hearing:
         """How many exchanges were begun and are not over."""
         return len(self._out)
 
-    def begun(self, job: JobId, row: str) -> None:
+    @property
+    def payable(self) -> bool:
+        """Whether one of them may be paid: what is out on lanes that were closed meanwhile is refused, too."""
+        lanes = [attempt.lane for attempt in self._out.values()]
+        return any(lane is None or lane not in self._closed for lane in lanes)
+
+    def begun(self, job: JobId, row: str, keys: Sequence[Key]) -> None:
         """A row's job is about to be submitted."""
         self._names[job] = row
+        self.flow.begun(job, keys)
 
-    def over(self, job: JobId) -> None:
-        """A row's job ended."""
+    def over(self, job: JobId) -> int:
+        """A row's job ended; how many requests went out that it paid."""
         self._names.pop(job, None)
         self._tries.pop(job, None)
+        return self.flow.over(job)
 
     def sent(self, send: Send) -> None:
         """An exchange is about to begin."""
         jobs = [job for job, _ in send.parts]
         if not jobs:
             return
+        self.flow.sent(send)
         fetches = send.purpose is Purpose.FETCH
         for job in jobs if not fetches else ():
             self._tries[job] = self._tries.get(job, 0) + 1
@@ -93,6 +105,7 @@ class Hearing:
         """
         if not isinstance(event, Responded | Failed | Fetched):
             return None
+        self.flow.heard(event)
         attempt = self._out.pop(event.attempt, None)
         if attempt is None:
             return None
@@ -118,6 +131,7 @@ class Hearing:
         """What the engine wants to be known; a halt is for the batch itself."""
         if isinstance(notice, LaneClosed):
             lane = notice.lane
+            self._closed.add(lane)
             self._once(f"{labelled(lane.credential)} is not used for {lane.model} any more: {notice.message}")
         elif isinstance(notice, Waits):
             self._listener.tell(asked_to_wait(notice), Level.WARNING)

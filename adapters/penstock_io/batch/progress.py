@@ -22,11 +22,11 @@ class Figures:
     """A run at one moment.
 
     `done` of `total` rows are settled, in this run or before (None: the input is still being read); `failed`,
-    `partial`, `ambiguous` and `invalid` are the rows among them that did not end well. `images` were made in this run,
-    `pace` is images a minute, `eta` seconds to go (None: nobody knows, or it ends before that); `stopping` says that
-    nothing new is sent. Money is picodollars in this folder: `spent` is charged, `maybe` may have been billed besides,
-    `budget` bounds both; `unpriced` says that of something nobody knows the price. `refused` counts replies 429,
-    `broken` replies 5xx.
+    `partial`, `ambiguous` and `invalid` are the rows among them that did not end well. Of the others `in_flight` are
+    out or being saved, and the rest waits to be sent. `images` were made in this run, `pace` is images made a minute,
+    `eta` seconds to go (None: nobody knows, or it ends before that); `stopping` says that nothing new is sent. Money is
+    picodollars in this folder: `spent` is charged, `maybe` may have been billed besides, `budget` bounds both;
+    `unpriced` says that of something nobody knows the price. `refused` counts replies 429, `broken` replies 5xx.
     `waiting` says what the next request waits for ("" for nothing).
     """
 

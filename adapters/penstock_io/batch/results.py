@@ -83,24 +83,33 @@ def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
 
 
 def line_of_end(
-    keyed: Keyed, state: RowState, outcome: Outcome, files: Sequence[str], *, doubtful: bool = False
+    keyed: Keyed,
+    state: RowState,
+    outcome: Outcome,
+    files: Sequence[str],
+    before: Account,
+    *,
+    attempts: int,
+    doubtful: bool = False,
 ) -> Line:
     """What became of a row, as its outcome says at the moment when it ends; `files` are its pictures.
 
-    `doubtful` says that an attempt of before may have been billed. How long pictures took that were there already is in
-    the books alone.
+    `before` are the books before the run, to which `attempts` of this job are added; `doubtful` says that an attempt of
+    before may have been billed. How long pictures took that were there already is in the books alone.
     """
     line = _asked(keyed, state)
     found = judged(facts_of_end(keyed, outcome, len(files), doubtful=doubtful))
+    tally, used = _tally(state, before), outcome.usage
+    unknown = tally.unpriced or outcome.charge is None
     return evolve(
         line,
         status=found.status,
         files=tuple(files),
         missing=line.missing - len(files),
-        usage=outcome.usage,
-        cost=outcome.charge,
+        usage=used if tally.usage is None else tally.usage if used is None else tally.usage + used,
+        cost=None if unknown else tally.charged + (outcome.charge or 0),
         saved=outcome.saved,
-        attempts=outcome.attempts,
+        attempts=tally.attempts + attempts,
         seconds=None if line.cached else line.seconds,
         error=_in_doubt(found.error) if found.standing is Standing.DOUBTFUL else found.error,
     )
@@ -239,8 +248,8 @@ class Summary:
     """The sums of a folder. Money in picodollars; `cost` None: a charge among it is unknown, `least` is what is known.
 
     `images` are files of rows, `made` pictures that were paid for in all runs, also those that others replaced since.
-    `orphans` are attempts of killed runs: name, row ("" where none is known) and bound (None: unknown). `run` is the
-    number of the last run that is in the sums.
+    `orphans` are attempts of killed runs: name, row ("" where none is known), its status and the bound (None: unknown).
+    `run` is the number of the last run that is in the sums.
     """
 
     counts: Mapping[str, int]
@@ -251,7 +260,7 @@ class Summary:
     saved: int
     attempts: int
     runs: Runs
-    orphans: tuple[tuple[str, str, int | None], ...] = field(default=())
+    orphans: tuple[tuple[str, str, str, int | None], ...] = field(default=())
     least: int = 0
     run: int = 0
 
@@ -261,24 +270,47 @@ class Summary:
         return sum(self.counts.values())
 
 
+def names_of(rows: Iterable[Keyed], states: Mapping[str, RowState]) -> dict[Key, str]:
+    """The row of each picture: of those that want the same, the first of the input; of before, whichever asked for it.
+
+    A row is known by what it asks for now, too: its memory may be what a repair has lost.
+    """
+    names: dict[Key, str] = {}
+    before = {name: state.keys for name, state in states.items()}
+    for keyed in rows:
+        for key in (*keyed.keys, *before.pop(keyed.id, ())):
+            names.setdefault(key, keyed.id)
+    for name, keys in before.items():
+        for key in keys:
+            names.setdefault(key, name)
+    return names
+
+
 def summary_of(
-    lines: Iterable[Line], account: Account, states: Mapping[str, RowState], charged: int, maybe: int, runs: Runs
+    lines: Iterable[Line], account: Account, names: Mapping[Key, str], charged: int, maybe: int, runs: Runs
 ) -> Summary:
-    """Add lines up; `charged` and `maybe` are the journal's own sums, picodollars, of what is known."""
+    """Add lines up; `charged` and `maybe` are the journal's own sums, picodollars, of what is known.
+
+    `names` say whose a picture is.
+    """
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    stands: dict[str | None, str] = {}
     images = saved = 0
     for line in lines:
         counts[line.status] += 1
+        stands[line.id] = line.status
         images += len(line.files)
         saved += line.saved
-    names = {key: name for name, state in states.items() for key in state.keys} if account.orphans else {}
     orphans = tuple(
-        (f"{lost.run}-{lost.attempt}", next((names[key] for key in lost.keys if key in names), ""), lost.bound)
+        (f"{lost.run}-{lost.attempt}", name, stands.get(name, ""), lost.bound)
         for lost in account.orphans
+        for name in (next((names[key] for key in lost.keys if key in names), ""),)
     )
     cost = None if any(tally.unpriced for tally in account.tallies.values()) else charged
     made = len(account.prices)
-    return Summary(counts, images, made, cost, maybe, saved, account.attempts, runs, orphans, least=charged)
+    return Summary(
+        counts, images, made, cost, maybe, saved, account.attempts - account.unsent, runs, orphans, least=charged
+    )
 
 
 def summary_json(summary: Summary) -> dict[str, object]:
@@ -305,18 +337,25 @@ def summary_json(summary: Summary) -> dict[str, object]:
                 "attempt": attempt,
                 "id": name,
                 "bound_usd": None if bound is None else usd(bound),
-                "advice": _advice(name, bound),
+                "advice": _advice(status, bound),
             }
-            for attempt, name, bound in summary.orphans
+            for attempt, name, status, bound in summary.orphans
         ],
     }
 
 
-def _advice(name: str, bound: int | None) -> str:
-    """What to do about an attempt that a killed run left out."""
+def _advice(status: str, bound: int | None) -> str:
+    """What to do about an attempt that a killed run left out; its row has this status ("": it is not in the input)."""
     most = "an amount that nobody knows" if bound is None else f"${usd(bound)} at most"
     seen = f"{most}: the provider's own list of usage says whether it was billed"
-    return f"{seen}; its row is tried again as --on-ambiguous says" if name else f"{seen}; its row is not in the input"
+    return f"{seen}; {_ADVICE.get(status, 'its row is tried again as --on-ambiguous says')}"
+
+
+_ADVICE = {
+    "": "its row is not in the input",
+    "completed": "its row is complete all the same",
+    "failed": "its row has failed since",
+}
 
 
 def closing(summary: Summary) -> str:

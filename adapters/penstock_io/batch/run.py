@@ -18,18 +18,19 @@ from attrs import evolve, frozen
 
 from penstock.outcomes import Trouble
 from penstock_io.batch import stopping
-from penstock_io.batch.folder import prepare_folder
+from penstock_io.batch.folder import prepare_folder, publish_paid
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.owing import fetch_owed
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.progress import Listener
 from penstock_io.batch.rereading import terminal
-from penstock_io.batch.results import Line, Summary, line_of, line_of_invalid, summary_of
+from penstock_io.batch.results import Line, Summary, line_of, line_of_invalid, names_of, summary_of
 from penstock_io.batch.rows import Invalid
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, PASSING, RUNS, RowState, Runs, dump_runs, load_runs, load_states
 from penstock_io.batch.stopping import AGAIN, Exit, Halt
+from penstock_io.batch.verdict import facts_of, judged
 from penstock_io.batch.watch import Watch
 from penstock_io.batch.working import Batch
 from penstock_io.batch.writing import write_results
@@ -69,11 +70,11 @@ def run_batch(
         states, runs = load_states(rows), load_runs(rows)
         fetch_owed(journal, settings.base_url, time.time(), listener.tell)
         prepared = prepare_folder(journal, plan, states, listener.tell)
-        ends = unsent(plan, invalid, {keyed.id for keyed in prepared.send}, states, journal)
-        done = len(plan.rows) - plan.held_back - len(prepared.send) + len(invalid)
+        ends = unsent(plan, invalid, {keyed.id for keyed in prepared.send}, states, prepared.account)
+        done = sum(ends.values())
         runs = evolve(runs, rows=len(plan.rows) + len(invalid), remedy="")
         watch = Watch(runs, time.monotonic(), settings.budget, done=done, ends=ends)
-        batch = Batch(settings, journal, listener, states, watch, plan.used)
+        batch = Batch(settings, journal, listener, states, watch, plan.used, prepared.account)
     except (OSError, sqlite3.Error) as fault:
         return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, folder)))
     with signals(batch):
@@ -82,14 +83,15 @@ def run_batch(
 
 
 def unsent(
-    plan: Plan, invalid: Sequence[Invalid], sent: Container[str], states: Mapping[str, RowState], journal: Journal
+    plan: Plan, invalid: Sequence[Invalid], sent: Container[str], states: Mapping[str, RowState], account: Account
 ) -> Counter[str]:
-    """How the rows stand that are not sent, by status, as far as they are not complete. Raises `sqlite3.Error`."""
-    ends = Counter({"invalid": len(invalid)})
-    if plan.final or plan.left:
-        account = journal.account()
-        rest = (keyed for keyed in plan.rows if keyed.id not in sent)
-        ends.update(line_of(keyed, states.get(keyed.id, NEW), account).status for keyed in rest)
+    """How the rows stand that are not sent, by status, as far as they are not pending."""
+    rest = [keyed for keyed in plan.rows if keyed.id not in sent]
+    ends = Counter({"completed": len(rest)})
+    if len(rest) > plan.done:
+        ends = Counter(judged(facts_of(keyed, states.get(keyed.id, NEW), account)).status for keyed in rest)
+    ends["invalid"] = len(invalid)
+    del ends["pending"]
     return ends
 
 
@@ -126,14 +128,16 @@ def conclude(
     except (OSError, sqlite3.Error) as fault:
         batch.broken(fault)
     try:
-        account = journal.account()
+        account = books(batch, journal, rows)
         total = journal.balances(ended=True).total
     except (OSError, sqlite3.Error) as fault:
         batch.broken(fault)
         return Ended(Exit.HALTED, None, str(batch.halt))
     lines = batch.shaper.finish(make_lines(rows, invalid, states, account), lambda: batch.interrupts > 0)
     batch.halt = batch.halt or batch.shaper.halt
-    summary = evolve(summary_of(lines, account, states, total.charged, total.maybe, runs), run=journal.run)
+    names = names_of(rows, states) if account.orphans else {}
+    summary = evolve(summary_of(lines, account, names, total.charged, total.maybe, runs), run=journal.run)
+    batch.settled(summary.counts, runs)
     prompts = {keyed.index: keyed for keyed in rows}
     try:
         write_results(
@@ -152,6 +156,19 @@ def conclude(
     batch.above(total.charged)
     keep(journal, evolve(runs, rows=len(lines), code=int(end.code), message=end.message, remedy=end.remedy), batch)
     return evolve(end, summary=summary)
+
+
+def books(batch: Batch, journal: Journal, rows: Sequence[Keyed]) -> Account:
+    """What the journal says in the end, once rows that ended before others paid for their pictures show these, too.
+
+    Raises `sqlite3.Error`.
+    """
+    account = journal.account()
+    try:
+        return journal.account() if publish_paid(journal, rows, batch.states, account) else account
+    except OSError as fault:  # the next run does it
+        batch.broken(fault)
+        return account
 
 
 def keep(journal: Journal, runs: Runs, batch: Batch) -> None:

@@ -55,13 +55,12 @@ def run_stream(
         plan = evolve(
             make_plan((), states, account, choices), rebuy=frozenset(account.due if choices.retry_failed else ())
         )
-        prepare_folder(journal, plan, states, listener.tell)
-        account = journal.account()
+        account = prepare_folder(journal, plan, states, listener.tell).account
         keyer = Keyer(choices, budget=budget, states=states, account=account, file=name)
         watch = Watch(evolve(runs, rows=None, remedy=""), time.monotonic(), settings.budget)
         again = most_again(account)
         used = account.used
-        batch = Batch(settings, journal, listener, states, watch, evolve(used, tries=used.tries + again))
+        batch = Batch(settings, journal, listener, states, watch, evolve(used, tries=used.tries + again), account)
     except (OSError, sqlite3.Error) as fault:
         return Ended(Exit.HALTED, None, str(stopping.of_disk(fault, settings.folder)))
     stream = Stream(settings, source, name, incoming, keyer, journal, listener, states, account, watch)

@@ -27,8 +27,8 @@ NEAR = 512
 class Watch:
     """Counts what happens. `runs` are the sums of earlier runs, `begun` is when this one began (monotonic seconds).
 
-    `done` rows are settled, `ends` counts them by status as far as they did not end well. `unreached` is what the
-    system said of the provider when last nobody was there ("": somebody answered since).
+    `done` rows are settled, `ends` counts them by status as far as they did not end well; `images` were made in this
+    run. `unreached` is what the system said of the provider when last nobody was there ("": somebody answered since).
     """
 
     runs: Runs
@@ -60,8 +60,8 @@ class Watch:
 
     def ended(self, outcome: Outcome, seconds: float) -> None:
         """A row's job ended, `seconds` after it was submitted."""
-        self.images += len(outcome.pictures)
         bought = sum(1 for picture in outcome.pictures if picture.source is Source.BOUGHT)
+        self.images += bought  # not copies of what another row paid for, nor what was there before
         if bought:
             self.mix.paid(bought, 0 if outcome.usage is None else tokens_of(outcome.usage))
         if outcome.attempts:
@@ -76,7 +76,7 @@ class Watch:
     def look(
         self, engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float, coming: float, rows: int | None = None
     ) -> Figures:
-        """The figures now, but for `total`.
+        """The figures now, but for `total` and the rows in flight.
 
         `jobs` are unfinished, with the model of each; `coming` pictures are asked for by rows that are not submitted
         yet, and `rows` are still to be settled (None: there is nothing to say of the time that takes).
@@ -101,7 +101,6 @@ class Watch:
             partial=ends["partial"],
             ambiguous=ends["ambiguous"],
             invalid=ends["invalid"],
-            in_flight=snapshot.in_flight,
             images=self.images,
             pace=self.pace.images(),
             eta=eta,
@@ -128,6 +127,20 @@ class Watch:
             code=None,
             message="",
         )
+
+
+def settled(figures: Figures, counts: Mapping[str, int], seconds: float) -> Figures:
+    """The last figures of a run of so many seconds, once its results are written: its rows as those `counts` say."""
+    return evolve(
+        figures,
+        done=sum(number for status, number in counts.items() if status != "pending"),
+        failed=counts["failed"],
+        partial=counts["partial"],
+        ambiguous=counts["ambiguous"],
+        invalid=counts["invalid"],
+        pace=60.0 * figures.images / seconds if seconds > 0 else figures.pace,
+        seconds=seconds,
+    )
 
 
 def _waiting(engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float) -> tuple[str, float]:

@@ -1,7 +1,7 @@
 """A batch at work: the asyncio client draws rows as far as it has an appetite, and the journal remembers.
 
-Interrupted or halted, nothing new is sent and what is out is awaited, because it is paid. Whatever ends a run, its
-folder is one that the same command goes on with.
+Interrupted or halted, nothing new is sent and what is out is awaited, because it may be paid. Whatever ends a run,
+its folder is one that the same command goes on with.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 
 from attrs import define, evolve
@@ -18,15 +18,17 @@ from penstock.commands import Halted, Notice
 from penstock.config import Ambiguity, Config, Used
 from penstock.engine.sums import dollars
 from penstock.events import Event, Failed, Mode, Responded
-from penstock.ids import JobId
-from penstock.readings import Kind, Reached
+from penstock.ids import JobId, Key
+from penstock.outcomes import Outcome
+from penstock.readings import Kind
 from penstock.requests import ImageRequest, Options
 from penstock.work import Work
 from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
+from penstock_io.batch.flow import NOBODY
 from penstock_io.batch.hearing import Hearing
 from penstock_io.batch.keying import Keyed
-from penstock_io.batch.progress import Level, Listener
+from penstock_io.batch.progress import Figures, Level, Listener
 from penstock_io.batch.rereading import reread
 from penstock_io.batch.results import Line, line_of_end, told_end
 from penstock_io.batch.settings import Settings
@@ -34,17 +36,18 @@ from penstock_io.batch.shaping import Shaper
 from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_state
 from penstock_io.batch.stopping import Doubting, Halt, Unreached
-from penstock_io.batch.watch import Watch
+from penstock_io.batch.verdict import in_doubt
+from penstock_io.batch.watch import Watch, settled
 from penstock_io.batch.writing import Part
-from penstock_io.journal import Journal
+from penstock_io.journal import Account, Journal
 from penstock_io.resources import Result, picodollars
 from penstock_io.words import count
 
 TICK = 0.25
 """Seconds between two figures."""
 
-NOBODY = frozenset({Reached.NOTHING, Reached.CONNECTED})
-"""How far an exchange gets where nobody is there."""
+NOTHING = Account()
+"""The books of an empty folder."""
 
 KEEP = 4
 """Every how many figures their sums are kept in the journal."""
@@ -70,6 +73,7 @@ class Batch:
         states: dict[str, RowState],
         watch: Watch,
         used: Used,
+        before: Account = NOTHING,
     ) -> None:
         self.settings = settings
         self.states = states
@@ -82,6 +86,9 @@ class Batch:
         self._listener = listener
         self._hearing = Hearing(listener)
         self._used = used
+        self._before = before
+        self._doubts: set[Key] = set(before.doubts)
+        self._figures: Figures | None = None
         self._source: Source = Listed((), 0)
         self._client: Client | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -196,13 +203,14 @@ class Batch:
         return 0 if self._client is None else self._hearing.out
 
     def _outstanding(self) -> str:
-        """What is out, how long that takes and why it is awaited, in words; "" for nothing."""
+        """What is out, how long that takes and why it is awaited, if there is a reason, in words; "" for nothing."""
         out, latency = self._out(), self.watch.latency
         if not out:
             return ""
         long = "" if latency is None else f", about {max(1, round(latency))} s"
         they, are = ("it", "is") if out == 1 else ("they", "are")
-        return f"{count(out, 'request')} that {are} out{long}, because {they} {are} paid"
+        paid = self._hearing.payable and self._unreached.rows < stopping.IN_A_ROW
+        return f"{count(out, 'request')} that {are} out{long}{f', because {they} may be paid' if paid else ''}"
 
     def _stop(self, mode: Mode) -> None:
         self._stopping = True
@@ -257,7 +265,7 @@ class Batch:
         keyed, keys = out.keyed, work.targets[0].keys
         out.since, out.job = time.monotonic(), job
         self._jobs[job] = keyed.request.model
-        self._hearing.begun(job, keyed.row.id)
+        self._hearing.begun(job, keyed.row.id, keys)
         self.watch.mix.asked(len(keys))
         self._journal.name(job, dict(zip(keys, keyed.stems, strict=True)))
         state = self.states.get(keyed.row.id, NEW)
@@ -270,10 +278,10 @@ class Batch:
 
     def _ended(self, result: Result) -> None:
         out = self._drawn.pop(result.index)
-        keyed = out.keyed
+        keyed, attempts = out.keyed, 0
         if out.job is not None:
             del self._jobs[out.job]
-            self._hearing.over(out.job)
+            attempts = self._hearing.over(out.job)
         seconds = time.monotonic() - out.since if out.since else 0.0
         revised = tuple(image.revised_prompt for image in result.images)
         state = self.states.get(keyed.row.id, NEW)
@@ -287,12 +295,21 @@ class Batch:
             for image in result.images
             if not isinstance(image.content, bytes)
         ]
-        line = line_of_end(keyed, state, result.outcome, files)
+        doubtful = self._in_doubt(keyed.keys, result.outcome)
+        line = line_of_end(keyed, state, result.outcome, files, self._before, attempts=attempts, doubtful=doubtful)
         self._listener.tell(told_end(line), Level.DETAIL)
         self._count(line)
         if self._doubting.ended(result.outcome):
             self.stop(stopping.of_doubts(self.settings.base_url))
         self.shaper.shape(line, keyed.keys, self._write)
+
+    def _in_doubt(self, keys: Sequence[Key], outcome: Outcome) -> bool:
+        """Whether a picture of a row that ended so may have been paid; remembered for rows that want the same."""
+        came = {picture.key for picture in outcome.pictures}
+        self._doubts -= came
+        if in_doubt(outcome):
+            self._doubts.update(key for key in keys if key not in came)
+        return not self._doubts.isdisjoint(keys)
 
     def _count(self, line: Line) -> None:
         watch, most = self.watch, self.settings.max_failures
@@ -352,7 +369,14 @@ class Batch:
         figures = watch.look(client.engine, self._jobs, time.monotonic(), coming, rows)
         if last and figures.seconds > 0:  # of the whole run, however short it was
             figures = evolve(figures, pace=60.0 * figures.images / figures.seconds)
-        self._listener.update(evolve(figures, total=total, stopping=self._stopping and not last))
+        stops = self._stopping and not last
+        self._figures = evolve(figures, total=total, in_flight=self._hearing.flow.rows, stopping=stops)
+        self._listener.update(self._figures)
+
+    def settled(self, counts: Mapping[str, int], runs: Runs) -> None:
+        """The results are written: the last figures say how many rows have each status there, over the same time."""
+        if self._figures is not None:
+            self._listener.update(settled(self._figures, counts, runs.seconds - self.watch.runs.seconds))
 
     def runs(self) -> Runs:
         """The sums of all runs, with this one as far as it is."""

@@ -17,13 +17,16 @@ from penstock.readings import Usage
 from penstock_io.journal import _due
 from penstock_io.journal._books import shares_of
 
+UNSENT = "unsent"
+"""The kind of a failure before the first byte of the request had left."""
+
 JobName = tuple[int, JobId]
 """A job of any run: the run's number and the job's number in it."""
 
 
 @frozen
 class Tally:
-    """What a job paid: attempts that were sent, picodollars charged and perhaps billed, tokens.
+    """What a job paid: attempts whose requests went out, picodollars charged and perhaps billed, tokens.
 
     `unpriced` says that the charge or the bound of one of them is unknown.
     """
@@ -74,7 +77,7 @@ class Account:
     `deferred` are the jobs that were put off and that nobody has taken up again.
     `attempts` counts what was sent, for at most `quoted` picodollars; `tries` of them, for at most `bounds`, were sent
     in spite of a doubt about one of their pictures. `out` are the keys of those that have no end: a run that is at work
-    waits for them, or a killed one did.
+    waits for them, or a killed one did. So many of them were `unsent`: nobody was there whom they could be sent to.
     """
 
     tallies: Mapping[JobName, Tally] = field(factory=dict[JobName, Tally])
@@ -94,6 +97,7 @@ class Account:
     quoted: int = 0
     bounds: int = 0
     out: frozenset[Key] = frozenset()
+    unsent: int = 0
 
     @property
     def used(self) -> Used:
@@ -136,6 +140,7 @@ def read_account(db: sqlite3.Connection, folder: Path) -> Account:
         quoted=reader.quoted,
         bounds=reader.bounds,
         out=frozenset(reader.out),
+        unsent=reader.unsent,
     )
 
 
@@ -192,6 +197,11 @@ class _Line:
     ended: float | None
 
     @property
+    def unsent(self) -> bool:
+        """It found nobody there: no byte of its request has left."""
+        return self.ending == "failed" and self.kind == UNSENT
+
+    @property
     def doubtful(self) -> bool:
         """Nobody knows whether it was billed: it ended so, or did not end."""
         return self.ending is None or self.ending == "maybe"
@@ -213,10 +223,12 @@ class _Reader:
     quoted: int = 0
     bounds: int = 0
     out: set[Key] = field(factory=set[Key])
+    unsent: int = 0
 
     def take(self, line: _Line) -> None:
         """One attempt that was sent."""
         self.attempts += 1
+        self.unsent += line.unsent
         keys = tuple(map(Key, json.loads(line.keys)))
         parts = [((line.run, JobId(job)), len(samples)) for job, samples in json.loads(line.parts)]
         amount = (line.quote if line.ending is None else line.bound) if line.doubtful else line.charge
@@ -278,7 +290,7 @@ class _Reader:
             at += count
             self.tallies[job] = evolve(
                 tally,
-                attempts=tally.attempts + 1,
+                attempts=tally.attempts + (not line.unsent),
                 charged=tally.charged + share.charged,
                 maybe=tally.maybe + share.maybe,
                 unpriced=tally.unpriced or share.unknown,
