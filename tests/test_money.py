@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
@@ -122,16 +122,6 @@ def test_an_excess_is_booked_and_told() -> None:
     assert (Fit.NEVER, Fit.NOW) == (books.fits(shares(1)), books.fits(shares(0)))
 
 
-def test_failed_spreads_its_charge() -> None:
-    """The charge of a failed attempt goes evenly to its payers, the remainder to the first; unknown keeps the bound."""
-    books = ledger()
-    trio = (Share(("run", "tag:a"), 50), Share(("run", "tag:b"), 50), Share(("run", "tag:c"), 50))
-    assert 0 == books.failed(books.reserve(trio), 11)
-    assert (5, 3, 3) == tuple(books.balances().of(scope).charged for scope in ("tag:a", "tag:b", "tag:c"))
-    assert 0 == books.failed(books.reserve(trio), None)
-    assert Balance(0, 11, 150, 139, 3) == books.balances().total
-
-
 def test_a_reservation_ends_once() -> None:
     """A second end of any kind raises and changes nothing; so do reserving without room and unmatched charges."""
     books = ledger(("run", 10))
@@ -142,7 +132,7 @@ def test_a_reservation_ends_once() -> None:
         books.settle(kept, (1, 2))
     books.maybe(kept)
     before = books.balances()
-    for end in (books.void, books.maybe, lambda r: books.failed(r, 0), lambda r: books.settle(r, (1,))):
+    for end in (books.void, books.maybe, lambda r: books.settle(r, (1,))):
         with pytest.raises(UsageError):
             end(kept)
     assert before == books.balances()
@@ -195,9 +185,7 @@ class Books(RuleBasedStateMachine):
                 self.quoted[scope] = self.quoted.get(scope, 0) + (share.amount or 0)
         return self.ledger.reserve(wanted)
 
-    @rule(
-        kept=consumes(held), part=st.floats(0, 1), how=st.sampled_from(("settle", "void", "failed", "maybe", "unknown"))
-    )
+    @rule(kept=consumes(held), part=st.floats(0, 1), how=st.sampled_from(("settle", "void", "maybe", "unknown")))
     def end(self, kept: Reservation | None, part: float, how: str) -> None:
         """End it in one of the ways, within its bounds."""
         if kept is None:
@@ -207,8 +195,6 @@ class Books(RuleBasedStateMachine):
             assert 0 == self.ledger.settle(kept, tuple(int(bound * part) for bound in bounds))
         elif how == "void":
             self.ledger.void(kept)
-        elif how == "failed":
-            assert 0 == self.ledger.failed(kept, int(min(bounds) * part))
         elif how == "maybe":
             self.ledger.maybe(kept)
         else:
@@ -228,11 +214,3 @@ class Books(RuleBasedStateMachine):
 
 TestBooks = Books.TestCase
 TestBooks.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-
-
-@given(st.integers(1, 9), st.integers(0, 10**15))
-def test_a_failed_charge_loses_nothing(count: int, cost: int) -> None:
-    """However many payers share it, the parts add up to the charge."""
-    books = ledger()
-    books.failed(books.reserve(tuple(Share(RUN, 0) for _ in range(count))), cost)
-    assert cost == books.balances().total.charged

@@ -217,20 +217,6 @@ class Ledger:
         """End a reservation of which nothing was sent: all of it comes back."""
         self.settle(reservation, (0,) * len(reservation.shares))
 
-    def failed(self, reservation: Reservation, charge: int | None) -> int:
-        """End a reservation without a picture.
-
-        `charge` (usually 0) is spread evenly over the shares, the remainder on the first; None keeps the bounds as
-        maybe. Returns the excess over the bounds.
-        """
-        count = len(reservation.shares)
-        if charge is None:
-            return self.settle(reservation, (None,) * count)
-        if not count:
-            return self.settle(reservation, ())
-        part, more = divmod(charge, count)
-        return self.settle(reservation, (part + more, *((part,) * (count - 1))))
-
     def maybe(self, reservation: Reservation) -> None:
         """End a reservation that may have been billed: its whole bound stays booked, as maybe."""
         self._end(reservation)
