@@ -14,11 +14,12 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from penstock.commands import Command, Consult, Notice, Notify, ReadCache, Record, Release, Warned, WriteCache
-from penstock.entries import Entry, Owed, Published, Settled
+from penstock.entries import Entry, Intent, Owed, Published, Settled
 from penstock.errors import UsageError
 from penstock.events import CacheRead, Consulted, Event, Found, Hit, Miss, Recorded
 from penstock.ids import Handle, Key, Ref
@@ -56,10 +57,17 @@ def unheard(notice: Notice) -> None:
     del notice
 
 
+def known_as(base_url: str) -> str:
+    """What the provider at an address is called in the books: "openai", or the address' host."""
+    host = urlsplit(base_url).hostname or ""
+    return "openai" if host == "api.openai.com" else host
+
+
 class Performer:
     """Performs ReadCache, WriteCache, Record, Release and Notify in order, and asks hooks.
 
-    `requests` says which request is behind a handle, `notices` hears what is notified.
+    `requests` says which request is behind a handle, `notices` hears what is notified. `provider` is what the provider
+    of the intents is called in the books ("": as in the engine).
     What a store, a hook or the journal's disk did becomes a value: a miss with a fault, a Fault, a recorded
     fault.
     """
@@ -72,6 +80,7 @@ class Performer:
         payloads: Payloads,
         *,
         ledger: Ledger | None = None,
+        provider: str = "",
         requests: Callable[[Handle], ImageRequest | None] = _no_request,
         notices: Callable[[Notice], object] = unheard,
     ) -> None:
@@ -83,6 +92,7 @@ class Performer:
         self._marking = able if isinstance(able, Marking) else None
         self._journal = journal
         self._ledger = ledger
+        self._provider = provider
         self._hooks: Mapping[str, Hook] = {} if hooks is None else hooks
         self._payloads = payloads
         self._requests = requests
@@ -155,6 +165,8 @@ class Performer:
 
     def _record(self, entries: list[Entry]) -> list[Written]:
         """Into the ledger, then into the journal: `penstock_io.ledger.ledger` says why in this order."""
+        if self._provider:
+            entries = [evolve(one, provider=self._provider) if isinstance(one, Intent) else one for one in entries]
         fault = None if self._ledger is None else self._ledger.append(entries)
         if self._journal is None and self._ledger is None:
             fault = "there is no journal"

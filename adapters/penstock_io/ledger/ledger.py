@@ -170,14 +170,17 @@ class Ledger:
                 return f"the ledger {self.path}: {fault}"
         return None
 
-    def saved(self, work: Work, outcome: Outcome, unix: float) -> None:
-        """Note what a job did not buy again; durable with the next group, or `flush`."""
+    def saved(self, work: Work, outcome: Outcome, unix: float, *, provider: str = "") -> None:
+        """Note what a job did not buy again; durable with the next group, or `flush`.
+
+        `provider` is what its provider is called in the books ("": as in the engine).
+        """
         if not outcome.saved:
             return
         target = work.targets[outcome.strategy]
         pictures = sum(1 for picture in outcome.pictures if picture.source is not Source.BOUGHT)
         tags = json.dumps(work.tags)
-        place = (target.provider, target.model, target.size, target.quality, work.tenant)
+        place = (provider or target.provider, target.model, target.size, target.quality, work.tenant)
         with self._turn:
             self._savings.append(_Saved(period(unix).day, unix, *place, tags, pictures, str(outcome.saved)))
 
