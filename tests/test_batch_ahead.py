@@ -44,7 +44,7 @@ def told(
 
 
 def test_after_a_burst_the_limit_says_how_long_it_takes() -> None:
-    """Ten a minute let 50 pictures through in five minutes, whatever the pace of the burst was; two keys in half of it."""
+    """Ten a minute let 50 pictures through in five minutes, whatever the pace of the burst was; two keys in half."""
     assert 300.0 == told(lane(), left=50)
     assert 300.0 == told(lane(), left=50, pace=None)
     assert 150.0 == told(lane(), lane(name="other"), left=50)

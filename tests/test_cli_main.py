@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -97,3 +98,15 @@ def test_the_start_is_light(arguments: list[str]) -> None:
     loaded = done.stderr.splitlines()[-1].split()
     assert "argparse" in loaded
     assert [] == [name for name in HEAVY if name in loaded]
+
+
+def test_a_plan_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
+    """Engine, client, ledger and HTTP wait until rows are sent."""
+    (tmp_path / "in.txt").write_text("a fox\n")
+    command = ["batch", str(tmp_path / "in.txt"), "--out", str(tmp_path / "out"), "--dry-run"]
+    probe = [sys.executable, "-c", PROBE, *command]
+    done = subprocess.run(probe, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "penstock_io.batch.survey" in loaded
+    heavy = {"penstock.engine", "penstock_io.asyncio", "penstock_io.ledger", "penstock_io._http", "ssl"}
+    assert set() == loaded & heavy

@@ -10,8 +10,8 @@ from penstock.config import Config, Limits
 from penstock.engine import Snapshot, Waiting
 from penstock.events import Mode, Reconfigured
 from penstock.requests import ImageRequest
+from penstock_io._access import renamed
 from penstock_io._client import Base, Http
-from penstock_io._setup import renamed
 
 Told = TypeVar("Told")
 

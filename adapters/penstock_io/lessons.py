@@ -14,14 +14,16 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
 from penstock.config import Config
-from penstock.engine import Snapshot
 from penstock.lessons import Lesson, Lessons
+
+if TYPE_CHECKING:
+    from penstock.engine import Snapshot
 
 KEPT = 86_400.0
 """Seconds for which a lesson is kept."""

@@ -30,8 +30,8 @@ from penstock.readings import Kind, Verdict
 from penstock.requests import ImageRequest, Options
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock.work import OnAmbiguous, Screen, Timeouts
+from penstock_io._access import named
 from penstock_io._perform import Question
-from penstock_io._setup import named
 from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
 from penstock_io.stores.memory import MemoryStore

@@ -14,7 +14,8 @@ import penstock_io.trio
 from penstock.config import Budget, Config, Credential, Limits
 from penstock.errors import UsageError
 from penstock.work import OnAmbiguous
-from penstock_io._setup import Setup, fingerprint, named
+from penstock_io._access import fingerprint, named
+from penstock_io._setup import Setup
 from penstock_io.resources import dollars, picodollars
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from penstock.commands import BudgetLow
 from penstock.config import Budget, BudgetPolicy
-from penstock_io.ledger import Ledger
 from penstock_io.resources import dollars, picodollars
+
+if TYPE_CHECKING:
+    from penstock_io.ledger import Ledger
 
 
 @frozen

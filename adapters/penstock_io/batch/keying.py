@@ -19,7 +19,7 @@ from penstock.ids import Handle, Key
 from penstock.prepare import prepare
 from penstock.requests import ImageRequest, Options, Refusal, Scalar
 from penstock.work import Target
-from penstock_io._setup import PROVIDER
+from penstock_io._access import PROVIDER
 from penstock_io.batch.models import meant, slip
 from penstock_io.batch.naming import MissingField, Namer, Sampler, Template, folded
 from penstock_io.batch.rows import InputError, Invalid, Mistake, Row, Rows

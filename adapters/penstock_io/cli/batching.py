@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
@@ -28,9 +29,8 @@ from penstock_io.batch.plan import make_plan
 from penstock_io.batch.progress import Level
 from penstock_io.batch.results import closing, summary_json
 from penstock_io.batch.rows import Defaults, InputError, Invalid, Mistake, Rows
-from penstock_io.batch.run import Ended, Exit, run_batch
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
-from penstock_io.batch.stream import run_stream
+from penstock_io.batch.stopping import Exit
 from penstock_io.batch.survey import Survey, survey
 from penstock_io.batch.writing import GALLERY, RESULTS
 from penstock_io.cli import options
@@ -43,9 +43,11 @@ from penstock_io.cli.folders import Books, agreed, books_of, free, holding, jour
 from penstock_io.cli.funds import booked, funds_of
 from penstock_io.cli.showing import Enough, default_told, enough, lines_of, planned, reasons_of, unsure_told, warn
 from penstock_io.journal import Account, JournalError
-from penstock_io.ledger import LedgerError
 from penstock_io.lessons import place
 from penstock_io.words import count
+
+if TYPE_CHECKING:
+    from penstock_io.batch.run import Ended
 
 STDIN = "standard input"
 
@@ -112,6 +114,8 @@ def start(values: Values, given: Path | None, console: Console) -> int:
         agreed(journal, books if found.send else Books())
         if settings.funds.ledger is None:
             settings = stack.enter_context(_booking(task))
+        from penstock_io.batch.run import run_batch  # noqa: PLC0415 - what runs loads while its plan can be read
+
         ended = run_batch(settings, plan, invalid, journal, console)
     if doubtful(task.settings, ended):
         ended = _doubts(task, keyed, invalid, ended)
@@ -145,6 +149,8 @@ def _doubts(task: Task, keyed: Sequence[Keyed], invalid: Sequence[Invalid], ende
     if not console.interactive:
         unasked(ended, console)
         return ended
+    from penstock_io.ledger import LedgerError  # noqa: PLC0415 - only who books in one waits for it
+
     try:  # another run of the folder, with jobs of its own
         with holding(task.settings.folder, console) as journal, _booking(task) as settings:
             return ask_again(settings, keyed, invalid, journal, console, ended)
@@ -168,6 +174,8 @@ def _stream(task: Task) -> int:
         if books.unsure and not yes:
             return task.fail("consent", f"{unsure_told(books.unsure, 'rows')}; nothing was sent: go on with --yes")
         agreed(journal, books)
+        from penstock_io.batch.stream import run_stream  # noqa: PLC0415 - as above
+
         ended = run_stream(settings, sys.stdin.buffer, incoming, journal, console, name=STDIN, regenerate=yes)
     if doubtful(task.settings, ended):
         unasked(ended, console)

@@ -16,24 +16,17 @@ from attrs import field, frozen
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.catalog import model as known_model
 from penstock.config import Config
-from penstock.errors import InvalidRequest
 from penstock.events import Mode
-from penstock.ids import Handle
-from penstock.prepare import prepare
-from penstock.requests import ImageRequest, Options, Refusal
-from penstock_io._setup import PROVIDER
+from penstock.requests import ImageRequest
 from penstock_io.asyncio import Client
 from penstock_io.batch.funds import Funds
-from penstock_io.batch.models import meant, slip, unheard, vendors
 from penstock_io.batch.progress import Level
 from penstock_io.cli.config import Values
 from penstock_io.cli.connecting import Connection, model_of
 from penstock_io.cli.console import Console
 from penstock_io.cli.options import (
-    ALLOW_UNKNOWN_PRICE,
     BACKGROUND,
     COMPRESSION,
-    MODEL,
     MODERATION,
     OUTPUT_FORMAT,
     QUALITY,
@@ -42,7 +35,6 @@ from penstock_io.cli.options import (
     N,
 )
 from penstock_io.lessons import place
-from penstock_io.pricing import unpriced
 from penstock_io.resources import Result
 from penstock_io.words import count
 
@@ -73,44 +65,12 @@ def request_of(values: Values, prompt: str, format_: str | None) -> ImageRequest
     )
 
 
-def heed(values: Values, model: str, base_url: str, prices: Overrides) -> list[str]:
-    """What is to be said of a model that nobody knows. Raises `OptionError` for what is a slip at the vendor's own."""
-    own = frozenset(one.model for one in prices.rates)
-    near = meant(model, own)
-    if near and vendors(base_url) and not values[ALLOW_UNKNOWN_PRICE]:
-        raise values.wrong(MODEL, slip(model, near))
-    return unheard((model,), base_url, own)
-
-
 def _said(model: str, format_: str | None) -> str | None:
     """The format, where the model can be told. What no catalog knows may not take it: png is what everybody sends."""
     known = known_model(model)
     if known is None:
         return None if format_ == "png" else format_
     return format_ if "output_format" in known.parameters else None
-
-
-@frozen
-class Quote:
-    """What is known of a request beforehand: its most in picodollars (None: unknown), and what is doubtful of it.
-
-    `unpriced` says what to do where a price is not known.
-    """
-
-    bound: int | None
-    warnings: tuple[str, ...]
-    unpriced: str = ""
-
-
-def quote_of(request: ImageRequest, prices: Overrides = NO_OVERRIDES) -> Quote:
-    """What all its pictures cost at most, and what its model's provider has announced. Raises `InvalidRequest`."""
-    made = prepare(request, Options(), Config(), handle=Handle(0), unix=time.time(), provider=PROVIDER, prices=prices)
-    if isinstance(made, Refusal):
-        raise InvalidRequest(made.message, field=made.field)
-    target = made.work.targets[0]
-    if target.quote is None:
-        return Quote(None, target.warnings, unpriced(target))
-    return Quote(target.quote * request.n, target.warnings)
 
 
 @frozen

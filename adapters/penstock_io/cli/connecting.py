@@ -58,7 +58,7 @@ def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -
     `bare`: it is enough to know how many keys there would be, their values may be missing.
     """
     from penstock.errors import UsageError  # noqa: PLC0415 - the start is fast until it is known what runs
-    from penstock_io._setup import address, named  # noqa: PLC0415 - as above
+    from penstock_io._access import address, named  # noqa: PLC0415 - as above
 
     name = values[PROVIDER]
     known = {OPENAI: Provider(OPENAI_URL, (OPENAI_KEY,)), **values.providers}

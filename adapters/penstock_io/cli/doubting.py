@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
@@ -15,15 +16,17 @@ from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import make_plan
 from penstock_io.batch.progress import Level
 from penstock_io.batch.rows import Invalid
-from penstock_io.batch.run import Ended, Exit, run_batch
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import NEW, load_states
-from penstock_io.batch.stopping import AGAIN
+from penstock_io.batch.stopping import AGAIN, Exit
 from penstock_io.batch.survey import survey
 from penstock_io.batch.verdict import doubts_of
 from penstock_io.cli.console import Console
 from penstock_io.journal import Journal, JournalError
 from penstock_io.words import at_most, count
+
+if TYPE_CHECKING:
+    from penstock_io.batch.run import Ended
 
 
 def doubtful(settings: Settings, ended: Ended) -> bool:
@@ -69,6 +72,8 @@ def ask_again(
     if not yes:
         console.tell("they were left as they are; --on-ambiguous retry sends them again")
         return ended
+    from penstock_io.batch.run import run_batch  # noqa: PLC0415 - as for a batch
+
     ended = run_batch(settings, plan, invalid, journal, console)  # what ends in doubt again is not tried once more
     if doubtful(settings, ended):
         unasked(ended, console)

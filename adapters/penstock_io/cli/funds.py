@@ -14,7 +14,6 @@ from penstock_io.batch.progress import Level
 from penstock_io.cli.config import Values
 from penstock_io.cli.console import Console
 from penstock_io.cli.options import BUDGET_DAY, BUDGET_MONTH, BUDGET_POLICY, LEDGER
-from penstock_io.ledger import Ledger
 
 
 def funds_of(values: Values) -> Funds:
@@ -32,6 +31,8 @@ def booked(values: Values, funds: Funds, console: Console) -> Generator[Funds]:
     if path is None:
         yield funds
         return
+    from penstock_io.ledger import Ledger  # noqa: PLC0415 - only who books in one waits for it
+
     ledger = Ledger.open(path)
     try:
         yield evolve(funds, ledger=ledger)

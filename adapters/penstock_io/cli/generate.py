@@ -107,7 +107,8 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
 
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
-    from penstock_io.cli.buying import Spending, asking, heed, quote_of, request_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.bounds import heed, quote_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.buying import Spending, asking, request_of  # noqa: PLC0415 - as above
     from penstock_io.cli.config import overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.connecting import connect  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above

@@ -16,11 +16,11 @@ from penstock_io.batch.plan import Plan
 from penstock_io.batch.progress import Level
 from penstock_io.batch.results import usd
 from penstock_io.batch.rows import InputError, Invalid
-from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import TEMPLATE, Settings
 from penstock_io.batch.states import NEW, here_of
+from penstock_io.batch.stopping import Exit
 from penstock_io.batch.survey import REASONS, Survey, told
-from penstock_io.cli.buying import quote_of
+from penstock_io.cli.bounds import quote_of
 from penstock_io.cli.consent import Reason, price_reason
 from penstock_io.cli.console import Console
 from penstock_io.cli.folders import Books

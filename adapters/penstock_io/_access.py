@@ -1,0 +1,103 @@
+"""Where a client buys, and with which keys under names that may be shown.
+
+A module of its own: whoever only plans what to buy asks for this and needs no client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import cast
+from urllib.parse import urlsplit
+
+from penstock.errors import UsageError
+from penstock.http import CALL_HEADER
+
+PROVIDER = "default"
+"""The provider that a client's base URL and keys belong to."""
+
+
+def fingerprint(key: str, label: str = "") -> str:
+    """How an API key is named: 12 hex digits of its SHA-256, and its label where it has one."""
+    digits = sha256(key.encode()).hexdigest()[:12]
+    return f"{digits}:{label}" if label else digits
+
+
+def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """API keys by name; a mapping has labels for them. One key given twice is one credential. Raises `UsageError`."""
+    if isinstance(keys, str | bytes):
+        raise UsageError("api_keys is a list of keys, or keys by label")
+    pairs = [("", key) for key in keys] if not isinstance(keys, Mapping) else list(keys.items())
+    names: dict[str, str] = {}
+    for label, key in pairs:
+        if not isinstance(cast("object", key), str):
+            raise UsageError(f"an API key is a text, not {type(key).__name__}")
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise UsageError(f"API key {label or fingerprint(key)} is empty, or holds what no header can carry")
+        if key not in names.values():
+            names[fingerprint(key, label)] = key
+    return names
+
+
+def renamed(known: Mapping[str, str], keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """API keys by name, where those that are known keep theirs. Raises `UsageError`."""
+    old = {key: name for name, key in known.items()}
+    return {old.get(key, name): key for name, key in named(keys).items()}
+
+
+def address(base_url: str) -> str:
+    """A base URL as it is used, and shown. Raises `UsageError` for what is none, or holds a user or a password."""
+    rest = base_url.partition("://")[2] or base_url
+    if "@" in rest.replace("\\", "/").replace("?", "/").replace("#", "/").partition("/")[0]:
+        raise UsageError("base_url holds a user or a password, and is shown; give them to an http_client")
+    if not _leads_somewhere(base_url):
+        raise UsageError("base_url is no address: it is like https://api.openai.com/v1")
+    if "?" in base_url or "#" in base_url:
+        raise UsageError(
+            "base_url ends where paths are added to it: without '?' and '#', like https://api.openai.com/v1"
+        )
+    return base_url.rstrip("/")
+
+
+_OURS = frozenset(
+    {
+        "accept-encoding", "authorization", "connection", "content-length", "content-type", "expect", "host",
+        "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", CALL_HEADER,
+    }
+)  # fmt: skip
+"""Headers that a client says itself, or that belong to the connection."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+
+
+def carried(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """Headers of the user's own, names in lower case. Raises `UsageError`, which names a header and never its value."""
+    kept: dict[str, str] = {}
+    if not isinstance(cast("object", headers), Mapping | None):
+        raise UsageError("headers are texts by name, such as {'OpenAI-Organization': 'org-1'}")
+    for name, value in cast("Mapping[object, object]", headers or {}).items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise UsageError(f"headers: {name!r} is no name of a header")
+        low = name.lower()
+        if low in _OURS:
+            remedy = "give keys as api_keys" if low == "authorization" else "the client says it itself"
+            raise UsageError(f"headers: {name} cannot be given: {remedy}")
+        if low in kept:
+            raise UsageError(f"headers: {name} is given twice")
+        if not isinstance(value, str):
+            raise UsageError(f"headers: the value of {name} is a text, not {type(value).__name__}")
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise UsageError(f"headers: the value of {name} holds what no header can carry")
+        kept[low] = value
+    return tuple(kept.items())
+
+
+def _leads_somewhere(url: str) -> bool:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, half an address of IPv6
+        return False
