@@ -41,7 +41,7 @@ from penstock_io._orders import Orders
 from penstock_io._owing import fetch_due
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker, unheard
-from penstock_io._setup import PROVIDER, OnSend, OnSubmit, Setup, Trace, address, carried, named
+from penstock_io._setup import OnSend, OnSubmit, Setup, Trace
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.ledger import Ledger
 from penstock_io.resources import Image, Result, error_of, unsendable
