@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.commands import Finish, Send
+from penstock.commands import Finish, ReadCache, Send
 from penstock.config import Budget
 from penstock.engine.sums import dollars
 from penstock.events import Closed, Mode, Responded
 from penstock.outcomes import Outcome, Status
-from penstock.readings import Part, Problem, Success, Usage
+from penstock.readings import Kind, Part, Problem, Reached, Success, Usage
 from tests.histories.bench import CONFIG, QUOTE, Bench, work
 
 
@@ -63,6 +64,22 @@ def test_what_was_sent_before_does_not_hear_that_it_was_not() -> None:
         error = ended(bench).error
         assert error is not None
         assert ("cancelled", "closed before its retry: Not now", 429) == (error.kind, error.message, error.status)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_never_went_out_is_no_attempt(late: bool) -> None:
+    """Nobody was there, then somebody was: two who want one picture hear of one attempt, whenever the second came."""
+    bench = Bench(evolve(CONFIG, store=True))
+    bench.submit(work("a"))
+    if not late:
+        bench.submit(work("a"))
+    bench.misses(bench.take(ReadCache))
+    send = bench.take(Send)
+    if late:
+        bench.submit(work("a"))
+    bench.breaks(send, Kind.CONNECT, Reached.NOTHING)
+    bench.pays(bench.take(Send))
+    assert [1, 1] == [ended(bench).attempts for _ in range(2)]
 
 
 @given(st.integers(0, 10**30))

@@ -34,6 +34,7 @@ from penstock.work import Purpose
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.dispatch import Dispatch
+    from penstock.engine.entities import Flight, Job
     from penstock.engine.fetches import Fetches
     from penstock.engine.lanes import Lane
     from penstock.engine.moves import Bound
@@ -86,13 +87,10 @@ class Attempts:
         waited = self.desk.now - call.since
         flights = attempt.flights
         if len(flights) == 1 and len(flights[0].asks) == 1:
-            job = flights[0].asks[0].job
-            job.attempts += 1
             if waited > 0:
-                job.waited("queue", waited)
+                flights[0].asks[0].job.waited("queue", waited)
         else:
-            for job in dict.fromkeys(ask.job for flight in flights for ask in flight.asks):
-                job.attempts += 1
+            for job in _askers(flights):
                 job.waited("queue", waited)
         call.since = self.desk.now
 
@@ -120,6 +118,7 @@ class Attempts:
         desk.attempt_life.go(attempt, AttemptInput.SEND)
         desk.allowance.attempted(quote(attempt), desk.now)
         desk.count("attempts")
+        _count(attempt, 1)
         attempt.timer = desk.timers.arm(desk.now + target.timeouts.total, Alarm.TOTAL, attempt)
         after = desk.config.hedging.after
         if after is not None and target.hedgeable and not target.stream and len(call.out) == 1:
@@ -258,6 +257,8 @@ class Attempts:
         roster.judged(lane, attempt.permit, judgement, trouble)
         desk.attempt_life.go(attempt, AttemptInput.JUDGED)
         desk.count(f"judged_{judgement.kind}")
+        if judgement.kind == "unsent":
+            _count(attempt, -1)  # no byte of it has left
         entry = book_failure(desk, attempt, judgement, reading.usage if isinstance(reading, Problem) else None)
         if desk.config.records:
             self.records.issue(entry)
@@ -372,3 +373,18 @@ class Attempts:
         self._release_timers(attempt)
         if attempt.partials:
             self.desk.out.append(Release(tuple(attempt.partials)))
+
+
+def _askers(flights: tuple[Flight, ...]) -> dict[Job, None]:
+    """Whoever asks for them, each once."""
+    return dict.fromkeys(ask.job for flight in flights for ask in flight.asks)
+
+
+def _count(attempt: Attempt, more: int) -> None:
+    """Count an exchange for all who ask for it; who came later has it not to lose."""
+    flights = attempt.flights
+    if len(flights) == 1 and len(flights[0].asks) == 1:
+        flights[0].asks[0].job.attempts = max(0, flights[0].asks[0].job.attempts + more)
+        return
+    for job in _askers(flights):
+        job.attempts = max(0, job.attempts + more)
