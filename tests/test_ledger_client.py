@@ -26,7 +26,8 @@ from penstock.ids import AttemptId, CallId, JobId, Key, RecordId, Ref
 from penstock.requests import ImageRequest, Options
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import Purpose
-from penstock_io._perform import Performer
+from penstock_io._perform import Performer, known_as
+from penstock_io.costing.reading import read_folder
 from penstock_io.journal import Journal
 from penstock_io.ledger import Ledger, read
 from penstock_io.simserver import SimServer, serving
@@ -94,6 +95,36 @@ def test_a_cap_holds_over_clients(sim: SimServer, path: Path, scope: str) -> Non
             with pytest.raises(BudgetExceeded, match=said):
                 asked(client, 1, tenant="acme")
     assert ["settled"] == [row.ending for row in read(path).rows]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        ("https://api.openai.com/v1", "openai"),
+        ("https://gateway.example:8443/openai/v1", "gateway.example"),
+        ("http://[::1]:8000/v1", "::1"),
+    ],
+)
+def test_what_a_provider_is_called(base_url: str, name: str) -> None:
+    """By its host, without port and path; the one that everybody knows by its name."""
+    assert name == known_as(base_url)
+
+
+def test_books_say_where_was_bought(sim: SimServer, path: Path, tmp_path: Path) -> None:
+    """What was paid and what was saved, in a ledger and in a journal."""
+    with Ledger.open(path) as ledger:
+        for _ in range(2):
+            with (
+                Journal.open(tmp_path / "out") as journal,
+                Client(sim.base_url, ["key"], journal=journal, ledger=ledger) as client,
+            ):
+                asked(client)
+    told = read(path)
+    assert (["127.0.0.1"], ["127.0.0.1"]) == (
+        [row.provider for row in told.rows],
+        [one.provider for one in told.savings],
+    )
+    assert {"127.0.0.1"} == {item.place.provider for item in read_folder(tmp_path / "out").items}
 
 
 def test_the_cap_of_a_run_begins_with_the_run(sim: SimServer, path: Path) -> None:

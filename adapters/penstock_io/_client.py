@@ -40,7 +40,7 @@ from penstock_io._http import Exchange
 from penstock_io._orders import Orders
 from penstock_io._owing import fetch_due
 from penstock_io._payloads import Payloads
-from penstock_io._perform import Hook, Performer, Worker, unheard
+from penstock_io._perform import Hook, Performer, Worker, known_as, unheard
 from penstock_io._setup import OnSend, OnSubmit, Setup, Trace
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.ledger import Ledger
@@ -189,6 +189,7 @@ class Base(ABC, Generic[Http]):
             setup.hooks,
             self._payloads,
             ledger=setup.ledger,
+            provider=known_as(setup.base_url),
             requests=self._request,
             notices=setup.notices or unheard,
         )
@@ -362,7 +363,8 @@ class Base(ABC, Generic[Http]):
             return
         outcome = self._debts.said(self._prepared[job.handle].work, command.outcome)
         if self._setup.ledger is not None:
-            self._setup.ledger.saved(self._prepared[job.handle].work, outcome, self._epoch + self._now())
+            unix, where = self._epoch + self._now(), known_as(self._setup.base_url)
+            self._setup.ledger.saved(self._prepared[job.handle].work, outcome, unix, provider=where)
         if not command.detached:
             self._prepared.pop(job.handle, None)
         images = tuple(self._image(picture) for picture in outcome.pictures)
