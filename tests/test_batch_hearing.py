@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
+from penstock.commands import LaneClosed, Send
 from penstock.config import Limits
 from penstock.engine import Waiting
 from penstock.entries import Lane
-from penstock.events import Failed, Responded
-from penstock.ids import AttemptId
+from penstock.events import Failed, Fetched, Responded
+from penstock.ids import AttemptId, CallId, Handle, JobId, Key
 from penstock.readings import Kind, Problem, Reached
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
-from penstock.work import OnAmbiguous
-from penstock_io.batch.hearing import ended_as, told_lane, told_next
+from penstock.work import OnAmbiguous, Purpose, Timeouts
+from penstock_io.batch.hearing import Hearing, ended_as, told_lane, told_next
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.simserver import SimServer, serving
-from tests.batching import FAST, Folder, folder_for, table
+from tests.batching import FAST, Folder, Listening, folder_for, table
 
 BUSY = Problem(code="server_error", message="The server had an error.")
 FULL = Problem(code="rate_limit_exceeded", message="Rate limit reached.")
@@ -41,6 +43,12 @@ def folder(tmp_path: Path, sim: SimServer) -> Folder:
     made = folder_for(tmp_path / "out", sim)
     made.concurrency = 1
     return made
+
+
+def send(attempt: int, lane: Lane) -> Send:
+    """An exchange for the first job."""
+    parts = ((JobId(1), (0,)),)
+    return Send(AttemptId(attempt), CallId(1), Handle(1), "images", Purpose.GENERATE, lane, 0, 1, parts, Timeouts())
 
 
 def of_attempts(folder: Folder) -> list[str]:
@@ -139,3 +147,32 @@ def test_a_provider_that_is_not_there_is_waited_for_by_name(folder: Folder) -> N
     assert Exit.HALTED == folder.run(table(4), base_url=NOBODY).code
     assert any(one.waiting == "the provider (127.0.0.1:9: Connection refused)" for one in folder.listener.figures)
     assert any(": attempt 1 with A for gpt-image-2 failed: " in text for text in folder.told)
+
+
+# What may be paid
+
+
+def test_what_is_out_where_everything_is_refused_cannot_be_paid() -> None:
+    """A request on a key that was refused meanwhile is no reason to wait; one on another key is, and a download."""
+    hearing = Hearing(Listening())
+    hearing.begun(JobId(1), "row0", (Key("k"),))
+    seen = [hearing.payable]
+    for number, name in enumerate(("a", "b")):
+        hearing.sent(send(number, Lane(name, "m")))
+    seen.append(hearing.payable)
+    for name in ("a", "b"):
+        hearing.noticed(LaneClosed(Lane(name, "m"), "quota_exhausted", "it is used up"))
+        seen.append(hearing.payable)
+    hearing.sent(evolve(send(2, Lane("", "")), purpose=Purpose.FETCH))
+    seen.append(hearing.payable)
+    assert [False, True, True, False, True] == seen
+    hearing.heard(Fetched(AttemptId(2)), aborting=False)
+    hearing.sent(send(3, Lane("a", "m")))  # somebody has paid
+    assert hearing.payable
+
+
+def test_where_nobody_is_there_nothing_is_said_to_be_paid(folder: Folder) -> None:
+    """Requests that are still looking for somebody are awaited, too, but not because of money."""
+    folder.concurrency = 8
+    assert Exit.HALTED == folder.run(table(20), base_url=NOBODY).code
+    assert not [text for text in folder.told if "paid" in text]

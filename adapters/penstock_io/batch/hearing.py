@@ -93,6 +93,7 @@ class Hearing:
         more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
         number = max(self._tries.get(job, 1) for job in jobs)
         lane = None if fetches else send.lane
+        self._closed.discard(send.lane)  # it is open again
         attempt = _Attempt(", ".join(rows[:NAMED]) + more, number, lane, jobs[0])
         self._out[send.attempt] = attempt
         if lane is not None and number > 1:
