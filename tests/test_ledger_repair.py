@@ -120,6 +120,52 @@ def test_a_changed_figure_is_noticed(made: Path, tmp_path: Path) -> None:
     assert (SPENT, True) == spent(path)
 
 
+def test_a_sum_that_is_gone_is_noticed(made: Path, tmp_path: Path) -> None:
+    """Each one, and all of them: a cap would not count what it said. A repair brings them back."""
+    with sqlite3.connect(made) as db:
+        scopes = [scope for (scope,) in db.execute("SELECT scope FROM sums")]
+    db.close()
+    assert len(scopes) > 3
+    for place, gone in enumerate([*scopes, "%"]):
+        path = tmp_path / f"{place}.sqlite"
+        shutil.copy(made, path)
+        with sqlite3.connect(path) as db:
+            db.execute("DELETE FROM sums WHERE scope LIKE ?", (gone,))
+        db.close()
+        for look in (Ledger.open, read):
+            with pytest.raises(LedgerDamaged, match=r"sums (of .* do not add up|are missing)"):
+                look(path)
+        assert repair(path) is not None
+        assert (SPENT, False) == spent(path)
+        assert [40 * 90] == [booked(path, "tenant:acme")]
+
+
+def test_sums_that_remember_more_stay_even(made: Path, tmp_path: Path) -> None:
+    """Where rows and other sums are lost, what one sum still says is booked, and the rebuilt ledger is whole."""
+    with sqlite3.connect(made) as db:
+        scopes = [scope for (scope,) in db.execute("SELECT scope FROM sums")]
+    db.close()
+    for place, kept in enumerate(scopes):
+        path = tmp_path / f"{place}.sqlite"
+        shutil.copy(made, path)
+        with sqlite3.connect(path) as db:
+            db.execute("DELETE FROM attempts WHERE attempt < 40")
+            db.execute("DELETE FROM sums WHERE scope != ?", (kept,))
+        db.close()
+        before = booked_at(path, kept)
+        assert repair(path) is not None
+        assert before <= booked_at(path, kept)
+        assert repair(path) is None
+
+
+def booked_at(path: Path, scope: str) -> int:
+    """What the sum of a scope says, whatever the others say."""
+    with sqlite3.connect(path) as db:
+        (charged, maybe) = db.execute("SELECT charged, maybe FROM sums WHERE scope = ?", (scope,)).fetchone()
+    db.close()
+    return int(charged) + int(maybe)
+
+
 def test_a_repair_that_is_cut_off_is_finished_by_the_next(made: Path, tmp_path: Path) -> None:
     """Killed at each of its operations: the ledger is not used, and the next repair leaves the whole account."""
     left, over = 0, False

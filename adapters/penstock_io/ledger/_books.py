@@ -28,6 +28,9 @@ UPDATE attempts SET ending = ?, kind = ?, charge = ?, bound = ?, charges = ?, us
 WHERE run = ? AND attempt = ?
 """
 
+_PERIODS = 3
+"""Each scope has sums of all time, of months and of days."""
+
 Ending = Settled | Owed | Failed | Maybe | Void
 
 
@@ -179,6 +182,26 @@ def balances(db: sqlite3.Connection, since: str) -> Balances:
             if scope != RUN
         )
     )
+
+
+def uneven(db: sqlite3.Connection) -> str:
+    """What tells that sums are missing, "" for nothing: days, months and the whole of a scope add up to the same.
+
+    Raises `sqlite3.Error`.
+    """
+    scopes: dict[str, dict[int, list[int]]] = {}
+    for name, charged, maybe, unknown in db.execute("SELECT scope, charged, maybe, unknown FROM sums"):
+        date, plain = split(name)
+        sums = scopes.setdefault(plain, {}).setdefault(len(date), [0, 0, 0])
+        for place, amount in enumerate((int(charged), int(maybe), unknown)):
+            sums[place] += amount
+    for plain, periods in scopes.items():
+        if len(periods) != _PERIODS or any(sums != periods[0] for sums in periods.values()):
+            return f"the sums of {plain} do not add up"
+    paid = "SELECT 1 FROM attempts WHERE ending != 'void' AND (charge != '0' OR bound != '0') LIMIT 1"
+    if not scopes and db.execute(paid).fetchone() is not None:
+        return "its sums are missing"
+    return ""
 
 
 def _end_of(entry: Ending) -> End:

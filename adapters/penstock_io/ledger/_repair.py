@@ -44,7 +44,7 @@ from penstock_io.ledger._schema import (
     version_of,
 )
 
-_DATE = len("2026-11-22")
+_DATE, _MONTH = len("2026-11-22"), len("2026-11")
 _ATTEMPTS = """
 SELECT run, attempt, COALESCE(begun, ended, 0), purpose, operation, provider, credential, model, size, quality, keys,
     parts, scopes, quote, ending, kind, charge, bound, charges, usage, ended
@@ -285,6 +285,7 @@ class _Rebuilt:
             mine = sums.scopes.setdefault(str(name), [0, 0, 0])
             mine[1] += max(0, _paid(row) - mine[0] - mine[1])
             mine[2] = max(mine[2], cast("int", row[3]))
+        _level(sums.scopes, period(self.now).day)
         self.tables["sums"] = {
             (name,): (name, str(charged), str(maybe), unknown)
             for name, (charged, maybe, unknown) in sums.scopes.items()
@@ -306,6 +307,33 @@ class _Rebuilt:
             self._runs[source, run] = new
             self.tables["runs"][(new,)] = (new, source, begun)
         return self._runs[source, run]
+
+
+def _level(scopes: dict[str, list[int]], today: str) -> None:
+    """Let days add up to their month and months to the whole again, where one of them remembers more than the others.
+
+    What a month has more is booked on the last of its days that is known, what the whole has more on today: nobody
+    knows when it was spent, and a cap may be on today.
+    """
+    books: dict[str, dict[str, list[int]]] = {}
+    for name, sums in scopes.items():
+        date, plain = split(name)
+        books.setdefault(plain, {})[date] = sums
+    for plain, dated in books.items():
+        for place in (1, 2):
+            for month in sorted({date[:7] for date in dated if date}):
+                days = [date for date in dated if len(date) == _DATE and date[:7] == month]
+                last = today if today[:7] == month else max(days, default=f"{month}-01")
+                _even(dated, place, month, days, (last,))
+            _even(dated, place, "", [date for date in dated if len(date) == _MONTH], (today, today[:7]))
+        scopes.update({f"{date}/{plain}" if date else plain: sums for date, sums in dated.items()})
+
+
+def _even(dated: dict[str, list[int]], place: int, whole: str, parts: list[str], more: tuple[str, ...]) -> None:
+    """Raise what is lower: a whole, or the parts `more`."""
+    above = dated.setdefault(whole, [0, 0, 0])[place] - sum(dated[date][place] for date in parts)
+    for date in more if above > 0 else (whole,):
+        dated.setdefault(date, [0, 0, 0])[place] += abs(above)
 
 
 def _paid(row: Row) -> int:

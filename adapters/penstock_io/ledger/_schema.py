@@ -19,6 +19,7 @@ from penstock_io.journal._disk import commit_durably
 from penstock_io.journal._faults import why
 from penstock_io.journal._mirror import Value
 from penstock_io.journal._schema import columns_of, sum_of
+from penstock_io.ledger._books import uneven
 
 VERSION = 2
 """Goes up when a table changes; a ledger of a higher one is refused."""
@@ -164,7 +165,7 @@ def version_of(db: sqlite3.Connection, path: Path) -> int:
 
 
 def ailment(db: sqlite3.Connection, tables: tuple[str, ...] = tuple(KEYS)) -> str:
-    """What is wrong with the pages of an open ledger, and with the rows of these tables; "" for nothing.
+    """What is wrong with the pages of an open ledger, the rows of these tables, and its sums; "" for nothing.
 
     Raises `sqlite3.Error`.
     """
@@ -173,7 +174,7 @@ def ailment(db: sqlite3.Connection, tables: tuple[str, ...] = tuple(KEYS)) -> st
     (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
         return " ".join(str(said).split())
-    return altered(db, tables)
+    return altered(db, tables) or uneven(db)
 
 
 @cache
