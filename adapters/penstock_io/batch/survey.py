@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import define, field, frozen
 
 from penstock.catalog import estimated_tokens, input_tokens_bound, model, parse, typical_seconds
-from penstock.config import Limits
 from penstock.ids import Key
 from penstock.requests import ImageRequest
 from penstock.work import OnAmbiguous
@@ -17,6 +16,7 @@ from penstock_io.batch.plan import Plan
 from penstock_io.batch.rows import Invalid
 from penstock_io.batch.settings import Conversion, Settings
 from penstock_io.batch.states import RowState, here_of
+from penstock_io.batch.timing import BEFORE, GIVEN, LEARNED, NOTHING, USUAL, Group, Known, seconds_of
 from penstock_io.journal import Account, room_needed
 from penstock_io.words import at_most, count, money, span
 
@@ -35,7 +35,8 @@ NONE: Mapping[str, RowState] = {}
 BOTH = "--retry-failed --on-ambiguous retry"
 """What sends a row that failed for good and may have been billed."""
 
-DAY = 86_400.0
+UNKNOWN = Known()
+"""Nothing is known of the speed but the options."""
 
 REASONS = 3
 """How many reasons are told for which rows are made again."""
@@ -50,8 +51,8 @@ class Survey:
     to buy, `final` failed for good (`doubted` of them may have been billed before), `left` may have been paid and are
     not tried again, `held_back` lie beyond the limit; `invalid` rows of the input are none of these. `pictures` are to
     be bought for at most `bound`, probably `expected` (None: `unpriced` of them have no known price), in about
-    `seconds` (None: nobody knows), and take about
-    `nbytes` of the `free` bytes on the disk, of which the journal keeps `reserve` besides. `stale` rows are made again
+    `seconds` (None: nobody knows), which goes by what `timed` says, and take about `nbytes` of the `free` bytes on the
+    disk, of which the journal keeps `reserve` besides. `stale` rows are made again
     for at most `stale_bound`; `why` says what changed for how many. `gone` rows have pictures in the folder and are no
     longer in the input.
     """
@@ -80,21 +81,12 @@ class Survey:
     gone: int = 0
     owed: int = 0
     doubted: int = 0
+    timed: str = USUAL
 
     @property
     def fits(self) -> bool:
         """There seems to be room on the disk."""
         return self.free is None or self.nbytes + self.reserve <= self.free
-
-
-@define
-class _Group:
-    """What is to be bought of one model: pictures by request, tokens."""
-
-    requests: int = 0
-    pictures: int = 0
-    tokens: int = 0
-    longest: float | None = 0.0
 
 
 @frozen
@@ -112,12 +104,13 @@ class _Purchase:
     """Pictures to buy, each counted once whoever wants it; not those that are `due`."""
 
     due: frozenset[Key] = frozenset()
+    took: Mapping[tuple[str, str | None], float] = NOTHING
     seen: set[Key] = field(factory=set[Key])
     bound: int = 0
     expected: int = 0
     unpriced: int = 0
     nbytes: float = 0.0
-    groups: dict[str, _Group] = field(factory=dict[str, _Group])
+    groups: dict[str, Group] = field(factory=dict[str, Group])
     shapes: dict[tuple[str, str | None, str | None], _Shape] = field(
         factory=dict[tuple[str, str | None, str | None], _Shape]
     )
@@ -141,7 +134,7 @@ class _Purchase:
 
     def _group(self, request: ImageRequest, pictures: int) -> None:
         shape = self._shape(request)
-        group = self.groups.setdefault(shape.pool, _Group())
+        group = self.groups.setdefault(shape.pool, Group())
         group.requests += -(-pictures // shape.most)
         group.pictures += pictures
         group.tokens += pictures * (input_tokens_bound(request.prompt) + shape.tokens)
@@ -157,7 +150,7 @@ class _Purchase:
                 request.model if known is None else known.pool,
                 AT_A_TIME if known is None else known.most,
                 estimated_tokens(*asked) or 0,
-                typical_seconds(request.model, request.quality),
+                self.took.get((request.model, request.quality)) or typical_seconds(request.model, request.quality),
             )
         return found
 
@@ -170,21 +163,21 @@ def survey(
     free: int | None,
     invalid: Sequence[Invalid] = (),
     states: Mapping[str, RowState] = NONE,
+    known: Known = UNKNOWN,
 ) -> Survey:
     """Add a plan up. `free` is bytes on the disk (None: unknown), `invalid` the rows that are only recorded.
 
-    `states` are what the folder remembers, of which some may be in the input no more.
+    `states` are what the folder remembers (some may be in the input no more), `known` what is known of the speed.
     """
     due = frozenset(account.due) - plan.rebuy
-    bought, again = _Purchase(due), _Purchase(due)
+    bought, again = _Purchase(due, known.took), _Purchase(due)
     buying = sum(_buys(one, account) for one in plan.send)
     for one in plan.send:
         bought.add(one, account, settings.conversion)
     for stale in plan.stale:
         again.add(stale.keyed, account, settings.conversion)
     repeats = _repeats(plan.rows)
-    times = [_seconds(group, settings.limits, len(settings.keys)) for group in bought.groups.values()]
-    known = [time for time in times if time is not None]
+    seconds, timed = seconds_of(bought.groups, settings, known)
     return Survey(
         rows=len(plan.rows),
         distinct=len(plan.rows) - repeats,
@@ -196,7 +189,7 @@ def survey(
         bound=None if bought.unpriced else bought.bound,
         expected=None if bought.unpriced else bought.expected,
         unpriced=bought.unpriced,
-        seconds=max(known, default=0.0) if len(known) == len(times) else None,
+        seconds=seconds,
         nbytes=round(bought.nbytes),
         reserve=_reserve(bought, settings),
         free=free,
@@ -210,6 +203,7 @@ def survey(
         gone=_gone(plan, invalid, states, account),
         owed=plan.owed,
         doubted=plan.doubted,
+        timed=timed,
     )
 
 
@@ -255,25 +249,6 @@ def _nbytes(request: ImageRequest, conversion: Conversion | None) -> float:
     return original + made
 
 
-def _seconds(group: _Group, limits: Limits, keys: int) -> float | None:
-    """About how long a model's pictures take: as the tightest limit allows, and one picture's time."""
-    waits = [
-        60.0 * max(0.0, amount / (limit * keys) - limits.burst)
-        for amount, limit in ((group.requests, limits.rpm), (group.pictures, limits.ipm), (group.tokens, limits.tpm))
-        if limit is not None
-    ]
-    waits += [
-        DAY * max(0.0, amount / (limit * keys) - 1.0)
-        for amount, limit in ((group.requests, limits.rpd), (group.pictures, limits.ipd), (group.tokens, limits.tpd))
-        if limit is not None
-    ]
-    if group.longest is None:
-        return max(waits, default=None)
-    if limits.concurrency is not None:
-        waits.append(max(0.0, group.requests / (limits.concurrency * keys) - 1.0) * group.longest)
-    return max(waits, default=0.0) + group.longest
-
-
 def told(survey: Survey, settings: Settings) -> list[str]:
     """What is shown of it first, a line each."""
     lines = [_told_rows(survey, settings.choices.on_ambiguous)]
@@ -287,7 +262,7 @@ def told(survey: Survey, settings: Settings) -> list[str]:
     if not survey.send:
         return lines
     lines.append(_told_price(survey, settings))
-    lines.append(_told_time(survey, settings))
+    lines += _told_time(survey, settings)
     room = "" if survey.free is None else f" of {size(survey.free)} that are free"
     tight = "" if survey.fits else ": that may not be enough"
     if not survey.fits and survey.nbytes <= (survey.free or 0):
@@ -340,15 +315,20 @@ def _told_price(survey: Survey, settings: Settings) -> str:
     return f"price: {at_most(survey.bound)}{expected}{budget}"
 
 
-def _told_time(survey: Survey, settings: Settings) -> str:
+def _told_time(survey: Survey, settings: Settings) -> list[str]:
     if survey.seconds is None:
-        return "time: not known"
-    limits, keys = settings.limits, len(settings.keys)
+        return []
+    keys = len(settings.keys)
     with_keys = f" with {count(keys, 'key')}" if keys > 1 else ""
-    named = (limits.rpm, limits.ipm, limits.tpm, limits.rpd, limits.ipd, limits.tpd)
-    learned = all(limit is None for limit in named)
-    allowed = ", if the provider's limits allow it" if learned else ""
-    return f"time: about {span(survey.seconds)}{with_keys}{allowed}"
+    return [f"time: about {span(survey.seconds)}{with_keys}{_BY[survey.timed]}"]
+
+
+_BY = {
+    GIVEN: "",
+    LEARNED: ", as the limits were in an earlier run",
+    BEFORE: ", as fast as earlier runs of this folder",
+    USUAL: ", if the provider's limits allow it",
+}
 
 
 def size(nbytes: int) -> str:

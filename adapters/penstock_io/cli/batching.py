@@ -32,6 +32,7 @@ from penstock_io.batch.rows import Defaults, InputError, Invalid, Mistake, Rows
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
 from penstock_io.batch.stopping import Exit
 from penstock_io.batch.survey import Survey, survey
+from penstock_io.batch.timing import known_of
 from penstock_io.batch.writing import GALLERY, RESULTS
 from penstock_io.cli import options
 from penstock_io.cli.config import OptionError, Values, overrides_of
@@ -98,7 +99,8 @@ def start(values: Values, given: Path | None, console: Console) -> int:
         keyed, invalid = _keyed(task, rows, books)
         plan = make_plan(keyed, books.states, books.account, task.settings.choices)
         room, states = free(folder), books.states
-        found = survey(plan, books.account, task.settings, free=room, invalid=invalid, states=states)
+        known = known_of(task.settings, books.account, states, books.runs, time.time())
+        found = survey(plan, books.account, task.settings, free=room, invalid=invalid, states=states, known=known)
         warn(console, plan, invalid, task.settings)
         lines = lines_of(plan, found, books, task.settings, task.unnamed)
         if task.dry:

@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from penstock.money.balances import Balances
 from penstock_io.batch.progress import Level
-from penstock_io.batch.states import RowState, load_states
+from penstock_io.batch.states import RowState, Runs, load_runs, load_states
 from penstock_io.cli.console import Console
 from penstock_io.journal import UNSURE, Account, Journal, JournalError, peek
 
@@ -25,6 +25,8 @@ MINE = ("journal.sqlite", "journal.lock", "images")
 class Books:
     """What a folder remembers, and who is at work in it ("" for nobody). `spent` is picodollars, also maybe billed.
 
+    `runs` are the sums of its earlier runs.
+
     `unsure` says what a repair may have lost, as long as nobody has agreed to go on all the same.
     """
 
@@ -33,6 +35,7 @@ class Books:
     spent: int = 0
     holder: str = ""
     unsure: str = ""
+    runs: Runs = field(factory=Runs)
 
 
 def journalled(folder: Path) -> bool:
@@ -58,7 +61,8 @@ def books_of(journal: Journal) -> Books:
     try:
         rows = journal.rows()
         unsure = rows.get(UNSURE, "")
-        return Books(load_states(rows), journal.account(), _spent(journal.balances()), unsure=unsure)
+        spent = _spent(journal.balances())
+        return Books(load_states(rows), journal.account(), spent, unsure=unsure, runs=load_runs(rows))
     except (OSError, sqlite3.Error) as fault:
         raise JournalError(f"{journal.folder} cannot be read: {fault}") from fault
 
@@ -73,7 +77,8 @@ def look(folder: Path) -> Books:
     """The same of a folder that somebody else may hold; it only looks. Raises `JournalError`."""
     found = peek(folder)
     unsure = found.rows.get(UNSURE, "")
-    return Books(load_states(found.rows), found.account, _spent(found.balances), found.holder or "", unsure)
+    states, runs = load_states(found.rows), load_runs(found.rows)
+    return Books(states, found.account, _spent(found.balances), found.holder or "", unsure, runs)
 
 
 def _spent(balances: Balances) -> int:

@@ -1,0 +1,144 @@
+"""About how long a plan takes, by what is known: limits that were given or learned, and what the folder saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from attrs import define, field, frozen
+
+from penstock.config import Limits
+from penstock.lessons import Lessons
+from penstock_io._access import fingerprint
+from penstock_io.batch.settings import Settings
+from penstock_io.batch.states import RowState, Runs
+from penstock_io.journal import Account
+from penstock_io.lessons import load
+
+DAY = 86_400.0
+MINUTE = 60.0
+
+GIVEN, LEARNED, BEFORE, USUAL = "given", "learned", "before", "usual"
+"""What a time goes by: limits of the options, or of earlier runs; how fast the folder was; how long a picture takes."""
+
+Asked = tuple[str, str | None]
+"""A model and a quality."""
+
+NOTHING: Mapping[Asked, float] = {}
+
+
+@define
+class Group:
+    """What is to be bought of one model: pictures by request, tokens, and the longest that a picture usually takes."""
+
+    requests: int = 0
+    pictures: int = 0
+    tokens: int = 0
+    longest: float | None = 0.0
+
+
+@frozen
+class Known:
+    """What is known of the speed besides the options.
+
+    `learned` has for each pool the lessons of all keys, where there are some of each. `took` is how many seconds an
+    attempt took in the folder, `pace` pictures a second of its earlier runs where a limit held them back (0.0: none).
+    """
+
+    learned: Mapping[str, Sequence[Lessons]] = field(factory=dict[str, Sequence[Lessons]])
+    took: Mapping[Asked, float] = NOTHING
+    pace: float = 0.0
+
+
+def known_of(settings: Settings, account: Account, states: Mapping[str, RowState], runs: Runs, unix: float) -> Known:
+    """What the file of lessons and the folder know, at `unix` seconds."""
+    found: dict[str, dict[str, Lessons]] = {}
+    for kept in load(settings.lessons, unix) if settings.lessons is not None else ():
+        if kept.base_url == settings.base_url:
+            found.setdefault(kept.pool, {})[kept.key.partition(":")[0]] = kept.lessons
+    names = [fingerprint(key) for key in settings.keys.values()]
+    learned = {
+        pool: [mine[name] for name in names] for pool, mine in found.items() if names and mine.keys() >= {*names}
+    }
+    times: dict[Asked, list[float]] = {}
+    for state in states.values():
+        asked = str(state.asked.get("model")), _text(state.asked.get("quality"))
+        times.setdefault(asked, []).extend(account.took[key] for key in state.keys if key in account.took)
+    took = {asked: median(seconds) for asked, seconds in times.items() if seconds}
+    held = runs.http_429 and runs.seconds > 0
+    return Known(learned, took, len(account.took) / runs.seconds if held else 0.0)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def seconds_of(groups: Mapping[str, Group], settings: Settings, known: Known) -> tuple[float | None, str]:
+    """About how many seconds all of it takes, and what that goes by; (None, "") where nobody knows.
+
+    Models go side by side; where no limit is known, all of them are as fast as the folder's earlier runs.
+    """
+    times: list[float | None] = []
+    ways: set[str] = set()
+    for pool, group in groups.items():
+        lessons = known.learned.get(pool, ())
+        waits = _given(group, settings.limits, len(settings.keys))
+        ways |= {GIVEN} if waits else set()
+        if lessons:
+            waits += _learned(group, lessons)
+            ways |= {LEARNED}
+        times.append(_seconds(group, settings, lessons, waits))
+    if any(time is None for time in times):
+        return None, ""
+    longest = max((time for time in times if time is not None), default=0.0)
+    if not ways and known.pace:
+        return max(longest, sum(group.pictures for group in groups.values()) / known.pace), BEFORE
+    return longest, next((way for way in (LEARNED, GIVEN) if way in ways), USUAL)
+
+
+def _given(group: Group, limits: Limits, keys: int) -> list[float]:
+    """How long each limit of the options makes it."""
+    amounts = group.requests, group.pictures, group.tokens
+    minutes, days = (limits.rpm, limits.ipm, limits.tpm), (limits.rpd, limits.ipd, limits.tpd)
+    return [
+        window * max(0.0, amount / (limit * keys) - burst)
+        for some, window, burst in ((minutes, MINUTE, limits.burst), (days, DAY, 1.0))
+        for amount, limit in zip(amounts, some, strict=True)
+        if limit is not None
+    ]
+
+
+def _learned(group: Group, lessons: Sequence[Lessons]) -> list[float]:
+    """How long each limit makes it that is known of all keys."""
+    amounts = {"requests": group.requests, "images": group.pictures, "tokens": group.tokens}
+    waits: list[float] = []
+    for quantity, amount in amounts.items():
+        for window in {lesson.window for one in lessons for lesson in one.buckets}:
+            buckets = [
+                lesson
+                for one in lessons
+                for lesson in one.buckets
+                if (lesson.quantity, lesson.window) == (quantity, window) and lesson.per_minute > 0
+            ]
+            if len(buckets) >= len(lessons):
+                at_once = sum(lesson.capacity or 0.0 for lesson in buckets)
+                rate = sum(lesson.per_minute for lesson in buckets) / MINUTE
+                waits.append(max(0.0, amount - at_once) / rate)
+    return waits
+
+
+def _seconds(group: Group, settings: Settings, lessons: Sequence[Lessons], waits: list[float]) -> float | None:
+    """How long a model's pictures take: as the tightest limit allows, and one picture's time."""
+    if group.longest is None:
+        return max(waits, default=None)
+    places = [settings.limits.concurrency] * len(settings.keys)
+    if lessons:
+        places = [_least(given, one.concurrency) for given, one in zip(places, lessons, strict=True)]
+    known = [place for place in places if place is not None]
+    if known and len(known) == len(places):
+        waits = [*waits, max(0.0, group.requests / sum(known) - 1.0) * group.longest]
+    return max(waits, default=0.0) + group.longest
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)

@@ -1,0 +1,120 @@
+"""How long a plan takes: by limits of the options and of earlier runs, by what the folder saw, or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from penstock.catalog import typical_seconds
+from penstock.config import Limits
+from penstock.ids import Key
+from penstock.lessons import Lesson, Lessons
+from penstock.requests import Scalar
+from penstock.simulation.server import Latency, ServerLimits, ServerSettings
+from penstock_io._access import fingerprint
+from penstock_io.batch.plan import Plan
+from penstock_io.batch.settings import Settings
+from penstock_io.batch.states import RowState, Runs
+from penstock_io.batch.survey import Survey, survey, told
+from penstock_io.batch.timing import Known, known_of
+from penstock_io.cli.folders import look
+from penstock_io.journal import Account
+from penstock_io.lessons import Kept, write
+from penstock_io.simserver import serving
+from tests.batching import folder_for, table
+from tests.planning import keyed_of, rows_of
+
+URL = "https://api.openai.com/v1"
+TEN = Lessons((Lesson("images", 10.0, 10.0),))
+ASKED: Mapping[str, Scalar] = {"model": "gpt-image-2", "quality": "low", "n": 1}
+USUAL = typical_seconds("gpt-image-2", "low") or 0.0
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Two keys, a file of lessons that is not there yet, and as many requests at a time as one likes."""
+    return Settings(tmp_path, URL, {"A": "key-a", "B": "key-b"}, limits=Limits(), lessons=tmp_path / "limits.json")
+
+
+def learned(settings: Settings, *kept: Kept) -> Known:
+    """What is known after runs that kept this."""
+    assert settings.lessons is not None
+    write(settings.lessons, kept, time.time())
+    return known_of(settings, Account(), {}, Runs(), time.time())
+
+
+def kept(key: str, lessons: Lessons = TEN, base_url: str = URL) -> Kept:
+    """What a run kept of a key."""
+    return Kept(fingerprint(key, "whatever"), base_url, "gpt-image-2", lessons)
+
+
+def planned(settings: Settings, known: Known, rows: int = 60) -> Survey:
+    """The survey of so many rows."""
+    keyed = tuple(keyed_of(rows_of(*(f"kettle {n}" for n in range(rows)))))
+    return survey(Plan(keyed, keyed), Account(), settings, free=None, known=known)
+
+
+def lines(settings: Settings, known: Known, rows: int = 60) -> list[str]:
+    """What is said of the time."""
+    return [line for line in told(planned(settings, known, rows), settings) if line.startswith("time: ")]
+
+
+def test_limits_of_an_earlier_run_say_how_long_it_takes(settings: Settings) -> None:
+    """Ten at once and ten a minute for each of two keys: 60 pictures take two minutes, and the last one."""
+    known = learned(settings, kept("key-a"), kept("key-b"))
+    found = planned(settings, known)
+    assert "learned" == found.timed
+    assert pytest.approx(120.0 + USUAL) == found.seconds
+    assert lines(settings, known)[0].endswith("with 2 keys, as the limits were in an earlier run")
+    tight = evolve(settings, limits=Limits(ipm=1))
+    assert pytest.approx(1740.0 + USUAL) == planned(tight, known).seconds
+
+
+@pytest.mark.parametrize(
+    "others",
+    [[], [kept("key-c")], [kept("key-b", base_url="https://images.example.com/v1")], [kept("key-b", Lessons())]],
+)
+def test_limits_of_some_keys_bound_nothing(settings: Settings, others: list[Kept]) -> None:
+    """What the other key lets through nobody knows, and another address is another matter."""
+    found = planned(settings, learned(settings, kept("key-a"), *others))
+    assert ("usual", USUAL) == (found.timed, found.seconds)
+
+
+def test_days_and_places_count(settings: Settings) -> None:
+    """A day's limit beside the minute's, and how many may be out at a time."""
+    day = Lesson("requests", 0.5, 20.0, 86_400.0, "told")
+    found = planned(settings, learned(settings, kept("key-a", Lessons((day,))), kept("key-b", Lessons((day,)))))
+    assert pytest.approx(20 * 60.0 + USUAL) == found.seconds
+    two = Lessons((), 2)
+    found = planned(settings, learned(settings, kept("key-a", two), kept("key-b", two)))
+    assert pytest.approx(15 * USUAL) == found.seconds
+    assert pytest.approx(30 * USUAL) == planned(evolve(settings, limits=Limits(concurrency=1)), Known()).seconds
+
+
+def test_what_the_folder_saw_counts_before_what_is_published(settings: Settings) -> None:
+    """How long its pictures took; and where it was refused, how many it got through."""
+    account = Account(took={Key(f"{n}"): 4.0 for n in range(30)})
+    states = {"row": RowState(keys=(Key("1"),), asked=ASKED)}
+    free = known_of(settings, account, states, Runs(seconds=60.0), time.time())
+    assert ("usual", 4.0) == (planned(settings, free).timed, planned(settings, free).seconds)
+    held = known_of(settings, account, states, Runs(http_429=3, seconds=60.0), time.time())
+    assert ("before", 120.0) == (planned(settings, held).timed, planned(settings, held).seconds)
+    assert ["time: about 2 min with 2 keys, as fast as earlier runs of this folder"] == lines(settings, held)
+
+
+def test_a_folder_that_was_held_back_says_so(tmp_path: Path) -> None:
+    """After a run through limits that nobody told of the plan of more takes as long as that did."""
+    limits = ServerLimits(ipm=600, burst=2 / 600)
+    with serving(ServerSettings(limits=limits, told=(), latency=Latency(0.02, 0.0))) as sim:
+        folder = folder_for(tmp_path / "out", sim)
+        folder.run(table(20))
+        assert sim.stats()["rejected"]
+    books = look(folder.path)
+    known = known_of(folder.settings, books.account, books.states, books.runs, time.time())
+    found = planned(folder.settings, known)
+    assert "before" == found.timed
+    assert pytest.approx(60 / 20 * books.runs.seconds) == found.seconds
