@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -27,7 +28,8 @@ from penstock.requests import ImageRequest, Options
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import Purpose
 from penstock_io._perform import Performer, known_as
-from penstock_io.costing.reading import read_folder
+from penstock_io.cli.main import main
+from penstock_io.costing.reading import read_books, read_folder
 from penstock_io.journal import Journal
 from penstock_io.ledger import Ledger, read
 from penstock_io.simserver import SimServer, serving
@@ -125,6 +127,29 @@ def test_books_say_where_was_bought(sim: SimServer, path: Path, tmp_path: Path) 
         [one.provider for one in told.savings],
     )
     assert {"127.0.0.1"} == {item.place.provider for item in read_folder(tmp_path / "out").items}
+
+
+def test_a_ledger_that_was_begun_anew_is_told_by_folders(
+    sim: SimServer, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Named beside it, a folder knows of attempts that a ledger had, and this one has not."""
+    out = tmp_path / "out"
+    for number in range(2):
+        with (
+            Journal.open(out) as journal,
+            Ledger.open(path) as ledger,
+            Client(sim.base_url, ["key"], journal=journal, ledger=ledger) as client,
+        ):
+            asked(client, number)
+        missing = [read_books(paths).missing for paths in ([path, out], [out], [path])]
+        assert [number, 0, 0] == missing
+        if not number:
+            path.rename(tmp_path / "gone.sqlite")
+    assert 0 == read_books([path, tmp_path / "gone.sqlite", out]).missing
+    assert 0 == main(["cost", str(path), str(out)])
+    assert "note:      the ledger lacks 1 attempt of folders that a ledger had" in capsys.readouterr().out
+    assert 0 == main(["cost", str(path), str(out), "--json"])
+    assert 1 == json.loads(capsys.readouterr().out)["missing_in_ledgers"]
 
 
 def test_the_cap_of_a_run_begins_with_the_run(sim: SimServer, path: Path) -> None:

@@ -258,7 +258,8 @@ def _of_line(line: _Line, folder: _Folder) -> Iterator[Item]:
         if ending == OUT and place == 0:
             out = Out(1, line.quote or 0, int(line.quote is None))
         where = folder.place(line, tuple(names))
-        yield Item(where, sums, kind, folder.name, (line.attempt, line.begun), out)
+        booked = any(split(one)[0] for one in names)  # without a ledger nothing is booked by day
+        yield Item(where, sums, kind, folder.name, (line.attempt, line.begun), out, booked)
 
 
 def _keys(line: _Line) -> list[str]:

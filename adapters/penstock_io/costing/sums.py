@@ -88,6 +88,7 @@ class Item:
 
     `folder` is the name (without its path) of the folder that it is about; with it `attempt`, its number and the Unix
     time of its beginning, tells an attempt from all others, in whichever book it stands (None: it is none, or many).
+    `booked`: of a folder, and it was booked in a ledger, too.
     """
 
     place: Place
@@ -96,6 +97,7 @@ class Item:
     folder: str = ""
     attempt: tuple[int, float] | None = None
     out: Out = Out()
+    booked: bool = False
 
 
 @frozen
@@ -116,12 +118,14 @@ class Book:
 class Books:
     """What all of them say together, an item for each place and kind.
 
-    `twice` items stood in a folder and in a ledger, and count once.
+    `twice` items stood in a folder and in a ledger, and count once. `missing` attempts of folders were booked in a
+    ledger, and in none of those that are here (0 where there is none).
     """
 
     sources: tuple[str, ...]
     items: tuple[Item, ...]
     twice: int = 0
+    missing: int = 0
 
 
 _PLAIN: Mapping[str, Callable[[Place], str]] = {
@@ -191,18 +195,22 @@ def together(books: Iterable[Book]) -> Books:
     booked = frozenset[tuple[str, int, float]]().union(*(book.attempts for book in chosen))
     folders = {item.folder for book in chosen if not book.ledger for item in book.items}
     items: list[Item] = []
-    twice = 0
+    twice, missing = 0, set[tuple[str, int, float]]()
     for book in chosen:
         for item in book.items:
             if book.ledger:
                 again = item.sums.reused > 0 and item.folder in folders
             else:
-                again = item.attempt is not None and (item.folder, *item.attempt) in booked
+                name = None if item.attempt is None else (item.folder, *item.attempt)
+                again = name in booked
+                if name is not None and item.booked and not again:
+                    missing.add(name)
             if again:
                 twice += 1
             else:
                 items.append(item)
-    return Books(tuple(book.source for book in chosen), _condensed(items), twice)
+    absent = len(missing) if any(book.ledger for book in chosen) else 0
+    return Books(tuple(book.source for book in chosen), _condensed(items), twice, absent)
 
 
 def _condensed(items: Iterable[Item]) -> tuple[Item, ...]:

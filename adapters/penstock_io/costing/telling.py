@@ -53,6 +53,7 @@ def as_object(report: Report) -> dict[str, object]:
         "tags_overlap_usd": usd(overlap(items)),
         "failures": [{"kind": kind, **_figures(sums)} for kind, sums in failures(items).items()],
         "counted_once": report.books.twice,
+        "missing_in_ledgers": report.books.missing,
         "projection": _projected(report.projection),
         "return": None if report.back is None else _returned(report.back),
     }
@@ -119,6 +120,9 @@ def as_lines(report: Report) -> list[str]:
         lines.append(f"since:     {report.since} (UTC); what was before is left out")
     if report.books.twice:
         lines.append(f"note:      {report.books.twice:,} entries stand in a folder and in a ledger, and count once")
+    if report.books.missing:
+        gone = f"{count(report.books.missing, 'attempt')} of folders that a ledger had: it is another one, or was lost"
+        lines.append(f"note:      the ledger lacks {gone} and begun anew, and its caps forgot them")
     lines += _tables(items)
     failed = failures(items)
     if failed:
