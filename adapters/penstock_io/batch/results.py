@@ -12,8 +12,8 @@ from penstock.ids import Key
 from penstock.outcomes import Outcome, Trouble
 from penstock.readings import Usage
 from penstock_io.batch.rows import Invalid, Json
-from penstock_io.batch.states import NEW, RowState, Runs, here_of
-from penstock_io.batch.verdict import DOUBT, Standing, doubts_of, facts_of, facts_of_end, judged, shown_of
+from penstock_io.batch.states import NEW, RowState, Runs
+from penstock_io.batch.verdict import DOUBT, Standing, facts_of_end, judged, see
 from penstock_io.journal import Account, JobName, Tally
 from penstock_io.resources import PICODOLLARS, tokens_told
 from penstock_io.words import at_least, at_most, count, money, summed
@@ -55,18 +55,16 @@ class Line:
 def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
     """What became of a row as it is asked for now, as the books say."""
     same = state.same(keyed.keys, keyed.request, keyed.sample)
-    files = shown_of(keyed, state, account)
-    found = judged(facts_of(keyed, state, account))
-    doubtful = sorted(doubts_of(keyed, state, account))
+    seen = see(keyed, state, account)
+    found, files, doubtful = judged(seen.facts), seen.files, sorted(seen.doubts)
     tally = _tally(state, account)
     line = _asked(keyed, state if same else evolve(NEW, jobs=state.jobs))
     error, warnings = found.error, line.warnings
     if found.standing is Standing.DOUBTFUL:
         error = _doubt(account, doubtful, error)
-    elif doubtful and found.standing is not Standing.DONE:
+    elif doubtful:
         warnings = (*warnings, f"an attempt at it may have been billed all the same ({_most(account, doubtful)})")
     keys = dict.fromkeys((*keyed.keys, *state.keys)) if same else dict.fromkeys(keyed.keys)
-    here = here_of(state, account)
     return evolve(
         line,
         status=found.status,
@@ -76,7 +74,7 @@ def line_of(keyed: Keyed, state: RowState, account: Account) -> Line:
         cost=None if tally.unpriced else tally.charged,
         saved=_saved(state, account),
         attempts=tally.attempts,
-        seconds=_seconds(line, [key for key in keys if key in here], account),
+        seconds=_seconds(line, [key for key in keys if key in seen.here], account),
         warnings=warnings,
         error=error,
     )

@@ -14,6 +14,7 @@ which they count:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 from attrs import frozen
@@ -67,6 +68,16 @@ class Facts:
 
 
 @frozen
+class Seen:
+    """A row in the books: the facts, its files in the order of its pictures, all files of it by key, and its doubts."""
+
+    facts: Facts
+    files: tuple[str, ...]
+    here: Mapping[Key, str]
+    doubts: frozenset[Key] = frozenset()
+
+
+@frozen
 class Verdict:
     """How a row stands, its status, and its error: of one in doubt, what its last job ended with."""
 
@@ -103,21 +114,38 @@ def _some(facts: Facts, standing: Standing, status: str, error: Trouble | None =
 
 
 def facts_of(keyed: Keyed, state: RowState, account: Account) -> Facts:
-    """What the books say of a row. Pictures are also known under the keys that it had when it asked for the same."""
-    same = state.same(keyed.keys, keyed.request, keyed.sample)
-    missing = [key for key in keyed.keys if key not in account.prices]
-    due = [account.due[key] for key in missing if key in account.due]
-    return Facts(
-        wanted=len(keyed.keys),
-        here=len(shown_of(keyed, state, account)),
+    """What the books say of a row."""
+    return see(keyed, state, account).facts
+
+
+def see(keyed: Keyed, state: RowState, account: Account) -> Seen:
+    """The same with its files and doubts. Pictures are also known under the keys of when it asked for the same."""
+    keys = keyed.keys
+    same = _same(keyed, state)
+    here = here_of(state, account) if state.jobs else _NOTHING
+    files = tuple([here[key] for key in keys if key in here])
+    if same and len(files) < len(keys):
+        files = max(files, tuple([here[key] for key in state.keys if key in here]), key=len)
+    if len(files) >= len(keys):
+        return Seen(Facts(len(keys), len(files), 0), files, here)
+    missing = [key for key in keys if key not in account.prices]
+    due = [account.due[key] for key in missing if key in account.due] if account.due else []
+    doubts = _doubts(keyed, state, account, same=same)
+    facts = Facts(
+        wanted=len(keys),
+        here=len(files),
         missing=len(missing),
         due=len(due),
         until=min(due, default=0.0),
-        lost=any(key in account.lost for key in missing),
-        doubtful=bool(doubts_of(keyed, state, account)),
+        lost=bool(account.lost) and any(key in account.lost for key in missing),
+        doubtful=bool(doubts),
         ended=state.status if same else "",
         error=state.error if same else None,
     )
+    return Seen(facts, files, here, doubts)
+
+
+_NOTHING: dict[Key, str] = {}
 
 
 def facts_of_end(keyed: Keyed, outcome: Outcome, here: int, *, doubtful: bool) -> Facts:
@@ -139,16 +167,19 @@ def in_doubt(outcome: Outcome) -> bool:
     return outcome.status is Status.AMBIGUOUS or outcome.maybe > 0 or (not outcome.pictures and outcome.charge is None)
 
 
-def shown_of(keyed: Keyed, state: RowState, account: Account) -> tuple[str, ...]:
-    """The files of a row, in the order of its pictures."""
-    here = here_of(state, account)
-    files = tuple(here[key] for key in keyed.keys if key in here)
-    if len(files) < len(keyed.keys) and state.same(keyed.keys, keyed.request, keyed.sample):
-        return max(files, tuple(here[key] for key in state.keys if key in here), key=len)
-    return files
-
-
-def doubts_of(keyed: Keyed, state: RowState, account: Account) -> set[Key]:
+def doubts_of(keyed: Keyed, state: RowState, account: Account) -> frozenset[Key]:
     """Pictures of a row that may have been paid: under the keys of now, and those under which it asked for the same."""
-    same = state.same(keyed.keys, keyed.request, keyed.sample)
-    return {key for key in (*keyed.keys, *(state.keys if same else ())) if key in account.doubts}
+    if not account.doubts:
+        return frozenset()
+    return _doubts(keyed, state, account, same=_same(keyed, state))
+
+
+def _same(keyed: Keyed, state: RowState) -> bool:
+    """Whether its last job asked for just this; a request is looked at only where its keys do not say it."""
+    return state.keys == keyed.keys or (bool(state.asked) and state.same(keyed.keys, keyed.request, keyed.sample))
+
+
+def _doubts(keyed: Keyed, state: RowState, account: Account, *, same: bool) -> frozenset[Key]:
+    if not account.doubts:
+        return frozenset()
+    return frozenset(key for key in (*keyed.keys, *(state.keys if same else ())) if key in account.doubts)
