@@ -125,6 +125,7 @@ def test_a_row_says_all_it_has() -> None:
         "size": "1024x1024",
         "quality": "low",
         "cost": "0.0126",
+        "paid": "$0.0126",
         "seconds": "1.235",
         "attempts": 2,
         "cached": True,
@@ -135,6 +136,21 @@ def test_a_row_says_all_it_has() -> None:
         "meta": {"sku": 7, "tags": ["x"]},
     }
     assert {"index": 8, "status": "invalid", "attempts": 0} == bare
+
+
+def test_amounts_are_said_as_in_lines() -> None:
+    """Of rows and of sums: to a hundredth of a cent, bounds rounded up, what is unknown at least."""
+    (row,) = rows(gallery([Card("a", 0, "completed", cost_usd="1234.00005")], {}, title="t"))
+    assert "$1,234.0001" == row["paid"]
+    (row,) = rows(gallery([Card("a", 0, "completed", cost_usd="0.000049")], {}, title="t"))
+    assert "<$0.0001" == row["paid"]
+    sums = {"cost_usd": "1.23454", "maybe_billed_usd": "0.00631", "saved_usd": "0.00631"}
+    known = {"spent": "$1.2345", "maybe billed besides": "at most $0.0064", "saved by sharing": "$0.0063"}
+    assert known == told(gallery([], sums, title="t"))["amounts"]
+    unknown = {"cost_usd": None, "cost_at_least_usd": "1.23459", "maybe_billed_usd": "0.00631", "saved_usd": "0"}
+    said = {"spent": "at least $1.2345", "maybe billed besides": "at least $0.0063"}
+    assert said == told(gallery([], unknown, title="t"))["amounts"]
+    assert {} == told(gallery([], {"saved_usd": "much"}, title="t"))["amounts"]
 
 
 def test_numbers_that_json_cannot_say_become_words() -> None:

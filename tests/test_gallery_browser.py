@@ -252,8 +252,8 @@ def test_the_head_tells_the_sums(browser: Browser, mixed: Path) -> None:
     )
     assert [
         "pictures: 9",
-        "spent: $31.50",
-        "maybe billed besides: $0.0063",
+        "spent: $31.5000",
+        "maybe billed besides: at most $0.0063",
         "pace: 118.2 a minute",
         "time: 2 min 5 s",
     ] == told["sums"]

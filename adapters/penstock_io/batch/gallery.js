@@ -29,14 +29,6 @@
   const count = (number, word) => `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
   const across = (size) => size.replace("x", " × ");
 
-  function money(text) {
-    const amount = Number(text);
-    if (amount >= 1) return `$${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-    if (!(amount > 0)) return "$0";
-    const digits = amount >= 0.01 ? 4 : Math.min(12, 2 - Math.floor(Math.log10(amount)));
-    return `$${amount.toFixed(digits).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
-  }
-
   function lasting(seconds) {
     const all = Number(seconds);
     if (all < 60) return `${all < 10 ? all.toFixed(1) : Math.round(all)} s`;
@@ -95,9 +87,7 @@
     const tell = (label, value, more) => node("sums").append(
       make("div", {}, make("dt", { text: label }), make("dd", {}, value, more ? make("small", { text: ` ${more}` }) : null)));
     if (sums.images !== undefined) tell("pictures", sums.images.toLocaleString("en"));
-    if (sums.cost_usd !== undefined) tell("spent", sums.cost_usd === null ? `at least ${money(sums.cost_at_least_usd ?? 0)}` : money(sums.cost_usd));
-    if (Number(sums.maybe_billed_usd) > 0) tell("maybe billed besides", money(sums.maybe_billed_usd));
-    if (Number(sums.saved_usd) > 0) tell("saved by sharing", money(sums.saved_usd));
+    for (const [label, amount] of Object.entries(data.amounts)) tell(label, amount);
     if (sums.images_per_minute) tell("pace", String(Math.round(sums.images_per_minute * 10) / 10), "a minute");
     if (sums.seconds) tell("time", lasting(sums.seconds));
     const counts = STATUSES.map((status) => [status, rows.filter((row) => row.status === status).length]).filter(([, number]) => number);
@@ -166,7 +156,7 @@
   function facts(row) {
     const made = make("p", { class: "facts" });
     const fact = (text, kind) => made.append(make("span", { class: kind || "", text }));
-    if (row.cost !== undefined && (row.attempts || Number(row.cost))) fact(money(row.cost), "cost");
+    if (row.cost !== undefined && (row.attempts || Number(row.cost))) fact(row.paid, "cost");
     if (row.seconds !== undefined) fact(lasting(row.seconds));
     if (row.attempts > 1) fact(count(row.attempts, "attempt"), "tries");
     if (row.size && sizes > 1) fact(across(row.size), "size");

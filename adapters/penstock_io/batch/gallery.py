@@ -11,6 +11,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
@@ -20,7 +21,10 @@ from typing import cast
 
 from attrs import field, frozen
 
+from penstock.errors import UsageError
 from penstock_io.batch.rows import Json
+from penstock_io.resources import picodollars
+from penstock_io.words import at_least, at_most, money, summed
 
 __all__ = ["Card", "gallery"]
 
@@ -65,7 +69,12 @@ def gallery(cards: Iterable[Card], summary: Mapping[str, object], *, title: str)
     `summary` is what summary.json says (a sum that is missing is not shown); `title` heads the page.
     """
     parts = _parts()
-    data = {"title": title, "summary": dict(summary), "rows": [_row(card) for card in cards]}
+    data = {
+        "title": title,
+        "summary": dict(summary),
+        "amounts": _amounts(summary),
+        "rows": [_row(card) for card in cards],
+    }
     filling = {
         "policy": parts["policy"],
         "title": escape(UNSAFE.sub(_replaced, title)),
@@ -116,6 +125,7 @@ def _row(card: Card) -> dict[str, object]:
         "size": card.size,
         "quality": card.quality,
         "cost": card.cost_usd,
+        "paid": None if card.cost_usd is None else money(_picodollars(card.cost_usd)),
         "seconds": None if card.seconds is None else f"{card.seconds:.3f}",
         "attempts": card.attempts,
         "cached": card.cached,
@@ -126,6 +136,28 @@ def _row(card: Card) -> dict[str, object]:
         "meta": dict(card.meta),
     }
     return {name: value for name, value in told.items() if name in _NUMBERS or value not in _OPEN}
+
+
+def _amounts(summary: Mapping[str, object]) -> dict[str, str]:
+    """The sums of a summary in words, as lines say them, by what they are."""
+    told: dict[str, str] = {}
+    if "cost_usd" in summary:
+        spent = summary["cost_usd"]
+        known = summary.get("cost_at_least_usd") if spent is None else spent
+        told["spent"] = summed(_picodollars(known), unknown=spent is None)
+    if maybe := _picodollars(summary.get("maybe_billed_usd")):
+        told["maybe billed besides"] = (at_least if summary.get("cost_usd") is None else at_most)(maybe)
+    if saved := _picodollars(summary.get("saved_usd")):
+        told["saved by sharing"] = money(saved)
+    return told
+
+
+def _picodollars(dollars: object) -> int:
+    """A decimal text of dollars as it is counted; what is none is nothing."""
+    try:
+        return picodollars(Decimal(str(dollars)))
+    except (InvalidOperation, UsageError):
+        return 0
 
 
 def _block(data: object) -> str:
