@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
+from threading import Condition
 from typing import TypedDict
 
 from attrs import evolve
@@ -76,11 +77,19 @@ class Listening:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.figures: list[Figures] = []
+        self._heard = Condition()
 
     def tell(self, text: str, level: Level = Level.NOTE) -> None:
         """A line."""
         del level
-        self.told.append(text)
+        with self._heard:
+            self.told.append(text)
+            self._heard.notify_all()
+
+    def wait(self, beginning: str, times: int) -> None:
+        """Wait in another thread until so many lines begin like this."""
+        with self._heard:
+            assert self._heard.wait_for(lambda: times <= sum(line.startswith(beginning) for line in self.told), 60)
 
     def update(self, figures: Figures) -> None:
         """Figures."""

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,12 +50,10 @@ def signalling(folder: Folder, sim: SimServer, *numbers: int, stalled: bool = Fa
     """
 
     def send() -> None:
-        while sim.stats()["received" if stalled else "in_flight"] < 4:
-            time.sleep(0.005)
+        assert sim.wait(lambda stats: (stats["received"] if stalled else stats["in_flight"]) >= 4)
         for count, number in enumerate(numbers, 1):
             os.kill(os.getpid(), number)
-            while sum(text.startswith("interrupted") for text in folder.told) < count:
-                time.sleep(0.005)
+            folder.listener.wait("interrupted", count)
 
     thread = Thread(target=send)
     thread.start()
@@ -85,8 +82,7 @@ def test_how_long_it_takes_is_said_once_it_is_known(folder: Folder, sim: SimServ
     folder.concurrency = 2
 
     def send() -> None:
-        while not (folder.path / "results.part.jsonl").exists() or sim.stats()["in_flight"] < 2:
-            time.sleep(0.005)
+        assert sim.wait(lambda stats: stats["received"] > 2 == stats["in_flight"])  # so one was answered
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = Thread(target=send)
@@ -132,8 +128,7 @@ def test_one_request_that_is_out_is_one(folder: Folder, sim: SimServer) -> None:
     folder.concurrency = 1
 
     def send() -> None:
-        while sim.stats()["in_flight"] < 1:
-            time.sleep(0.005)
+        assert sim.wait(lambda stats: stats["in_flight"] == 1)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = Thread(target=send)

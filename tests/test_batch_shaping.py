@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from attrs import evolve
 
 from penstock.ids import Key
-from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.batch.progress import Level
 from penstock_io.batch.results import Line
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Conversion
 from penstock_io.batch.shaping import Shaper
 from penstock_io.journal import Journal
 from penstock_io.simserver import SimServer, serving
-from tests.batching import FAST, Folder, folder_for, table
+from tests.batching import FAST, Folder, Listening, folder_for, table
 
 JPEG = Conversion(longest=64, format="jpeg", quality=80)
 
@@ -40,22 +38,20 @@ def folder(tmp_path: Path, sim: SimServer) -> Folder:
 
 def test_rows_are_told_in_finishing_order_while_the_run_goes_on(tmp_path: Path) -> None:
     """Each in a whole line, as results.jsonl will say it; then that stands and the other is gone."""
+    part = tmp_path / "out" / "results.part.jsonl"
     seen: list[str] = []
-    with serving(ServerSettings(latency=Latency(0.3, 0.0))) as sim:
+
+    class Reading(Listening):
+        def tell(self, text: str, level: Level = Level.NOTE) -> None:
+            """A row ended: look what is told of those before."""
+            super().tell(text, level)
+            if part.exists():
+                seen[:] = part.read_text("utf-8").splitlines(keepends=True)
+
+    with serving(FAST) as sim:
         folder = folder_for(tmp_path / "out", sim)
-        folder.concurrency = 2
-        part = folder.path / "results.part.jsonl"
-
-        def watch() -> None:
-            while not (folder.path / "results.jsonl").exists():
-                if part.exists():
-                    seen[:] = part.read_text("utf-8").splitlines(keepends=True) or seen
-                time.sleep(0.005)
-
-        watcher = Thread(target=watch)
-        watcher.start()
+        folder.listener = Reading()
         folder.run(table(6))
-        watcher.join()
     assert not part.exists()
     assert 4 <= len(seen)
     assert all(line.endswith("\n") for line in seen)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -54,6 +55,17 @@ def post(connection: http.client.HTTPConnection, key: str = "key") -> tuple[int,
     connection.request("POST", "/v1/images/generations", BODY, headers)
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())
+
+
+def test_who_waits_for_requests_is_told_when_they_are_there(provider: SimServer) -> None:
+    """By the request itself, at once where it was there before, and when the time is over."""
+    assert not provider.wait(lambda stats: stats["received"] == 1, 0.0)
+    with ThreadPoolExecutor(1) as pool, connected(provider) as connection:
+        waiting = pool.submit(provider.wait, lambda stats: stats["received"] == 2)
+        for _ in range(2):
+            assert 200 == post(connection)[0]
+        assert waiting.result(60)
+    assert provider.wait(lambda stats: stats["received"] == 2, 0.0)
 
 
 def assert_alive(sim: SimServer) -> None:

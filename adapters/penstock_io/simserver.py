@@ -69,6 +69,7 @@ class SimServer:
         self._listener: asyncio.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[_Connection] = set()
+        self._waiting: list[Callable[[], object]] = []
 
     @property
     def root_url(self) -> str:
@@ -121,6 +122,27 @@ class SimServer:
         """The provider's truth, as `GET /stats` says it. From any thread."""
         return self.call(lambda server: server.stats(self.now()))
 
+    def wait(self, until: Callable[[Stats], bool], seconds: float = 60.0) -> bool:
+        """Wait in another thread than the provider's until a request makes its stats such; False: not in `seconds`.
+
+        It is asked now and whenever a request has arrived whole: `wait(lambda stats: stats["in_flight"] == 4)`.
+        """
+        there = threading.Event()
+
+        def look() -> None:
+            if until(self.server.stats(self.now())):
+                there.set()
+
+        def begin(_: Server) -> None:
+            self._waiting.append(look)
+            look()
+
+        self.call(begin)
+        try:
+            return there.wait(seconds)
+        finally:
+            self.call(lambda _: self._waiting.remove(look))
+
     def _handle(self, method: str, path: str, headers: Headers, body: bytes) -> Planned:
         path, _, query = path.partition("?")
         if method == "GET" and path == "/stats":
@@ -132,7 +154,10 @@ class SimServer:
             return Planned(
                 0.0, _plain(404, {"error": {"message": f"the API is under {PREFIX}", "code": "unknown_url"}})
             )
-        return self.server.reply(HttpCall(method, path[len(PREFIX) :], headers, body), self.now())
+        planned = self.server.reply(HttpCall(method, path[len(PREFIX) :], headers, body), self.now())
+        for look in self._waiting:
+            look()
+        return planned
 
 
 @contextmanager
