@@ -63,7 +63,8 @@ def test_each_failed_attempt_is_told_with_what_comes_next(folder: Folder, sim: S
     """Row, number, key, model, what was said and the wait; then the try that follows, and how the row ended."""
     sim.call(lambda server: server.inject("500", "503"))
     assert Exit.ALL == folder.run(table(1)).code
-    first, second, third, fourth = of_attempts(folder)
+    going, first, second, third, fourth = of_attempts(folder)
+    assert "row0: attempt 1 goes out with A for gpt-image-2" == going
     assert first.startswith("row0: attempt 1 with A for gpt-image-2 failed (500): ")
     assert first.endswith("; it is tried again in a while")
     assert "row0: attempt 2 goes out with A for gpt-image-2" == second
@@ -76,7 +77,7 @@ def test_a_doubt_is_told_as_one(folder: Folder, sim: SimServer) -> None:
     """An attempt that may have run is said to have, and nothing comes next where it is not tried again."""
     sim.call(lambda server: server.inject("reset"))
     assert Exit.SOME == folder.run(table(1), choices=Choices(on_ambiguous=OnAmbiguous.SKIP)).code
-    (told,) = of_attempts(folder)
+    _, told = of_attempts(folder)
     assert told.startswith("row0: attempt 1 with A for gpt-image-2 may have been executed and billed: ")
     assert "tried again" not in told
 

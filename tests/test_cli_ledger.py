@@ -83,6 +83,19 @@ def test_a_ledger_that_is_held_is_refused_by_name(batch: Command) -> None:
     assert (0, False) == (batch.sim.stats()["received"], batch.out.exists())
 
 
+def test_the_start_says_for_how_many_rows_a_day_is_enough(batch: Command) -> None:
+    """As of a budget: of the tightest cap, with what the ledger has booked on it, over all folders."""
+    _, _, err = batch.run("--ledger", "l.sqlite", "--budget-day", str(DAY))
+    assert f"\nbudget of the day: ${DAY:.4f} are left, " in err
+    spent = json.loads((batch.out / "summary.json").read_text())["cost_usd"]
+    caps = ("--budget", "5", "--budget-day", "4", "--budget-month", str(DAY))
+    left = Decimal(str(DAY)) - Decimal(spent)
+    _, _, err = batch.run("--ledger", "l.sqlite", *caps)
+    assert f"\nbudget of the month: ${left:.4f} are left, " in err
+    _, out, _ = batch.run("--ledger", "l.sqlite", *caps, "--dry-run")
+    assert "are left" not in out
+
+
 def test_a_dry_run_makes_no_ledger(batch: Command) -> None:
     """It says what it would do, also while somebody else holds the ledger."""
     assert 0 == batch.run("--ledger", "l.sqlite", "--budget-day", "1", "--dry-run")[0]

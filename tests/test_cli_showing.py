@@ -16,7 +16,7 @@ from penstock_io.batch.rows import Defaults
 from penstock_io.batch.settings import Choices, Conversion, Settings
 from penstock_io.batch.survey import Survey
 from penstock_io.cli.folders import Books, look
-from penstock_io.cli.showing import Enough, enough, kept, plan_json, reasons_of
+from penstock_io.cli.showing import Enough, Room, enough, kept, plan_json, reasons_of, room_of
 from penstock_io.journal import Account
 from tests.planning import Shop, keyed_of, rows_of
 
@@ -65,7 +65,8 @@ def test_a_budget_is_enough_for_as_many_rows_as_it_has_room_for(prompts: list[st
     """At their bounds as many as what is left of it holds; repeated rows cost nothing, and expected prices less."""
     rows = keyed_of(rows_of(*prompts))
     settings = evolve(SETTINGS, budget=Decimal(cents) / 100)
-    made = enough(Plan(tuple(rows), tuple(rows)), Books(spent=spent * 10**10), settings)
+    books = Books(spent=spent * 10**10)
+    made = enough(Plan(tuple(rows), tuple(rows)), books, room_of(books, settings, 0.0, fresh=True))
     left = max(0, cents - spent) * 10**10
     bound = rows[0].bound or 0
     first = [place for place, prompt in enumerate(prompts) if prompt not in prompts[:place]]
@@ -82,13 +83,16 @@ def test_what_pictures_probably_cost_goes_further_than_their_bounds() -> None:
     bound, expected = rows[0].bound or 0, rows[0].expected or 0
     assert 0 < 2 * expected < bound
     settings = evolve(SETTINGS, budget=Decimal(bound + 2 * expected) / 10**12)
-    assert Enough(bound + 2 * expected, 6, 1, 3) == enough(Plan(tuple(rows), tuple(rows)), Books(), settings)
+    assert Enough(bound + 2 * expected, 6, 1, 3) == enough(
+        Plan(tuple(rows), tuple(rows)), Books(), room_of(Books(), settings, 0.0, fresh=True)
+    )
 
 
 def test_without_a_budget_everything_is_enough() -> None:
     """There is nothing to say, and nothing for a program."""
     rows = keyed_of(rows_of("a"))
-    assert None is enough(Plan(tuple(rows), tuple(rows)), Books(), SETTINGS)
+    assert None is room_of(Books(), SETTINGS, 0.0, fresh=True)
+    assert None is enough(Plan(tuple(rows), tuple(rows)), Books(), None)
     assert (None, None) == tuple(plan_json(FOUND, None, 0)[name] for name in ("budget_left_usd", "budget_rows"))
 
 
@@ -96,7 +100,7 @@ def test_what_is_paid_takes_nothing_of_a_budget() -> None:
     """Rows whose pictures are there are none of those that are counted; one without a price takes no room."""
     rows = keyed_of(rows_of("a", "b", {"prompt": "c", "model": "unheard-of"}))
     account = Account(prices=dict.fromkeys(rows[0].keys, 5))
-    made = enough(Plan(tuple(rows), tuple(rows)), Books(account=account), evolve(SETTINGS, budget=Decimal(1)))
+    made = enough(Plan(tuple(rows), tuple(rows)), Books(account=account), Room(10**12))
     assert Enough(10**12, 2, 2, 2) == made
 
 

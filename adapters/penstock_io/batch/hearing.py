@@ -96,7 +96,7 @@ class Hearing:
         self._closed.discard(send.lane)  # it is open again
         attempt = _Attempt(", ".join(rows[:NAMED]) + more, number, lane, jobs[0])
         self._out[send.attempt] = attempt
-        if lane is not None and number > 1:
+        if lane is not None:
             self._detail(f"{attempt.rows}: attempt {number} goes out with {told_lane(lane)}")
 
     def heard(self, event: Event, *, aborting: bool) -> Callable[[Explain, float], None] | None:

@@ -42,7 +42,17 @@ from penstock_io.cli.console import Console
 from penstock_io.cli.doubting import ask_again, doubtful, unasked
 from penstock_io.cli.folders import Books, agreed, books_of, free, holding, journalled, look, unwritable
 from penstock_io.cli.funds import booked, funds_of
-from penstock_io.cli.showing import Enough, default_told, enough, lines_of, planned, reasons_of, unsure_told, warn
+from penstock_io.cli.showing import (
+    Enough,
+    default_told,
+    enough,
+    lines_of,
+    planned,
+    reasons_of,
+    room_of,
+    unsure_told,
+    warn,
+)
 from penstock_io.journal import Account, JournalError
 from penstock_io.lessons import place
 from penstock_io.words import count
@@ -102,9 +112,10 @@ def start(values: Values, given: Path | None, console: Console) -> int:
         known = known_of(task.settings, books.account, states, books.runs, time.time())
         found = survey(plan, books.account, task.settings, free=room, invalid=invalid, states=states, known=known)
         warn(console, plan, invalid, task.settings)
-        lines = lines_of(plan, found, books, task.settings, task.unnamed)
+        room_left = enough(plan, books, room_of(books, settings, time.time(), fresh=not _ledger_there(task)))
+        lines = lines_of(plan, found, books, task.settings, task.unnamed, room_left)
         if task.dry:
-            return _planned(task, lines, found, enough(plan, books, task.settings), books.holder)
+            return _planned(task, lines, found, room_left, books.holder)
         console.tell("\n".join(lines))
         message = refusal(reasons_of(found, task.settings, books.unsure), console, yes=values[options.YES])
         if message is not None:
@@ -306,8 +317,12 @@ def _keyed(task: Task, rows: Rows, books: Books) -> tuple[list[Keyed], list[Inva
 
 def _has_ledger(task: Task) -> bool:
     """Whether there is a ledger already: who holds it is known before anybody is asked. A dry run needs none."""
+    return _ledger_there(task) and not task.dry
+
+
+def _ledger_there(task: Task) -> bool:
     path = task.values.get(options.LEDGER)
-    return path is not None and path.exists() and not task.dry
+    return path is not None and path.exists()
 
 
 @contextmanager

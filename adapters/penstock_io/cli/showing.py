@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
 
 from attrs import asdict, frozen
 
 from penstock.ids import Key
+from penstock.money.balances import NOTHING
+from penstock.money.periods import period
 from penstock_io.batch.convert import shown_as
 from penstock_io.batch.models import unheard
 from penstock_io.batch.naming import MissingField, Template
@@ -32,6 +35,36 @@ _MARK = re.compile(r"~[0-9a-f]{8}")
 
 
 @frozen
+class Room:
+    """What is `left` (picodollars) of a cap, and what that is called."""
+
+    left: int
+    name: str = "budget"
+
+
+def room_of(books: Books, settings: Settings, unix: float, *, fresh: bool) -> Room | None:
+    """The tightest cap of the folder, of the day and of the month of `unix`; None where there is none.
+
+    What a ledger holds is known once it is open, or where it is `fresh`: it is not there yet.
+    """
+    rooms: list[Room] = []
+    if settings.budget is not None:
+        rooms.append(Room(max(0, picodollars(settings.budget) - books.spent)))
+    funds, now = settings.funds, period(unix)
+    try:
+        balances = None if funds.ledger is None else funds.ledger.balances(unix)
+    except sqlite3.Error:
+        return None  # the run says what is wrong with it
+    if balances is not None or fresh:
+        for name, cap in (("day", funds.day), ("month", funds.month)):
+            if cap is not None:
+                booked = (balances or NOTHING).of(now.book(name))
+                left = picodollars(cap) - booked.charged - booked.maybe
+                rooms.append(Room(max(0, left), f"budget of the {name}"))
+    return min(rooms, key=lambda room: room.left, default=None)
+
+
+@frozen
 class Enough:
     """How far a budget goes: `left` picodollars of it pay for `least` of `rows` at their bounds, `likely` probably."""
 
@@ -39,13 +72,14 @@ class Enough:
     rows: int
     least: int
     likely: int
+    name: str = "budget"
 
     @property
     def told(self) -> str:
         """In words, where it may not be enough; "" where it is."""
         if self.least == self.rows:
             return ""
-        left = f"budget: {money(self.left)} are left"
+        left = f"{self.name}: {money(self.left)} are left"
         if not self.likely:
             return f"{left}, which is not enough for the first of {count(self.rows, 'row')}"
         worst = f" (for {self.least:,} if each costs the most)" if self.least < self.likely else ""
@@ -54,14 +88,14 @@ class Enough:
         return f"{left}, enough for about {self.likely:,} of {count(self.rows, 'row')}{worst}"
 
 
-def enough(plan: Plan, books: Books, settings: Settings) -> Enough | None:
-    """How far the budget goes with the rows that have something to buy, in input order; None without a budget.
+def enough(plan: Plan, books: Books, room: Room | None) -> Enough | None:
+    """How far a budget goes with the rows that have something to buy, in input order; None without a budget.
 
     A row is sent once there is room for its bound, and takes what it then costs: probably its expected price.
     """
-    if settings.budget is None:
+    if room is None:
         return None
-    left = max(0, picodollars(settings.budget) - books.spent)
+    left = room.left
     seen: set[Key] = set()
     rows = least = likely = bounds = expected = 0
     for one in plan.send:
@@ -74,7 +108,7 @@ def enough(plan: Plan, books: Books, settings: Settings) -> Enough | None:
         rows += bool(wanted)
         least = rows if bounds <= left else least
         likely = rows if most <= left else likely
-    return Enough(left, rows, least, likely)
+    return Enough(left, rows, least, likely, room.name)
 
 
 def kept(plan: Plan, books: Books, settings: Settings) -> list[str]:
@@ -117,11 +151,12 @@ def _named_otherwise(plan: Plan, books: Books, template: Template) -> int:
     return number
 
 
-def lines_of(plan: Plan, found: Survey, books: Books, settings: Settings, model: str | None) -> list[str]:
-    """What is said of a plan, a line each. `model` is the one that nobody named."""
+def lines_of(
+    plan: Plan, found: Survey, books: Books, settings: Settings, model: str | None, room: Enough | None
+) -> list[str]:
+    """What is said of a plan, a line each. `model` is the one that nobody named, `room` how far the budget goes."""
     lines = [] if model is None or all(one.request.model != model for one in plan.rows) else [default_told(model)]
     lines += told(found, settings)
-    room = enough(plan, books, settings)
     if room is not None and room.told:
         lines.append(room.told)
     return [*lines, *kept(plan, books, settings)]
