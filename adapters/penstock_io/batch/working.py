@@ -98,7 +98,7 @@ class Batch:
         self._doubting = Doubting()
         self._stopping = False
         self._failures = 0
-        self._telling: asyncio.Task[None] | None = None
+        self._tellings = set[asyncio.Task[None]]()
 
     # At work
 
@@ -180,7 +180,9 @@ class Batch:
         self.watch.budget = self.settings.budget
         config = None if change.budget is None else evolve(self._client.config, budget=change.budget)
         told = self._client.reconfigure(config, api_keys=change.added, without=change.gone, limits=change.limits)
-        self._telling = self._loop.create_task(told)
+        telling = self._loop.create_task(told)
+        self._tellings.add(telling)  # a loop keeps no task of its own
+        telling.add_done_callback(self._tellings.discard)
 
     def interrupt(self) -> None:
         """The first time nothing new is sent and what is out is awaited; the second time it is broken off."""
