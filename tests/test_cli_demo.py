@@ -26,7 +26,9 @@ def test_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told.out.endswith(f"Look at them: open {(folder / 'index.html').as_uri()} in a browser\n")
     assert (folder / "index.html").is_file()
     assert 24 == len(list((folder / "images").iterdir()))
-    assert refused == json.loads((folder / "summary.json").read_text())["http_429"]
+    sums = json.loads((folder / "summary.json").read_text())
+    assert refused == sums["http_429"]
+    assert refused or sums["seconds"] > 10  # a machine that slow runs into no limit of 1.5 a second
     assert 0 == main(["demo", "--out", str(folder)])
     assert "received 0 requests" in capsys.readouterr().out
 

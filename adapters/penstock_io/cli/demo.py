@@ -128,10 +128,14 @@ def _plan(settings: Settings, journal: Journal, console: Console) -> Plan:
 
 
 def _provider() -> ServerSettings:
-    """Limits a key that 12 pictures run into: 5 images at once, then 1.5 a second, and 6 requests at a time."""
+    """Limits a key that 12 pictures run into: 5 images at once, then 1.5 a second, and 6 requests at a time.
+
+    Only its refusals tell of them, so that one sees how they are found out, and waited for.
+    """
     from penstock.simulation.server import Latency, ServerLimits, ServerSettings  # noqa: PLC0415 - as above
 
-    return ServerSettings(limits=ServerLimits(ipm=90, concurrency=6, burst=5 / 90), latency=Latency(0.6, 0.3))
+    limits = ServerLimits(ipm=90, concurrency=6, burst=5 / 90)
+    return ServerSettings(limits=limits, latency=Latency(0.6, 0.3), headers=False)
 
 
 def _report(sim: SimServer, folder: Path) -> None:
