@@ -518,6 +518,31 @@ def test_breaking_off(way: str, library: str, stage: Reached, script: Script, ca
     assert (Kind.ABORTED, stage) == notes.failures[0]
 
 
+def test_a_connection_that_is_being_closed_is_left_alone() -> None:
+    """Its number may be that of another exchange's connection when the system is asked to shut it down."""
+
+    class Stream:
+        def get_extra_info(self, name: str) -> socket.socket | None:
+            return ours if name == "socket" else None
+
+    for closing in (False, True):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            progress = Progress([False])
+            progress.begin()
+            progress.hear("connection.connect_tcp.complete", {"return_value": Stream()})
+            progress.hear("http11.send_request_headers.started", {})
+            if closing:
+                progress.hear("http11.response_closed.started", {})
+            assert not progress.stop()
+            theirs.setblocking(False)
+            if closing:
+                with pytest.raises(BlockingIOError):
+                    theirs.recv(1)
+            else:
+                assert b"" == theirs.recv(1)
+
+
 def test_breaking_off_while_connecting(way: str, library: str) -> None:
     """One that is broken off while it connects has reached nothing."""
     progress, started = Progress([True]), threading.Event()

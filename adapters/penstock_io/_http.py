@@ -145,6 +145,8 @@ class Progress:
             if stage in {"connect_tcp", "connect_unix_socket", "start_tls"}:
                 if phase == "complete":
                     self.reached, self._stream = Reached.CONNECTED, info.get("return_value")
+            elif stage == "response_closed":
+                self._stream = None  # its number may be another connection's in a moment
             elif not self._tunnel:
                 self._advance(stage, phase, info)
 
@@ -204,12 +206,12 @@ class Progress:
             if not self.begun or (self.reached in _UNSENT and self._traced[0]):
                 return True
             look = getattr(self._stream, "get_extra_info", None)
-        connection: object = look("socket") if callable(look) else None
-        if isinstance(connection, socket.socket):
-            # not SSLSocket.shutdown, which takes the TLS state away from under the reading thread; where the exchange
-            # is just ending by itself the socket is closed already
-            with suppress(OSError):
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            connection: object = look("socket") if callable(look) else None
+            if isinstance(connection, socket.socket):
+                # not SSLSocket.shutdown, which takes the TLS state away from under the reading thread; where the
+                # provider has reset the connection there is nothing left to shut down
+                with suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
         return False
 
 
