@@ -164,7 +164,7 @@ def test_names_of_before_are_told_where_new_ones_come_beside_them(tmp_path: Path
 
 
 def test_pictures_that_were_converted_stay_so_and_that_is_said(tmp_path: Path) -> None:
-    """Without `--convert` nobody makes them anew; with one there is nothing to say."""
+    """Without `--convert` nobody makes them anew."""
     shop = Shop(tmp_path)
     rows = rows_of({"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"})
     shop.run(rows)
@@ -176,4 +176,22 @@ def test_pictures_that_were_converted_stay_so_and_that_is_said(tmp_path: Path) -
     plan = Plan(tuple(keyed_of(rows, books.states, books.account)), ())
     (told,) = kept(plan, books, settings)
     assert told.startswith("1 picture stays as it was made by --resize or --convert, which this run leaves out")
-    assert [] == kept(plan, books, evolve(settings, conversion=Conversion(format="jpeg")))
+
+
+def test_pictures_of_before_that_will_be_converted_are_told_of(tmp_path: Path) -> None:
+    """How many, and what becomes of what was paid; those that were made so already are none of them."""
+    shop = Shop(tmp_path)
+    rows = rows_of({"id": "a", "prompt": "a"}, {"id": "b", "prompt": "b"}, {"id": "c", "prompt": "c"})
+    shop.run(rows)
+    shop.ask(lambda journal: journal.move("images/a.png", "originals/a.png"))
+    (tmp_path / "images" / "a.jpg").write_bytes(b"small")
+    line = '{"original": "originals/a.png", "file": "images/a.jpg", "how": "- jpeg -"}\n'
+    (tmp_path / RECORD).write_text(line, encoding="utf-8")
+    books, settings = look(tmp_path), evolve(SETTINGS, folder=tmp_path)
+    plan = Plan(tuple(keyed_of(rows, books.states, books.account)), ())
+    moved = "2 pictures of before will be converted, as far as there is something to change; "
+    moved += "what was paid moves to originals/"
+    assert [moved] == kept(plan, books, evolve(settings, conversion=Conversion(format="jpeg")))
+    anew = "1 picture of before will be converted anew, from what was paid in originals/"
+    assert [moved, anew] == kept(plan, books, evolve(settings, conversion=Conversion(format="webp")))
+    assert [] == kept(plan, Books(), evolve(settings, conversion=Conversion(format="webp")))

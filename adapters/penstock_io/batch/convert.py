@@ -196,7 +196,7 @@ class Converter:
     ) -> None:
         self._folder = folder
         self._conversion = conversion
-        self._how = f"{conversion.longest or '-'} {conversion.format or '-'} {conversion.quality or '-'}"
+        self._how = _how(conversion)
         self._move = move
         self._warn = warn
         self._turn = Lock()
@@ -289,6 +289,16 @@ class Converter:
 def shown_as(folder: Path) -> dict[str, str]:
     """Which pictures were made from which originals, by name in the folder. Raises `OSError`."""
     return {line["original"]: line["file"] for line in _read(folder) if (folder / line["file"]).is_file()}
+
+
+def made_as(folder: Path, conversion: Conversion) -> set[str]:
+    """The originals of which there are pictures made just so, by name in the folder. Raises `OSError`."""
+    how = _how(conversion)
+    return {line["original"] for line in _read(folder) if line["how"] == how and (folder / line["file"]).is_file()}
+
+
+def _how(conversion: Conversion) -> str:
+    return f"{conversion.longest or '-'} {conversion.format or '-'} {conversion.quality or '-'}"
 
 
 def _read(folder: Path) -> list[_Line]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from attrs import asdict, frozen
 
 from penstock.ids import Key
 from penstock.money.balances import NOTHING
 from penstock.money.periods import period
-from penstock_io.batch.convert import shown_as
+from penstock_io.batch.convert import made_as, shown_as
 from penstock_io.batch.models import unheard
 from penstock_io.batch.naming import MissingField, Template
 from penstock_io.batch.plan import Plan
@@ -120,19 +120,41 @@ def kept(plan: Plan, books: Books, settings: Settings) -> list[str]:
         lines.append(
             f"names: the pictures of {count(others, 'row')} keep those that they have; {name} (--name) is for new ones"
         )
-    if settings.conversion is None and books.states:
-        try:
-            made = shown_as(settings.folder)
-        except OSError:
-            made = {}  # the run says what is wrong with it
-        files = {file for one in plan.rows for file in here_of(books.states.get(one.id, NEW), books.account).values()}
-        changed = sum(file in made for file in files)
-        if changed:
-            told_ = "stays as it was made" if changed == 1 else "stay as they were made"
-            lines.append(
-                f"{count(changed, 'picture')} {told_} by --resize or --convert, which this run leaves out; "
-                "what was paid is in originals/"
-            )
+    if not books.states:
+        return lines
+    files = {file for one in plan.rows for file in here_of(books.states.get(one.id, NEW), books.account).values()}
+    try:
+        return [*lines, *(_unmade(files, settings) if settings.conversion is None else _to_make(files, settings))]
+    except OSError:
+        return lines  # the run says what is wrong with it
+
+
+def _unmade(files: Set[str], settings: Settings) -> list[str]:
+    """Pictures that were converted, where this run converts nothing."""
+    changed = len(files & shown_as(settings.folder).keys())
+    if not changed:
+        return []
+    told_ = "stays as it was made" if changed == 1 else "stay as they were made"
+    return [
+        f"{count(changed, 'picture')} {told_} by --resize or --convert, which this run leaves out; "
+        "what was paid is in originals/"
+    ]
+
+
+def _to_make(files: Set[str], settings: Settings) -> list[str]:
+    """Pictures of the folder that are not as the conversion has them."""
+    if settings.conversion is None:
+        return []
+    others = files - made_as(settings.folder, settings.conversion)
+    again = len(others & shown_as(settings.folder).keys())
+    lines: list[str] = []
+    if new := len(others) - again:
+        lines.append(
+            f"{count(new, 'picture')} of before will be converted, as far as there is something to change; "
+            "what was paid moves to originals/"
+        )
+    if again:
+        lines.append(f"{count(again, 'picture')} of before will be converted anew, from what was paid in originals/")
     return lines
 
 
