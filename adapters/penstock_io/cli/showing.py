@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from attrs import asdict, frozen
 
@@ -129,19 +130,17 @@ def kept(plan: Plan, books: Books, settings: Settings) -> list[str]:
         return lines  # the run says what is wrong with it
 
 
-def _unmade(files: Set[str], settings: Settings) -> list[str]:
+def _unmade(files: AbstractSet[str], settings: Settings) -> list[str]:
     """Pictures that were converted, where this run converts nothing."""
     changed = len(files & shown_as(settings.folder).keys())
     if not changed:
         return []
     told_ = "stays as it was made" if changed == 1 else "stay as they were made"
-    return [
-        f"{count(changed, 'picture')} {told_} by --resize or --convert, which this run leaves out; "
-        "what was paid is in originals/"
-    ]
+    why = "by --resize or --convert, which this run leaves out; what was paid is in originals/"
+    return [f"{count(changed, 'picture')} {told_} {why}"]
 
 
-def _to_make(files: Set[str], settings: Settings) -> list[str]:
+def _to_make(files: AbstractSet[str], settings: Settings) -> list[str]:
     """Pictures of the folder that are not as the conversion has them."""
     if settings.conversion is None:
         return []
