@@ -180,6 +180,13 @@ def test_a_job_may_be_in_doubt_though_its_end_says_something_else() -> None:
         assert status == line_of_end(ROW, NEW, outcome, [], Account(), attempts=1).status
 
 
+def test_what_can_be_downloaded_is_waited_for_where_nothing_more_is_bought() -> None:
+    """One picture is paid and due; the other is lost or refused: the row waits. Where it can be bought, it is sent."""
+    for case in (Case("", "due", "lost"), Case("moderation", "due", "open"), Case("", "due", "due")):
+        assert (1, 0, 0) == (case.plan().owed, case.plan().final, len(case.plan().send))
+    assert (0, 1) == (Case("", "due", "open").plan().owed, len(Case("", "due", "open").plan().send))
+
+
 def test_a_settled_doubt_is_none() -> None:
     """A row that ended in doubt, of which another one's picture was bought and is gone again, is to be sent."""
     found = judged(Facts(wanted=1, here=0, missing=1, ended="ambiguous", error=Trouble("ambiguous", "said")))
