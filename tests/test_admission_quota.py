@@ -68,6 +68,17 @@ def test_all_quantities_are_taken_together_and_waited_for() -> None:
     assert 0.0 == quota.ready_at(ONE, 0.0)
 
 
+def test_the_gap_between_two_is_no_wait_that_was_asked_for() -> None:
+    """What is spaced evenly waits for its pace, what was refused for the end of that."""
+    quota = Quota(Limits(), 0.0)
+    permits = [quota.reserve(ONE, 0.0)]
+    while quota.ready_at(ONE, 0.0) <= 0.0:
+        permits.append(quota.reserve(ONE, 0.0))
+    assert "pace" == quota.why(ONE, 0.0)
+    quota.refused(permits[0], None, 5.0, 0.05)
+    assert "blocked" == quota.why(ONE, 0.1)
+
+
 def test_concurrency_comes_back_once() -> None:
     """With all exchanges out only a release helps; every end frees one place, a second end raises."""
     quota = Quota(Limits(concurrency=2), 0.0)

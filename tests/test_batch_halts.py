@@ -77,6 +77,20 @@ def test_one_revoked_key_of_two_is_told_and_left_alone(folder: Folder, sim: SimS
     assert "key-a" not in "".join(folder.told)
 
 
+def test_keys_that_fail_for_different_reasons_are_all_told(folder: Folder, sim: SimServer) -> None:
+    """A key that is refused and one without credit: each is warned of in its own way, the halt names both causes."""
+    sim.call(lambda server: server.revoke("key-a"))
+    sim.call(lambda server: server.set_credit("key-b", 0))
+    ended = folder.run(table(5), keys={"A": "key-a", "B": "key-b"})
+    assert Exit.HALTED == ended.code
+    assert "Incorrect API key provided" in ended.message
+    assert "You exceeded your current quota" in ended.message
+    assert "(other keys: " in ended.message
+    told = "\n".join(folder.told)
+    assert "A is not used for gpt-image-2 any more: Incorrect API key provided" in told
+    assert "B is not used for gpt-image-2 for 15 min, then tried again: You exceeded your current quota" in told
+
+
 def test_a_model_that_is_gone_halts_and_another_goes_on(tmp_path: Path) -> None:
     """Done rows stay, the rest is made with the other model of the command line."""
     with serving(ServerSettings(models=("gpt-image-1-mini",), latency=Latency(0.02))) as sim:

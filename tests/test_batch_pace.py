@@ -124,6 +124,7 @@ def test_times_without_a_known_limit_do_not_count() -> None:
             Waiting("quota", "blocked of 3f2a3f2a3f2a", 99.0),
             "the end of a wait asked of 3f2a3f2a3f2a for gpt-image-2, 0 s",
         ),
+        (Waiting("quota", f"pace of {KEY}", 100.1), "a moment between two requests to KEY_A for gpt-image-2, 0 s"),
         (
             Waiting("quota", f"concurrency of {KEY}"),
             "a reply, as many are out as may be at a time with KEY_A for gpt-image-2",

@@ -17,12 +17,13 @@ from penstock.commands import Finish, Send
 from penstock.config import Config, Credential, Limits, Pool
 from penstock.engine import Engine
 from penstock.engine.entities import Call
-from penstock.engine.lanes import Common, Group, Lane
+from penstock.engine.lanes import Common, Group, Lane, closed_for
+from penstock.engine.roster import REMOVED
 from penstock.entries import Lane as LaneName
 from penstock.errors import UsageError
 from penstock.events import Reconfigured, Submitted
 from penstock.ids import CallId, Handle, JobId
-from penstock.outcomes import Status
+from penstock.outcomes import Status, Trouble
 from penstock.readings import LimitHint
 from penstock.three import Three
 from penstock.work import Demand, Target
@@ -310,3 +311,18 @@ def test_more_room_counts_at_once() -> None:
     assert bench.none(Send)
     bench.tell(Reconfigured(evolve(bench.config, credentials=(Credential("c", "p", Limits(concurrency=3)),))))
     assert 2 == len([bench.take(Send) for _ in range(2)])
+
+
+def test_why_all_lanes_are_closed() -> None:
+    """The first one's trouble, with what the others say where that is something else; lanes that left say nothing."""
+    field = Field([Limits(), Limits(), Limits()])
+    assert closed_for(field.group) is None
+    key, money, left = Trouble("credential", "no such key"), Trouble("quota_exhausted", "no credit"), REMOVED
+    for lane, trouble in zip(field.group.lanes, (left, key, money), strict=True):
+        lane.closed = trouble
+    assert evolve(key, message="no such key (other keys: no credit)") == closed_for(field.group)
+    field.group.lanes[2].closed = key
+    assert key == closed_for(field.group)
+    for lane in field.group.lanes:
+        lane.closed = left
+    assert left == closed_for(field.group)

@@ -8,6 +8,7 @@ from functools import partial
 
 from attrs import define, evolve
 
+from penstock.admission.breaker import CLOSED_FOR
 from penstock.commands import BudgetLow, Excess, LaneClosed, Notice, Send, Waits, Warned
 from penstock.engine import Waiting
 from penstock.engine.sums import dollars, trouble_of
@@ -133,7 +134,9 @@ class Hearing:
         if isinstance(notice, LaneClosed):
             lane = notice.lane
             self._closed.add(lane)
-            self._once(f"{labelled(lane.credential)} is not used for {lane.model} any more: {notice.message}")
+            mends = notice.reason == "quota_exhausted"
+            until = f"for {span(CLOSED_FOR)}, then tried again" if mends else "any more"
+            self._once(f"{labelled(lane.credential)} is not used for {lane.model} {until}: {notice.message}")
         elif isinstance(notice, Waits):
             self._listener.tell(asked_to_wait(notice), Level.WARNING)
         elif isinstance(notice, Excess):

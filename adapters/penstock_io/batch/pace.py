@@ -180,7 +180,11 @@ def waiting_for(waiting: Waiting, now: float, model: str = "") -> str:
     return f"{said}, {max(0.0, waiting.until - now):.0f} s"
 
 
-_QUOTAS = {"concurrency": "a reply, as many are out as may be at a time with", "blocked": "the end of a wait asked of"}
+_QUOTAS = {
+    "concurrency": "a reply, as many are out as may be at a time with",
+    "blocked": "the end of a wait asked of",
+    "pace": "a moment between two requests to",
+}
 _WORDS = {
     "retry": "another try",
     "budget": "money of the budget that others have reserved",

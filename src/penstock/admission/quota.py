@@ -141,10 +141,14 @@ class Quota:
         return self._walls.ready(needs(demand), time) if self._walls.known else time
 
     def why(self, demand: Demand, now: float) -> str:
-        """What it waits for longest: "requests", "tokens", "images", "concurrency" or "blocked" (after a refusal)."""
+        """What it waits for longest: "requests", "tokens", "images", "concurrency", "blocked" or "pace".
+
+        Blocked: after a refusal; pace: for the gap between two attempts.
+        """
         if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
             return "concurrency"
-        time, reason = self._pace.ready(), "blocked"
+        time = self._pace.ready()
+        reason = "blocked" if time > self._pace.next else "pace"
         for quantity, gauge, need in zip(QUANTITIES, self._gauges, needs(demand), strict=True):
             ready = gauge.ready(need) if need else -inf
             if ready > time:

@@ -15,7 +15,7 @@ from penstock.commands import Release
 from penstock.config import BudgetPolicy
 from penstock.engine.billing import bill
 from penstock.engine.entities import CLOSED
-from penstock.engine.lanes import broke, chain_goes_on, screens_pictures
+from penstock.engine.lanes import broke, chain_goes_on, closed_for, screens_pictures
 from penstock.engine.moves import Bound, Never
 from penstock.engine.parking import Parking
 from penstock.engine.patience import stalls
@@ -198,9 +198,7 @@ class Dispatch:
         if trouble is not None:
             found.append(Never(call, trouble, splits=True))
             return True
-        closed = next((lane for lane in group.lanes if lane.closed is not None), None)
-        trouble = closed.closed if closed is not None else None
-        trouble = trouble or Trouble("no_lane", f"no credential serves {group.name}")
+        trouble = closed_for(group) or Trouble("no_lane", f"no credential serves {group.name}")
         if self.desk.config.halts and self.desk.closed is None and not chain_goes_on(call):
             self.desk.halted(trouble.kind, trouble.message)
             return False

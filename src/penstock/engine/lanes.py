@@ -21,7 +21,7 @@ from bisect import bisect_left, insort
 from math import inf
 from typing import TYPE_CHECKING
 
-from attrs import define
+from attrs import define, evolve
 
 from penstock.admission.breaker import Health
 from penstock.engine.fairness import Line
@@ -317,6 +317,18 @@ class Group:
         """A charge above its quote: what follows is quoted higher in the same proportion."""
         if quote and charge * self.excess[1] > self.excess[0] * quote:
             self.excess = (charge, quote)
+
+
+def closed_for(group: Group) -> Trouble | None:
+    """Why all lanes of a group are closed: the first one's trouble, and in its message what the others say."""
+    troubles = list(dict.fromkeys(lane.closed for lane in group.lanes if lane.closed is not None))
+    troubles = [one for one in troubles if one.kind != "removed"] or troubles
+    if not troubles:
+        return None
+    others = list(dict.fromkeys(one.message for one in troubles if one.message != troubles[0].message))
+    if not others:
+        return troubles[0]
+    return evolve(troubles[0], message=f"{troubles[0].message} (other keys: {'; '.join(others)})")
 
 
 def screens_pictures(call: Call) -> bool:
