@@ -43,3 +43,17 @@ def test_the_stop_is_drawn_at_once(terminal: Terminal) -> None:
     raw = terminal.raw()
     assert 1 == raw.count(" left")
     assert raw.index("stopping") > raw.index(" left")
+
+
+def test_what_looks_the_same_is_not_drawn_again(terminal: Terminal) -> None:
+    """A second in which nothing moved costs nothing: times that are rounded to the same are the same."""
+    clock = Clock()
+    with Console(stream=terminal.stream, clock=clock) as console:
+        for step in range(40):
+            clock.now += 0.25
+            console.update(evolve(HALFWAY, seconds=600.0 + step / 4, eta=1925.0 - step / 100, waiting=""))
+            if step == 20:
+                console.tell("a note")
+    raw = terminal.raw()
+    assert 3 == raw.count("1,234/5,000")  # at first, below the note, and at the end
+    assert raw.rindex("1,234/5,000") > raw.index("a note")

@@ -108,11 +108,16 @@ class Display:
         self._live = live
         self._blank = blank
         self._unicode = console.encoding.startswith("utf")
+        self._shown = (0, "")
         live.start()
 
     def draw(self, figures: Figures) -> None:
-        """Show figures in place of the last ones."""
-        self._live.update(self._drawn(figures), refresh=True)
+        """Show figures in place of the last ones; what looks the same is not drawn again."""
+        drawn = self._drawn(figures)
+        shown = self._console.width, drawn.plain
+        if shown != self._shown:
+            self._shown = shown
+            self._live.update(drawn, refresh=True)
 
     def say(self, text: str, level: Level) -> None:
         """Let a line scroll above."""
