@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,12 @@ def test_its_place_is_there(mutant: Mutant) -> None:
 def test_names_are_unique() -> None:
     """A name names one bug."""
     assert len(MUTANTS) == len({mutant.name for mutant in MUTANTS})
+
+
+def test_the_page_of_proofs_says_how_many_there_are() -> None:
+    """A reader may believe its figure."""
+    page = (Path(__file__).parent.parent / "docs" / "proofs.md").read_text("utf-8")
+    assert [f"{len(MUTANTS)}"] == re.findall(r"(\d+) bugs are seeded", page)
 
 
 def test_every_line_is_attacked() -> None:
