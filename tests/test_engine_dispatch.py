@@ -155,15 +155,17 @@ def test_a_smaller_demand_is_ready_sooner_than_those_before() -> None:
     field = Field([Limits(ipm=60.0, burst=1 / 15, concurrency=None, ceiling=True)])
     field.group.least = DEMANDS[1]
     (lane,) = field.group.lanes
-    permit = lane.take(DEMANDS[1], 0.0)
-    lane.quota.refused(permit, None, 0.5, 0.1)
-    lane.quota.settle(permit, Three.YES, 0.1)
+    # whoever comes back when told to has to wait for four more: refusals take quota here
+    for sent, wait in ((0.0, 0.5), (0.6, 4.0)):
+        permit = lane.take(DEMANDS[1], sent)
+        lane.quota.refused(permit, None, wait, sent + 0.1)
+        lane.quota.settle(permit, Three.YES, sent + 0.1)
     lane.breaker.back(0.0)
-    field.group.arrange(lane, 0.1)
-    large = field.group.look(field.call(DEMANDS[1]), 0.1)
-    small = field.group.look(field.call(DEMANDS[0]), 0.1)
-    assert isclose(lane.ready_at(DEMANDS[1], 0.1), large.soonest, abs_tol=1e-6)
-    assert isclose(lane.ready_at(DEMANDS[0], 0.1), small.soonest, abs_tol=1e-6)
+    field.group.arrange(lane, 0.7)
+    large = field.group.look(field.call(DEMANDS[1]), 0.7)
+    small = field.group.look(field.call(DEMANDS[0]), 0.7)
+    assert isclose(lane.ready_at(DEMANDS[1], 0.7), large.soonest, abs_tol=1e-6)
+    assert isclose(lane.ready_at(DEMANDS[0], 0.7), small.soonest, abs_tol=1e-6)
     assert small.soonest < large.soonest - 1.0
 
 

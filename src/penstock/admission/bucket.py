@@ -44,8 +44,8 @@ _TICK = 1e-7
 _GROW, _EACH = 0.125, 0.25
 """By what share of itself a rate that is tried out grows: a second at most, and for each request at most."""
 
-_ENOUGH = 0.4
-"""For how many requests, for each second of `tau`, nothing is tried out after a refusal."""
+_ENOUGH, _LEAST = 0.4, 4.0
+"""For how many requests, for each second of `tau` and at least, nothing is tried out after a refusal."""
 
 
 @frozen
@@ -85,7 +85,7 @@ class Gauge:
 
     `window` is how many seconds the provider's limit is of. More than `bound` is never asked for; `peak` is the highest
     level since the last refusal, `unit` what a request takes. From `quiet` on a higher rate is tried out, after `tau`
-    seconds. `ceiling` (a minute) and `most` (at once) are never exceeded.
+    seconds. `ceiling` (a minute) and `most` (at once) are never exceeded. It holds at least the `largest` need of all.
     """
 
     at: float
@@ -109,6 +109,7 @@ class Gauge:
     tau: float = 10.0
     ceiling: float = inf
     most: float = inf
+    largest: float = 1.0
 
     def configure(self, limit: float | None, burst: float, now: float, *, ceiling: bool = False) -> None:
         """Believe a configured limit a minute (None: none). What was spent of a bucket already known stays spent."""
@@ -139,17 +140,26 @@ class Gauge:
         missing = (need if need < self.capacity else self.capacity) - self.level
         if missing <= 0.0:
             return self.hold
-        time = self.at + missing / self.rate - _TICK
+        time = self.at + missing / (self.rate if self.at <= self.quiet else self.pull()) - _TICK
         return time if time > self.hold else self.hold
 
     def full_at(self, now: float) -> float:
         """When it is full, of a known rate; a level as of a moment ahead is there to be taken now, and counts now."""
-        return (self.at if self.at < now else now) + (self.capacity - self.level) / self.rate
+        return (self.at if self.at < now else now) + (self.capacity - self.level) / self.pull()
+
+    def pull(self) -> float:
+        """The rate a second at which it is believed to refill now, which is more than its own while that is tried."""
+        if self.at <= self.quiet:
+            return self.rate
+        return self.rate * (1.0 + (self.at - self.quiet) * min(_GROW, _EACH * self.rate / self.unit))
 
     def take(self, need: float, now: float) -> float:
         """A request with this need is sent now. Returns the level just before."""
         self.spent += need
         self.unit = need or 1.0
+        if need > self.largest:
+            self.largest = need
+            self.capacity = max(self.capacity, min(need, self.bound))
         rate = self.rate
         if not rate:
             return self.level
@@ -264,7 +274,8 @@ class Gauge:
         """Between what the server's level lies now, given what remained when the marked request arrived."""
         since = max(0.0, now - mark.sent)
         later = self.spent - mark.spent - mark.need
-        unsure = mark.spent - mark.opening
+        # what came later took no more than there was
+        unsure = min(mark.spent - mark.opening, max(0.0, least) + self.rate * SPREAD)
         early = mark.after - mark.spent - mark.need
         low = min(self.capacity, least - unsure + self.rate * max(0.0, since - SPREAD)) - later
         spent = later - early - (self.returned - mark.returned)
@@ -334,19 +345,24 @@ class Gauge:
         """Nothing more is tried for `tau` seconds, and for the time of some requests."""
         self.tau = tau
         if self.ceiling == inf:
-            self.quiet = now + (tau * max(1.0, _ENOUGH * self.unit / self.rate) if self.rate else tau)
+            each = self.unit / self.rate if self.rate else 0.0
+            self.quiet = now + max(tau, max(_ENOUGH * tau, _LEAST) * each)
 
-    def refused(self, left: float, mark: Mark, now: float, *, charges: bool) -> None:
-        """About `left` was there when the marked request was refused.
+    def refused(self, left: float, mark: Mark, now: float, *, charges: bool, sure: bool = False) -> None:
+        """About `left` was there when the marked request was refused; `sure`: whatever was believed before.
 
         Where refusals cost quota (`charges`), this one and whatever was sent since are spent, as far as a bucket goes;
         where they do not, what was sent since has most likely been refused like it.
         """
         if self.rate:
             self.refill(now)
-            spent = min(self.spent - mark.spent, self.capacity) if charges else 0.0
+            since = min(self.spent - mark.spent, self.capacity)
+            spent = since if charges else max(0.0, since - mark.need) if sure else 0.0
             # it may have been on its way for longer than those that follow
-            self.level = min(self.level, left - spent + self.rate * max(0.0, now - mark.sent - SPREAD))
+            level = left - spent + self.rate * max(0.0, now - mark.sent - SPREAD)
+            if not sure:
+                level = min(level, self.level if charges else self.level + mark.need)
+            self.level = min(self.capacity, level)
 
     def shrink(self, over: float, need: float, now: float) -> None:
         """So much more was believed than was there, at a rate that is known: it has run over the brim.
@@ -354,7 +370,7 @@ class Gauge:
         It did so last when the level was believed to be highest, so what it holds follows.
         """
         self.refill(now)
-        self.capacity = min(self.capacity, max(need, 1.0, self.peak - over))
+        self.capacity = min(self.capacity, max(need, self.largest, self.peak - over))
         self.level = min(self.level, self.capacity)
         self.peak = self.level
 

@@ -13,7 +13,7 @@ counts. Everything is O(1).
 
 from __future__ import annotations
 
-from math import inf
+from math import exp, inf, log
 
 from attrs import define, evolve, frozen
 
@@ -28,6 +28,13 @@ ERROR = SPREAD + 0.002
 _OPTIMISM, _CAUTION = 0.7, 0.3
 """Where between the bounds the rate is believed, and where after nothing was let in at all."""
 
+_TIGHT, _SURE, _LOOSE = 1.02, 1.5, 2.0
+"""How near to each other the bounds are when there is little left to learn, and a refusal is not worth it; when they
+say something; and how far when they say little."""
+
+_SOON, _TIMES, _KNOWN = 6, 5, 1.2
+"""After how few requests a refusal comes too soon, how often, and how near to each other the bounds must be for it."""
+
 _MEMORY = 4
 """How many earlier refusals the last one is held against, to notice a change soon."""
 
@@ -39,7 +46,9 @@ _SLOWEST = 600.0
 class Empty:
     """A moment at which no more than `need` was there: exactly that much (`exact`), or less.
 
-    `spent` is the cost of all that was sent before. `full`: the bucket may have been full since the last one.
+    `spent` is the cost of all that was sent before. `full`: the bucket may have been full since the last one. `idle`
+    counts all seconds in which a bucket that holds no more than one request would have been full. `behind`: when the
+    request before it arrived, after which no less than nothing was there.
     """
 
     time: float
@@ -47,6 +56,14 @@ class Empty:
     need: float
     exact: bool
     full: bool = False
+    idle: float = 0.0
+    behind: float = -inf
+
+    @property
+    def most(self) -> float:
+        """The highest rate at which it took so long from the request before it until this one is told to fit."""
+        span = self.time - self.behind - ERROR
+        return self.need / span if self.exact and 2.0 * ERROR < span < inf else inf
 
 
 @frozen
@@ -73,6 +90,41 @@ class Learner:
     state: _State = _State()
     before: _State = _State()
     charges: bool | None = None
+    known: bool | None = None
+    burst: tuple[float, float] = (0.0, 0.0)
+    holds: float = 0.0
+    level: float = 0.0
+    at: float = 0.0
+    idle: float = 0.0
+    order: int = 0
+    close: int = 0
+
+    def tight(self, order: int, wait: float | None) -> bool:
+        """Whether refusals follow each other soon though the rate is known: then it holds no more than one request."""
+        soon = order - self.order <= _SOON and (wait is None or wait < 2.0 * SPREAD)
+        self.close = self.close + 1 if soon and self.state.high < _KNOWN * self.state.low else 0
+        self.order = order
+        return self.close >= _TIMES
+
+    def sent(self, need: float, rate: float, now: float) -> None:
+        """A request that needs so much goes, at a rate that is believed."""
+        if self.state.low:
+            rate = self.state.low  # no more than surely ran over the brim
+        holds = max(need, self.holds, self.burst[0] - rate * self.burst[1])
+        if holds > self.holds:
+            self.level += holds - self.holds
+            self.holds = holds
+        level = self.level + rate * (now - self.at)
+        if level > self.holds:
+            if rate:
+                self.idle += (level - self.holds) / rate
+            level = self.holds
+        self.level, self.at = level - need, now
+
+    def measured(self, at: Empty, spent: float) -> None:
+        """A refusal said when so much will be there; `spent` is what was sent until now, with it."""
+        if at.exact and spent <= at.spent + at.need:
+            self.level, self.at = 0.0 if self.costs else at.need, at.time
 
     @property
     def rate(self) -> float | None:
@@ -80,8 +132,20 @@ class Learner:
         state = self.state
         if state.high == inf:
             return state.low or None
-        share = _CAUTION if state.barren else _OPTIMISM
+        if state.high > _LOOSE * state.low:
+            return max(_CAUTION * state.high, exp(0.4 * log(state.low) + 0.6 * log(state.high)) if state.low else 0.0)
+        share = _CAUTION if state.barren or state.high < _TIGHT * state.low else _OPTIMISM
         return state.low + share * (state.high - state.low)
+
+    @property
+    def sure(self) -> bool:
+        """Whether its bounds are near to each other."""
+        return self.state.high < _SURE * self.state.low
+
+    def knew(self, rate: float) -> bool:
+        """Whether its bounds were near to each other, and to this rate, before the last refusal."""
+        low, high = self.before.low, self.before.high
+        return high < _SURE * low and low <= _TIGHT * rate and rate <= _TIGHT * high
 
     @property
     def steady(self) -> bool:
@@ -92,6 +156,13 @@ class Learner:
         """A request that needed so much was refused; after `empty` of its cluster."""
         state = self.state
         self.state = evolve(state, whole=state.whole + need, since=state.since + need)
+        if not self.costs:
+            self.level = min(self.holds, self.level + need)
+
+    @property
+    def costs(self) -> bool | None:
+        """Whether refusals take quota, as siblings found out or as its own refusals tell."""
+        return self.charges if self.known is None else self.known
 
     def empty(self, at: Empty) -> None:
         """The first refusal of a cluster (of requests that were out together)."""
@@ -134,6 +205,8 @@ class Learner:
 
     def _narrowed(self, state: _State, last: Empty, anchor: Empty, at: Empty) -> _State:
         recent, whole = self._window(last, at, state.since), self._window(anchor, at, state.whole)
+        if at.behind > last.time:
+            recent = recent[0], min(recent[1], at.most)
         low, high = max(state.low, recent[0], whole[0]), min(state.high, recent[1], whole[1])
         barren = at.spent - last.spent - state.since <= 0.0
         earlier = tuple((start, cost + state.since) for start, cost in state.recent)[-_MEMORY:]
@@ -153,7 +226,7 @@ class Learner:
         paid: list[float] = []
         unsure = 0.0
         for start, refused in ((state.last, state.since), (state.anchor, state.whole)):
-            if start is None or at.time - start.time < 4.0 * ERROR:
+            if start is None or at.time - start.time < 10.0 * ERROR:
                 return
             span = at.time - start.time
             served = at.spent - start.spent - refused + at.need - start.need
@@ -172,10 +245,15 @@ class Learner:
         exact = start.exact and end.exact
         if span < (3.0 if exact else 1.0) * ERROR:
             return 0.0, inf  # too short to say anything
+        busy = span - (end.idle - start.idle) - ERROR
         if exact and refused and served < 0.5 * end.need:
             self.charges = True  # nothing was let in, and still it takes longer
-        least = refused if self.charges is True else 0.0
-        most = 0.0 if self.charges is False else refused
+        if exact and refused and served < 0.5 * end.need and self.costs is False:
+            return 0.0, inf  # that cannot be: one of the two is wrong
+        least = refused if self.costs is True else 0.0
+        most = 0.0 if self.costs is False else refused
         low = (served + least + (end.need if exact else 0.0) - start.need) / (span + ERROR)
-        high = (served + most + end.need - (start.need if exact else 0.0)) / max(1e-3, span - ERROR)
+        if busy < ERROR:
+            return max(0.0, low), inf
+        high = (served + most + end.need - (start.need if exact else 0.0)) / busy
         return max(0.0, low), max(end.need / _SLOWEST, high)

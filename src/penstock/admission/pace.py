@@ -25,6 +25,10 @@ _FROM = 2.0
 _RAMP, _GROWTH, _TRUSTED = 8.0, 40.0, 4.0
 """One more at risk for so many let in: up to FEW, above it, and where headers tell all that is asked for."""
 
+_TOGETHER, _UNKNOWN = 3.0, 2.0
+"""How many more may go at the same instant as one that comes after a while, before anything was refused: where a limit
+is known, and where none is."""
+
 _GAPLESS = 0.002
 """Seconds below which requests need not be kept apart."""
 
@@ -51,33 +55,40 @@ class Pace:
     barren: int = 0
     careful: bool = False
     eager: bool = False
+    reach: int = 0
+    widen: float = -inf
+    last: float = -inf
 
     def ready(self) -> float:
         """The earliest time for another attempt."""
         time = self.blocked if self.blocked > self.next else self.next
         return time if time > self.rest else self.rest
 
+    def widened(self, out: int, time: float) -> float:
+        """The earliest time at or after `time` at which another may go beside so many that are out."""
+        return self.widen if out >= self.reach and self.widen > time else time
+
     def free(self) -> bool:
         """Whether nothing is held back."""
         return self.eager and self.heard == -inf
 
-    def sent(self, now: float, rate: float, trusted: int | None) -> None:
-        """An attempt goes; `rate` is how many such requests the buckets refill a second.
+    def sent(self, now: float, rate: float, trusted: int | None, out: int = 0) -> None:
+        """An attempt goes beside `out` others; `rate` is how many such requests the buckets refill a second.
 
         `trusted`: headers tell of all it draws on, and so many were let in by all siblings.
         """
         self.sends += 1
-        calm = self.heard == -inf
         if self.first == inf:
             self.first = now
-        span = self.span()
-        gap = 1.0 / (rate + self.risk(trusted) / span)
-        if gap <= _GAPLESS:
-            self.next = -inf
-        elif calm and self.next < now:
-            self.next = max(self.next, now - span) + gap
-        else:
-            self.next = now + gap
+        span, risk = self.span(), self.risk(trusted)
+        gap = 1.0 / (rate + risk / span)
+        if out >= self.reach:
+            # a limit of exchanges may be there: what goes beyond as many as ever is at risk, whatever buckets hold
+            self.reach = out + 1
+            self.widen = max(self.widen, now - span) + span / risk
+        # before the first refusal a few may go together
+        start = max(self.next, now - (_TOGETHER if rate else _UNKNOWN) * gap) if self.heard == -inf else now
+        self.next = -inf if gap <= _GAPLESS else start + gap
 
     def risk(self, trusted: int | None) -> float:
         """How many requests may be at risk beside what is refilled."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from attrs import define, frozen
 
 from penstock.admission.bucket import Gauge, GaugeFigures, Mark
@@ -30,7 +32,8 @@ class Permit:
     """What one exchange has reserved. Opaque; `Quota.settle` ends it exactly once.
 
     The tuples hold a figure a quantity: what had ever been spent before it, SPREAD earlier still, and SPREAD later; the
-    levels then; what had ever been given back. `out` is how many others were out then.
+    levels then; what had ever been given back. `out` is how many others were out then, `previous` when the one before
+    it was sent.
     """
 
     order: int
@@ -41,6 +44,7 @@ class Permit:
     levels: Three
     returned: Three
     out: int = 0
+    previous: float = -inf
     after: Three | None = None
     report: RateReport | None = None
     refused: bool = False

@@ -127,7 +127,8 @@ class Quota:
             return inf
         if self._asked is not demand:
             self._asked, self._ready = demand, self._look(demand)
-        return self._ready if self._ready > now else now
+        time = self._ready if self._ready > now else now
+        return self._pace.widened(self.in_flight, time)
 
     def _look(self, demand: Demand) -> float:
         """When this demand may go as far as rates go; a time that is past, or `-inf`: at once."""
@@ -147,8 +148,9 @@ class Quota:
         """
         if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
             return "concurrency"
-        time = self._pace.ready()
-        reason = "blocked" if time > self._pace.next else "pace"
+        pace = self._pace
+        time = pace.widened(self.in_flight, pace.ready())
+        reason = "blocked" if time > max(pace.next, pace.widen) else "pace"
         for quantity, gauge, need in zip(QUANTITIES, self._gauges, needs(demand), strict=True):
             ready = gauge.ready(need) if need else -inf
             if ready > time:
@@ -165,7 +167,7 @@ class Quota:
         """
         if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
             return inf, -inf, 0, 0.0, 0.0
-        opens, full, index, last = self._pace.ready(), -inf, 0, None
+        opens, full, index, last = self._pace.widened(self.in_flight, self._pace.ready()), -inf, 0, None
         if opens > now:
             return opens, -inf, 0, 0.0, 0.0
         if (gauge := self._requests).rate and demand.requests and (at := gauge.full_at(now)) > full:
@@ -179,7 +181,8 @@ class Quota:
                 full, index, last = at, place, gauge
         if last is None:
             return opens, full, 0, 0.0, 0.0
-        return opens, full, index, last.capacity / last.rate, last.rate
+        rate = last.pull()
+        return opens, full, index, last.capacity / rate, rate
 
     def room(self, demand: Demand, now: float) -> float:
         """Seconds of refill that would be left in the tightest bucket behind this demand; `inf`: no limit is known."""
@@ -211,11 +214,15 @@ class Quota:
         self._asked = None
         self._order += 1
         opening = recent[0].spent if recent else spent
-        permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, self.in_flight)
+        permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, self.in_flight,
+                        self._pace.last)  # fmt: skip
         recent.append(permit)
+        self._pace.last = now
         self._refusals.family.sends += 1
+        if self._refusals.learns:
+            self._refusals.sent(demand, now)
         if not self._pace.free():
-            self._pace.sent(now, self._sure(demand), self._trusted())
+            self._pace.sent(now, self._sure(demand), self._trusted(), self.in_flight)
         self.in_flight += 1
         return permit
 
@@ -228,13 +235,14 @@ class Quota:
         if permit.ended:
             raise UsageError("this permit has ended already")
         permit.ended = True
-        changed = self.in_flight >= min(self._slots.found, self._concurrency)
+        pace = self._pace
+        changed = self.in_flight >= min(self._slots.found, self._concurrency, pace.reach if pace.widen > now else inf)
         if self.in_flight == self._slots.found:
             self._slots.full(now)
         self.in_flight -= 1
         demand = permit.demand
         if not permit.refused:
-            self._pace.replied(permit.sent, now)
+            pace.replied(permit.sent, now)
         if taken is Three.NO:
             self._give(permit, demand, now)
             return True
@@ -275,7 +283,7 @@ class Quota:
         self._asked = self._pacing = None
         permit.refused = True
         refusals = self._refusals
-        news = refusals.begin(permit, now)
+        news = refusals.begin(permit, wait, now)
         if refusals.explained(permit, now):
             return
         if limit is None or limit.quantity not in {*QUANTITIES, "concurrency"}:

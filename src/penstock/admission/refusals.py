@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from penstock.admission.family import Family
     from penstock.admission.pace import Pace
     from penstock.readings import LimitHint
+    from penstock.work import Demand
 
 EXCHANGES = 3
 """The suspect that is no quantity: a limit of exchanges at a time."""
@@ -35,11 +36,17 @@ _HOLD = 0.8
 """Seconds to let a bucket fill after the first refusal that says nothing at all: a measurement needs something to
 measure."""
 
-_SLOW = 2.0
+_SLOW = 0.5
 """Seconds that one request is worth from which on a wait that is named is believed to count its own refusal."""
 
 _HASTE = 1.05
 """How much faster than a first wait says at least a bucket is believed to fill: too slow a guess teaches nothing."""
+
+_BEHIND = 40.0
+"""For how many requests a rest lasts at most where headers explain the refusal."""
+
+_EAGER = 0.2
+"""How much sooner than usual a higher rate is tried where the one that is believed is little more than a guess."""
 
 _LONG = 5.0
 """Seconds from which on a wait says less of the rate than what was let in before."""
@@ -64,8 +71,10 @@ class _Gap:
 class Refusals:
     """Learns the gauges of a quota from refusals. `told` says of which quantities headers tell."""
 
-    __slots__ = ("_charges", "_cluster", "_fits", "_gap", "active", "family", "gauges", "learners", "pace", "slots",
-                 "told", "walls")  # fmt: skip
+    __slots__ = (
+        "_asked", "_cluster", "_fits", "_gap", "_trial", "active", "family", "gauges", "learners", "learns", "pace",
+        "slots", "told", "walls",
+    )  # fmt: skip
 
     def __init__(self, gauges: tuple[Gauge, Gauge, Gauge], pace: Pace, family: Family) -> None:
         self.gauges = gauges
@@ -77,15 +86,31 @@ class Refusals:
         self.told = [False, False, False]
         self.active = -1
         self._cluster: Permit | None = None
-        self._charges: bool | None = None
+        # who was told when to come back, and when: whoever comes then finds out whether refusals take quota
+        self._trial: tuple[Permit, float] | None = None
+        self._asked = -1
+        self.learns = False
         self._gap: _Gap | None = None
         self._fits: list[tuple[Permit, float] | None] = [None, None, None]
 
     # Events
 
-    def begin(self, permit: Permit, now: float) -> bool:
+    def sent(self, demand: Demand, now: float) -> None:
+        """A request goes."""
+        for gauge, learner, need in zip(self.gauges, self.learners, needs(demand), strict=True):
+            if learner is not None and need:
+                learner.sent(need, 0.5 * gauge.rate, now)
+
+    def begin(self, permit: Permit, wait: float | None, now: float) -> bool:
         """A request was refused: whether that is news, and not one more of those that were out together."""
+        first = self.pace.sends == 1
         news = self.pace.refused(permit.sent, now)
+        if news and first:
+            self._tried(permit, wait)
+        if wait is None:
+            self._trial = None
+        elif news:
+            self._trial = (permit, permit.sent + wait)
         self.family.sends = 0
         if news:
             self._shrink(now)
@@ -102,6 +127,9 @@ class Refusals:
             return False
         if self._gap is not None and permit.sent >= self.pace.heard:
             self._shrink(now)
+        if self._trial is not None and permit.sent >= self.pace.heard:
+            self._tried(permit, None)
+            self._trial = None
         self.pace.admitted(permit.sent)
         if permit.report is not None:
             for gauge, told in zip(self.gauges, permit.report.buckets, strict=True):
@@ -123,12 +151,15 @@ class Refusals:
             if told is not None and told.remaining is not None and told.remaining < need:
                 gauge = self.gauges[index]
                 gauge.lacked(told, mark_of(permit, index, gauge, need), now)
+                if gauge.rate:
+                    # somebody else took it, or it was less than told: no reason to stay behind for long
+                    self.pace.rest = min(self.pace.rest, now + _BEHIND * need / gauge.rate)
                 return True
         return False
 
     def named(self, index: int, limit: LimitHint, wait: float | None, permit: Permit, now: float) -> None:
         """It names the limit of a quantity; of one beside the minute's only the wait is obeyed until it is met."""
-        gauge = self.gauges[index]
+        self._asked, gauge = index, self.gauges[index]
         need = float(needs(permit.demand)[index]) if limit.requested is None else limit.requested
         if limit.limit > 0.0:
             if limit.window != gauge.window:
@@ -136,8 +167,6 @@ class Refusals:
             changed = gauge.learn(limit.limit * 60.0 / limit.window, now)
             if need > limit.limit:
                 return
-            if wait is not None and self.pace.barren > 1 and self._fits[index] is not None:
-                self._charges = True  # whoever came back when told to is refused again: he has paid for being refused
             if wait is not None and not changed and gauge is self.gauges[index]:
                 self._compare(permit, index, gauge, need, wait)
             gauge.probe(min(LAST_TAU, 2.0 * gauge.tau) if now >= gauge.quiet else gauge.tau, now)
@@ -155,18 +184,27 @@ class Refusals:
         needed = needs(permit.demand)
         suspects = [index for index in range(3) if needed[index] and not self.told[index]]
         for index in suspects:
-            learner = self.learners[index] = self.learners[index] or Learner()
-            learner.empty(self._empty(index, permit, wait))
+            learner = self.learners[index]
+            if learner is None:
+                # so much was let in until now: what was not refilled meanwhile is what it holds at least
+                learner = self.learners[index] = Learner(
+                    burst=(permit.spent[index], permit.sent - self.pace.first), at=permit.sent
+                )
+            learner.known = self.family.charges
+            self.learns = True
+            empty = self._empty(index, permit, wait)
+            learner.empty(empty)
             learner.refused(needed[index])
+            learner.measured(empty, self.gauges[index].spent)
         if self._exchanges(suspects, permit, now):
-            self.active = EXCHANGES
+            self._asked = self.active = EXCHANGES
             return
         if wait is not None:
             self.pace.block(now + wait)
         if not suspects:
             self._hidden(permit, wait, now)
             return
-        self.active = min(suspects, key=lambda index: self._likely(index, needed[index]))
+        self._asked = self.active = min(suspects, key=lambda index: self._likely(index, needed[index]))
         self._believe(self.active, now, permit, wait)
 
     # Which it was
@@ -224,7 +262,10 @@ class Refusals:
         gauge, need = self.gauges[index], needs(permit.demand)[index]
         time = permit.sent + SPREAD / 2.0 + (wait or 0.0)
         full = inf > permit.levels[index] > 2.0 * need + 0.3 * gauge.rate and gauge.source not in {"limit", "ceiling"}
-        return Empty(time, permit.spent[index], need, wait is not None, full and gauge.rate > 0.0)
+        learner = self.learners[index]
+        idle = 0.0 if learner is None else learner.idle
+        behind = permit.previous + SPREAD / 2.0
+        return Empty(time, permit.spent[index], need, wait is not None, full and gauge.rate > 0.0, idle, behind)
 
     def _believe(self, index: int, now: float, permit: Permit | None = None, wait: float | None = None) -> None:
         """Go by what its learner says of a bucket."""
@@ -232,48 +273,64 @@ class Refusals:
         if learner is None:
             return
         need = 0 if permit is None else needs(permit.demand)[index]
-        if permit is not None and gauge.source == "learned" and learner.state.high < inf:
-            self._compare(permit, index, gauge, need, wait)
+        if permit is not None and gauge.source == "learned" and learner.knew(gauge.rate):
+            last = learner.before.last
+            unsure = 0.0 if last is None else (gauge.rate - learner.state.low) * (permit.sent - last.time)
+            self._compare(permit, index, gauge, need, wait, max(0.0, unsure))
         rate = self._rate(index, learner, permit, wait)
         self.pace.careful = False
         if rate is not None:
             gauge.pace(rate, now)
+            if permit is not None and learner.tight(permit.order, wait):
+                gauge.shrink(inf, need, now)
         elif not gauge.rate and permit is not None:
             self.pace.careful = True
             self.pace.block(now + _HOLD)
-        gauge.probe(learner.state.tau, now)
+        # while the bounds say little, finding out more is no probe
+        guessed = gauge.source == "learned" and not learner.sure
+        gauge.probe(learner.state.tau * (_EAGER if guessed else 1.0), now)
         if permit is not None:
             left = (need - 1.0) / 2.0 if wait is None else need - gauge.rate * wait
-            charges = self._charges if learner.charges is None else learner.charges
+            charges = learner.costs if self.family.charges is None else self.family.charges
             if charges is None:
                 charges = wait is None or (learner.rate is not None and need < _SLOW * gauge.rate)
-            gauge.refused(left, mark_of(permit, index, gauge, need), now, charges=charges)
+            sure = wait is not None and learner.state.high < inf and permit is self._cluster
+            gauge.refused(left, mark_of(permit, index, gauge, need), now, charges=charges, sure=sure)
 
     def _rate(self, index: int, learner: Learner, permit: Permit | None, wait: float | None) -> float | None:
         """A rate a second: its own, or what a sibling learned, or what the wait says at most; None: nobody knows."""
-        rate = learner.rate
+        rate, gauge = learner.rate, self.gauges[index]
         if rate is not None:
             if learner.state.high < inf:
                 self.family.rates[index] = (learner.state.low, learner.state.high)
-            return rate
-        if self.gauges[index].source != "none" or permit is None:
+            # what is configured is believed until it is contradicted
+            agrees = learner.state.low <= gauge.rate <= learner.state.high
+            return None if agrees and gauge.source in {"limit", "ceiling"} else rate
+        if permit is None or gauge.source in {"limit", "ceiling", "told"}:
             return None
-        need = needs(permit.demand)[index]
         sibling = self.family.rates.get(index)
         if sibling is not None:
             return sibling[1]
-        if not wait:
+        if not wait or (gauge.source != "none" and learner.state.anchor is not learner.state.last):
             return None
-        if wait < _LONG:
-            return _HASTE * need / wait
+        # what is refused and takes quota leaves a debt: those that were refused before it wait for less than it
+        return max(gauge.rate, self._guess(index, permit, wait))
+
+    def _guess(self, index: int, permit: Permit, wait: float) -> float:
+        """How fast a bucket fills at most that will have enough for a request after a wait."""
+        learner, need = self.learners[index], needs(permit.demand)[index]
+        if wait < _LONG or learner is None:
+            return min(_HASTE * need / wait, self._empty(index, permit, wait).most)
         # so much was let in until now, and nothing more until then: a window of the clock, or a slow bucket
         passed = permit.sent - self.pace.first + wait
         return max(_HASTE * need / wait, (permit.spent[index] - learner.state.since) / passed)
 
-    def _compare(self, permit: Permit, index: int, gauge: Gauge, need: float, wait: float | None) -> None:
+    def _compare(
+        self, permit: Permit, index: int, gauge: Gauge, need: float, wait: float | None, unsure: float = 0.0
+    ) -> None:
         if self._gap is not None and permit.order > self._gap.order:
             return
-        over = permit.levels[index] - (need if wait is None else need - gauge.rate * wait)
+        over = permit.levels[index] - (need if wait is None else need - gauge.rate * wait) - unsure
         known = (0.0 if wait is not None else need) < over < inf and permit.sent <= gauge.quiet
         self._gap = _Gap(permit.order, gauge, over if known else 0.0, need)
 
@@ -284,14 +341,35 @@ class Refusals:
 
     def _charged(self, permit: Permit, index: int, gauge: Gauge, wait: float | None) -> bool:
         """Whether refusals take quota, too, as two of a cluster tell: the second then has to wait for longer."""
-        need = needs(permit.demand)[index]
-        each = need / gauge.rate if gauge.rate else 0.0
-        before, self._fits[index] = self._fits[index], None if wait is None else (permit, permit.sent + wait)
-        if before is not None and wait is not None and needs(before[0].demand)[index] == need:
-            other, fit = before
-            if permit.sent < self.pace.heard and abs(permit.sent - other.sent) < 1.0 and each > 2.0 * SPREAD:
-                later = permit.order - other.order
-                self._charges = (permit.sent + wait - fit) / later > 0.5 * each
-        if self._charges is None:
-            return wait is None or each < _SLOW
-        return self._charges
+        family, need = self.family, needs(permit.demand)[index]
+        if wait is None:
+            self._fits[index] = None
+        else:
+            before, self._fits[index] = self._fits[index], (permit, need - gauge.rate * wait)
+            if before is not None and permit.sent < self.pace.heard:
+                first, second = sorted((before, (permit, need - gauge.rate * wait)), key=lambda fit: fit[0].order)
+                span, cost = second[0].sent - first[0].sent, second[0].spent[index] - first[0].spent[index]
+                if span < 1.0 and cost > 4.0 * SPREAD * gauge.rate:
+                    family.charges = first[1] + gauge.rate * span - second[1] > 0.5 * cost
+        if family.charges is None:
+            return wait is None or need < _SLOW * gauge.rate
+        return family.charges
+
+    def _tried(self, permit: Permit, wait: float | None) -> None:
+        """Whoever comes back when he was told to is let in where refusals take no quota, and waits again where they do.
+
+        `wait` None: it was let in.
+        """
+        if self._trial is None or not 0 <= self._asked < EXCHANGES:
+            return
+        index, (other, fit) = self._asked, self._trial
+        need, paid, gauge = needs(permit.demand)[index], needs(other.demand)[index], self.gauges[index]
+        each = paid / gauge.rate if gauge.rate else 0.0
+        if not need or each < 4.0 * SPREAD:
+            return
+        fit += (need - paid) / gauge.rate
+        if wait is None:
+            if permit.sent < fit + 0.5 * each:
+                self.family.charges = False
+        elif permit.sent > fit - SPREAD:
+            self.family.charges = permit.sent + wait - fit > 0.5 * each
