@@ -131,9 +131,11 @@ class Watch:
 
 def settled(figures: Figures, counts: Mapping[str, int], seconds: float) -> Figures:
     """The last figures of a run of so many seconds, once its results are written: its rows as those `counts` say."""
+    done = sum(number for status, number in counts.items() if status != "pending")
     return evolve(
         figures,
-        done=sum(number for status, number in counts.items() if status != "pending"),
+        total=None if figures.total is None else max(figures.total, done),  # some may share what others have bought
+        done=done,
         failed=counts["failed"],
         partial=counts["partial"],
         ambiguous=counts["ambiguous"],
