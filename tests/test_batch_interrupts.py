@@ -82,7 +82,8 @@ def test_how_long_it_takes_is_said_once_it_is_known(folder: Folder, sim: SimServ
     folder.concurrency = 2
 
     def send() -> None:
-        assert sim.wait(lambda stats: stats["received"] > 2 == stats["in_flight"])  # so one was answered
+        folder.listener.wait("row0: completed", 1)  # so it is known how long one took
+        assert sim.wait(lambda stats: stats["received"] > 2 == stats["in_flight"])
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = Thread(target=send)
