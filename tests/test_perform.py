@@ -33,6 +33,7 @@ from penstock.work import Purpose
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Question, Worker
 from penstock_io.journal import Disk, Journal, JournalStore
+from penstock_io.stores import StoreDamaged
 from penstock_io.stores.memory import MemoryStore
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
@@ -241,6 +242,20 @@ def test_near_lookups() -> None:
     assert isinstance(after, CacheRead)
     assert (True, 1.0) == (isinstance(after.found[0], Hit), after.score)
     assert [CacheRead(ReadId(1), (Miss(),))] == Performer(None, None, None, payloads).perform([lookup])
+
+
+def test_what_a_store_of_ours_says_is_repeated() -> None:
+    """Its words are made to be shown: whoever reads the notice learns what was damaged."""
+
+    class Damaged(MemoryStore):
+        """A store that found its picture damaged."""
+
+        def read(self, key: Key) -> tuple[Meta, bytes] | None:
+            """Say so."""
+            raise StoreDamaged(f"the picture of {key} has changed")
+
+    found = Performer(Damaged(), None, None, Payloads()).perform([read(1, A)])
+    assert [CacheRead(ReadId(1), (Miss(fault="store: the picture of a has changed"),))] == found
 
 
 def test_hooks_pass_refuse_embed_and_fault() -> None:

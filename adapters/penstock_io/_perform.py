@@ -27,7 +27,7 @@ from penstock.readings import Answer, Fault, Vector, Verdict
 from penstock_io._payloads import Payloads
 from penstock_io.journal import Journal, Written
 from penstock_io.ledger import Ledger
-from penstock_io.stores import Marking, Near, Store
+from penstock_io.stores import Marking, Near, Store, StoreFault
 
 if TYPE_CHECKING:
     from penstock.requests import ImageRequest
@@ -248,7 +248,9 @@ class _Group:
 
 
 def _said(who: str, fault: Exception) -> str:
-    """One line about a fault. Its own words may hold a payload or a secret, so only an OSError's are repeated."""
+    """One line about a fault. Its own words may hold a payload or a secret, so few faults' words are repeated."""
+    if isinstance(fault, StoreFault):
+        return f"{who}: {fault}"
     words = fault.strerror if isinstance(fault, OSError) else None
     return f"{who}: {type(fault).__name__}" + (f": {words}" if words else "")
 
