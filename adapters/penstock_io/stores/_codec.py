@@ -167,6 +167,7 @@ def _meta(said: dict[str, Json]) -> Meta:
         created=_real(said, "created", plain.created),
         policy=_text(said, "policy", plain.policy),
         passed=_yes(said, "passed", plain.passed),
+        seconds=_real(said, "seconds", plain.seconds),
     )
 
 
