@@ -35,9 +35,10 @@ METAS = st.builds(
     created=REALS,
     policy=TEXTS,
     passed=st.booleans(),
+    seconds=REALS,
 )
 KEYS = TEXTS.map(Key)
-FULL = Meta("1024x1024", "png", 3, 40_000, 5.5, "strict-1", passed=False)
+FULL = Meta("1024x1024", "png", 3, 40_000, 5.5, "strict-1", passed=False, seconds=1.5)
 
 
 @st.composite

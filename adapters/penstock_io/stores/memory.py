@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf, sqrt
 from time import monotonic
 
@@ -11,12 +11,14 @@ from attrs import frozen
 
 from penstock.ids import Key
 from penstock.outcomes import Meta
+from penstock_io.stores import Damage, StoreEntry, StoreFigures
 
 
 @frozen
 class _Kept:
     meta: Meta
     data: bytes
+    stored: float
     until: float
 
 
@@ -39,6 +41,7 @@ class MemoryStore:
         self._clock = clock
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._places: dict[Key, _Place] = {}
+        self._hits = self._misses = self._evictions = self._expired = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -54,11 +57,14 @@ class MemoryStore:
     def read(self, key: Key) -> tuple[Meta, bytes] | None:
         """The picture of a key, None for a miss."""
         kept = self._kept.get(key)
-        if kept is None:
-            return None
-        if kept.until <= self._clock():
+        if kept is not None and kept.until <= self._clock():
             self._drop(key)
+            self._expired += 1
+            kept = None
+        if kept is None:
+            self._misses += 1
             return None
+        self._hits += 1
         self._kept.move_to_end(key)
         return kept.meta, kept.data
 
@@ -67,10 +73,44 @@ class MemoryStore:
         self._drop(key)
         if len(data) > self.max_bytes:
             return
-        self._kept[key] = _Kept(meta, data, inf if ttl is None else self._clock() + ttl)
+        now = self._clock()
+        self._kept[key] = _Kept(meta, data, now, inf if ttl is None else now + ttl)
         self.nbytes += len(data)
         while self.nbytes > self.max_bytes:
             self._drop(next(iter(self._kept)))
+            self._evictions += 1
+
+    def figures(self) -> StoreFigures:
+        """What it holds, expired pictures that nobody asked for among it."""
+        return StoreFigures(
+            entries=len(self._kept),
+            nbytes=self.nbytes,
+            max_bytes=self.max_bytes,
+            hits=self._hits,
+            misses=self._misses,
+            evictions=self._evictions,
+            expired=self._expired,
+        )
+
+    def entries(self) -> Iterator[StoreEntry]:
+        """What can be read now, the least recently used first; its times are those of the clock."""
+        now = self._clock()
+        for key, kept in list(self._kept.items()):
+            if kept.until > now:
+                yield StoreEntry(key, kept.meta, len(kept.data), kept.stored, None if kept.until == inf else kept.until)
+
+    def delete(self, key: Key) -> bool:
+        """Drop a picture; False: there was none."""
+        kept = self._kept.get(key)
+        self._drop(key)
+        return kept is not None and kept.until > self._clock()
+
+    def verify(self) -> Iterator[Damage]:
+        """Nothing in memory is damaged."""
+        return iter(())
+
+    def close(self) -> None:
+        """It has nothing open, and keeps what it holds."""
 
     def place(self, key: Key, scope: str, vector: tuple[float, ...]) -> None:
         """Remember where in `scope` a stored picture lies; one that is not stored lies nowhere."""

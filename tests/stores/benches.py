@@ -1,0 +1,111 @@
+"""How the suite makes each store, opens it again and spoils what it holds.
+
+A further store comes in by a class like these and its line in `BENCHES`: everything in `test_conformance.py` and
+`test_damage.py` is then claimed of it, too.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from penstock.ids import Key
+from penstock_io.stores import Keeping, Store
+from penstock_io.stores.memory import MemoryStore
+from penstock_io.stores.sqlite import SqliteStore
+
+Clock = Callable[[], float]
+
+
+class Kept(Store, Keeping, Protocol):
+    """A store that can be looked through."""
+
+
+class Evicts(Enum):
+    """What makes room in a full store: the least recently used, first of all what has expired, or nothing does."""
+
+    USED = "used"
+    EXPIRED = "expired"
+    NOTHING = "nothing"
+
+
+class Bench(Protocol):
+    """One kind of store, in a place of its own. `open` gives the same pictures again where they are `durable`.
+
+    `spoil` changes one byte of a stored picture behind the store's back, `cut` takes away the end of one.
+    """
+
+    evicts: Evicts
+    durable: bool
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """The store."""
+        ...
+
+    def spoil(self, key: Key) -> None:
+        """Change a byte."""
+        ...
+
+    def cut(self, key: Key) -> None:
+        """Cut its end off."""
+        ...
+
+
+class Memory:
+    """Nothing of it outlives it, and nothing can be spoilt."""
+
+    evicts = Evicts.USED
+    durable = False
+
+    def __init__(self, folder: Path) -> None:
+        del folder
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """A new one."""
+        return MemoryStore(1 << 30 if max_bytes is None else max_bytes, clock=clock)
+
+    def spoil(self, key: Key) -> None:
+        """Nobody can."""
+        raise NotImplementedError(key)
+
+    cut = spoil
+
+
+class Sqlite:
+    """One file."""
+
+    evicts = Evicts.EXPIRED
+    durable = True
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "pictures.sqlite"
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """The file."""
+        return SqliteStore(self.path, max_bytes=max_bytes, clock=clock)
+
+    def spoil(self, key: Key) -> None:
+        """Other bytes of the same length."""
+        self._change("CAST(substr(data, 1, length(data) - 1) || x'FF' AS BLOB)", key)
+
+    def cut(self, key: Key) -> None:
+        """Fewer bytes."""
+        self._change("CAST(substr(data, 1, length(data) - 1) AS BLOB)", key)
+
+    def _change(self, data: str, key: Key) -> None:
+        with closing(sqlite3.connect(self.path)) as db, db:
+            db.execute(
+                f"UPDATE bytes SET data = {data} WHERE id = (SELECT id FROM pictures WHERE key = ?)",  # noqa: S608 - text of ours
+                (key.encode(),),
+            )
+
+
+BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": Memory, "sqlite": Sqlite}
+"""Every store by name; each is given an empty folder."""
+
+DURABLE = sorted(name for name in BENCHES if name != "memory")
+"""Those that outlive their process, and whose pictures can be spoilt."""
