@@ -20,3 +20,10 @@ def lifetime(ttl: float | None, key: Key, age: float = 0.0) -> float | None:
         return None
     early = crc32(key.encode("utf-8", "surrogatepass")) / 2**32 * JITTER
     return max(0.001, ttl * (1.0 - early) - max(0.0, age))
+
+
+def shorter(one: float | None, other: float | None) -> float | None:
+    """The shorter of two times to live; None is for ever."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
