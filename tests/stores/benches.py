@@ -15,8 +15,12 @@ from typing import Protocol
 
 from penstock.ids import Key
 from penstock_io.stores import Keeping, Store
+from penstock_io.stores.files import INDEX, FilesStore
 from penstock_io.stores.memory import MemoryStore
 from penstock_io.stores.sqlite import SqliteStore
+
+PATIENCE = 60.0
+"""Seconds for another process's write: on a busy machine nobody is told that a store is busy."""
 
 Clock = Callable[[], float]
 
@@ -86,7 +90,7 @@ class Sqlite:
 
     def open(self, clock: Clock, max_bytes: int | None) -> Kept:
         """The file."""
-        return SqliteStore(self.path, max_bytes=max_bytes, clock=clock)
+        return SqliteStore(self.path, max_bytes=max_bytes, clock=clock, wait=PATIENCE)
 
     def spoil(self, key: Key) -> None:
         """Other bytes of the same length."""
@@ -104,7 +108,38 @@ class Sqlite:
             )
 
 
-BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": Memory, "sqlite": Sqlite}
+class Files:
+    """A folder."""
+
+    evicts = Evicts.EXPIRED
+    durable = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "pictures"
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """The folder."""
+        return FilesStore(self.folder, max_bytes=max_bytes, clock=clock, wait=PATIENCE)
+
+    def spoil(self, key: Key) -> None:
+        """Other bytes of the same length."""
+        path = self._path(key)
+        data = path.read_bytes()
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+
+    def cut(self, key: Key) -> None:
+        """Fewer bytes."""
+        path = self._path(key)
+        path.write_bytes(path.read_bytes()[:-1])
+
+    def _path(self, key: Key) -> Path:
+        with closing(sqlite3.connect(self.folder / INDEX)) as db:
+            query = "SELECT data FROM bytes JOIN pictures USING (id) WHERE key = ?"
+            (name,) = db.execute(query, (key.encode(),)).fetchone()
+        return FilesStore(self.folder).file(name.decode())
+
+
+BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": Memory, "sqlite": Sqlite, "files": Files}
 """Every store by name; each is given an empty folder."""
 
 DURABLE = sorted(name for name in BENCHES if name != "memory")

@@ -17,8 +17,6 @@ _COLUMNS = "id, key, meta, nbytes, crc, stored, expires, row"
 _AT_ONCE = 256
 """So many rows are looked through in one step, so that nobody waits for who looks."""
 
-_MISSING = "no such rowid"
-
 
 @frozen
 class Row:
@@ -68,30 +66,33 @@ def after(db: sqlite3.Connection, number: int) -> list[Row]:
     return [Row(*one) for one in found]
 
 
-def bytes_of(db: sqlite3.Connection, row: Row, *, compare: bool) -> bytes:
-    """A picture's bytes, compared with their sum. Raises `StoreDamaged`."""
+def kept(db: sqlite3.Connection, number: int) -> bytes:
+    """What `bytes` has of a picture. Raises `StoreDamaged`."""
     try:
-        with db.blobopen("bytes", "data", row.number, readonly=True) as blob:
-            data = blob.read()
+        with db.blobopen("bytes", "data", number, readonly=True) as blob:
+            return blob.read()
     except sqlite3.OperationalError as fault:
         if fault.sqlite_errorcode != sqlite3.SQLITE_ERROR:
             raise
         raise StoreDamaged("its bytes are gone") from fault
+
+
+def compare(row: Row, data: bytes, *, sums: bool) -> None:
+    """Raise `StoreDamaged` where a picture's bytes are not those that were written."""
     if len(data) != row.nbytes:
         raise StoreDamaged(f"{len(data)} bytes of {row.nbytes} are there")
-    if compare and sum_of(data) != row.crc:
+    if sums and sum_of(data) != row.crc:
         raise StoreDamaged("its bytes have changed")
-    return data
 
 
-def add(db: sqlite3.Connection, entry: StoreEntry, data: bytes) -> None:
-    """A picture, used last of all."""
-    known = (raw(entry.key), pack(entry.meta), entry.nbytes, sum_of(data), entry.stored, entry.expires)
+def add(db: sqlite3.Connection, entry: StoreEntry, crc: int, held: bytes) -> None:
+    """A picture, used last of all; `held` is what `bytes` has of it."""
+    known = (raw(entry.key), pack(entry.meta), entry.nbytes, crc, entry.stored, entry.expires)
     added = db.execute(
         "INSERT INTO pictures (key, meta, nbytes, crc, stored, expires, used, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (*known, _tick(db), row_sum(*known)),
     )
-    db.execute("INSERT INTO bytes (id, data) VALUES (?, ?)", (added.lastrowid, data))
+    db.execute("INSERT INTO bytes (id, data) VALUES (?, ?)", (added.lastrowid, held))
 
 
 def touch(db: sqlite3.Connection, numbers: Iterable[int]) -> None:

@@ -19,8 +19,11 @@ from penstock_io.journal._faults import why
 from penstock_io.journal._health import is_damage
 from penstock_io.stores import StoreDamaged, StoreFault
 
-MARK = 0x50535452
-"""SQLite's `application_id` of such a file."""
+INSIDE = 0x50535452
+"""SQLite's `application_id` of a file that holds the bytes, too."""
+
+BESIDE = 0x50534653
+"""And of one whose bytes are in files beside it: `bytes` has their names."""
 
 VERSION = 1
 """Goes up when a table changes; a file of another one is not used."""
@@ -46,6 +49,13 @@ END;
 CREATE TABLE leases (key BLOB PRIMARY KEY, name TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
 """
 
+_NAMED = """
+CREATE INDEX named_bytes ON bytes (data);
+CREATE TABLE gone (data BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TRIGGER name_dropped AFTER DELETE ON bytes BEGIN INSERT OR IGNORE INTO gone VALUES (OLD.data); END;
+"""
+"""Files that nobody may name any more: whoever writes next looks, and deletes them."""
+
 _PAGE = 32 << 10
 """Bytes of a page: of small ones a picture is read in many steps, one after the other."""
 
@@ -58,18 +68,18 @@ _SETTLED = 2_000_000_000
 _numbers = count(1)
 
 
-def connect(path: Path, wait: float) -> sqlite3.Connection:
-    """The database at `path`, made where there is none; `wait` seconds for whoever writes.
+def connect(path: Path, wait: float, mark: int) -> sqlite3.Connection:
+    """The database at `path`, made where there is none; `wait` seconds for whoever writes; `mark` says what it is.
 
     A commit is in the file when it returns, and on the disk a little later: a power cut may take the last pictures, and
     nothing else. Only its owner may read it. Raises `StoreFault`, `OSError`, `sqlite3.Error`.
     """
     if not path.exists():
-        _make(path)
+        _make(path, mark)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=wait)
     try:
-        if not _is_ours(db, path):
-            create(db)
+        if not _is_ours(db, path, mark):
+            create(db, mark)
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA cache_size = -1024")  # more of them are further from the processor
         db.execute(f"PRAGMA wal_autocheckpoint = {(16 << 20) // _PAGE}")
@@ -80,13 +90,13 @@ def connect(path: Path, wait: float) -> sqlite3.Connection:
     return db
 
 
-def create(db: sqlite3.Connection) -> None:
+def create(db: sqlite3.Connection, mark: int) -> None:
     """The tables, in an empty database."""
     db.execute(f"PRAGMA page_size = {_PAGE}")
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")
     db.execute("PRAGMA journal_mode = WAL")
-    marks = f"PRAGMA application_id = {MARK}; PRAGMA user_version = {VERSION};"
-    db.executescript(f"BEGIN IMMEDIATE; {TABLES} {marks} COMMIT;")
+    marks = f"PRAGMA application_id = {mark}; PRAGMA user_version = {VERSION};"
+    db.executescript(f"BEGIN IMMEDIATE; {TABLES} {_NAMED if mark == BESIDE else ''} {marks} COMMIT;")
 
 
 @contextmanager
@@ -151,7 +161,7 @@ def _looks(path: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, mark: int) -> None:
     """A store appears whole: who comes at the same time finds all of it, or makes one that is not taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}.new")
@@ -159,7 +169,7 @@ def _make(path: Path) -> None:
     try:
         db = sqlite3.connect(new, isolation_level=None)
         try:
-            create(db)
+            create(db, mark)
         finally:
             db.close()
         try:
@@ -173,15 +183,15 @@ def _make(path: Path) -> None:
         new.unlink(missing_ok=True)
 
 
-def _is_ours(db: sqlite3.Connection, path: Path) -> bool:
+def _is_ours(db: sqlite3.Connection, path: Path, ours: int) -> bool:
     """Whether the tables are there; False: the file is empty. Raises `StoreFault` for another program's."""
     (mark,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     if mark == 0 and tables == 0:
         return False
-    if mark != MARK:
-        raise StoreFault(f"{path} is a database, but no store of pictures: name another file")
+    if mark != ours:
+        raise StoreFault(f"{path} is a database, but no store of this kind: name another file")
     if version != VERSION:
         raise StoreFault(f"{path} has schema {version}; this penstock knows {VERSION}: name another file")
     return True

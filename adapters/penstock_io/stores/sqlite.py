@@ -15,8 +15,8 @@ from penstock.ids import Key
 from penstock.outcomes import Meta
 from penstock_io.stores import Damage, StoreDamaged, StoreEntry, StoreFault, StoreFigures
 from penstock_io.stores import _rows as rows
-from penstock_io.stores._codec import raw
-from penstock_io.stores._tables import Proofs, connect, fault_of, transaction
+from penstock_io.stores._codec import raw, sum_of
+from penstock_io.stores._tables import INSIDE, Proofs, connect, fault_of, transaction
 
 _TOUCHES = 256
 """So many reads are noted together: a commit for each would cost more than the read."""
@@ -36,6 +36,8 @@ class SqliteStore:
     seconds. Nothing is opened before it is asked for something, and any thread may ask. What cannot be read or written
     raises `StoreFault`; a picture that has changed on the disk is dropped and raises `StoreDamaged`.
     """
+
+    _mark = INSIDE
 
     def __init__(
         self,
@@ -81,8 +83,8 @@ class SqliteStore:
                     row = rows.find(db, key)
                     found = None if row is None or row.over(now) else self._picture(db, row)
             except StoreDamaged as damage:
-                if row is not None:
-                    db.execute("DELETE FROM pictures WHERE id = ?", (row.number,))
+                if row is not None and not self._drop(db, row):
+                    return self.read(key)  # another process replaced it meanwhile
                 raise StoreDamaged(f"{self.path}: a picture was dropped: {damage}") from damage
             if row is None or found is None:
                 self._misses += 1
@@ -93,17 +95,8 @@ class SqliteStore:
 
     def write(self, key: Key, meta: Meta, data: bytes, ttl: float | None = None) -> None:
         """Store a picture, instead of what was stored under its key; `ttl` is in seconds. Raises `StoreFault`."""
-        now = self._clock()
-        nbytes = len(data)
-        with self._asked() as db, transaction(db, "IMMEDIATE"):
-            self._flush(db)
-            db.execute("DELETE FROM pictures WHERE key = ?", (raw(key),))
-            rows.sweep(db, now, _SWEPT)
-            if self.max_bytes is not None:
-                if nbytes > self.max_bytes:
-                    return
-                rows.make_room(db, self.max_bytes - nbytes, now)
-            rows.add(db, StoreEntry(key, meta, nbytes, now, None if ttl is None else now + ttl), data)
+        with self._asked() as db:
+            self._write(db, key, meta, data, ttl)
 
     def claim(self, key: Key, name: str, seconds: float) -> float | None:
         """Take or renew the lease on a key; None: `name` has it, else the seconds until another's ends."""
@@ -198,14 +191,36 @@ class SqliteStore:
             _inherited.append(self._db)
             self._db = None
         if self._db is None:
-            self._db, self._process = connect(self.path, self._wait), os.getpid()
+            self._db, self._process = connect(self.path, self._wait, self._mark), os.getpid()
         return self._db
+
+    def _write(self, db: sqlite3.Connection, key: Key, meta: Meta, data: bytes, ttl: float | None) -> None:
+        now, nbytes = self._clock(), len(data)
+        with transaction(db, "IMMEDIATE"):
+            self._flush(db)
+            db.execute("DELETE FROM pictures WHERE key = ?", (raw(key),))
+            rows.sweep(db, now, _SWEPT)
+            if self.max_bytes is not None:
+                if nbytes > self.max_bytes:
+                    return
+                rows.make_room(db, self.max_bytes - nbytes, now)
+            entry = StoreEntry(key, meta, nbytes, now, None if ttl is None else now + ttl)
+            rows.add(db, entry, sum_of(data), self._hold(data))
 
     def _picture(self, db: sqlite3.Connection, row: rows.Row) -> tuple[Meta, bytes]:
         meta = row.entry().meta
-        data = rows.bytes_of(db, row, compare=not self._proofs.holds(row.number))
+        data = self._bytes(db, row)
+        rows.compare(row, data, sums=not self._proofs.holds(row.number))
         self._proofs.add(row.number)
         return meta, data
+
+    def _hold(self, data: bytes) -> bytes:
+        """What the database keeps of a picture that is being written."""
+        return data
+
+    def _bytes(self, db: sqlite3.Connection, row: rows.Row) -> bytes:
+        """A picture's bytes. Raises `StoreDamaged`."""
+        return rows.kept(db, row.number)
 
     def _touch(self, db: sqlite3.Connection, number: int) -> None:
         self._touched.pop(number, None)
@@ -233,11 +248,16 @@ class SqliteStore:
 
     def _ailment(self, row: rows.Row) -> str:
         """What is wrong with a picture; "" for nothing, or where it is gone by now."""
-        with self._asked() as db, transaction(db, "DEFERRED"):
+        with self._asked() as db:
             try:
-                if rows.there(db, row.number):
-                    row.entry()
-                    rows.bytes_of(db, row, compare=True)
+                with transaction(db, "DEFERRED"):
+                    if rows.there(db, row.number):
+                        row.entry()
+                        rows.compare(row, self._bytes(db, row), sums=True)
             except StoreDamaged as damage:
-                return str(damage)
+                return str(damage) if rows.there(db, row.number) else ""
         return ""
+
+    def _drop(self, db: sqlite3.Connection, row: rows.Row) -> bool:
+        """Drop a picture; False: it is gone by now."""
+        return db.execute("DELETE FROM pictures WHERE id = ?", (row.number,)).rowcount > 0
