@@ -190,6 +190,7 @@ class Base(ABC, Generic[Http]):
             ledger=setup.ledger,
             requests=self._request,
             notices=setup.notices or unheard,
+            clock=partial(_shifted, self._now() - time.monotonic()),
         )
         if not self._performer.inline:
             self._worker = Worker(self._performer)
@@ -387,3 +388,8 @@ class Base(ABC, Generic[Http]):
                 self._setup.keep(self._engine.snapshot(), time.time())
         finally:
             self._setup.ended()
+
+
+def _shifted(by: float) -> float:
+    """The owner's clock, asked on any thread: trio's may be asked on its own alone."""
+    return time.monotonic() + by

@@ -111,6 +111,7 @@ class Flights:
 
     def renew(self, call: Call) -> None:
         """It could be sent now: look once more whether these are still ours to make."""
+        self.desk.count("renewals")
         self._look(tuple([flight for flight in call.flights if expiring(flight, call, self.desk.now)]), None, call)
 
     def read(self, event: CacheRead) -> None:
@@ -171,6 +172,7 @@ class Flights:
             return False
         if isinstance(found, Busy) and not read.near:
             self.desk.flight_life.go(flight, FlightInput.BUSY)
+            self.desk.count("busy")
             flight.timer = self.desk.timers.arm(max(found.until, self.desk.now + SOON), Alarm.CLAIM, flight)
             return False
         if isinstance(found, Miss) and found.claimed:
