@@ -97,12 +97,13 @@ class Base(ABC, Generic[Http]):
         headers: Mapping[str, str] | None = None,
         prices: Overrides = NO_OVERRIDES,
         lessons: Path | None = None,
+        server: str | None = None,
     ) -> None:
         if store is None and journal is not None:
             store = JournalStore(journal)
         self._setup = Setup(
-            address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
-            record_trace, trace, notices, on_submit, rng, "openai", carried(headers), prices, ledger, on_send, lessons,
+            address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous, record_trace,
+            trace, notices, on_submit, rng, "openai", carried(headers), prices, ledger, on_send, lessons, server,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -122,8 +123,7 @@ class Base(ABC, Generic[Http]):
         self._worker: Worker | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._fault: BaseException | None = None
-        self._closing, self._owed = False, 0
-        self._debts = Debts()
+        self._closing, self._owed, self._debts = False, 0, Debts()
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Client {self._setup.base_url} {', '.join(self._keys)}>"
@@ -333,6 +333,7 @@ class Base(ABC, Generic[Http]):
             provider=PROVIDER,
             dialect=self._setup.dialect,
             prices=self._setup.prices,
+            server=self._setup.maker,
         )
         if isinstance(prepared, Refusal):
             outcome = unsendable(prepared.message, prepared.field)

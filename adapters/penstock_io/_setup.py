@@ -144,7 +144,8 @@ class Setup:
     `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted, `on_send` of each
     exchange before it is begun; `rng` is where chance comes from. `headers` go with every request to the provider, and
     never with a download. `prices` are your own, on top of what is published. `lessons` is the file in which what keys'
-    limits turned out to be is kept for a day.
+    limits turned out to be is kept for a day. `server` is whose pictures they are, as far as keys tell
+    (`penstock.cache.places`; None: the base URL's).
     """
 
     base_url: str
@@ -167,6 +168,7 @@ class Setup:
     ledger: Ledger | None = None
     on_send: OnSend | None = None
     lessons: Path | None = None
+    server: str | None = None
 
     def __attrs_post_init__(self) -> None:
         for name, given, kind, example in (
@@ -179,6 +181,11 @@ class Setup:
         ):
             if not isinstance(cast("object", given), kind | None):
                 raise UsageError(f"{name} is such as {example}, not {given!r}")
+
+    @property
+    def maker(self) -> str:
+        """Whose pictures they are, as far as their keys tell."""
+        return self.base_url if self.server is None else self.server
 
     def configured(self, names: Sequence[str]) -> Config:
         """The engine's configuration for these credentials."""

@@ -273,7 +273,7 @@ class Config:
     url_life: float = 3600.0
     weights: tuple[tuple[str, float], ...] = ()
     unproven: int | None = 2
-    refusals: float | None = 300.0
+    refusals: float | None = 60.0
 
     def __attrs_post_init__(self) -> None:
         for tenant, weight in self.weights:

@@ -31,6 +31,7 @@ class Choices:
 
     `retry_failed` sends also what failed for good; `limit` is how many rows at most (None: all); `name` is a template
     of file names ("{sku}-{k}"). `prices` are the user's own; `unknown` sends also what has none, in spite of a budget.
+    `server` is the base URL, as far as pictures' keys tell of it (`penstock.cache.places`; "": they do not).
     """
 
     on_ambiguous: OnAmbiguous = OnAmbiguous.AUTO
@@ -40,6 +41,7 @@ class Choices:
     name: str = TEMPLATE
     prices: Overrides = NO_OVERRIDES
     unknown: bool = False
+    server: str = ""
 
 
 @frozen

@@ -131,6 +131,7 @@ class Batch:
             on_send=self._hearing.sent,
             prices=settings.choices.prices,
             lessons=settings.lessons,
+            server=settings.choices.server,
         )
 
     async def _map(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:

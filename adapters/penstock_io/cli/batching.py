@@ -200,6 +200,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         name=name,
         prices=overrides_of(values),
         unknown=values[options.ALLOW_UNKNOWN_PRICE],
+        server=connection.base_url,
     )
     rpm, tpm, ipm = (values.get(option) for option in (options.RPM, options.TPM, options.IPM))
     return Settings(

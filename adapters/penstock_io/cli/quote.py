@@ -81,13 +81,14 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
     from penstock_io.costing.quotes import as_lines, as_object  # noqa: PLC0415 - as above
     from penstock_io.journal import Account, peek  # noqa: PLC0415 - as above
 
-    connect(values, os.environ, bare=True)  # a provider that there is
+    connection = connect(values, os.environ, bare=True)  # a provider that there is
     choices = Choices(
         on_ambiguous=OnAmbiguous(values[options.ON_AMBIGUOUS]),
         retry_failed=values[options.RETRY_FAILED],
         limit=values.get(options.LIMIT),
         repeats=Repeats(values[options.REPEATS]),
         prices=overrides_of(values),
+        server=connection.base_url,
     )
     rows, skip = _read(values, given)
     folder = values.get(options.OUT)
