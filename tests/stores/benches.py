@@ -18,6 +18,7 @@ from penstock_io.stores import Keeping, Store
 from penstock_io.stores.files import INDEX, FilesStore
 from penstock_io.stores.memory import MemoryStore
 from penstock_io.stores.sqlite import SqliteStore
+from penstock_io.stores.tiered import Tier, Tiered
 
 PATIENCE = 60.0
 """Seconds for another process's write: on a busy machine nobody is told that a store is busy."""
@@ -139,8 +140,33 @@ class Files:
         return FilesStore(self.folder).file(name.decode())
 
 
-BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": Memory, "sqlite": Sqlite, "files": Files}
+class Tiers:
+    """Little memory before a file."""
+
+    evicts = Evicts.NOTHING
+    durable = True
+
+    def __init__(self, folder: Path) -> None:
+        self.file = Sqlite(folder)
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """Both."""
+        return Tiered(Tier(MemoryStore(20, clock=clock), limit=8), self.file.open(clock, max_bytes))
+
+    def spoil(self, key: Key) -> None:
+        """In the file."""
+        self.file.spoil(key)
+
+    def cut(self, key: Key) -> None:
+        """In the file."""
+        self.file.cut(key)
+
+
+BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": Memory, "sqlite": Sqlite, "files": Files, "tiered": Tiers}
 """Every store by name; each is given an empty folder."""
 
 DURABLE = sorted(name for name in BENCHES if name != "memory")
-"""Those that outlive their process, and whose pictures can be spoilt."""
+"""Those that outlive their process."""
+
+SPOILT = sorted(name for name in DURABLE if name != "tiered")
+"""Those that raise where a picture is damaged, because nobody else may have it."""

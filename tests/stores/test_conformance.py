@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 
 from penstock.ids import Key
 from penstock.outcomes import Meta
-from penstock_io.stores import Keeping, Leasing, Store, StoreEntry
+from penstock_io.stores import Keeping, Lasting, Leasing, Store, StoreEntry
 from tests.stores.benches import BENCHES, Evicts, Kept
 
 TIMES = st.floats(0, 1e10)
@@ -120,6 +120,15 @@ class Machine(RuleBasedStateMachine):
         else:
             self.misses += 1
             assert self.store.read(key) is None
+
+    @precondition(lambda machine: isinstance(machine.store, Lasting))
+    @rule(key=KEYS)
+    def last(self, key: Key) -> None:
+        """It says how long a picture is there."""
+        assert isinstance(self.store, Lasting)
+        one = self.model.get(key)
+        left = 0.0 if one is None or one.over(self.now) else one.expires and one.expires - self.now
+        assert left == self.store.lasts(key)
 
     @rule(key=KEYS)
     def delete(self, key: Key) -> None:

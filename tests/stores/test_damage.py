@@ -13,14 +13,14 @@ from penstock.outcomes import Meta
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Performer
 from penstock_io.stores import StoreDamaged
-from tests.stores.benches import BENCHES, DURABLE
+from tests.stores.benches import BENCHES, SPOILT
 
 A, B = Key("a"), Key("b")
 PICTURE = bytes(range(250)) * 400
 
 
 @pytest.mark.parametrize("how", ["spoil", "cut"])
-@pytest.mark.parametrize("name", DURABLE)
+@pytest.mark.parametrize("name", SPOILT)
 def test_damage_is_told_once_and_then_a_miss(name: str, how: str, tmp_path: Path) -> None:
     """Of two pictures one is damaged: it raises, is counted and gone; the other is read as before."""
     bench = BENCHES[name](tmp_path)
@@ -41,7 +41,7 @@ def test_damage_is_told_once_and_then_a_miss(name: str, how: str, tmp_path: Path
     store.close()
 
 
-@pytest.mark.parametrize("name", DURABLE)
+@pytest.mark.parametrize("name", SPOILT)
 def test_damage_is_a_miss_with_a_fault(name: str, tmp_path: Path) -> None:
     """An engine is told of a miss, and why; nothing fails."""
     bench = BENCHES[name](tmp_path)

@@ -86,6 +86,15 @@ class Leasing(Protocol):
         ...
 
 
+@runtime_checkable
+class Lasting(Protocol):
+    """A store that can say how long a picture lasts, so that copies of it last no longer."""
+
+    def lasts(self, key: Key) -> float | None:
+        """The seconds until a picture expires; None: it never does; 0.0: it is not there."""
+        ...
+
+
 @frozen
 class StoreFigures:
     """What a store holds and what became of it. `nbytes` counts pictures, `max_bytes` None is no bound.

@@ -92,11 +92,11 @@ class FilesStore(SqliteStore):
         return name
 
     def _bytes(self, db: sqlite3.Connection, row: rows.Row) -> bytes:
-        name = super()._bytes(db, row).decode("ascii", "replace")
-        if not _NAME.fullmatch(name):
+        path = self._path(super()._bytes(db, row))
+        if path is None:
             raise StoreDamaged("its file's name has changed")
         try:
-            return self.file(name).read_bytes()
+            return path.read_bytes()
         except FileNotFoundError:
             raise StoreDamaged("its file is gone") from None
 
@@ -106,9 +106,16 @@ class FilesStore(SqliteStore):
             return
         with transaction(db, "IMMEDIATE"):
             for (name,) in db.execute("SELECT data FROM gone").fetchall():
-                if db.execute("SELECT 1 FROM bytes WHERE data = ? LIMIT 1", (name,)).fetchone() is None:
-                    self.file(bytes(name).decode()).unlink(missing_ok=True)
+                path = self._path(bytes(name))
+                named = db.execute("SELECT 1 FROM bytes WHERE data = ? LIMIT 1", (name,)).fetchone()
+                if path is not None and named is None:
+                    path.unlink(missing_ok=True)
                 db.execute("DELETE FROM gone WHERE data = ?", (name,))
+
+    def _path(self, name: bytes) -> Path | None:
+        """Where a name leads that the index has; None: it is none, and may lead anywhere."""
+        text = name.decode("ascii", "replace")
+        return self.file(text) if _NAME.fullmatch(text) else None
 
     def _sweep(self) -> None:
         """Delete what processes that were killed never finished."""

@@ -114,6 +114,15 @@ class SqliteStore:
         with self._asked() as db:
             db.execute("DELETE FROM leases WHERE key = ? AND name = ?", (raw(key), name))
 
+    def lasts(self, key: Key) -> float | None:
+        """The seconds until a picture expires; None: it never does; 0.0: it is not there. Raises `StoreFault`."""
+        now = self._clock()
+        with self._asked() as db:
+            row = rows.find(db, key)
+        if row is None:
+            return 0.0
+        return None if row.expires is None else max(row.expires - now, 0.0)
+
     def figures(self) -> StoreFigures:
         """What it holds, expired pictures that are still there among it. Raises `StoreFault`."""
         with self._asked() as db:
@@ -146,7 +155,7 @@ class SqliteStore:
                 db.execute("DELETE FROM pictures WHERE key = ?", (raw(key),))
             (free,) = db.execute("PRAGMA freelist_count").fetchone()
             if free > _SWEPT:
-                db.execute("PRAGMA incremental_vacuum").fetchall()
+                db.executescript("PRAGMA incremental_vacuum")  # execute() would give back one page
         return row is not None and not row.over(now)
 
     def verify(self) -> Iterator[Damage]:
