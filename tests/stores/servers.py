@@ -8,9 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from functools import cache
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Thread
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -96,6 +101,46 @@ class Redis:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class S3:
+    """moto's server: somebody else's idea of S3."""
+
+    def __init__(self) -> None:
+        if find_spec("moto") is None or find_spec("flask") is None:
+            missing("moto")
+        self._buckets = count()
+        self._process: subprocess.Popen[str] | None = None
+        program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+        self._process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert self._process.stderr is not None
+        running = (line.partition("Running on ")[2].strip() for line in self._process.stderr if "Running on " in line)
+        self.url = next(running)
+        self._drain = Thread(target=self._process.stderr.read, daemon=True)
+        self._drain.start()
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What a client has to be told."""
+        known = {"access_key_id": "one", "secret_access_key": "secret", "region": "us-east-1"}
+        return {"endpoint": self.url, "virtual_hosted_style_request": "false", **known}
+
+    def bucket(self) -> str:
+        """A new one."""
+        name = f"bucket-{next(self._buckets)}"
+        request = Request(f"{self.url}/{name}", method="PUT")  # noqa: S310 - http, to our own server
+        with urlopen(request, timeout=60.0):  # noqa: S310 - as above
+            return name
+
+    def stop(self) -> None:
+        """Until it is gone. A second time does nothing."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            self._drain.join()
+            assert process.stderr is not None
+            process.stderr.close()
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as one:
@@ -108,4 +153,12 @@ def redis() -> Redis:
     """One server for all tests of this process that leave it as it is."""
     server = Redis()
     atexit.register(server.remove)
+    return server
+
+
+@cache
+def s3() -> S3:
+    """One server for all tests of this process."""
+    server = S3()
+    atexit.register(server.stop)
     return server
