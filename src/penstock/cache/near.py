@@ -2,10 +2,11 @@
 
 An embedder says how near two prompts lie, and knows little of what makes a picture another one: "no hat" lies beside
 "a hat", three cats beside two, left beside right, and who bites whom is all one to it. So a prompt has a *scope*: a
-name of the shelf on which its likes are looked for, and a sketch of the order of its words. On one shelf stands what is
-asked of one model, for one tenant, in one form (size, quality and all else), with the same numbers, negations, colours,
-directions, opposites and quoted texts. Of two prompts on one shelf, the words that both have must come in the same
-order. The words are told by a few bits of their digests: no scope gives a prompt away.
+name of the shelf on which its likes are looked for, and a sketch of its words. On one shelf stands what is asked of one
+model, for one tenant, in one form (size, quality and all else), with the same numbers, negations, colours, directions
+and quoted texts. Of two prompts on one shelf neither may say the opposite of the other (day and night, standing and
+sitting), and no two words may change places around a third. Words are told by a few bits of their digests: no scope
+gives a prompt away.
 
 The guards know English, and negations of a few languages more. What is written in other letters than Latin ones stands
 on a shelf with nothing but itself.
@@ -32,13 +33,16 @@ _QUOTED = re.compile(
     r"\"([^\"]*)\"|\u201c([^\u201d]*)\u201d|\u201e([^\u201c\u201d]*)[\u201c\u201d]|\u00ab([^\u00bb]*)\u00bb"
     r"|(?<!\w)['\u2018]([^'\u2018\u2019]*)['\u2019](?!\w)|`([^`]*)`"
 )
+_LONG = 200
+"""With so many words in common two prompts are long."""
+
 _LATIN = 0x250
 """From here on letters are of other scripts."""
 
 _PLAIN = frozenset(
     """a an the and or of to in on at with from for by as is are was were be been being its it this that these those
     there here some any which who whose while his her their has have having very style image picture photo photograph
-    showing depicting des der die das den dem ein eine einen einem einer un une le la les de du el los las""".split()
+    des der die das den dem ein eine einen einem einer un une le la les de du el los las""".split()
 )
 """Words whose order says nothing."""
 
@@ -69,7 +73,7 @@ _COLOURS = {
     for words in (
         "red crimson scarlet ruby vermilion", "blue azure navy cobalt sapphire ultramarine",
         "green emerald olive lime jade", "yellow lemon", "orange tangerine", "purple violet lilac lavender mauve plum",
-        "pink rose fuchsia magenta", "brown chestnut chocolate sepia umber", "black ebony jet", "white ivory snowy",
+        "pink rose fuchsia magenta", "brown chestnut chocolate sepia umber", "black ebony jet", "white ivory",
         "grey gray silver silvery ash charcoal slate", "gold golden gilded", "turquoise teal cyan aqua", "beige tan",
         "cream", "maroon burgundy", "bronze copper", "amber", "indigo", "khaki", "coral", "peach", "mint",
         "monochrome monochromatic", "colourful colorful multicoloured multicolored rainbow", "pastel", "transparent",
@@ -78,26 +82,49 @@ _COLOURS = {
 }  # fmt: skip
 """Shades count as their colour, so that "crimson" may stand for "red"."""
 
-_OPPOSITES = {
+_DIRECTIONS = {
     word: words.split()[0]
     for words in (
         "left leftmost leftward leftwards", "right rightmost rightward rightwards", "over above overhead",
         "under below beneath underneath", "behind", "front", "inside within", "outside", "top upper", "bottom lower",
         "up upward upwards upstairs uphill", "down downward downwards downstairs downhill", "before", "after",
         "north northern", "south southern", "east eastern", "west western", "near close beside next", "far distant",
-        "towards toward", "away", "into", "out", "foreground", "background", "first-person", "clockwise",
+        "towards toward", "away", "into", "out", "foreground", "background", "clockwise",
         "counterclockwise anticlockwise", "horizontal horizontally", "vertical vertically", "facing", "between",
-        "day daytime daylight noon midday", "night nighttime midnight", "dawn sunrise", "dusk sunset", "morning",
-        "evening", "summer", "winter", "spring", "autumn fall", "open opened", "closed shut", "big large huge giant",
-        "small little tiny miniature", "tall", "short", "long", "wide", "narrow", "thick", "thin", "full", "empty",
-        "young", "old elderly ancient", "new modern", "man men male", "woman women female", "boy boys", "girl girls",
-        "happy smiling cheerful joyful", "sad crying gloomy", "hot", "cold", "wet", "dry", "light bright", "dark",
-        "clean", "dirty", "alive", "dead", "awake", "asleep sleeping", "standing", "sitting seated", "lying", "on-top",
-        "more", "less fewer", "only", "larger bigger taller", "smaller shorter", "older", "younger", "faster", "slower",
     )
     for word in words.split()
 }  # fmt: skip
-"""Words of which the other one would be another picture; those that say the same stand for each other."""
+
+_AXES = (
+    ("day daytime daylight noon midday", "night nighttime midnight", "dawn sunrise morning", "dusk sunset evening"),
+    ("summer", "winter wintry wintery", "spring", "autumn fall autumnal"),
+    ("open opened", "closed shut"),
+    ("big large huge giant enormous", "small little tiny miniature"),
+    ("tall high", "short low"),
+    ("wide", "narrow"),
+    ("thick", "thin"),
+    ("full", "empty"),
+    ("young", "old elderly ancient aged"),
+    ("new modern", "vintage antique historic"),
+    ("man men male gentleman", "woman women female lady"),
+    ("boy boys", "girl girls"),
+    ("happy smiling cheerful joyful", "sad crying gloomy angry"),
+    ("hot", "cold icy frozen"),
+    ("wet", "dry"),
+    ("bright", "dark"),
+    ("clean", "dirty"),
+    ("alive", "dead"),
+    ("awake", "asleep sleeping"),
+    ("standing", "sitting seated", "lying"),
+    ("more", "less fewer"),
+    ("larger bigger taller", "smaller shorter"),
+    ("older", "younger"),
+    ("faster", "slower"),
+)
+_OPPOSED = {
+    word: (axis, end) for axis, ends in enumerate(_AXES) for end, words in enumerate(ends) for word in words.split()
+}
+"""Words that may be left out, but not replaced by their opposites: on which axis, and at which end of it."""
 
 _PASSIVE = re.compile(
     r"\b(?:\w+(?:ed|en)|held|led|fed|hit|kept|caught|worn|drawn|made|told|taught|fought|sought|bought|shot) by\b"
@@ -107,8 +134,7 @@ _PASSIVE = re.compile(
 def scope(
     request: ImageRequest, *, provider: str, dialect: str, model: str, tenant: str, first: int = 0, server: str = ""
 ) -> str:
-    """Where likes of `request` are looked for at one target, from sample number `first` on: "shelf:sketch"."""
-    words = _words(request.prompt)
+    """Where likes of `request` are looked for at one target, from sample number `first` on: "shelf:order:ends"."""
     told = canonical(request, model) | {
         "near": SCHEMA,
         "provider": provider,
@@ -118,17 +144,20 @@ def scope(
         "first": first,
         "features": features(request.prompt),
     }
-    sketch = "".join(_mark(word) for word in words if word not in _PLAIN)
-    return f"{sha256(text(told)).hexdigest()}:{sketch}"
+    words = _words(request.prompt)
+    order = "".join([_mark(word) for word in words if word not in _PLAIN])
+    return f"{sha256(text(told)).hexdigest()}:{order}:{_ends(words)}"
 
 
 def alike(one: str, other: str) -> bool:
     """Whether what lies in one scope may pass for what lies in the other, if their vectors are near enough."""
     if one == other:
         return True
-    mine, _, my_words = one.partition(":")
-    yours, _, your_words = other.partition(":")
-    return mine == yours and _in_order(_marks(my_words), _marks(your_words))
+    if shelf(one) != shelf(other):
+        return False
+    (my_order, my_ends), (your_order, your_ends) = _sketch(one), _sketch(other)
+    opposed = any(my_ends[axis] != your_ends[axis] for axis in my_ends.keys() & your_ends.keys())
+    return not opposed and _in_order(my_order, your_order)
 
 
 def shelf(scope: str) -> str:
@@ -146,7 +175,7 @@ def features(prompt: str) -> list[list[str]]:
         sorted(_numbers(words)),
         sorted(_denials(words)),
         sorted(_COLOURS[word] for word in words if word in _COLOURS),
-        sorted(_OPPOSITES[word] for word in words if word in _OPPOSITES),
+        sorted(_DIRECTIONS[word] for word in words if word in _DIRECTIONS),
         ["by"] * passives,
         sorted(" ".join("".join(quoted).split()) for quoted in _QUOTED.findall(normalize("NFC", prompt))),
         foreign,
@@ -172,7 +201,7 @@ def _denials(words: list[str]) -> Iterable[str]:
 
 
 def _folded(prompt: str) -> str:
-    return normalize("NFKC", prompt).casefold()
+    return normalize("NFKC", prompt).casefold().replace("close-up", "closeup")
 
 
 def _words(prompt: str) -> list[str]:
@@ -190,25 +219,53 @@ def _stem(word: str) -> str:
 
 def _mark(word: str) -> str:
     """A few bits of a word: many words share them, and none can be read from them."""
-    meant = "no" if word in _NEGATIONS else _NUMBERS.get(word) or _COLOURS.get(word) or _OPPOSITES.get(word)
-    return sha256((meant or _stem(word)).encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    meant = "no" if word in _NEGATIONS else _NUMBERS.get(word) or _COLOURS.get(word) or _DIRECTIONS.get(word)
+    opposed = _OPPOSED.get(word)
+    told = meant or (_stem(word) if opposed is None else f"{opposed}")
+    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
-def _marks(sketch: str) -> list[str]:
-    return [sketch[start : start + _DIGITS] for start in range(0, len(sketch), _DIGITS)]
+def _ends(words: list[str]) -> str:
+    """The ends of axes that a prompt names: two letters each."""
+    named = sorted({_OPPOSED[word] for word in words if word in _OPPOSED})
+    return "".join(f"{chr(97 + axis)}{end}" for axis, end in named)
+
+
+def _sketch(scope: str) -> tuple[list[str], dict[str, str]]:
+    """The order of a scope's words, and its ends by axis."""
+    _, _, sketch = scope.partition(":")
+    order, _, ends = sketch.partition(":")
+    marks = [order[start : start + _DIGITS] for start in range(0, len(order), _DIGITS)]
+    by_axis: dict[str, str] = {}
+    for start in range(0, len(ends), 2):
+        by_axis[ends[start]] = by_axis.get(ends[start], "") + ends[start + 1 : start + 2]
+    return marks, by_axis
 
 
 def _in_order(mine: list[str], yours: list[str]) -> bool:
-    """Whether the words that both have come in the same order, each as often as the one that has it less often."""
-    common = {mark: min(mine.count(mark), yours.count(mark)) for mark in set(mine) & set(yours)}
-    return _kept(mine, common) == _kept(yours, common)
+    """Whether no two words that both have change places around another one ("dog bites man", "man bites dog").
+
+    What stands side by side may turn round: "a glass of water" is "a water glass". In long prompts nothing may.
+    """
+    matched = _matched(mine, yours)
+    places = [place for _, place in matched]
+    if len(matched) > _LONG:
+        return places == sorted(places)
+    return not any(
+        here - before > 1 and there - place > 1
+        for number, (here, place) in enumerate(matched)
+        for before, there in matched[:number]
+    )
 
 
-def _kept(marks: list[str], common: dict[str, int]) -> list[str]:
-    left = dict(common)
-    kept: list[str] = []
-    for mark in marks:
-        if left.get(mark, 0) > 0:
-            left[mark] -= 1
-            kept.append(mark)
-    return kept
+def _matched(mine: list[str], yours: list[str]) -> list[tuple[int, int]]:
+    """Where each word that both have stands in the one and in the other, in the order of the one."""
+    at: dict[str, list[int]] = {}
+    for place, mark in enumerate(yours):
+        at.setdefault(mark, []).append(place)
+    found: list[tuple[int, int]] = []
+    for place, mark in enumerate(mine):
+        theirs = at.get(mark)
+        if theirs:
+            found.append((place, theirs.pop(0)))
+    return found
