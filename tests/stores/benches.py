@@ -6,6 +6,7 @@ A further store comes in by a class like these and its line in `BENCHES`: everyt
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -13,12 +14,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from redis import Redis
+
 from penstock.ids import Key
 from penstock_io.stores import Keeping, Store
+from penstock_io.stores._codec import digest
 from penstock_io.stores.files import INDEX, FilesStore
 from penstock_io.stores.memory import MemoryStore
+from penstock_io.stores.objects import ObjectStore
+from penstock_io.stores.redis import RedisStore
 from penstock_io.stores.sqlite import SqliteStore
 from penstock_io.stores.tiered import Tier, Tiered
+from tests.stores import servers
 
 PATIENCE = 60.0
 """Seconds for another process's write: on a busy machine nobody is told that a store is busy."""
@@ -162,11 +169,124 @@ class Tiers:
         self.file.cut(key)
 
 
-BENCHES: dict[str, Callable[[Path], Bench]] = {"memory": Memory, "sqlite": Sqlite, "files": Files, "tiered": Tiers}
+class InRedis:
+    """A namespace of the one server of this test run, which other processes find by a note in the folder."""
+
+    evicts = Evicts.NOTHING
+    durable = True
+    leases = False  # by the server's own clock: test_redis.py claims what they promise
+
+    def __init__(self, folder: Path) -> None:
+        self.url = noted(folder, lambda: servers.redis().url)
+        self.space = f"bench-{digest(Key(str(folder)))}"
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """A client."""
+        del max_bytes
+        return RedisStore(self.url, namespace=self.space, limit=None, timeout=PATIENCE, clock=clock)
+
+    def spoil(self, key: Key) -> None:
+        """Another last byte."""
+        self._change(key, lambda blob: blob[:-1] + bytes([blob[-1] ^ 1]))
+
+    def cut(self, key: Key) -> None:
+        """No last byte."""
+        self._change(key, lambda blob: blob[:-1])
+
+    def _change(self, key: Key, change: Callable[[bytes], bytes]) -> None:
+        name = f"{self.space}:{{{digest(key)}}}:picture"
+        with Redis.from_url(self.url, socket_timeout=PATIENCE) as plain:
+            blob = plain.get(name)
+            assert isinstance(blob, bytes)
+            plain.set(name, change(blob))
+
+
+class Objects:
+    """A folder of objects."""
+
+    evicts = Evicts.NOTHING
+    durable = True
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "objects"
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """The folder."""
+        del max_bytes
+        return ObjectStore(self.folder.as_uri(), clock=clock)
+
+    def spoil(self, key: Key) -> None:
+        """Another last byte."""
+        self._change(key, lambda blob: blob[:-1] + bytes([blob[-1] ^ 1]))
+
+    def cut(self, key: Key) -> None:
+        """No last byte."""
+        self._change(key, lambda blob: blob[:-1])
+
+    def _change(self, key: Key, change: Callable[[bytes], bytes]) -> None:
+        path = self.folder / digest(key)[:2] / digest(key)
+        path.write_bytes(change(path.read_bytes()))
+
+
+class InS3:
+    """A bucket of the one server of this test run, which other processes find by a note in the folder."""
+
+    evicts = Evicts.NOTHING
+    durable = True
+    examples = 5  # each step is many exchanges
+    crowds = False  # moto's server fails where two exchanges of one name meet
+
+    def __init__(self, folder: Path) -> None:
+        self.url = noted(folder, lambda: json.dumps([f"s3://{servers.s3().bucket()}/p", servers.s3().options]))
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """A client."""
+        del max_bytes
+        return self._store(clock)
+
+    def spoil(self, key: Key) -> None:
+        """Another last byte."""
+        self._change(key, lambda blob: blob[:-1] + bytes([blob[-1] ^ 1]))
+
+    def cut(self, key: Key) -> None:
+        """No last byte."""
+        self._change(key, lambda blob: blob[:-1])
+
+    def _change(self, key: Key, change: Callable[[bytes], bytes]) -> None:
+        store = self._store(lambda: 0.0)
+        blob = store._get(digest(key))
+        assert blob is not None
+        store._put(digest(key), change(blob), None)
+
+    def _store(self, clock: Clock) -> ObjectStore:
+        url, options = json.loads(self.url)
+        return ObjectStore(url, options=options, timeout=PATIENCE, clock=clock)
+
+
+def noted(folder: Path, begun: Callable[[], str]) -> str:
+    """Where a server is: as a note in the folder says, or else as it is begun now."""
+    note = folder / "server"
+    if not note.exists():
+        note.write_text(begun(), encoding="utf-8")
+    return note.read_text(encoding="utf-8")
+
+
+BENCHES: dict[str, Callable[[Path], Bench]] = {
+    "memory": Memory,
+    "sqlite": Sqlite,
+    "files": Files,
+    "tiered": Tiers,
+    "redis": InRedis,
+    "objects": Objects,
+    "s3": InS3,
+}
 """Every store by name; each is given an empty folder."""
 
 DURABLE = sorted(name for name in BENCHES if name != "memory")
 """Those that outlive their process."""
+
+CROWDED = sorted(name for name in DURABLE if getattr(BENCHES[name], "crowds", True))
+"""Those that several processes may use at once."""
 
 SPOILT = sorted(name for name in DURABLE if name != "tiered")
 """Those that raise where a picture is damaged, because nobody else may have it."""

@@ -164,7 +164,7 @@ def _opened(url: str, options: dict[str, str], timeout: float) -> _Bucket:
             f"{parts.scheme}://{parts.netloc}{parts.path}",
             config=cast("S3Config", options),  # or another's: which, is in the address
             client_options={"allow_http": plain, "timeout": timedelta(seconds=timeout)},
-            retry_config={"max_retries": 0},
+            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=timeout)},
         )
         return cast("_Bucket", opened)
     except (BaseError, OSError, ValueError, TypeError) as fault:
