@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import count
 from typing import cast
@@ -247,3 +249,12 @@ def test_options_that_are_none() -> None:
     with pytest.raises(UsageError, match="redis-py does not know") as fault:
         RedisStore("redis://:secret@localhost/0?socket_timeout=soon")
     assert "secret" not in str(fault.value)
+
+
+def test_what_is_extra_is_loaded_by_whoever_needs_it() -> None:
+    """No module of stores loads redis-py, obstore or numpy; a store that is made does."""
+    code = (
+        "import sys, penstock_io.sync, penstock_io.stores.sqlite, penstock_io.stores.redis, penstock_io.stores.objects;"
+        "print(sorted({'redis', 'obstore', 'numpy'} & set(sys.modules)))"
+    )
+    assert "[]\n" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
