@@ -29,7 +29,7 @@ from penstock_io._leases import Leases
 from penstock_io._payloads import Payloads
 from penstock_io.journal import Journal, Written
 from penstock_io.ledger import Ledger
-from penstock_io.stores import Leasing, Marking, Near, Store, StoreFault
+from penstock_io.stores import Leasing, Marking, Near, Store, words
 
 if TYPE_CHECKING:
     from penstock.requests import ImageRequest
@@ -274,10 +274,7 @@ class _Group:
 
 def _said(who: str, fault: Exception) -> str:
     """One line about a fault. Its own words may hold a payload or a secret, so few faults' words are repeated."""
-    if isinstance(fault, StoreFault):
-        return f"{who}: {fault}"
-    words = fault.strerror if isinstance(fault, OSError) else None
-    return f"{who}: {type(fault).__name__}" + (f": {words}" if words else "")
+    return f"{who}: {words(fault)}"
 
 
 Done = Callable[[list[Event]], object]

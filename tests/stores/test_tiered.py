@@ -97,7 +97,8 @@ def test_what_is_large_stays_out_of_a_small_tier() -> None:
 def test_a_tier_that_is_down_is_a_miss_of_its_own() -> None:
     """Reads and writes go on with the others, each fault is counted at its tier; nothing is raised."""
     hot, warm, cold = Plain(), MemoryStore(), Plain()
-    store = Tiered(hot, warm, cold)
+    heard: list[str] = []
+    store = Tiered(hot, warm, cold, heard=heard.append)
     store.write(A, PLAIN, b"a")
     hot.down = cold.down = True
     assert (PLAIN, b"a") == store.read(A)
@@ -105,6 +106,7 @@ def test_a_tier_that_is_down_is_a_miss_of_its_own() -> None:
     store.write(B, PLAIN, b"b")
     assert (PLAIN, b"b") == store.read(B)
     assert ((6, 0, 2), 8) == (store.faults(), store.figures().faults)
+    assert ["ConnectionError: Connection refused"] * 8 == heard
 
 
 def test_where_nothing_can_be_written_it_is_told() -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from attrs import define, evolve
 
-from penstock.commands import Halted, Notice
+from penstock.commands import Halted, Notice, Warned
 from penstock.config import Ambiguity, Config, Used
 from penstock.engine.sums import dollars
 from penstock.events import Event, Failed, Mode, Responded
@@ -36,8 +36,10 @@ from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_
 from penstock_io.batch.stopping import Doubting, Halt, Unreached
 from penstock_io.batch.watch import Watch
 from penstock_io.batch.writing import Part
-from penstock_io.journal import Journal
+from penstock_io.journal import Journal, JournalStore
 from penstock_io.resources import Result, picodollars
+from penstock_io.stores.sqlite import SqliteStore
+from penstock_io.stores.tiered import Tiered
 from penstock_io.words import count
 
 TICK = 0.25
@@ -81,6 +83,7 @@ class Batch:
         self._journal = journal
         self._listener = listener
         self._hearing = Hearing(listener)
+        self._cache = None if settings.cache is None else SqliteStore(settings.cache)
         self._used = used
         self._source: Source = Listed((), 0)
         self._client: Client | None = None
@@ -106,6 +109,8 @@ class Batch:
                 await self._map(client, self._loop)
         finally:
             self._loop = None  # what it would be told from here on, nobody might hear
+            if self._cache is not None:
+                self._cache.close()
             if begun:  # by now what was broken off is answered, and booked
                 self._look(client, last=True)
 
@@ -115,6 +120,7 @@ class Batch:
             settings.base_url,
             settings.keys,
             headers=settings.headers,
+            store=self._stored(),
             journal=self._journal,
             ledger=settings.funds.ledger,
             limits=settings.limits,
@@ -132,6 +138,14 @@ class Batch:
             prices=settings.choices.prices,
             lessons=settings.lessons,
             server=settings.choices.server,
+        )
+
+    def _stored(self) -> Tiered | None:
+        """The folder's own pictures, then those of the folders that it shares them with; None: only its own."""
+        if self._cache is None:
+            return None
+        return Tiered(
+            JournalStore(self._journal), self._cache, heard=lambda said: self._hearing.noticed(Warned("cache", said))
         )
 
     async def _map(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:

@@ -44,6 +44,8 @@ from penstock_io.cli.showing import Enough, default_told, enough, lines_of, plan
 from penstock_io.journal import Account, JournalError
 from penstock_io.ledger import LedgerError
 from penstock_io.lessons import place
+from penstock_io.stores import StoreFault
+from penstock_io.stores.sqlite import SqliteStore
 from penstock_io.words import count
 
 STDIN = "standard input"
@@ -216,7 +218,21 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         conversion=_conversion(values),
         funds=funds_of(values),
         lessons=place(environ, connection.base_url),
+        cache=_cache(values),
     )
+
+
+def _cache(values: Values) -> Path | None:
+    """The file of pictures that folders share, if there is to be one. Raises `OptionError` where it cannot be used."""
+    path = values.get(options.CACHE)
+    if path is None or (values[options.DRY_RUN] and not path.exists()):
+        return path
+    try:
+        with SqliteStore(path) as store:
+            store.figures()
+    except StoreFault as fault:
+        raise values.wrong(options.CACHE, str(fault)) from fault
+    return path
 
 
 def _conversion(values: Values) -> Conversion | None:

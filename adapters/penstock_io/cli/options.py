@@ -238,6 +238,8 @@ RETRY_FAILED = Option("retry-failed", _switch, AGAIN, "also rows that were refus
 
 OUT = Option("out", _folder, FILES, "the folder; one process at a time", "DIR", short="o",
              needed="name a folder for the pictures and results; it need not be there yet")  # fmt: skip
+CACHE = Option("cache", _file, FILES, "take pictures that other folders bought from this file, and keep this one's "
+               "there; several processes may use it", "FILE")  # fmt: skip
 REPAIR = Option("repair", _switch, FILES, "rebuild a damaged journal of DIR from what can be read, and end", "",
                 Kind.SWITCH, False, once=True, bare=True)  # fmt: skip
 NAME = Option("name", _text, FILES, "how pictures are called: {id}, {index}, {k}, any field or column "
@@ -259,7 +261,7 @@ REQUEST: tuple[AnyOption, ...] = (MODEL, SIZE, QUALITY, N, OUTPUT_FORMAT)
 BATCH: tuple[AnyOption, ...] = (
     KEEP, SKIP_INVALID, REPEATS, *REQUEST, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY, BUDGET_MONTH,
     BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, MAX_CONCURRENCY, RPM, TPM, IPM,
-    ON_AMBIGUOUS, RETRY_FAILED, OUT, NAME, RESIZE, CONVERT, REPAIR, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
+    ON_AMBIGUOUS, RETRY_FAILED, OUT, CACHE, NAME, RESIZE, CONVERT, REPAIR, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
 )  # fmt: skip
 """What `penstock batch` takes; whatever a file may say is among these."""
 

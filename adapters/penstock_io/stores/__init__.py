@@ -27,6 +27,14 @@ class StoreDamaged(StoreFault):
     """A stored picture, or a whole store, is not what was written."""
 
 
+def words(fault: Exception) -> str:
+    """What a store raised, in one line: its own words may hold a payload or a secret, so few faults' are repeated."""
+    if isinstance(fault, StoreFault):
+        return str(fault)
+    said = fault.strerror if isinstance(fault, OSError) else None
+    return type(fault).__name__ + (f": {said}" if said else "")
+
+
 @runtime_checkable
 class Store(Protocol):
     """Pictures by key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from threading import RLock
 from typing import TypeVar, cast
@@ -23,9 +24,15 @@ from penstock_io.stores import (
     StoreEntry,
     StoreFault,
     StoreFigures,
+    words,
 )
 
 _T = TypeVar("_T")
+
+
+def _unheard(said: str) -> None:
+    """Nobody listens."""
+    del said
 
 
 @frozen
@@ -54,16 +61,17 @@ class Tiered:
 
     A read asks one after the other and leaves a copy in those before the one that had it, which lasts no longer than
     what it was made of. A write goes to all. What a tier raises is counted as its fault and is a miss of this tier
-    alone; only where a picture could be written nowhere it is raised. Leases are those of the last tier that has any:
-    it is the one that most processes share.
+    alone, which `heard` is told in words; only where a picture could be written nowhere it is raised. Leases are those
+    of the last tier that has any: it is the one that most processes share.
     """
 
-    def __init__(self, *tiers: Store | Tier) -> None:
+    def __init__(self, *tiers: Store | Tier, heard: Callable[[str], object] = _unheard) -> None:
         if not tiers:
             raise UsageError("Tiered takes stores: Tiered(MemoryStore(), SqliteStore('pictures.sqlite'))")
         self.tiers = tuple(tier if isinstance(tier, Tier) else Tier(tier) for tier in tiers)
         leasing = [able for able in self._able() if isinstance(able, Leasing)]
         self._leases = leasing[-1] if leasing else None
+        self._heard = heard
         self._turn = RLock()
         self._faults = [0] * len(self.tiers)
         self._hits = self._misses = 0
@@ -175,9 +183,11 @@ class Tiered:
         """What a tier says, or what stands for it where it fails."""
         try:
             return work()
-        except Exception:  # noqa: BLE001 - a third party's store may raise anything; the next tier is asked
+        except Exception as fault:  # noqa: BLE001 - a third party's store may raise anything; the next tier is asked
             with self._turn:
                 self._faults[place] += 1
+            with suppress(Exception):  # who listens has faults of his own
+                self._heard(words(fault))
             return otherwise
 
     def _put(self, place: int, key: Key, meta: Meta, data: bytes, ttl: float | None) -> bool:
