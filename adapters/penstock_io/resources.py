@@ -146,7 +146,7 @@ class Result:
 
     @property
     def reproducible(self) -> str:
-        """ "stored" where a variant was asked for by a seed that its model does not know: the stored copy is it."""
+        """Where a seed was asked for that its model does not know: "stored", as the stored copy is that variant."""
         return self.outcome.reproducible
 
     @property
