@@ -5,10 +5,12 @@ The whole chain is prepared at once, so that a fallback that cannot be said is r
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from attrs import evolve, frozen
 
 from penstock.cache import near, places
-from penstock.cache.key import keys
+from penstock.cache.key import canonical, keys, text
 from penstock.catalog import (
     NO_OVERRIDES,
     Model,
@@ -118,6 +120,7 @@ class _Maker:
             dialect=self.dialect,
             pool=known.pool if known is not None else request.model,
             most=most,
+            gather=self._gather(timeouts),
             scope=self._scope(),
             timeouts=timeouts,
             size=request.size or "",
@@ -140,6 +143,17 @@ class _Maker:
             if value is not None:
                 told.append((name, value))
         return (*told, *self.request.extra)
+
+    def _gather(self, timeouts: Timeouts) -> str | None:
+        """What may be bought along with it in one call: whatever is asked for in just the same words, by whomever."""
+        if self.config.gathering.most <= 1:
+            return None
+        told = canonical(self.request, self.request.model) | {
+            "prompt": self.request.prompt,
+            "user": self.request.user,
+            "timeouts": [timeouts.connect, timeouts.total],
+        }
+        return sha256(text(told)).hexdigest()
 
     def _scope(self) -> str:
         """Where likes of it are looked for; "" where nobody looks."""

@@ -45,7 +45,7 @@ class Calls:
 
     def wanted(self, flights: list[Flight], target: Target) -> None:
         """Buy these flights in as few calls as the target and the limits allow."""
-        if target.gather is not None and self.desk.config.gathering.most > 1:
+        if target.gather is not None and self.desk.config.gathering.most > len(flights):
             for flight in flights:
                 self._gather(flight, target)
             return
