@@ -66,6 +66,20 @@ def test_a_file_that_is_gone_is_damage_of_its_keys(tmp_path: Path) -> None:
         assert store.read(A) is None
 
 
+def test_a_file_is_compared_whenever_it_is_read(tmp_path: Path) -> None:
+    """Its index has rested for long, and tells nothing of a file that was changed a moment ago."""
+    with FilesStore(tmp_path) as store:
+        store.write(A, Meta(), PICTURE)
+    with FilesStore(tmp_path) as store:
+        assert store.read(A) is not None
+        for path in tmp_path.glob(f"{INDEX}*"):
+            os.utime(path, (1, 1))
+        assert [True, True] == [store.read(A) is not None for _ in range(2)]
+        store.file(NAME).write_bytes(b"PICTURE")
+        with pytest.raises(StoreDamaged, match="its bytes have changed"):
+            store.read(A)
+
+
 def test_writing_again_mends_a_file_that_was_changed(tmp_path: Path) -> None:
     """The name says what its bytes have to be, so what is written takes the place of what is there."""
     with FilesStore(tmp_path) as store:

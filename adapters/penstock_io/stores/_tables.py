@@ -81,7 +81,7 @@ def connect(path: Path, wait: float, mark: int) -> sqlite3.Connection:
         if not _is_ours(db, path, mark):
             create(db, mark)
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA cache_size = -1024")  # more of them are further from the processor
+        db.execute("PRAGMA cache_size = 10")  # pages: what was read is handed on at once, and more are slower
         db.execute(f"PRAGMA wal_autocheckpoint = {(16 << 20) // _PAGE}")
         db.execute(f"PRAGMA journal_size_limit = {_LOG}")
     except BaseException:

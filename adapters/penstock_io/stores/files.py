@@ -112,6 +112,11 @@ class FilesStore(SqliteStore):
                     path.unlink(missing_ok=True)
                 db.execute("DELETE FROM gone WHERE data = ?", (name,))
 
+    def _proven(self, number: int) -> bool:
+        """Whoever changes a file leaves the index as it is: each is compared whenever it is read."""
+        del number
+        return False
+
     def _path(self, name: bytes) -> Path | None:
         """Where a name leads that the index has; None: it is none, and may lead anywhere."""
         text = name.decode("ascii", "replace")

@@ -219,9 +219,13 @@ class SqliteStore:
     def _picture(self, db: sqlite3.Connection, row: rows.Row) -> tuple[Meta, bytes]:
         meta = row.entry().meta
         data = self._bytes(db, row)
-        rows.compare(row, data, sums=not self._proofs.holds(row.number))
+        rows.compare(row, data, sums=not self._proven(row.number))
         self._proofs.add(row.number)
         return meta, data
+
+    def _proven(self, number: int) -> bool:
+        """Whether a picture was compared with its sum, and nothing can have changed it since."""
+        return self._proofs.holds(number)
 
     def _hold(self, data: bytes) -> bytes:
         """What the database keeps of a picture that is being written."""
