@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from queue import SimpleQueue
+
 import pytest
 
 from penstock.commands import Notice, ReadCache, Warned, WriteCache
@@ -9,10 +12,11 @@ from penstock.config import Config
 from penstock.events import Busy, CacheRead, Found, Hit, Miss
 from penstock.ids import Key, ReadId
 from penstock.outcomes import Meta
-from penstock_io._leases import FIRST, LONGEST, MOST, Leases
+from penstock_io._leases import BEAT, FIRST, LONGEST, MOST, SPAN, Leases
 from penstock_io._payloads import Payloads
-from penstock_io._perform import Performer
+from penstock_io._perform import Performer, Worker
 from penstock_io._setup import Setup
+from penstock_io.journal import Journal
 from penstock_io.stores import StoreFault
 from penstock_io.stores.memory import MemoryStore
 
@@ -76,9 +80,9 @@ class Client:
         clock = lambda: server.now + 1000.0  # noqa: E731 - the client's clock is another than the server's
         self.performer = Performer(server, None, None, self.payloads, clock=clock, notices=self.notices.append)
 
-    def look(self, number: int, key: Key = K, *, claim: bool = True) -> Found:
+    def look(self, number: int, key: Key = K, *, claim: bool = True, lease: float = 60.0) -> Found:
         """One lookup."""
-        (answer,) = self.performer.perform([ReadCache(ReadId(number), (key,), claim=claim, lease=60.0)])
+        (answer,) = self.performer.perform([ReadCache(ReadId(number), (key,), claim=claim, lease=lease)])
         assert isinstance(answer, CacheRead)
         return answer.found[0]
 
@@ -193,6 +197,97 @@ def test_what_cannot_be_given_back_is_told_and_ends_by_itself() -> None:
     one.keep(1)
     faults = [Warned("store", "store: write is out of reach"), Warned("store", "store: give back is out of reach")]
     assert faults == one.notices
+
+
+def test_a_long_lease_is_a_short_one_that_is_renewed() -> None:
+    """It is kept as long as it was promised and its holder lives; when that is over somebody else may have it."""
+    server = Server()
+    one, two = Client(server), Client(server)
+    assert one.performer.due() is None
+    one.look(1, lease=100.0)
+    assert (SPAN, BEAT) == (server.leases[K][1], one.performer.due())
+    for beat, until in ((BEAT - 1.0, SPAN), (BEAT, SPAN + BEAT), (2 * BEAT, SPAN + 2 * BEAT), (3 * BEAT, 100.0)):
+        server.now = beat
+        one.performer.beat()
+        assert until == server.leases[K][1]
+        assert isinstance(two.look(2), Busy)
+    server.now = 100.0
+    one.performer.beat()
+    assert Miss(claimed=True) == two.look(3)
+    one.give_back(1)
+    assert K in server.leases
+    server.now += BEAT
+    one.performer.beat()
+    assert one.performer.due() is None
+
+
+def test_who_was_killed_is_waited_for_no_longer_than_a_short_lease() -> None:
+    """Nobody renews it."""
+    server = Server()
+    one, two = Client(server), Client(server)
+    one.look(1, lease=720.0)
+    server.now = SPAN
+    assert Miss(claimed=True) == two.look(1)
+    server.now += 1.0
+    one.performer.beat()  # it was only asleep: what it lost is not asked for again and again
+    assert two.performer._leases is not None
+    assert two.performer._leases.name == server.leases[K][0]
+    two.give_back(1)
+    server.now += BEAT
+    one.performer.beat()
+    assert {} == server.leases
+
+
+def test_a_store_at_fault_is_asked_again_at_the_next_beat() -> None:
+    """A lease outlives some beats that fail."""
+    server = Server()
+    one = Client(server)
+    one.look(1, lease=720.0)
+    server.now, server.broken = BEAT, {"claim"}
+    one.performer.beat()
+    assert BEAT == one.performer.due()
+    server.now, server.broken = 2 * BEAT, set()
+    one.performer.beat()
+    assert SPAN + 2 * BEAT == server.leases[K][1]
+
+
+def test_a_store_in_memory_has_nobody_who_renews() -> None:
+    """It is asked on an event loop, and there for the whole time at once."""
+    server = Server()
+    server.inline = True
+    one = Client(server)
+    one.look(1, lease=720.0)
+    assert (720.0, None) == (server.leases[K][1], one.performer.due())
+
+
+def test_the_thread_of_a_client_that_has_nothing_to_do_beats() -> None:
+    """As often as it is due."""
+    beaten: SimpleQueue[None] = SimpleQueue()
+
+    class Due(Performer):
+        def due(self) -> float | None:
+            return 0.0 if beaten.qsize() < 3 else None
+
+        def beat(self) -> None:
+            beaten.put(None)
+
+    worker = Worker(Due(None, None, None, Payloads()))
+    for _ in range(3):
+        beaten.get(timeout=60.0)
+    worker.close()
+
+
+def test_a_folder_goes_on_with_its_leases(tmp_path: Path) -> None:
+    """The next run of a batch that was killed does not wait for itself; another folder does."""
+    server = Server()
+    names = []
+    for name in ("one", "one", "two"):
+        with Journal.open(tmp_path / name) as journal:
+            leases = Performer(server, journal, None, journal.payloads)._leases
+            assert leases is not None
+            names.append(leases.name)
+    assert names[0] == names[1] != names[2]
+    assert str(tmp_path) not in names[0]
 
 
 def test_the_end_of_a_client_gives_everything_back() -> None:

@@ -84,7 +84,10 @@ class Performer:
         self._store = store
         self._near = able if isinstance(able, Near) else None
         self._marking = able if isinstance(able, Marking) else None
-        self._leases = Leases(able, clock) if isinstance(able, Leasing) else None
+        self._leases: Leases | None = None
+        if store is not None and isinstance(able, Leasing):
+            folder = None if journal is None else journal.folder
+            self._leases = Leases(able, clock, beats=not store.inline, folder=folder)
         self._journal = journal
         self._ledger = ledger
         self._hooks: Mapping[str, Hook] = {} if hooks is None else hooks
@@ -140,6 +143,15 @@ class Performer:
         except Exception as fault:  # noqa: BLE001  # whatever a user's function raises is its answer
             return Consulted(command.question, Fault(_said(f"hook {command.hook}", fault)))
         return Consulted(command.question, answer)
+
+    def due(self) -> float | None:
+        """Seconds until `beat` is to be called; None: not before something was performed."""
+        return None if self._leases is None else self._leases.due()
+
+    def beat(self) -> None:
+        """Keep the leases that are held: whoever performs on a thread calls this when it is `due`."""
+        if self._leases is not None:
+            self._leases.beat()
 
     def close(self) -> None:
         """Give leases back, make durable what waits with journal and ledger. Raises `OSError`, `sqlite3.Error`."""
@@ -330,9 +342,15 @@ class Worker:
             said = _said("perform", fault)
             return [_faulted(c, said) for c in commands if isinstance(c, ReadCache | Record)]
 
+    def _next(self) -> tuple[Sequence[Command], Done] | None:
+        while True:
+            self._performer.beat()
+            with suppress(Empty):
+                return self._queue.get(timeout=self._performer.due())
+
     def _collect(self) -> tuple[list[tuple[Sequence[Command], Done]], bool]:
         work: list[tuple[Sequence[Command], Done]] = []
-        item = self._queue.get()
+        item = self._next()
         while item is not None:
             work.append(item)
             try:

@@ -44,8 +44,7 @@ class Shared:
         self.bought: dict[Key, int] = dict.fromkeys(KEYS, 0)
         self.excused: dict[Key, int] = dict.fromkeys(KEYS, 0)
         self.meanwhile: Callable[[], None] | None = None
-
-    inline = True
+        self.inline = True
 
     def read(self, key: Key) -> tuple[Meta, bytes] | None:
         """A picture; what others do before the next thing is done to the store comes next."""
@@ -181,6 +180,7 @@ class Field:
         self.shared = Shared()
         self.kills = kills
         self.journal = self.rng.random() < 0.5
+        self.shared.inline = self.rng.random() < 0.5  # then nobody renews short leases, and they are long
         self.numbers = count(1)
         self.processes = [self._process(), self._process()]
         self.gone: list[Process] = []
@@ -218,8 +218,11 @@ class Field:
         deadlines = [process.engine.next_deadline() for process in self.processes]
         until = min([shared.now + most, *(deadline for deadline in deadlines if deadline is not None)])
         until = min(until, min(process.oldest() for process in self.processes) + PATIENCE)
+        dues = [process.performer.due() for process in self.processes]
+        until = min([until, *(shared.now + due for due in dues if due is not None)])
         shared.now = max(shared.now, until)
         for process in self.processes:
+            process.performer.beat()
             process.tell(Ticked())
 
     def calm(self) -> None:
