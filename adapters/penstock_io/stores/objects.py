@@ -144,7 +144,7 @@ def shown(url: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         parts, host = urlsplit(""), ""
-    if not (parts.path if parts.scheme == "file" else parts.scheme in {"s3", "s3a", "gs", "az", "abfs"} and host):
+    if not (parts.path if parts.scheme == "file" else parts.scheme in {"s3", "s3a", "gs", "az", "azure", "abfs"} and host):
         raise UsageError("the address of object storage is like s3://bucket/prefix, gs://..., az://... or file:///path")
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
