@@ -19,14 +19,17 @@ from penstock.prepare import prepare
 from penstock.requests import ImageRequest, Options, Prepared
 from penstock.simulation.server import Latency, Server, ServerSettings
 from penstock.simulation.world import Delays, World
-from penstock_io.simserver import SimServer
+from penstock.work import CachePolicy
+from penstock_io.batch.rows import Defaults
+from penstock_io.batch.settings import Choices
+from penstock_io.simserver import SimServer, serving
 from penstock_io.stores import StoreFault
 from penstock_io.stores.memory import MemoryStore
 from penstock_io.stores.near import NearStore
 from penstock_io.stores.redis import RedisStore
 from penstock_io.stores.sqlite import SqliteStore
 from tests.batching import folder_for, table
-from tests.field.worlds import CONFIG, ONE, asked, client, rested, works, world
+from tests.field.worlds import CONFIG, ONE, QUICK, asked, client, rested, works, world
 
 PLAIN = ImageRequest(prompt="a kettle", model="sdxl")
 
@@ -216,3 +219,68 @@ def test_a_world_of_repeats_is_at_rest_under_the_monitor() -> None:
     made.run([*works(50), *[evolve(work, handle=Handle(1000 + n)) for n, work in enumerate(works(50))]])
     outcomes = rested(made)
     assert (100, 50) == (len(outcomes), made.server.books.executed)
+
+
+def test_another_servers_picture_is_served(driver: str, sim: SimServer) -> None:
+    """One store, two servers: what a name of no catalog means is its server's affair, so each makes its own picture.
+
+    A model of the catalog is the same wherever it is reached; who knows better says whose pictures they are.
+    """
+    store = MemoryStore()
+    fields = asked() | {"model": "sdxl"}
+    with serving(QUICK) as other:
+        with client(driver, sim, store=store) as side:
+            side.generate(**fields)
+            side.generate(**asked())
+        with client(driver, other, store=store) as side:
+            found = [side.generate(**fields).outcome.status, side.generate(**asked()).outcome.status]
+        with client(driver, other, store=store, server=sim.base_url) as side:
+            found.append(side.generate(**fields).outcome.status)
+        assert [Status.COMPLETED, Status.CACHED, Status.CACHED] == found
+        assert (2, 1) == (sim.stats()["executed"], other.stats()["executed"])
+
+
+def test_a_batch_knows_its_pictures_by_their_server(tmp_path: Path, sim: SimServer) -> None:
+    """What it asks for has the keys that it plans with: the same command again sends nothing."""
+    folder = folder_for(tmp_path / "out", sim)
+    choices = Choices(server=sim.base_url)
+    for _ in range(2):
+        folder.run(table(3, Defaults(model="sdxl")), choices=choices)
+    assert (3, ["completed"] * 3) == (sim.stats()["executed"], folder.statuses())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Options(), Status.CACHED),
+        (Options(cache=CachePolicy.ONLY), Status.CACHED),
+        (Options(cache=CachePolicy.REFRESH), Status.COMPLETED),
+        (Options(cache=CachePolicy.OFF), Status.COMPLETED),
+        (Options(sample=1), Status.COMPLETED),
+    ],
+)
+def test_what_a_policy_says_is_done(driver: str, sim: SimServer, options: Options, expected: Status) -> None:
+    """Of a picture that is stored: it is taken, or bought anew; another sample is another picture."""
+    with client(driver, sim, store=MemoryStore()) as side:
+        first = side.generate(**asked())
+        result = side.generate(**asked(), options=options)
+        stored = side.generate(**asked()).images[0].data
+    assert expected == result.outcome.status
+    hit = expected is Status.CACHED
+    assert (hit, first.cost if hit else Decimal(0), 1 if hit else 2) == (
+        result.cached,
+        result.saved,
+        sim.stats()["executed"],
+    )
+    newest = result if options.cache is CachePolicy.REFRESH else first
+    assert newest.images[0].data == stored
+
+
+def test_a_seed_that_the_model_does_not_know_is_kept_by_the_store(driver: str, sim: SimServer) -> None:
+    """The second time it is the same variant, because it is stored, and so it says; another seed is another picture."""
+    with client(driver, sim, store=MemoryStore()) as side:
+        first, again, other = (side.generate(**asked(), seed=seed) for seed in (7, 7, 8))
+        plain = side.generate(**asked())
+    assert ["stored"] * 3 + [""] == [one.reproducible for one in (first, again, other, plain)]
+    assert (True, False, 3) == (again.cached, other.cached, sim.stats()["executed"])
+    assert first.images[0].data == again.images[0].data
