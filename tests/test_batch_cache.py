@@ -13,6 +13,7 @@ import pytest
 
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.simserver import SimServer, serving
+from penstock_io.stores.files import FilesStore
 from penstock_io.stores.sqlite import SqliteStore
 from tests.batch_command import Command, wait
 
@@ -78,6 +79,20 @@ def test_what_one_folder_bought_another_has_for_nothing(folders: tuple[Command, 
     assert Decimal(str(summary(one)["cost_usd"])) * 4 / 3 == Decimal(str(sums["saved_usd"]))
 
 
+def test_a_row_of_several_pictures_buys_those_that_are_missing(
+    folders: tuple[Command, Command], tmp_path: Path
+) -> None:
+    """Of three pictures two are in the cache: one is bought, and the row is not cached; what it saved is told."""
+    one, other = folders
+    cache = str(tmp_path / "pictures.sqlite")
+    for command, n in ((one, 2), (other, 3)):
+        command.rows({"id": "row", "prompt": "a kettle", "n": n})
+        assert 0 == command.run("--cache", cache)[0]
+    (line,) = results(other)
+    assert (False, 3) == (line["cached"], summary(other)["images"])
+    assert summary(one)["cost_usd"] == summary(other)["saved_usd"]
+
+
 def test_a_folder_needs_its_cache_no_more(folders: tuple[Command, Command], tmp_path: Path) -> None:
     """What came from the cache is the folder's own: without it nothing is sent again, and the sums stay."""
     one, other = folders
@@ -141,6 +156,19 @@ def test_a_cache_that_cannot_be_used_is_told_before_anything_is_bought(
     monkeypatch.setenv("PENSTOCK_CACHE", str(tmp_path / "right.sqlite"))
     assert 0 == one.run("--config", str(tmp_path / "options.toml"))[0]
     assert (tmp_path / "right.sqlite").exists()
+
+
+def test_a_cache_may_be_a_folder_or_a_server(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """Files of an earlier store are used; a server that is not there is told, without its password."""
+    one, other = folders
+    with FilesStore(tmp_path / "files") as store:
+        assert 0 == store.figures().entries
+    assert [0, 0] == [command.run("--cache", str(tmp_path / "files"))[0] for command in folders]
+    assert 3 == one.sim.stats()["received"]
+    code, _, err = other.run("--cache", "redis://:s3cr3t@127.0.0.1:1/0")
+    assert (2, True, False) == (code, "--cache" in err and "127.0.0.1:1" in err, "s3cr3t" in err)
+    code, _, err = other.run("--cache", "gopher://somewhere")
+    assert (2, True) == (code, "gopher:// is no store" in err)
 
 
 def test_a_dry_run_makes_no_cache(folders: tuple[Command, Command], tmp_path: Path) -> None:

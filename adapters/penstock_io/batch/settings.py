@@ -60,7 +60,7 @@ class Settings:
     `keys` are API keys by label, `headers` go with every request, `budget` is dollars for the folder over all its runs,
     `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline` is seconds
     after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be (None: it is not kept).
-    `cache` is the file of pictures that folders share (None: each has its own alone).
+    `cache` is the store of pictures that folders share (None: each has its own alone).
     `again` reads the settings anew, and says why not where it cannot (None: they stand in no file).
     """
 
@@ -76,7 +76,7 @@ class Settings:
     conversion: Conversion | None = None
     funds: Funds = field(factory=Funds)
     lessons: Path | None = None
-    cache: Path | None = None
+    cache: str | None = field(default=None, repr=False)
     again: Callable[[], Settings | str] | None = field(default=None, eq=False, repr=False)
 
     def with_access(self, keys: Mapping[str, str], limits: Limits) -> Settings:

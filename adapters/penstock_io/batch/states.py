@@ -115,7 +115,7 @@ class RowState:
             cached=outcome.status is Status.CACHED,
             shared=any(picture.source is Source.SHARED for picture in outcome.pictures),
             revised=revised if any(revised) else (),
-            saved=outcome.saved if outcome.status is Status.CACHED else 0,
+            saved=outcome.saved if any(picture.source is Source.STORED for picture in outcome.pictures) else 0,
         )
 
 
@@ -168,8 +168,8 @@ def dump_state(state: RowState) -> str:
         kept["error"] = (error.kind, error.message, error.status, error.code, error.request_id)
     if state.warnings:
         kept["warnings"] = list(state.warnings)
-    if state.cached:
-        kept["cached"], kept["saved"] = True, state.saved
+    if state.cached or state.saved:
+        kept["cached"], kept["saved"] = state.cached, state.saved
     if state.shared:
         kept["shared"] = True
     if state.revised:

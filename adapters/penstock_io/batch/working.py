@@ -31,6 +31,7 @@ from penstock_io.batch.rereading import reread
 from penstock_io.batch.results import Line, line_of_end, told_end
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.shaping import Shaper
+from penstock_io.batch.sharing import Worth, shared
 from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_state
 from penstock_io.batch.stopping import Doubting, Halt, Unreached
@@ -38,7 +39,6 @@ from penstock_io.batch.watch import Watch
 from penstock_io.batch.writing import Part
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.resources import Result, picodollars
-from penstock_io.stores.sqlite import SqliteStore
 from penstock_io.stores.tiered import Tiered
 from penstock_io.words import count
 
@@ -83,7 +83,8 @@ class Batch:
         self._journal = journal
         self._listener = listener
         self._hearing = Hearing(listener)
-        self._cache = None if settings.cache is None else SqliteStore(settings.cache)
+        self._cache = None if settings.cache is None else shared(settings.cache)
+        self._worth = Worth()
         self._used = used
         self._source: Source = Listed((), 0)
         self._client: Client | None = None
@@ -280,7 +281,7 @@ class Batch:
         self._journal.put_row(name, dump_state(state))
 
     def _ended(self, result: Result) -> None:
-        out = self._drawn.pop(result.index)
+        out, outcome = self._drawn.pop(result.index), self._worth.told(result.outcome)
         keyed = out.keyed
         if out.job is not None:
             del self._jobs[out.job]
@@ -290,18 +291,18 @@ class Batch:
         state = self.states.get(keyed.row.id, NEW)
         if out.job is None:  # it could not even be submitted
             state = state.asking(keyed.keys, keyed.request, keyed.row.content, keyed.sample)
-        state = state.ended(result.outcome, seconds, revised)
+        state = state.ended(outcome, seconds, revised)
         self._remember(keyed.row.id, state)
-        self.watch.ended(result.outcome, seconds)
+        self.watch.ended(outcome, seconds)
         files = [
             image.content.relative_to(self.settings.folder).as_posix()
             for image in result.images
             if not isinstance(image.content, bytes)
         ]
-        line = line_of_end(keyed, state, result.outcome, files)
+        line = line_of_end(keyed, state, outcome, files)
         self._listener.tell(told_end(line), Level.DETAIL)
         self._count(line)
-        if self._doubting.ended(result.outcome):
+        if self._doubting.ended(outcome):
             self.stop(stopping.of_doubts(self.settings.base_url))
         self.shaper.shape(line, keyed.keys, self._write)
 

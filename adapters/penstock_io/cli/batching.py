@@ -17,7 +17,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from penstock.config import Limits
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, UsageError
 from penstock.work import OnAmbiguous
 from penstock_io.batch.convert import available, parse_convert, parse_resize
 from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
@@ -29,6 +29,7 @@ from penstock_io.batch.results import closing, summary_json
 from penstock_io.batch.rows import Defaults, InputError, Invalid, Mistake, Rows
 from penstock_io.batch.run import Ended, Exit, run_batch
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
+from penstock_io.batch.sharing import shared, there
 from penstock_io.batch.stream import run_stream
 from penstock_io.batch.survey import Survey, survey
 from penstock_io.batch.writing import GALLERY, RESULTS
@@ -45,7 +46,6 @@ from penstock_io.journal import Account, JournalError
 from penstock_io.ledger import LedgerError
 from penstock_io.lessons import place
 from penstock_io.stores import StoreFault
-from penstock_io.stores.sqlite import SqliteStore
 from penstock_io.words import count
 
 STDIN = "standard input"
@@ -222,17 +222,20 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _cache(values: Values) -> Path | None:
-    """The file of pictures that folders share, if there is to be one. Raises `OptionError` where it cannot be used."""
-    path = values.get(options.CACHE)
-    if path is None or (values[options.DRY_RUN] and not path.exists()):
-        return path
+def _cache(values: Values) -> str | None:
+    """The store that folders share, if there is to be one. Raises `OptionError` where it cannot be used."""
+    name = values.get(options.CACHE)
+    if name is None or (values[options.DRY_RUN] and not there(name)):
+        return name
     try:
-        with SqliteStore(path) as store:
+        store = shared(name)
+        try:
             store.figures()
-    except StoreFault as fault:
+        finally:
+            store.close()
+    except (StoreFault, UsageError) as fault:
         raise values.wrong(options.CACHE, str(fault)) from fault
-    return path
+    return name
 
 
 def _conversion(values: Values) -> Conversion | None:

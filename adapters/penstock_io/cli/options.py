@@ -238,8 +238,8 @@ RETRY_FAILED = Option("retry-failed", _switch, AGAIN, "also rows that were refus
 
 OUT = Option("out", _folder, FILES, "the folder; one process at a time", "DIR", short="o",
              needed="name a folder for the pictures and results; it need not be there yet")  # fmt: skip
-CACHE = Option("cache", _file, FILES, "take pictures that other folders bought from this file, and keep this one's "
-               "there; several processes may use it", "FILE")  # fmt: skip
+CACHE = Option("cache", _text, FILES, "take pictures that other folders bought from this file (or redis://, s3://) "
+               "and keep this one's there; several processes may use it", "STORE")  # fmt: skip
 REPAIR = Option("repair", _switch, FILES, "rebuild a damaged journal of DIR from what can be read, and end", "",
                 Kind.SWITCH, False, once=True, bare=True)  # fmt: skip
 NAME = Option("name", _text, FILES, "how pictures are called: {id}, {index}, {k}, any field or column "
