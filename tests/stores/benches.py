@@ -288,5 +288,8 @@ DURABLE = sorted(name for name in BENCHES if name != "memory")
 CROWDED = sorted(name for name in DURABLE if getattr(BENCHES[name], "crowds", True))
 """Those that several processes may use at once."""
 
+LEASING = sorted(name for name in CROWDED if name != "objects")
+"""Those in which one of them can say that it makes a picture."""
+
 SPOILT = sorted(name for name in DURABLE if name != "tiered")
 """Those that raise where a picture is damaged, because nobody else may have it."""

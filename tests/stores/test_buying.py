@@ -17,15 +17,13 @@ from redis import Redis
 
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.simserver import SimServer, serving
-from tests.stores.benches import BENCHES, PATIENCE, InRedis, Sqlite
+from tests.stores.benches import BENCHES, LEASING, PATIENCE, InRedis, Sqlite
 from tests.stores.buyer import PICTURES
 
 ROOT = Path(__file__).parent.parent.parent
 PROCESSES = 4
 HELD = 5
 """Pictures that a process has out when it is killed."""
-
-LEASING = ["files", "redis", "sqlite", "tiered"]
 
 
 class Buyer:

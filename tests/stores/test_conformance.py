@@ -191,8 +191,9 @@ class Machine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("name", sorted(BENCHES))
-def test_it_behaves_as_its_model(name: str) -> None:
+def test_it_behaves_as_its_model(name: str, tmp_path: Path) -> None:
     """Writing, reading, expiry by passed time, eviction, deletion, lists, figures, leases, and opening it again."""
+    BENCHES[name](tmp_path)  # skips where its server is not installed
 
     class Named(Machine):
         kind = name

@@ -17,7 +17,7 @@ from penstock.outcomes import Meta
 from penstock_io.stores import Damage, StoreDamaged, StoreFault
 from penstock_io.stores._codec import digest
 from penstock_io.stores.redis import KEPT, RedisStore, shown
-from tests.stores.servers import Redis, redis
+from tests.stores.servers import Redis, missing, redis
 
 K, L = Key("k"), Key("l")
 META = Meta("8x8", "png", 3)
@@ -249,6 +249,16 @@ def test_options_that_are_none() -> None:
     with pytest.raises(UsageError, match="redis-py does not know") as fault:
         RedisStore("redis://:secret@localhost/0?socket_timeout=soon")
     assert "secret" not in str(fault.value)
+
+
+def test_a_server_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tests are skipped, unless every service has to be there."""
+    monkeypatch.setenv("PENSTOCK_REQUIRE_SERVICES", "1")
+    with pytest.raises(pytest.fail.Exception, match="is not installed"):
+        missing("it")
+    monkeypatch.delenv("PENSTOCK_REQUIRE_SERVICES")
+    with pytest.raises(pytest.skip.Exception, match="is not installed"):
+        missing("it")
 
 
 def test_what_is_extra_is_loaded_by_whoever_needs_it() -> None:

@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 from penstock.errors import UsageError
 from penstock_io.stores._sealed import SealedStore, Told
 
+_BUCKETS = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs"})
+
 if TYPE_CHECKING:
     from obstore.store import S3Config
 
@@ -144,7 +146,7 @@ def shown(url: str) -> str:
         host = parts.hostname or ""
     except ValueError:
         parts, host = urlsplit(""), ""
-    if not (parts.path if parts.scheme == "file" else parts.scheme in {"s3", "s3a", "gs", "az", "azure", "abfs"} and host):
+    if not (parts.path if parts.scheme == "file" else parts.scheme in _BUCKETS and host):
         raise UsageError("the address of object storage is like s3://bucket/prefix, gs://..., az://... or file:///path")
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
