@@ -13,11 +13,11 @@ from penstock.config import Config, Gathering, NearCache
 from penstock.engine.entities import Ask, Flight, Job
 from penstock.engine.refused import MOST, Refused
 from penstock.errors import UsageError
-from penstock.events import Cancelled
+from penstock.events import Cancelled, Responded
 from penstock.ids import Handle, JobId, Key, Ref
 from penstock.outcomes import Meta, Outcome, Source, Status, Trouble
 from penstock.prepare import prepare
-from penstock.readings import LimitHint, Vector, Verdict
+from penstock.readings import LimitHint, Problem, Vector, Verdict
 from penstock.requests import ImageRequest, Options, Prepared
 from penstock.work import CachePolicy, Screen, Work
 from tests.histories.bench import CONFIG, META, Bench, target, work
@@ -159,6 +159,18 @@ def test_a_limit_that_is_too_low_is_no_refusal_of_the_request() -> None:
     bench.ask("k")
     bench.misses(bench.take(ReadCache))
     assert bench.engine.snapshot().cache.refused == 0
+
+
+def test_a_proxys_refusal_is_not_remembered() -> None:
+    """What is not said in the provider's own words may be another's word the next moment."""
+    bench = Bench(STORED)
+    bench.ask("k")
+    bench.misses(bench.take(ReadCache))
+    bench.tell(Responded(bench.take(Send).attempt, 413, (), Problem(message="too large", own=False)))
+    assert Status.FAILED == bench.take(Finish).outcome.status
+    bench.ask("k")
+    bench.misses(bench.take(ReadCache))
+    assert 1 == bench.take(Send).samples
 
 
 def test_a_refused_target_is_passed_over() -> None:

@@ -12,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from penstock.cache import Input, keys
-from penstock.config import Config, Limits, NearCache
+from penstock.config import Config, Gathering, Limits, NearCache
 from penstock.ids import Handle, Key
 from penstock.outcomes import Meta, Source, Status
 from penstock.prepare import prepare
@@ -20,8 +20,10 @@ from penstock.requests import ImageRequest, Options, Prepared
 from penstock.simulation.server import Latency, Server, ServerSettings
 from penstock.simulation.world import Delays, World
 from penstock.work import CachePolicy
+from penstock_io.batch.keying import key_rows
 from penstock_io.batch.rows import Defaults
 from penstock_io.batch.settings import Choices
+from penstock_io.journal import Account, Journal
 from penstock_io.simserver import SimServer, serving
 from penstock_io.stores import StoreFault
 from penstock_io.stores.memory import MemoryStore
@@ -241,11 +243,17 @@ def test_another_servers_picture_is_served(driver: str, sim: SimServer) -> None:
 
 
 def test_a_batch_knows_its_pictures_by_their_server(tmp_path: Path, sim: SimServer) -> None:
-    """What it asks for has the keys that it plans with: the same command again sends nothing."""
-    folder = folder_for(tmp_path / "out", sim)
+    """What it buys has the keys that it plans with: the same command again sends nothing."""
+    folder, rows = folder_for(tmp_path / "out", sim), table(3, Defaults(model="sdxl"))
     choices = Choices(server=sim.base_url)
     for _ in range(2):
-        folder.run(table(3, Defaults(model="sdxl")), choices=choices)
+        folder.run(rows, choices=choices)
+    keyed, _ = key_rows(rows, choices, budget=False, states={}, account=Account())
+    elsewhere, _ = key_rows(rows, Choices(), budget=False, states={}, account=Account())
+    with Journal.open(folder.path) as journal:
+        bought = set(journal.account().prices)
+    assert bought == {key for row in keyed for key in row.keys}
+    assert bought.isdisjoint(key for row in elsewhere for key in row.keys)
     assert (3, ["completed"] * 3) == (sim.stats()["executed"], folder.statuses())
 
 
@@ -284,3 +292,16 @@ def test_a_seed_that_the_model_does_not_know_is_kept_by_the_store(driver: str, s
     assert ["stored"] * 3 + [""] == [one.reproducible for one in (first, again, other, plain)]
     assert (True, False, 3) == (again.cached, other.cached, sim.stats()["executed"])
     assert first.images[0].data == again.images[0].data
+
+
+def test_what_is_asked_for_in_the_same_words_is_one_call(driver: str, sim: SimServer) -> None:
+    """Gathered: of six requests three each are alike, so two calls bring three pictures each, one for each caller."""
+    gathering = Config(gathering=Gathering(most=3, wait=30.0))
+    prompts = ["a kettle", "a pot"] * 3
+    with client(driver, sim, config=gathering) as side:
+        results = side.collect((ImageRequest(**asked(prompt)) for prompt in prompts), None, Options())
+    assert (2, 2) == (sim.stats()["received"], sim.stats()["executed"])
+    assert [None] * 6 == [result.error for result in results]
+    assert sorted(prompts) == sorted(result.request.prompt for result in results)
+    assert 6 == len({result.images[0].data for result in results})
+    assert sim.stats()["billed"] == sum(result.outcome.charge or 0 for result in results)

@@ -87,8 +87,7 @@ class Flights:
         ask.flight = flight
         work = ask.job.work
         if work.cache.keeps:
-            flight.ttl = shorter(flight.ttl, work.ttl) if flight.stores else work.ttl
-            flight.stores = True
+            flight.stores, flight.ttl = True, shorter(flight.ttl, work.ttl)
         self.desk.count("joined")
         if flight.call is not None:
             self.desk.moves.append(Joined(flight.call, work.priority))
