@@ -202,3 +202,28 @@ def test_a_store_may_be_new_where_that_is_wanted(tmp_path: Path) -> None:
 def test_sizes_in_words(nbytes: int, words: str) -> None:
     """Thousands, as disks are sold."""
     assert words == size(nbytes)
+
+
+def test_a_store_by_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Object storage is looked through by the same commands."""
+    monkeypatch.setattr("time.time", lambda: NOW)
+    name = f"file://{tmp_path / 'objects'}"
+    store = store_named(name, clock=lambda: NOW)
+    store.write(FIRST, META, b"picture")
+    store.close()
+    assert 0 == main(["cache", "list", name, "--json"])
+    assert [FIRST] == keys(capsys)
+    assert 0 == main(["cache", "verify", name])
+    assert 0 == main(["cache", "purge", name, "--all", "--yes"])
+    capsys.readouterr()
+    assert 0 == main(["cache", "stats", name, "--json"])
+    assert (0, 0) == ((found := told(capsys))["entries"], found["bytes"])
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+def test_a_store_that_cannot_be_reached(scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said in words, without the password of its URL."""
+    assert 2 == main(["cache", "stats", f"{scheme}://user:hush@127.0.0.1:1/0", "--json"])
+    printed = capsys.readouterr()
+    assert '"kind": "store"' in printed.out
+    assert "hush" not in printed.out + printed.err
