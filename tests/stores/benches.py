@@ -21,6 +21,7 @@ from penstock_io.stores import Keeping, Store
 from penstock_io.stores._codec import digest
 from penstock_io.stores.files import INDEX, FilesStore
 from penstock_io.stores.memory import MemoryStore
+from penstock_io.stores.near import NearStore
 from penstock_io.stores.objects import ObjectStore
 from penstock_io.stores.redis import RedisStore
 from penstock_io.stores.sqlite import SqliteStore
@@ -114,6 +115,16 @@ class Sqlite:
                 f"UPDATE bytes SET data = {data} WHERE id = (SELECT id FROM pictures WHERE key = ?)",  # noqa: S608 - text of ours
                 (key.encode(),),
             )
+
+
+class ByMeaning(Sqlite):
+    """One file, whose pictures are found by meaning, too."""
+
+    crowds = False  # what it adds is this process's own
+
+    def open(self, clock: Clock, max_bytes: int | None) -> Kept:
+        """The file, with another one of places beside it."""
+        return NearStore(super().open(clock, max_bytes), self.path.with_name("near.sqlite"))
 
 
 class Files:
@@ -274,6 +285,7 @@ def noted(folder: Path, begun: Callable[[], str]) -> str:
 BENCHES: dict[str, Callable[[Path], Bench]] = {
     "memory": Memory,
     "sqlite": Sqlite,
+    "near": ByMeaning,
     "files": Files,
     "tiered": Tiers,
     "redis": InRedis,
