@@ -195,6 +195,7 @@ def test_nobody_asks_any_more_while_it_looks() -> None:
     """Nothing is sent; the lease of before and the new one are both given back."""
     bench, look, again = freed("k")
     bench.tell(Cancelled(JobId(2)))
+    assert look.read in claims(bench)
     bench.misses(again, claimed=True)
     assert {look.read, again.read} <= set(claims(bench))
     assert bench.none(Send)
@@ -206,6 +207,7 @@ def test_closed_while_it_looks(mode: Mode) -> None:
     """It is not sent; a picture that comes is let go, and the engine is idle with the store's answer."""
     bench, look, again = freed("k")
     bench.tell(Closed(mode))
+    assert JobId(2) in [finish.job for finish in finishes(bench)]
     assert not bench.engine.idle()
     bench.hits(again)
     assert look.read in claims(bench)

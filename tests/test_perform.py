@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event as Signal
@@ -31,7 +32,7 @@ from penstock.outcomes import Meta
 from penstock.readings import Answer, Fault, Vector, Verdict
 from penstock.work import Purpose
 from penstock_io._payloads import Payloads
-from penstock_io._perform import Hook, Performer, Question, Worker
+from penstock_io._perform import GROUP, Hook, Performer, Question, Worker
 from penstock_io.journal import Disk, Journal, JournalStore
 from penstock_io.stores import StoreDamaged
 from penstock_io.stores.memory import MemoryStore
@@ -393,3 +394,26 @@ def test_a_worker_outlives_its_callers_and_its_journal(tmp_path: Path) -> None:
         worker.close()
     worker.close()
     journal.close()
+
+
+def test_nobody_waits_for_all_who_came_later() -> None:
+    """Of what piled up so much is performed together, and answered, before the rest."""
+    go, sizes, done = Signal(), list[int](), Signal()
+
+    class Held(Performer):
+        def perform(self, batch: Sequence[Command]) -> list[Event]:
+            go.wait(60.0)
+            sizes.append(len(batch))
+            return super().perform(batch)
+
+    worker = Worker(Held(MemoryStore(), None, None, Payloads()))
+    many = 2 * GROUP + 10
+    for number in range(many):
+        worker.submit(
+            [read(number, A)], lambda events: done.set() if CacheRead(ReadId(many - 1), (Miss(),)) in events else None
+        )
+    go.set()
+    assert done.wait(60.0)
+    worker.close()
+    assert many == sum(sizes)
+    assert max(sizes) <= GROUP

@@ -293,6 +293,10 @@ Done = Callable[[list[Event]], object]
 """Hears the answers to commands, on the worker's thread; posts them to the owner and returns at once."""
 
 
+GROUP = 256
+"""So much is performed together at most: whoever waits for the first of it does not wait for ten thousand others."""
+
+
 class Worker:
     """One ordered thread for a performer. What piled up while a group was being written is the next group.
 
@@ -353,6 +357,8 @@ class Worker:
         item = self._next()
         while item is not None:
             work.append(item)
+            if len(work) >= GROUP:
+                return work, True
             try:
                 item = self._queue.get_nowait()
             except Empty:

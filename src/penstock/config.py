@@ -245,7 +245,7 @@ class Config:
     leases. `halts`: with no lane left that can ever serve a call the engine halts (a batch) instead of failing the call
     (a service). `queue` bounds jobs waiting, `window` is how many unfinished jobs are worth having at a time (0: from
     the concurrency). `patience` is seconds for which a job waits where a provider tells it to, or refuses everything: a
-    longer wait is the end of its target (None: it waits). `read_patience` is seconds to wait for the store.
+    longer wait is the end of its target (None: it waits). `read_patience` is seconds for which the store may be silent.
     `downloads` is how often a URL result is tried, `url_life` how many seconds it is good for. `weights` are tenants'
     shares of what goes (1.0 where none is named). `unproven` bounds what is out on a lane in its first second, as long
     as no reply has shown that its key is good (None: nothing does). `refusals` is seconds for which a provider's

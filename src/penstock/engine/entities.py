@@ -165,6 +165,7 @@ class Read:
     id: ReadId
     flights: tuple[Flight, ...]
     near: bool = False
+    since: float = 0.0
     late: bool = False
     timer: Timer | None = None
     leased: float = 0.0

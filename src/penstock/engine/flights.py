@@ -34,17 +34,24 @@ if TYPE_CHECKING:
 SOON = 0.05
 """Seconds until a claim that seems to be over already is looked at again."""
 
+LINE = 60
+"""So many times its patience a lookup may stand in line before a store that answers others meanwhile."""
+
 NOT_STORED = Trouble("not_stored", "it is not stored, and the cache policy `only` never buys")
 
 
 class Flights:
-    """`table` has the flights that may be joined, by key; `reads` what the store owes an answer to."""
+    """`table` has the flights that may be joined, by key; `reads` what the store owes an answer to.
+
+    `heard` is when it gave its last one (absolute seconds).
+    """
 
     def __init__(self, desk: Desk, questions: Questions) -> None:
         self.desk = desk
         self.questions = questions
         self.table: dict[Key, Flight] = {}
         self.reads: dict[ReadId, Read] = {}
+        self.heard = float("-inf")
 
     # Asking
 
@@ -97,7 +104,7 @@ class Flights:
     def _look(self, flights: tuple[Flight, ...], near: Near | None = None, call: Call | None = None) -> None:
         desk = self.desk
         config = desk.config
-        read = Read(ReadId(desk.number()), flights, near is not None, call=call)
+        read = Read(ReadId(desk.number()), flights, near is not None, desk.now, call=call)
         read.timer = desk.timers.arm(desk.now + config.read_patience, Alarm.READ, read)
         self.reads[read.id] = read
         for flight in flights:
@@ -116,6 +123,7 @@ class Flights:
     def read(self, event: CacheRead) -> None:
         """The store answered. What nobody waits for any more gives its claim and its bytes back."""
         read = self.reads.pop(event.read)
+        self.heard = self.desk.now
         self.desk.timers.cancel(read.timer)
         missed: list[Flight] = []
         for flight, found in zip(read.flights, event.found, strict=True):
@@ -208,7 +216,12 @@ class Flights:
             self.desk.out.append(Release((found.ref,)))
 
     def read_expired(self, read: Read) -> None:
-        """The store's patience is over: as if it had nothing."""
+        """The store was silent for too long: as if it had nothing. A long line before it is no silence."""
+        patience = self.desk.config.read_patience
+        at = min(self.heard, read.since + LINE * patience) + patience
+        if at > self.desk.now:
+            read.timer = self.desk.timers.arm(at, Alarm.READ, read)
+            return
         self.desk.count("store_faults")
         missed = [flight for flight in read.flights if flight.read is read]
         for flight in missed:
