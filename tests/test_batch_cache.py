@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from penstock.ids import Key, Ref
+from penstock.outcomes import Meta, Outcome, Picture, Source, Status
 from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.batch.sharing import Worth
 from penstock_io.simserver import SimServer, serving
 from penstock_io.stores.files import FilesStore
 from penstock_io.stores.sqlite import SqliteStore
@@ -91,6 +94,20 @@ def test_a_row_of_several_pictures_buys_those_that_are_missing(
     (line,) = results(other)
     assert (False, 3) == (line["cached"], summary(other)["images"])
     assert summary(one)["cost_usd"] == summary(other)["saved_usd"]
+
+
+def test_a_picture_that_an_earlier_row_brought_in_saved_what_it_cost() -> None:
+    """Once it is the folder's own its books have no price for it; what was bought there has one, or none is known."""
+
+    def ended(key: str, source: Source, cost: int | None, saved: int = 0) -> Outcome:
+        picture = Picture(0, Ref("f:x"), source, Meta(cost=cost), Key(key))
+        return Outcome(Status.CACHED, (picture,), saved=saved)
+
+    worth = Worth()
+    assert 5 == worth.told(ended("a", Source.STORED, 5, 5)).saved
+    assert 5 == worth.told(ended("a", Source.STORED, None)).saved
+    assert 0 == worth.told(ended("b", Source.STORED, None)).saved
+    assert 0 == worth.told(ended("a", Source.BOUGHT, None)).saved
 
 
 def test_a_folder_needs_its_cache_no_more(folders: tuple[Command, Command], tmp_path: Path) -> None:

@@ -88,6 +88,15 @@ def test_no_changed_byte_goes_unseen(written: tuple[StoreEntry, bytes], data: st
         unseal(written[0].key, bytes(blob))
 
 
+@pytest.mark.parametrize("place", range(len(a_blob())))
+def test_each_byte_counts(place: int) -> None:
+    """Of the head, of what is known, of the picture."""
+    blob = bytearray(a_blob())
+    blob[place] ^= 1
+    with pytest.raises(StoreDamaged):
+        unseal(Key("a"), bytes(blob))
+
+
 @given(sealed(), st.data())
 def test_nothing_that_is_cut_off_is_read(written: tuple[StoreEntry, bytes], data: st.DataObject) -> None:
     """Every beginning of it is unreadable, and so is what has something behind it."""

@@ -13,6 +13,7 @@ import pytest
 from penstock.ids import Key
 from penstock.outcomes import Meta
 from penstock_io.stores import StoreDamaged
+from penstock_io.stores._rows import Row
 from penstock_io.stores.files import INDEX, FilesStore
 
 A, B, C = Key("a"), Key("b"), Key("c")
@@ -78,6 +79,30 @@ def test_a_file_is_compared_whenever_it_is_read(tmp_path: Path) -> None:
         store.file(NAME).write_bytes(b"PICTURE")
         with pytest.raises(StoreDamaged, match="its bytes have changed"):
             store.read(A)
+
+
+def test_what_is_replaced_while_it_is_read_is_no_damage(tmp_path: Path) -> None:
+    """Another process writes a new picture and deletes the old file between the two looks: the new one is read."""
+
+    class Slow(FilesStore):
+        """Somebody else is quicker, once."""
+
+        other: FilesStore | None = None
+
+        def _bytes(self, db: sqlite3.Connection, row: Row) -> bytes:
+            """Let him go first."""
+            other, self.other = self.other, None
+            if other is not None:
+                other.write(A, Meta(), b"new")
+            return super()._bytes(db, row)
+
+    with Slow(tmp_path) as store, FilesStore(tmp_path) as other:
+        store.write(A, Meta(), PICTURE)
+        store.other = other
+        assert (Meta(), b"new") == store.read(A)
+        store.other = other
+        assert [] == list(store.verify())
+        assert 0 == store.figures().faults
 
 
 def test_writing_again_mends_a_file_that_was_changed(tmp_path: Path) -> None:
