@@ -52,7 +52,7 @@ def test_every_option_reaches_the_settings() -> None:
         headers={"OpenAI-Organization": "org-1"},
         limits=Limits(1.0, 2.0, 3.0, 4),
         budget=Decimal("5.50"),
-        choices=Choices(OnAmbiguous.SKIP, True, 20, Repeats.NEW, "{sku}-{k}"),
+        choices=Choices(OnAmbiguous.SKIP, True, 20, Repeats.NEW, "{sku}-{k}", server="http://a/v1"),
         max_failures=6,
         deadline=420.0,
         conversion=Conversion(1024, "jpeg", 85),
@@ -61,9 +61,13 @@ def test_every_option_reaches_the_settings() -> None:
 
 
 def test_nothing_said_is_the_default() -> None:
-    """Without options a batch is done as its settings' defaults say."""
+    """Without options a batch is done as its settings' defaults say; pictures are told by the server that is used."""
     expected = Settings(
-        Path("pictures"), "http://a/v1", {"OPENAI_API_KEY": "sk-vendor"}, {"OpenAI-Organization": "org-1"}
+        Path("pictures"),
+        "http://a/v1",
+        {"OPENAI_API_KEY": "sk-vendor"},
+        {"OpenAI-Organization": "org-1"},
+        choices=Choices(server="http://a/v1"),
     )
     assert expected == settings(ENVIRON)
 

@@ -28,6 +28,7 @@ from penstock.engine.tables import (
     Life,
 )
 from penstock.events import Mode
+from tests import test_engine_leases as leases
 from tests.histories import test_halting as halting
 from tests.histories import test_stages as stages
 from tests.histories.generate import history
@@ -44,7 +45,9 @@ DOCS = Path(__file__).parent.parent / "docs"
 # without a journal PUBLISHING is skipped (COMPLETE and REFUSED lead to DONE); with one a stored picture goes through
 # it as well, because it gets its final name there; DEFERRING is left as PUBLISHING is; closing
 # gives up what the journal will not take (UNRECORDED); a drain ends a job whose picture screen cannot be asked any
-# more (SCREENING, LEFT); a flight that never buys may fail at once (NEW, FAIL); an ABORT leaves FETCHING to its Owed.
+# more (SCREENING, LEFT); a flight that never buys may fail at once (NEW, FAIL); an ABORT leaves FETCHING to its Owed;
+# a call whose leases would be over too soon renews them off its line (CLAIMING), where a flight may turn out to be
+# stored, or another's to make (WANTED, HIT and BUSY).
 
 JOB_ROWS = """
 NEW        REFUSED_AT_ENTRY  DONE
@@ -99,6 +102,8 @@ EMBEDDING NEAR_HIT  LANDED
 EMBEDDING NEAR_MISS WANTED
 EMBEDDING FAIL      FAILED
 EMBEDDING NOBODY    GONE
+WANTED    HIT       LANDED
+WANTED    BUSY      LOOKING
 WANTED    SETTLED   LANDED
 WANTED    FAIL      FAILED
 WANTED    NOBODY    GONE
@@ -114,11 +119,15 @@ GATHERING QUEUE   QUEUED
 GATHERING NOBODY  ENDED
 GATHERING CLOSED  ENDED
 QUEUED    BEGIN   RUNNING
+QUEUED    CLAIM   CLAIMING
 QUEUED    PARK    PARKED
 QUEUED    SPLIT   QUEUED
 QUEUED    CANNOT  ENDED
 QUEUED    NOBODY  ENDED
 QUEUED    CLOSED  ENDED
+CLAIMING  QUEUE   QUEUED
+CLAIMING  NOBODY  ENDED
+CLAIMING  CLOSED  ENDED
 PARKED    QUEUE   QUEUED
 PARKED    CANNOT  ENDED
 PARKED    NOBODY  ENDED
@@ -243,6 +252,7 @@ def test_no_row_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
         halting.test_closing_tries_once_more_and_tells_what_is_unrecorded(kind)
     for mode in Mode:
         halting.test_closing_goes_in_portions(mode, journal=True)
+        leases.test_closed_while_it_looks(mode)
     halting.test_closing_with_everything_waiting()
     halting.test_an_abort_while_the_journal_is_down()
     halting.test_a_drain_that_cannot_screen()

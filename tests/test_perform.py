@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event as Signal
@@ -31,8 +32,9 @@ from penstock.outcomes import Meta
 from penstock.readings import Answer, Fault, Vector, Verdict
 from penstock.work import Purpose
 from penstock_io._payloads import Payloads
-from penstock_io._perform import Hook, Performer, Question, Worker
+from penstock_io._perform import GROUP, Hook, Performer, Question, Worker
 from penstock_io.journal import Disk, Journal, JournalStore
+from penstock_io.stores import StoreDamaged
 from penstock_io.stores.memory import MemoryStore
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
@@ -243,6 +245,20 @@ def test_near_lookups() -> None:
     assert [CacheRead(ReadId(1), (Miss(),))] == Performer(None, None, None, payloads).perform([lookup])
 
 
+def test_what_a_store_of_ours_says_is_repeated() -> None:
+    """Its words are made to be shown: whoever reads the notice learns what was damaged."""
+
+    class Damaged(MemoryStore):
+        """A store that found its picture damaged."""
+
+        def read(self, key: Key) -> tuple[Meta, bytes] | None:
+            """Say so."""
+            raise StoreDamaged(f"the picture of {key} has changed")
+
+    found = Performer(Damaged(), None, None, Payloads()).perform([read(1, A)])
+    assert [CacheRead(ReadId(1), (Miss(fault="store: the picture of a has changed"),))] == found
+
+
 def test_hooks_pass_refuse_embed_and_fault() -> None:
     """A hook sees the pictures and answers in its kind; what it raises, or its absence, is a fault, without words."""
     payloads = Payloads()
@@ -378,3 +394,26 @@ def test_a_worker_outlives_its_callers_and_its_journal(tmp_path: Path) -> None:
         worker.close()
     worker.close()
     journal.close()
+
+
+def test_nobody_waits_for_all_who_came_later() -> None:
+    """Of what piled up so much is performed together, and answered, before the rest."""
+    go, sizes, done = Signal(), list[int](), Signal()
+
+    class Held(Performer):
+        def perform(self, batch: Sequence[Command]) -> list[Event]:
+            go.wait(60.0)
+            sizes.append(len(batch))
+            return super().perform(batch)
+
+    worker = Worker(Held(MemoryStore(), None, None, Payloads()))
+    many = 2 * GROUP + 10
+    for number in range(many):
+        worker.submit(
+            [read(number, A)], lambda events: done.set() if CacheRead(ReadId(many - 1), (Miss(),)) in events else None
+        )
+    go.set()
+    assert done.wait(60.0)
+    worker.close()
+    assert many == sum(sizes)
+    assert max(sizes) <= GROUP

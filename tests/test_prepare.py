@@ -126,6 +126,11 @@ def test_a_seed_is_a_variant_where_the_model_knows_none() -> None:
     assert target.keys != ready(CAT).work.targets[0].keys
 
 
+def test_what_a_seed_names_does_not_expire() -> None:
+    """It is to be the same again, whenever it is asked for."""
+    assert (60.0, None) == tuple(ready(evolve(CAT, seed=seed), Options(ttl=60.0)).work.ttl for seed in (None, 4))
+
+
 @pytest.mark.parametrize(
     ("model", "day", "words"),
     [

@@ -84,7 +84,7 @@ def test_the_nearest_is_found_within_its_scope_and_above_the_threshold() -> None
     store.place(Key("nobody"), "scope", (0.0, 1.0))
     found = store.near("scope", (6.0, 8.0), 0.9)
     assert found is not None
-    assert ("b", b"x", 1.0) == (found[0].size, found[1], round(found[2], 9))
+    assert ("b", b"x", 1.0) == (found[0].size, found[1], round(found[2], 6))
     assert store.near("other", (6.0, 8.0), 0.9) is None
     assert store.near("scope", (0.0, 1.0), 0.9) is None
     assert store.near("scope", (0.0, 0.0), 0.0) is None

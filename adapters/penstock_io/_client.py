@@ -98,12 +98,13 @@ class Base(ABC, Generic[Http]):
         headers: Mapping[str, str] | None = None,
         prices: Overrides = NO_OVERRIDES,
         lessons: Path | None = None,
+        server: str | None = None,
     ) -> None:
         if store is None and journal is not None:
             store = JournalStore(journal)
         self._setup = Setup(
-            address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous,
-            record_trace, trace, notices, on_submit, rng, "openai", carried(headers), prices, ledger, on_send, lessons,
+            address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous, record_trace,
+            trace, notices, on_submit, rng, "openai", carried(headers), prices, ledger, on_send, lessons, server,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = self._setup.configured(tuple(self._keys))
@@ -123,8 +124,7 @@ class Base(ABC, Generic[Http]):
         self._worker: Worker | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._fault: BaseException | None = None
-        self._closing, self._owed = False, 0
-        self._debts = Debts()
+        self._closing, self._owed, self._debts = False, 0, Debts()
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Client {self._setup.base_url} {', '.join(self._keys)}>"
@@ -192,6 +192,7 @@ class Base(ABC, Generic[Http]):
             provider=known_as(setup.base_url),
             requests=self._request,
             notices=setup.notices or unheard,
+            clock=partial(_shifted, self._now() - time.monotonic()),
         )
         if not self._performer.inline:
             self._worker = Worker(self._performer)
@@ -339,6 +340,7 @@ class Base(ABC, Generic[Http]):
             provider=PROVIDER,
             dialect=self._setup.dialect,
             prices=self._setup.prices,
+            server=self._setup.maker,
         )
         if isinstance(prepared, Refusal):
             outcome = unsendable(prepared.message, prepared.field)
@@ -395,3 +397,8 @@ class Base(ABC, Generic[Http]):
                 self._setup.keep(self._engine.snapshot(), time.time())
         finally:
             self._setup.ended()
+
+
+def _shifted(by: float) -> float:
+    """The owner's clock, asked on any thread: trio's may be asked on its own alone."""
+    return time.monotonic() + by

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -21,14 +22,15 @@ from attrs import evolve, field, frozen
 from penstock.commands import Command, Consult, Notice, Notify, ReadCache, Record, Release, Warned, WriteCache
 from penstock.entries import Entry, Intent, Owed, Published, Settled
 from penstock.errors import UsageError
-from penstock.events import CacheRead, Consulted, Event, Found, Hit, Miss, Recorded
+from penstock.events import Busy, CacheRead, Consulted, Event, Found, Hit, Miss, Recorded
 from penstock.ids import Handle, Key, Ref
 from penstock.outcomes import Meta
 from penstock.readings import Answer, Fault, Vector, Verdict
+from penstock_io._leases import Leases
 from penstock_io._payloads import Payloads
 from penstock_io.journal import Journal, Written
 from penstock_io.ledger import Ledger
-from penstock_io.stores import Marking, Near, Store
+from penstock_io.stores import Leasing, Marking, Near, Store, words
 
 if TYPE_CHECKING:
     from penstock.requests import ImageRequest
@@ -67,9 +69,9 @@ class Performer:
     """Performs ReadCache, WriteCache, Record, Release and Notify in order, and asks hooks.
 
     `requests` says which request is behind a handle, `notices` hears what is notified. `provider` is what the provider
-    of the intents is called in the books ("": as in the engine).
-    What a store, a hook or the journal's disk did becomes a value: a miss with a fault, a Fault, a recorded
-    fault.
+    of the intents is called in the books ("": as in the engine). `clock` gives the owner's absolute monotonic seconds,
+    from any thread. Leases are asked of a store that has them; any other grants each.
+    What a store, a hook or the journal's disk did becomes a value: a miss with a fault, a Fault, a recorded fault.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Performer:
         provider: str = "",
         requests: Callable[[Handle], ImageRequest | None] = _no_request,
         notices: Callable[[Notice], object] = unheard,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         if journal is not None and journal.payloads is not payloads:
             raise UsageError("a performer with a journal uses the journal's payloads")
@@ -90,6 +93,10 @@ class Performer:
         self._store = store
         self._near = able if isinstance(able, Near) else None
         self._marking = able if isinstance(able, Marking) else None
+        self._leases: Leases | None = None
+        if store is not None and isinstance(able, Leasing):
+            folder = None if journal is None else journal.folder
+            self._leases = Leases(able, clock, beats=not store.inline, folder=folder)
         self._journal = journal
         self._ledger = ledger
         self._provider = provider
@@ -147,8 +154,19 @@ class Performer:
             return Consulted(command.question, Fault(_said(f"hook {command.hook}", fault)))
         return Consulted(command.question, answer)
 
+    def due(self) -> float | None:
+        """Seconds until `beat` is to be called; None: not before something was performed."""
+        return None if self._leases is None else self._leases.due()
+
+    def beat(self) -> None:
+        """Keep the leases that are held: whoever performs on a thread calls this when it is `due`."""
+        if self._leases is not None:
+            self._leases.beat()
+
     def close(self) -> None:
-        """Make durable what still waits with the journal and the ledger. Raises `OSError`, `sqlite3.Error`."""
+        """Give leases back, make durable what waits with journal and ledger. Raises `OSError`, `sqlite3.Error`."""
+        if self._leases is not None:
+            self._leases.close()
         if self._journal is not None:
             self._journal.flush()
         if self._ledger is not None:
@@ -177,16 +195,28 @@ class Performer:
     def _read(self, command: ReadCache) -> CacheRead:
         if command.near is not None:
             return self._read_near(command)
-        return CacheRead(command.read, tuple(self._find(key, claim=command.claim) for key in command.keys))
+        return CacheRead(command.read, tuple(self._find(key, command) for key in command.keys))
 
-    def _find(self, key: Key, *, claim: bool) -> Found:
+    def _find(self, key: Key, command: ReadCache) -> Found:
         if self._store is None:
-            return Miss(claim)
+            return Miss(command.claim)
+        leases = self._leases if command.claim else None
         try:
             found = self._store.read(key)
-            return Miss(claim) if found is None else Hit(found[0], self._ref(found[1]))
+            if found is None and leases is not None:
+                until = leases.claim(key, command.read, command.lease)
+                if until is not None:
+                    return Busy(until)
+                found = self._store.read(key)  # whoever had the lease may have stored it since
+            if found is None:
+                return Miss(command.claim)
+            if leases is not None:
+                leases.found(key)
+                leases.give_back(key, command.read)
+            return Hit(found[0], self._ref(found[1]))
         except Exception as fault:  # noqa: BLE001  # a third party's store may raise anything; it is then a miss
-            return Miss(claim, _said("store", fault))
+            claimed = command.claim if leases is None else leases.holds(key, command.read)
+            return Miss(claimed, _said("store", fault))
 
     def _read_near(self, command: ReadCache) -> CacheRead:
         near, store = command.near, self._near
@@ -206,8 +236,15 @@ class Performer:
 
     def _keep(self, command: WriteCache) -> None:
         store, source = self._store, command.source
-        if store is None or source is None:
-            return  # giving a claim back means nothing to a store of this process alone
+        if store is not None and source is not None:
+            self._store_it(store, command, source)
+        if self._leases is not None and command.claim is not None:
+            try:
+                self._leases.give_back(command.key, command.claim)
+            except Exception as fault:  # noqa: BLE001  # a third party's store may raise anything; the lease ends by itself
+                self._tell(Warned("store", _said("store", fault)))
+
+    def _store_it(self, store: Store, command: WriteCache, source: Ref) -> None:
         meta = Meta() if command.meta is None else command.meta
         try:
             if self._marking is None or not self._marking.mark(command.key, meta, source):
@@ -260,13 +297,16 @@ class _Group:
 
 
 def _said(who: str, fault: Exception) -> str:
-    """One line about a fault. Its own words may hold a payload or a secret, so only an OSError's are repeated."""
-    words = fault.strerror if isinstance(fault, OSError) else None
-    return f"{who}: {type(fault).__name__}" + (f": {words}" if words else "")
+    """One line about a fault. Its own words may hold a payload or a secret, so few faults' words are repeated."""
+    return f"{who}: {words(fault)}"
 
 
 Done = Callable[[list[Event]], object]
 """Hears the answers to commands, on the worker's thread; posts them to the owner and returns at once."""
+
+
+GROUP = 256
+"""So much is performed together at most: whoever waits for the first of it does not wait for ten thousand others."""
 
 
 class Worker:
@@ -318,11 +358,19 @@ class Worker:
             said = _said("perform", fault)
             return [_faulted(c, said) for c in commands if isinstance(c, ReadCache | Record)]
 
+    def _next(self) -> tuple[Sequence[Command], Done] | None:
+        while True:
+            self._performer.beat()
+            with suppress(Empty):
+                return self._queue.get(timeout=self._performer.due())
+
     def _collect(self) -> tuple[list[tuple[Sequence[Command], Done]], bool]:
         work: list[tuple[Sequence[Command], Done]] = []
-        item = self._queue.get()
+        item = self._next()
         while item is not None:
             work.append(item)
+            if len(work) >= GROUP:
+                return work, True
             try:
                 item = self._queue.get_nowait()
             except Empty:

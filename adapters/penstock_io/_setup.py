@@ -28,7 +28,7 @@ from penstock_io.journal import Journal
 from penstock_io.ledger import Ledger
 from penstock_io.lessons import keep, recall
 from penstock_io.resources import picodollars
-from penstock_io.stores import Store
+from penstock_io.stores import Leasing, Store
 
 Trace = Callable[[Event, float], object]
 """Hears each event that the engine is told, and when."""
@@ -46,13 +46,15 @@ class Setup:
     """How a client is made. `base_url` ends where the endpoint's path begins ("https://api.openai.com/v1").
 
     `api_keys` are keys, or keys by label. `limits` are believed of each of them. `store` None: nothing is cached (with
-    a journal: the journal is the store). `ledger` is what everything is booked in, over all runs. `budget` is dollars
-    for everything. `config`, where given, is the engine's own and what `limits`, `budget` and `on_ambiguous` say is
-    added to it. `hooks` are functions by name that screens ask. `record_trace` hears every event with its time, `trace`
-    takes the lines of a trace (`penstock.simulation.trace`), `notices` hears what the engine wants to be known,
-    `on_submit` of each job before it is submitted, `on_send` of each exchange before it is begun; `rng` is where chance
-    comes from. `headers` go with every request to the provider, and never with a download. `prices` are your own, on
-    top of what is published. `lessons` is the file in which what keys' limits turned out to be is kept for a day.
+    a journal: the journal is the store); of a store that can lease, leases are asked. `ledger` is what everything is
+    booked in, over all runs. `budget` is dollars for everything. `config`, where given, is the engine's own and what
+    `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name that screens ask.
+    `record_trace` hears every event with its time, `trace` takes the lines of a trace (`penstock.simulation.trace`),
+    `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted, `on_send` of each
+    exchange before it is begun; `rng` is where chance comes from. `headers` go with every request to the provider, and
+    never with a download. `prices` are your own, on top of what is published. `lessons` is the file in which what keys'
+    limits turned out to be is kept for a day. `server` is whose pictures they are, as far as keys tell
+    (`penstock.cache.places`; None: the base URL's).
     """
 
     base_url: str
@@ -75,6 +77,7 @@ class Setup:
     ledger: Ledger | None = None
     on_send: OnSend | None = None
     lessons: Path | None = None
+    server: str | None = None
 
     def __attrs_post_init__(self) -> None:
         for name, given, kind, example in (
@@ -87,6 +90,11 @@ class Setup:
         ):
             if not isinstance(cast("object", given), kind | None):
                 raise UsageError(f"{name} is such as {example}, not {given!r}")
+
+    @property
+    def maker(self) -> str:
+        """Whose pictures they are, as far as their keys tell."""
+        return self.base_url if self.server is None else self.server
 
     def configured(self, names: Sequence[str]) -> Config:
         """The engine's configuration for these credentials."""
@@ -108,6 +116,7 @@ class Setup:
             config,
             credentials=(*config.credentials, *added),
             store=self.store is not None or self.journal is not None,
+            claims=config.claims or isinstance(self.store, Leasing),
             journal=self.journal is not None,
             ledger=self.ledger is not None,
         )

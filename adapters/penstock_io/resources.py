@@ -140,6 +140,21 @@ class Result:
         return self.outcome.status is Status.CACHED
 
     @property
+    def score(self) -> float | None:
+        """How near (cosine) a picture is that was found by meaning; None: all are what was asked for."""
+        return self.outcome.score
+
+    @property
+    def reproducible(self) -> str:
+        """Where a seed was asked for that its model does not know: "stored", as the stored copy is that variant."""
+        return self.outcome.reproducible
+
+    @property
+    def saved(self) -> Decimal | None:
+        """What its pictures cost that it did not pay: they were stored, or another request paid."""
+        return dollars(self.outcome.saved)
+
+    @property
     def route(self) -> Route | None:
         """What served it, or was tried last: provider, model, place in its chain. None: it was nobody's turn yet."""
         return self.outcome.route

@@ -56,13 +56,17 @@ class Near:
 
 @frozen
 class ReadCache:
-    """Look keys up; answer with CacheRead. `claim` asks for the lease on what is missing. `patience` is seconds."""
+    """Look keys up; answer with CacheRead. `claim` asks for the lease on what is missing, for `lease` seconds.
+
+    A lease that this process holds already begins anew. `patience` is seconds.
+    """
 
     read: ReadId
     keys: tuple[Key, ...]
     near: Near | None = None
     claim: bool = False
     patience: float = 5.0
+    lease: float = 0.0
 
 
 @frozen

@@ -245,10 +245,11 @@ class Config:
     leases. `halts`: with no lane left that can ever serve a call the engine halts (a batch) instead of failing the call
     (a service). `queue` bounds jobs waiting, `window` is how many unfinished jobs are worth having at a time (0: from
     the concurrency). `patience` is seconds for which a job waits where a provider tells it to, or refuses everything: a
-    longer wait is the end of its target (None: it waits). `read_patience` is seconds to wait for the store.
+    longer wait is the end of its target (None: it waits). `read_patience` is seconds for which the store may be silent.
     `downloads` is how often a URL result is tried, `url_life` how many seconds it is good for. `weights` are tenants'
     shares of what goes (1.0 where none is named). `unproven` bounds what is out on a lane in its first second, as long
-    as no reply has shown that its key is good (None: nothing does).
+    as no reply has shown that its key is good (None: nothing does). `refusals` is seconds for which a provider's
+    refusal of a request as such is remembered, where there is a store (None: not at all).
     """
 
     credentials: tuple[Credential, ...] = ()
@@ -272,14 +273,16 @@ class Config:
     url_life: float = 3600.0
     weights: tuple[tuple[str, float], ...] = ()
     unproven: int | None = 2
+    refusals: float | None = 60.0
 
     def __attrs_post_init__(self) -> None:
         for tenant, weight in self.weights:
             _weigh(weight, f"the weight of tenant {tenant!r}")
         if self.unproven is not None and self.unproven < 1:
             raise UsageError(f"unproven must be at least 1, or None, not {self.unproven}")
-        if self.patience is not None and not (self.patience > 0.0 and isfinite(self.patience)):
-            raise UsageError(f"patience must be a finite number of seconds above 0, or None, not {self.patience}")
+        for name, value in (("patience", self.patience), ("refusals", self.refusals)):
+            if value is not None and not (value > 0.0 and isfinite(value)):
+                raise UsageError(f"{name} must be a finite number of seconds above 0, or None, not {value}")
 
     @property
     def records(self) -> bool:

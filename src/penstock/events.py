@@ -90,7 +90,7 @@ class Miss:
 
 @frozen
 class Busy:
-    """Another process is making it and holds the lease until then (absolute monotonic seconds)."""
+    """Another process is making it: look again `until` then (absolute monotonic seconds), or when its lease is over."""
 
     until: float
 

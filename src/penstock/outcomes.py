@@ -42,7 +42,8 @@ class Source(Enum):
 class Meta:
     """What is kept beside a stored picture. `cost` is picodollars (None: unknown), `created` Unix seconds.
 
-    `policy` is the picture screens' policy under which `passed` was decided; empty: unscreened.
+    `policy` is the picture screens' policy under which `passed` was decided; empty: unscreened. `seconds` is how long
+    its exchange took (0.0: not known).
     """
 
     size: str = ""
@@ -52,6 +53,7 @@ class Meta:
     created: float = 0.0
     policy: str = ""
     passed: bool = True
+    seconds: float = 0.0
 
 
 @frozen
@@ -148,6 +150,8 @@ class Outcome:
     `attempts` counts requests that went out for calls that it paid or waited for, `strategy` is the place in its chain
     that served it, `waits` the seconds it waited by reason. `lost` counts samples that are paid but could not be
     fetched. `route` says what served it or was tried last (None: it ended before that was anybody's turn).
+    `reproducible` is "stored" where a variant was asked for by a seed that no provider was told: the stored copy keeps
+    that promise ("": none is kept).
     """
 
     status: Status
@@ -166,3 +170,4 @@ class Outcome:
     error: Trouble | None = None
     template: Ref | None = None
     route: Route | None = None
+    reproducible: str = ""

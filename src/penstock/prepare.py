@@ -5,9 +5,12 @@ The whole chain is prepared at once, so that a fallback that cannot be said is r
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from attrs import evolve, frozen
 
-from penstock.cache.key import keys
+from penstock.cache import near, places
+from penstock.cache.key import canonical, keys, text
 from penstock.catalog import (
     NO_OVERRIDES,
     Model,
@@ -37,19 +40,20 @@ def prepare(
     provider: str = "default",
     dialect: str = "openai",
     prices: Overrides = NO_OVERRIDES,
+    server: str = "",
 ) -> Prepared | Refusal:
     """`request` made ready for the engine under `handle`, or what its model (or a fallback's) does not take of it.
 
     `unix` (seconds) picks the published prices of the day, on which `prices` of your own lie. Quotes are upper bounds
     a picture in picodollars, None where the price or the token formula is not known; demands are tokens and pictures
-    a sample.
+    a sample. `server` is the base URL of who makes the pictures, as far as their keys tell (`penstock.cache.places`).
     """
     chain = ((provider, request.model), *options.fallbacks)
     targets: list[Target] = []
     said: list[Said] = []
     for place, (name, model) in enumerate(chain):
         asked = request if place == 0 else evolve(request, model=model)
-        made = _Maker(asked, options, name, dialect, unix, lookup(model), prices).make()
+        made = _Maker(asked, options, name, dialect, unix, lookup(model), prices, config, server).make()
         if isinstance(made, Refusal):
             return made if place == 0 else evolve(made, message=f"(fallback {place}: {name}/{model}) {made.message}")
         targets.append(made[0])
@@ -64,7 +68,7 @@ def prepare(
         on_ambiguous=options.on_ambiguous,
         cache=options.cache,
         near=options.near and config.near is not None,
-        ttl=options.ttl,
+        ttl=options.ttl if request.seed is None else None,  # what a seed names is to stay what it is
         screens=options.screens,
         defer=options.defer,
     )
@@ -82,6 +86,8 @@ class _Maker:
     unix: float
     known: Model | None
     prices: Overrides
+    config: Config
+    server: str
 
     def make(self) -> tuple[Target, Said] | Refusal:
         request, options, known = self.request, self.options, self.known
@@ -105,6 +111,7 @@ class _Maker:
                 tenant=options.tenant,
                 first=options.sample,
                 samples=request.n,
+                server=places.server(self.server, request.model),
             ),
             demand=Demand(1, 1, prompt + (self._estimate() or price.output_tokens or 0)),
             quote=cost.bound,
@@ -113,6 +120,8 @@ class _Maker:
             dialect=self.dialect,
             pool=known.pool if known is not None else request.model,
             most=most,
+            gather=self._gather(timeouts),
+            scope=self._scope(),
             timeouts=timeouts,
             size=request.size or "",
             quality=request.quality or "",
@@ -134,6 +143,31 @@ class _Maker:
             if value is not None:
                 told.append((name, value))
         return (*told, *self.request.extra)
+
+    def _gather(self, timeouts: Timeouts) -> str | None:
+        """What may be bought along with it in one call: whatever is asked for in just the same words, by whomever."""
+        if self.config.gathering.most <= 1:
+            return None
+        told = canonical(self.request, self.request.model) | {
+            "prompt": self.request.prompt,
+            "user": self.request.user,
+            "timeouts": [timeouts.connect, timeouts.total],
+        }
+        return sha256(text(told)).hexdigest()
+
+    def _scope(self) -> str:
+        """Where likes of it are looked for; "" where nobody looks."""
+        if not self.options.near or self.config.near is None:
+            return ""
+        return near.scope(
+            self.request,
+            provider=self.provider,
+            dialect=self.dialect,
+            model=self.request.model,
+            tenant=self.options.tenant,
+            first=self.options.sample,
+            server=places.server(self.server, self.request.model),
+        )
 
     def _estimate(self) -> int | None:
         return estimated_tokens(self.request.model, self.request.size, self.request.quality)

@@ -21,6 +21,9 @@ Scalar = str | int | float | bool | None
 MOST = 1_000
 """How many pictures one request may ask for; what a provider takes at a time is another matter (it is split)."""
 
+LARGEST = 10**300
+"""The largest whole number that may be passed on: what is longer is no number to most who read JSON."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,199}")
 _WORDS = ("size", "quality", "background", "moderation", "output_format", "user", "complexity")
 _RESERVED = frozenset({"n", "stream", "partial_images"})
@@ -52,7 +55,10 @@ def _scalar(name: str, value: object) -> None:
     elif isinstance(value, float):
         if not isfinite(value):
             raise InvalidRequest(f"{name} must be a finite number", field=name)
-    elif value is not None and not isinstance(value, int):
+    elif isinstance(value, int):
+        if not -LARGEST <= value <= LARGEST:
+            raise InvalidRequest(f"{name} must be a number of at most 300 digits", field=name)
+    elif value is not None:
         raise InvalidRequest(f"{name} must be a text, a number, true, false or null", field=name)
 
 

@@ -171,7 +171,7 @@ def test_the_payer_leaves_with_abort_while_another_asks() -> None:
 
 def test_a_failure_is_heard_by_all() -> None:
     """The payer hears the end of it; the other asks again for itself, and then pays."""
-    bench = shared()
+    bench = shared(evolve(SHARED, refusals=None))
     bench.refuses(bench.take(Send), 400)
     assert Status.FAILED == bench.take(Finish).outcome.status
     bench.misses(bench.take(ReadCache))

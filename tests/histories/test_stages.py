@@ -17,6 +17,7 @@ from penstock.commands import (
     WriteCache,
 )
 from penstock.config import NearCache
+from penstock.engine.flights import LINE
 from penstock.entries import Held, Owed, Published, Settled
 from penstock.events import Busy, CacheRead, Cancelled, Closed, Fetched, Miss, Mode, Recorded, Streamed
 from penstock.ids import JobId, Key, Ref
@@ -301,6 +302,43 @@ def test_a_store_that_is_silent() -> None:
     bench.pays(bench.take(Send))
     bench.hits(read)
     assert bench.rests()
+
+
+def looking(bench: Bench) -> int:
+    """How many pictures the store is still to tell of."""
+    return bench.engine.snapshot().flights.get("looking", 0)
+
+
+def test_a_long_line_before_the_store_is_no_silence() -> None:
+    """While it answers others, who stands behind them waits on; when it stops, he buys."""
+    bench = Bench(STORED)
+    for number in range(70):
+        bench.ask(f"k{number}")
+    reads = [bench.take(ReadCache) for _ in range(70)]
+    for number in range(3):
+        bench.at(4.0 * (number + 1))
+        bench.misses(reads.pop(0))
+    assert 67 == looking(bench)
+    bench.at(16.9)
+    assert 67 == looking(bench)
+    bench.at(17.0)
+    assert 0 == looking(bench)
+
+
+def test_a_line_before_the_store_has_an_end() -> None:
+    """A store that is slow with each of many is not waited for without a bound."""
+    bench = Bench(STORED)
+    for number in range(80):
+        bench.ask(f"k{number}")
+    reads = [bench.take(ReadCache) for _ in range(80)]
+    while bench.now < 5.0 * LINE:
+        bench.at(bench.now + 4.0)
+        bench.misses(reads.pop(0))
+    bench.at(5.0 * LINE + 4.9)
+    bench.misses(reads.pop(0))
+    assert len(reads) == looking(bench)
+    bench.at(5.0 * LINE + 5.0)
+    assert 0 == looking(bench)
 
 
 # Streams

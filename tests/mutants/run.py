@@ -23,6 +23,7 @@ DIRECTED = (
     "tests/test_engine_patience.py",
     "tests/test_engine_contract.py",
     "tests/test_engine_dispatch.py",
+    "tests/test_engine_leases.py",
     "tests/test_fairness.py",
     "tests/test_admission_learning.py",
     "tests/test_admission_quota.py",

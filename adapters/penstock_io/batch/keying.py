@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from attrs import evolve, field, frozen
 
+from penstock.cache import places
 from penstock.cache.key import keys as keys_of
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.config import Config
@@ -128,6 +129,7 @@ class Keyer:
         self._states = states
         self._account = account
         self._file = file
+        self._server = choices.server
         self._shapes = Shapes(choices.prices)
         self._namer = Namer(Template.parse(choices.name), taken_names(states, account))
         pairs = [(name, state.content) for name, state in states.items()]
@@ -161,6 +163,7 @@ class Keyer:
             tenant="",
             first=sample,
             samples=request.n,
+            server=places.server(self._server, target.model),
         )
         keyed = Keyed(
             row=row,

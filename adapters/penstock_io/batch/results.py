@@ -159,10 +159,11 @@ def _tally(state: RowState, account: Account) -> Tally:
 
 
 def _saved(state: RowState, account: Account) -> int:
-    """What its pictures cost that another row paid for."""
+    """What its pictures cost that another row, or another folder, paid for."""
     mine: frozenset[JobName] = frozenset(state.jobs)
     shown = {key for job in state.jobs for key in account.shown.get(job, {})}
-    return sum(account.prices.get(key) or 0 for key in shown if mine.isdisjoint(account.payers.get(key, frozenset())))
+    shared = sum(account.prices.get(key) or 0 for key in shown if mine.isdisjoint(account.payers.get(key, frozenset())))
+    return max(shared, state.saved)
 
 
 def _seconds(line: Line, keys: Sequence[Key], account: Account) -> float | None:
@@ -305,7 +306,7 @@ def summary_of(
         for name in (next((names[key] for key in lost.keys if key in names), ""),)
     )
     cost = None if any(tally.unpriced for tally in account.tallies.values()) else charged
-    made = len(account.prices)
+    made = sum(1 for key, price in account.prices.items() if price is not None or key in account.payers)
     return Summary(
         counts, images, made, cost, maybe, saved, account.attempts - account.unsent, runs, orphans, least=charged
     )

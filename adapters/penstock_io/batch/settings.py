@@ -33,6 +33,7 @@ class Choices:
     `retry_failed` sends also what failed for good; `limit` is how many rows at most (None: all); `name` is a template
     of file names ("{sku}-{k}"). `prices` are the user's own; `unknown` sends also what has none, in spite of a budget.
     `strict` refuses a model that nobody knows and that is nearly one that is known.
+    `server` is the base URL, as far as pictures' keys tell of it (`penstock.cache.places`; "": they do not).
     """
 
     on_ambiguous: OnAmbiguous = OnAmbiguous.AUTO
@@ -43,6 +44,7 @@ class Choices:
     prices: Overrides = NO_OVERRIDES
     unknown: bool = False
     strict: bool = False
+    server: str = ""
 
     @property
     def priced(self) -> frozenset[str]:
@@ -66,6 +68,7 @@ class Settings:
     `keys` are API keys by label, `headers` go with every request, `budget` is dollars for the folder over all its runs,
     `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline` is seconds
     after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be (None: it is not kept).
+    `cache` is the store of pictures that folders share (None: each has its own alone).
     `again` reads the settings anew, and says why not where it cannot (None: they stand in no file).
     """
 
@@ -81,6 +84,7 @@ class Settings:
     conversion: Conversion | None = None
     funds: Funds = field(factory=Funds)
     lessons: Path | None = None
+    cache: str | None = field(default=None, repr=False)
     again: Callable[[], Settings | str] | None = field(default=None, eq=False, repr=False)
 
     def caps(self) -> Budget:

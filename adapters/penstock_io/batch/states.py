@@ -58,7 +58,8 @@ class RowState:
 
     `keys` are those of its pictures, from sample number `sample` on; `asked` and `prompt` (a digest) say what of,
     `content` what the row itself said. `status` is how the job ended ("" while it is out), with its `error`,
-    `warnings` and `seconds`; `cached` and `shared` say where its pictures came from, `revised` has the prompts as the
+    `warnings` and `seconds`; `cached` and `shared` say where its pictures came from, `saved` is what those that were
+    stored would have cost (picodollars), `revised` has the prompts as the
     provider revised them, by picture.
     """
 
@@ -75,6 +76,7 @@ class RowState:
     cached: bool = False
     shared: bool = False
     revised: tuple[str | None, ...] = ()
+    saved: int = 0
 
     @property
     def final(self) -> bool:
@@ -113,6 +115,7 @@ class RowState:
             cached=outcome.status is Status.CACHED,
             shared=any(picture.source is Source.SHARED for picture in outcome.pictures),
             revised=revised if any(revised) else (),
+            saved=outcome.saved if any(picture.source is Source.STORED for picture in outcome.pictures) else 0,
         )
 
 
@@ -144,6 +147,7 @@ class _Kept(TypedDict, total=False):
     cached: bool
     shared: bool
     revised: list[str | None]
+    saved: int
 
 
 def dump_state(state: RowState) -> str:
@@ -164,8 +168,8 @@ def dump_state(state: RowState) -> str:
         kept["error"] = (error.kind, error.message, error.status, error.code, error.request_id)
     if state.warnings:
         kept["warnings"] = list(state.warnings)
-    if state.cached:
-        kept["cached"] = True
+    if state.cached or state.saved:
+        kept["cached"], kept["saved"] = state.cached, state.saved
     if state.shared:
         kept["shared"] = True
     if state.revised:
@@ -191,6 +195,7 @@ def load_state(text: str) -> RowState:
         cached=kept.get("cached", False),
         shared=kept.get("shared", False),
         revised=tuple(kept.get("revised", ())),
+        saved=kept.get("saved", 0),
     )
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from attrs import define, evolve
 
-from penstock.commands import Halted, Notice
+from penstock.commands import Halted, Notice, Warned
 from penstock.config import Ambiguity, Config, Used
 from penstock.engine.sums import dollars
 from penstock.events import Event, Failed, Mode, Responded
@@ -33,14 +33,16 @@ from penstock_io.batch.rereading import reread
 from penstock_io.batch.results import Line, line_of_end, told_end
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.shaping import Shaper
+from penstock_io.batch.sharing import Worth, shared
 from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_state
 from penstock_io.batch.stopping import Doubting, Halt, Unreached
 from penstock_io.batch.verdict import in_doubt
 from penstock_io.batch.watch import Watch, settled
 from penstock_io.batch.writing import Part
-from penstock_io.journal import Account, Journal
+from penstock_io.journal import Account, Journal, JournalStore
 from penstock_io.resources import Result, picodollars
+from penstock_io.stores.tiered import Tiered
 from penstock_io.words import count
 
 TICK = 0.25
@@ -85,6 +87,8 @@ class Batch:
         self._journal = journal
         self._listener = listener
         self._hearing = Hearing(listener)
+        self._cache = None if settings.cache is None else shared(settings.cache)
+        self._worth = Worth()
         self._used = used
         self._before = before
         self._doubts: set[Key] = set(before.doubts)
@@ -113,6 +117,8 @@ class Batch:
                 await self._map(client, self._loop)
         finally:
             self._loop = None  # what it would be told from here on, nobody might hear
+            if self._cache is not None:
+                self._cache.close()
             if begun:  # by now what was broken off is answered, and booked
                 self._look(client, last=True)
 
@@ -122,6 +128,7 @@ class Batch:
             settings.base_url,
             settings.keys,
             headers=settings.headers,
+            store=self._stored(),
             journal=self._journal,
             ledger=settings.funds.ledger,
             limits=settings.limits,
@@ -138,6 +145,15 @@ class Batch:
             on_send=self._hearing.sent,
             prices=settings.choices.prices,
             lessons=settings.lessons,
+            server=settings.choices.server,
+        )
+
+    def _stored(self) -> Tiered | None:
+        """The folder's own pictures, then those of the folders that it shares them with; None: only its own."""
+        if self._cache is None:
+            return None
+        return Tiered(
+            JournalStore(self._journal), self._cache, heard=lambda said: self._hearing.noticed(Warned("cache", said))
         )
 
     async def _map(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
@@ -279,7 +295,7 @@ class Batch:
         self._journal.put_row(name, dump_state(state))
 
     def _ended(self, result: Result) -> None:
-        out = self._drawn.pop(result.index)
+        out, outcome = self._drawn.pop(result.index), self._worth.told(result.outcome)
         keyed, attempts = out.keyed, 0
         if out.job is not None:
             del self._jobs[out.job]
@@ -289,19 +305,19 @@ class Batch:
         state = self.states.get(keyed.row.id, NEW)
         if out.job is None:  # it could not even be submitted
             state = state.asking(keyed.keys, keyed.request, keyed.row.content, keyed.sample)
-        state = state.ended(result.outcome, seconds, revised)
+        state = state.ended(outcome, seconds, revised)
         self._remember(keyed.row.id, state)
-        self.watch.ended(result.outcome, seconds)
+        self.watch.ended(outcome, seconds)
         files = [
             image.content.relative_to(self.settings.folder).as_posix()
             for image in result.images
             if not isinstance(image.content, bytes)
         ]
-        doubtful = self._in_doubt(keyed.keys, result.outcome)
-        line = line_of_end(keyed, state, result.outcome, files, self._before, attempts=attempts, doubtful=doubtful)
+        doubtful = self._in_doubt(keyed.keys, outcome)
+        line = line_of_end(keyed, state, outcome, files, self._before, attempts=attempts, doubtful=doubtful)
         self._listener.tell(told_end(line), Level.DETAIL)
         self._count(line)
-        if self._doubting.ended(result.outcome):
+        if self._doubting.ended(outcome):
             self.stop(stopping.of_doubts(self.settings.base_url))
         self.shaper.shape(line, keyed.keys, self._write)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from penstock.config import Limits
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, UsageError
 from penstock.work import OnAmbiguous
 from penstock_io.batch.convert import available, parse_convert, parse_resize
 from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
@@ -30,6 +30,7 @@ from penstock_io.batch.progress import Level
 from penstock_io.batch.results import closing, summary_json
 from penstock_io.batch.rows import Defaults, InputError, Invalid, Mistake, Rows
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
+from penstock_io.batch.sharing import shared, there
 from penstock_io.batch.stopping import Exit
 from penstock_io.batch.survey import Survey, survey
 from penstock_io.batch.timing import known_of
@@ -55,6 +56,7 @@ from penstock_io.cli.showing import (
 )
 from penstock_io.journal import Account, JournalError
 from penstock_io.lessons import place
+from penstock_io.stores import StoreFault
 from penstock_io.words import count
 
 if TYPE_CHECKING:
@@ -226,6 +228,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         prices=overrides_of(values),
         unknown=values[options.ALLOW_UNKNOWN_PRICE],
         strict=vendors(connection.base_url) and not values[options.ALLOW_UNKNOWN_PRICE],
+        server=connection.base_url,
     )
     return Settings(
         folder=folder,
@@ -240,7 +243,24 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         conversion=_conversion(values),
         funds=funds_of(values),
         lessons=place(environ, connection.base_url),
+        cache=_cache(values),
     )
+
+
+def _cache(values: Values) -> str | None:
+    """The store that folders share, if there is to be one. Raises `OptionError` where it cannot be used."""
+    name = values.get(options.CACHE)
+    if name is None or (values[options.DRY_RUN] and not there(name)):
+        return name
+    try:
+        store = shared(name)
+        try:
+            store.figures()
+        finally:
+            store.close()
+    except (StoreFault, UsageError) as fault:
+        raise values.wrong(options.CACHE, str(fault)) from fault
+    return name
 
 
 def _conversion(values: Values) -> Conversion | None:

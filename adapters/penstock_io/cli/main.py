@@ -31,6 +31,9 @@ GROUPS = {
         "status": "say how a folder stands and what comes next",
         "export": "a batch as a table, or as a zip with its pictures",
     },
+    "look at a store": {
+        "cache": "what a store of pictures holds, and clearing it up",
+    },
     "try it out, free of charge": {
         "demo": "buy 24 pictures from a simulated provider, offline",
         "sim": "serve a simulated provider on loopback",

@@ -243,6 +243,8 @@ RETRY_FAILED = Option("retry-failed", _switch, AGAIN, "also rows that were refus
 
 OUT = Option("out", _folder, FILES, "the folder; one process at a time", "DIR", short="o",
              needed="name a folder for the pictures and results; it need not be there yet")  # fmt: skip
+CACHE = Option("cache", _text, FILES, "take pictures that other folders bought from this file (or redis://, s3://) "
+               "and keep this one's there; several processes may use it", "STORE")  # fmt: skip
 REPAIR = Option("repair", _switch, FILES, "rebuild a damaged journal of DIR from what can be read, and end", "",
                 Kind.SWITCH, False, once=True, bare=True)  # fmt: skip
 NAME = Option("name", _text, FILES, "how pictures are called: {id}, {index}, {k}, any field or column "
@@ -265,7 +267,7 @@ SPEED: tuple[AnyOption, ...] = (MAX_CONCURRENCY, RPM, TPM, IPM, RPD, TPD, IPD, C
 BATCH: tuple[AnyOption, ...] = (
     KEEP, SKIP_INVALID, REPEATS, *REQUEST, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY, BUDGET_MONTH,
     BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, *SPEED,
-    ON_AMBIGUOUS, RETRY_FAILED, OUT, NAME, RESIZE, CONVERT, REPAIR, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
+    ON_AMBIGUOUS, RETRY_FAILED, OUT, CACHE, NAME, RESIZE, CONVERT, REPAIR, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
 )  # fmt: skip
 """What `penstock batch` takes; whatever a file may say is among these."""
 

@@ -90,6 +90,7 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
         limit=values.get(options.LIMIT),
         repeats=Repeats(values[options.REPEATS]),
         prices=overrides_of(values),
+        server=connection.base_url,
     )
     rows, skip = _read(values, given)
     for warning in unheard((row.request.model for row in rows.rows), connection.base_url, choices.priced):

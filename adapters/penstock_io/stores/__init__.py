@@ -1,17 +1,38 @@
-"""Where cached pictures live: what a store must be able to do.
+"""Where cached pictures live: what a store must be able to do, and what it may be able to do besides.
 
-Stores are plain synchronous objects, called from one thread in order. What they raise becomes a miss with a fault.
+Stores are plain synchronous objects, called from one thread in order. What they raise becomes a miss with a fault: a
+store that is damaged, full or out of reach costs a picture, never a request.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
+from attrs import frozen
+
+from penstock.errors import PenstockError
 from penstock.ids import Key, Ref
 from penstock.outcomes import Meta
 
 Stored = tuple[Meta, bytes | Ref]
 """A stored picture: what is known of it, and its bytes or a reference that the driver's payloads can read."""
+
+
+class StoreFault(PenstockError):
+    """What went wrong with a store, in words that hold no payload and no secret: they are shown."""
+
+
+class StoreDamaged(StoreFault):
+    """A stored picture, or a whole store, is not what was written."""
+
+
+def words(fault: Exception) -> str:
+    """What a store raised, in one line: its own words may hold a payload or a secret, so few faults' are repeated."""
+    if isinstance(fault, StoreFault):
+        return str(fault)
+    said = fault.strerror if isinstance(fault, OSError) else None
+    return type(fault).__name__ + (f": {said}" if said else "")
 
 
 @runtime_checkable
@@ -51,4 +72,97 @@ class Marking(Protocol):
 
     def mark(self, key: Key, meta: Meta, ref: Ref) -> bool:
         """Note `meta` if the bytes of `ref` are stored under `key`; False: they have to be written."""
+        ...
+
+
+@runtime_checkable
+class Leasing(Protocol):
+    """A store of several processes, in which one of them can say that it makes a picture while the others wait.
+
+    A lease is over after its time, however its holder ended; it says nothing of whether the picture is there.
+    """
+
+    def claim(self, key: Key, name: str, seconds: float) -> float | None:
+        """Take the lease on a key for `seconds`, or renew it; None: `name` has it now.
+
+        Otherwise another has it, and the answer is the seconds until that ends (above 0).
+        """
+        ...
+
+    def give_back(self, key: Key, name: str) -> None:
+        """End a lease of `name`'s; one that is another's, or nobody's, stays as it is."""
+        ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A store that can say how long a picture lasts, so that copies of it last no longer."""
+
+    def lasts(self, key: Key) -> float | None:
+        """The seconds until a picture expires; None: it never does; 0.0: it is not there."""
+        ...
+
+
+@frozen
+class StoreFigures:
+    """What a store holds and what became of it. `nbytes` counts pictures, `max_bytes` None is no bound.
+
+    `hits`, `misses`, `faults` (damaged or unreachable: misses, too) are of this object; `evictions` (dropped to make
+    room) and `expired` of the store, where it remembers them longer.
+    """
+
+    entries: int = 0
+    nbytes: int = 0
+    max_bytes: int | None = None
+    hits: int = 0
+    misses: int = 0
+    faults: int = 0
+    evictions: int = 0
+    expired: int = 0
+
+
+@frozen
+class StoreEntry:
+    """A stored picture without its bytes. `stored` and `expires` (None: never) are seconds of the store's clock.
+
+    That is Unix time for whatever outlives its process.
+    """
+
+    key: Key
+    meta: Meta
+    nbytes: int
+    stored: float
+    expires: float | None = None
+
+
+@frozen
+class Damage:
+    """Something in a store that is not what was written: `what` it is, and whose (None: nobody knows)."""
+
+    key: Key | None
+    what: str
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A store that can be looked through. All of it may raise `StoreFault` or `OSError`."""
+
+    def figures(self) -> StoreFigures:
+        """What it holds, and what became of it."""
+        ...
+
+    def entries(self) -> Iterator[StoreEntry]:
+        """What can be read now, in no particular order; others may write meanwhile."""
+        ...
+
+    def delete(self, key: Key) -> bool:
+        """Drop a picture; False: there was none."""
+        ...
+
+    def verify(self) -> Iterator[Damage]:
+        """Read everything and tell what is damaged; nothing is dropped."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it has open. A second time does nothing."""
         ...

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from penstock.cache.key import keys
+from penstock.cache.key import Input, keys
 
-__all__ = ["keys"]
+__all__ = ["Input", "keys"]

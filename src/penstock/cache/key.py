@@ -1,24 +1,31 @@
 """One key a picture: the same for whatever cannot change the picture, another one for whatever can.
 
 A key is the SHA-256 of a canonical JSON text (names sorted, escapes and numbers in one spelling, defaults filled in)
-and of the sample's number. The tenant is part of it, so that tenants never see each other's pictures. Who asks
-(`user`), how urgently and how patiently is not. The prompt enters as it is: to a model, another spelling is another
-prompt.
+and of the sample's number. The tenant is part of it, so that tenants never see each other's pictures, and so is the
+server where the name of a model does not say alone what it makes (`penstock.cache.places`). Who asks (`user`), how
+urgently and how patiently is not. The prompt enters as it is, in no normal form of Unicode: to a model, another
+spelling is another prompt. Input images and masks enter by the digests of their bytes.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 
+from attrs import frozen
+
 from penstock.catalog import model as lookup
+from penstock.errors import UsageError
 from penstock.ids import Key
 from penstock.requests import ImageRequest, Scalar
 
 SCHEMA = 1
 """The version of the canonical text. Another one makes every stored picture unknown."""
+
+GENERATE = "images.generate"
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 _DEFAULTS: dict[str, Scalar] = {
@@ -31,16 +38,48 @@ _DEFAULTS: dict[str, Scalar] = {
 }
 
 
+_HEX = frozenset("0123456789abcdef")
+
+
+@frozen
+class Input:
+    """A file that a picture is made from: what it is used as ("image", "mask"), and the SHA-256 of its bytes.
+
+    `digest` is 64 hex digits in lower case. Raises UsageError for anything else: a name or a path says nothing of what
+    is in the file.
+    """
+
+    role: str
+    digest: str
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.digest) != 64 or not set(self.digest) <= _HEX:
+            raise UsageError(f"the digest of an input is a SHA-256 in hex, not {self.digest[:80]!r}")
+
+
 def keys(
-    request: ImageRequest, *, provider: str, dialect: str, model: str, tenant: str, first: int, samples: int
+    request: ImageRequest,
+    *,
+    provider: str,
+    dialect: str,
+    model: str,
+    tenant: str,
+    first: int,
+    samples: int,
+    server: str = "",
+    operation: str = GENERATE,
+    inputs: Sequence[Input] = (),
 ) -> tuple[Key, ...]:
     """The keys (64 hex digits) of `samples` pictures of `request`, from sample number `first` on, at one target.
 
-    `request.n` and `request.model` do not count: `samples` and `model` say what is bought where.
+    `request.n` and `request.model` do not count: `samples` and `model` say what is bought where. `server` is what
+    `places.server` says ("": the model's name says it all). The order of `inputs` counts: prompts speak of "the second
+    image".
     """
     parameters = tuple(_parameters(request, model).items())
     extra = tuple((name, type(value), _plain(value)) for name, value in request.extra)
-    before, after = _around(provider, dialect, model, tenant, parameters, extra)
+    place = (operation, provider, dialect, server, model, tenant)
+    before, after = _around(place, tuple(inputs), parameters, extra)
     # The JSON text holds no line feed, so what follows it is the sample's number and nothing else.
     base = sha256(f"{before}{encode_basestring_ascii(request.prompt)}{after}\n".encode("ascii"))
     found: list[Key] = []
@@ -53,20 +92,20 @@ def keys(
 
 @lru_cache(maxsize=1_024)
 def _around(
-    provider: str,
-    dialect: str,
-    model: str,
-    tenant: str,
+    place: tuple[str, str, str, str, str, str],
+    inputs: tuple[Input, ...],
     parameters: tuple[tuple[str, Scalar], ...],
     extra: tuple[tuple[str, type, Scalar], ...],
 ) -> tuple[str, str]:
     """The canonical text before and after the prompt, which is all that most requests differ in.
 
-    The types of what is passed on are asked for only because 1 and true are one key of a dictionary.
+    `place` has the operation, provider, dialect, server, model and tenant. The types of what is passed on are asked for
+    only because 1 and true are one key of a dictionary.
     """
+    operation, provider, dialect, server, model, tenant = place
     told = {
         "schema": SCHEMA,
-        "operation": "images.generate",
+        "operation": operation,
         "provider": provider,
         "dialect": dialect,
         "model": model,
@@ -74,9 +113,27 @@ def _around(
         "parameters": dict(parameters),
         "extra": {name: value for name, _, value in extra},
     }
+    if server:
+        told["server"] = server
+    if inputs:
+        told["inputs"] = [[one.role, one.digest] for one in inputs]
     head = {name: value for name, value in told.items() if name < "prompt"}
     tail = {name: value for name, value in told.items() if name > "prompt"}
     return f'{_CANONICAL.encode(head)[:-1]},"prompt":', f",{_CANONICAL.encode(tail)[1:]}"
+
+
+def canonical(request: ImageRequest, model: str) -> dict[str, object]:
+    """What `request` asks of `model` besides its prompt, in one form for all ways to say it."""
+    return {
+        "model": model,
+        "parameters": _parameters(request, model),
+        "extra": {name: _plain(value) for name, value in request.extra},
+    }
+
+
+def text(told: dict[str, object]) -> bytes:
+    """The canonical JSON text of what was told: one for each meaning."""
+    return _CANONICAL.encode(told).encode("ascii")
 
 
 def _parameters(request: ImageRequest, model: str) -> dict[str, Scalar]:

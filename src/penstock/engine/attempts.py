@@ -307,7 +307,7 @@ class Attempts:
         single = cost if len(parts) == 1 else None
         for place, part in enumerate(parts):
             price = single if len(parts) == 1 else nth(cost, len(parts), place)
-            meta = Meta(part.size, part.format, part.nbytes, price, desk.unix())
+            meta = Meta(part.size, part.format, part.nbytes, price, desk.unix(), seconds=desk.now - attempt.since)
             settling.landings[part.index] = Landing(attempt.flights[part.index].key, part.ref, meta)
             urls = urls or part.url
         if urls:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from penstock.engine.moves import Dropped, Hire, Joined, Never
     from penstock.work import Target
 
-WAITING = (CallState.GATHERING, CallState.QUEUED, CallState.PARKED, CallState.BACKOFF)
+WAITING = (CallState.GATHERING, CallState.QUEUED, CallState.CLAIMING, CallState.PARKED, CallState.BACKOFF)
 NOBODY = Trouble("cancelled", "nobody asks for it any more")
 MISSING = Trouble("missing", "the reply had fewer pictures than were paid for")
 BROKEN = Trouble("broken_stream", MISSING.message)
@@ -45,7 +45,7 @@ class Calls:
 
     def wanted(self, flights: list[Flight], target: Target) -> None:
         """Buy these flights in as few calls as the target and the limits allow."""
-        if target.gather is not None and self.desk.config.gathering.most > 1:
+        if target.gather is not None and self.desk.config.gathering.most > len(flights):
             for flight in flights:
                 self._gather(flight, target)
             return
@@ -173,6 +173,15 @@ class Calls:
         self._waited(call, "retry")
         self.queue(call, CallInput.QUEUE)
 
+    def renewed(self, call: Call) -> None:
+        """Its leases began anew: back to its place in the line, with what is still to be bought."""
+        if call.state is CallState.CLAIMING:
+            self.shed(call)
+            if self.wants(call):
+                self.queue(call, CallInput.QUEUE)
+            else:
+                self.end(call, CallInput.NOBODY, NOBODY)
+
     def dropped(self, move: Dropped) -> None:
         """Somebody left. Waiting, it sheds what nobody asks for; out, it goes on (or is broken off on request)."""
         call = move.call
@@ -228,6 +237,8 @@ class Calls:
         certain = call.blamed or how is CallInput.NOBODY or trouble.kind in ("ambiguous", "lost", "broken_stream")
         if call.doubtful and not certain:
             trouble = doubt(trouble)
+        if call.blamed:
+            self.desk.refused.note(call.flights, trouble, self.desk.now)
         self._settle_timer(call)
         self.desk.call_life.go(call, how)
         self._tell(call, trouble)

@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from penstock.commands import Halted, Notice, Notify
+from penstock.engine.refused import Refused
 from penstock.engine.tables import (
     ATTEMPT,
     CALL,
@@ -57,6 +58,7 @@ class Desk:
         "out",
         "parked",
         "refunds",
+        "refused",
         "rng",
         "serial",
         "timers",
@@ -76,6 +78,7 @@ class Desk:
         self.halt: Halted | None = None
         self.parked: dict[str, list[Entry]] = {}
         self.refunds: dict[str, None] = {}
+        self.refused = Refused()
         self.serial = 0
         self.job_life = Life(JOB, JobState, JobInput)
         self.flight_life = Life(FLIGHT, FlightState, FlightInput)

@@ -16,7 +16,8 @@ from penstock.config import BudgetPolicy
 from penstock.engine.billing import bill
 from penstock.engine.entities import CLOSED
 from penstock.engine.lanes import broke, chain_goes_on, closed_for, screens_pictures
-from penstock.engine.moves import Bound, Never
+from penstock.engine.leases import stale
+from penstock.engine.moves import Bound, Never, Stale
 from penstock.engine.parking import Parking
 from penstock.engine.patience import stalls
 from penstock.engine.roster import Roster
@@ -126,9 +127,9 @@ class Dispatch:
             return self.desk.halt is None
         return self.desk.closed is Mode.DRAIN and self.desk.halt is None and screens_pictures(call)
 
-    def pump(self) -> list[Bound | Never]:
+    def pump(self) -> list[Bound | Never | Stale]:
         """Bind free lanes to heads of lines, as far as it goes now."""
-        found: list[Bound | Never] = []
+        found: list[Bound | Never | Stale] = []
         roster = self.roster
         if self.desk.closed is not None and self._ending != (self.desk.closed, self.desk.halt is None):
             self._ending = (self.desk.closed, self.desk.halt is None)
@@ -145,7 +146,7 @@ class Dispatch:
             group.dirty = False  # what was bound of its own line is no news to it
         return found
 
-    def _serve(self, group: Group, found: list[Bound | Never]) -> None:
+    def _serve(self, group: Group, found: list[Bound | Never | Stale]) -> None:
         aside: list[Call] = []
         soonest = inf
         line = group.line
@@ -179,7 +180,7 @@ class Dispatch:
             call.lined = True
         self._wake(group, soonest)
 
-    def _serves(self, call: Call, found: list[Bound | Never]) -> bool:
+    def _serves(self, call: Call, found: list[Bound | Never | Stale]) -> bool:
         """After Closed the line is left to whoever closes it, but for screens of paid pictures."""
         if self.may_send(call):
             return True
@@ -192,7 +193,7 @@ class Dispatch:
         call.group.line.pop(served=served)
         call.lined = False
 
-    def _stuck(self, group: Group, call: Call, found: list[Bound | Never]) -> bool:
+    def _stuck(self, group: Group, call: Call, found: list[Bound | Never | Stale]) -> bool:
         """No lane can ever serve the head: it ends (True), or the engine halts and it keeps its place (False)."""
         trouble = self.never(call)
         if trouble is not None:
@@ -205,7 +206,12 @@ class Dispatch:
         found.append(Never(call, trouble))
         return True
 
-    def _bind(self, call: Call, lane: Lane, found: list[Bound | Never]) -> None:
+    def _bind(self, call: Call, lane: Lane, found: list[Bound | Never | Stale]) -> None:
+        if self.desk.config.claims and stale(call, self.desk.now):
+            self._leave(call)
+            self.desk.call_life.go(call, CallInput.CLAIM)
+            found.append(Stale(call))
+            return
         invoice = bill(self.desk, call)
         ledger = self.desk.ledger
         fit = ledger.fits(invoice.shares) if invoice is not None else None

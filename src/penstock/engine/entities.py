@@ -135,16 +135,21 @@ class Landing:
 
 @define(eq=False)
 class Flight:
-    """One picture that somebody wants. Registered under its key where it may be shared."""
+    """One picture that somebody wants. Registered under its key where it may be shared.
+
+    `claim` names the lease on it, which other processes respect until `leased` (absolute seconds).
+    """
 
     key: Key
     asks: list[Ask]
     state: FlightState = FlightState.NEW
     shared: bool = False
     stores: bool = False
+    ttl: float | None = None
     call: Call | None = None
     read: Read | None = None
     claim: ReadId | None = None
+    leased: float = 0.0
     timer: Timer | None = None
     near: Near | None = None
     question: Question | None = None
@@ -152,13 +157,19 @@ class Flight:
 
 @define(eq=False)
 class Read:
-    """A question to the store for some flights. `late`: its patience is over, or nobody cares any more."""
+    """A question to the store for some flights. `late`: its patience is over, or nobody cares any more.
+
+    A lease that it takes is good until `leased`. `call`: it is about to be sent, and its leases begin anew.
+    """
 
     id: ReadId
     flights: tuple[Flight, ...]
     near: bool = False
+    since: float = 0.0
     late: bool = False
     timer: Timer | None = None
+    leased: float = 0.0
+    call: Call | None = None
 
 
 @define(eq=False)

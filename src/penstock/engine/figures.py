@@ -10,6 +10,8 @@ from penstock.engine.tables import CallState, FlightState, JobState
 from penstock.lessons import NO_LESSONS, Lessons
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.admission.quota import QuotaFigures
     from penstock.commands import Halted
     from penstock.engine.lanes import Group, Lane
@@ -35,6 +37,29 @@ class LaneFigures:
     until: float | None = None
     pool: str = ""
     lessons: Lessons = NO_LESSONS
+
+
+@frozen
+class CacheFigures:
+    """What the store and sharing did since the start.
+
+    `hits`, `misses` and `near_hits` count pictures, `shared` requests that joined what was on its way already,
+    `refused` those that were spared because the provider had refused the same shortly before, `faults` lookups that a
+    store's fault made misses. `read_bytes` and `written_bytes` are pictures', `saved` is picodollars and
+    `saved_seconds` what hits took to make once. What a store holds, and had to drop, are its own figures.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    near_hits: int = 0
+    shared: int = 0
+    refused: int = 0
+    faults: int = 0
+    written: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    saved: int = 0
+    saved_seconds: float = 0.0
 
 
 @frozen
@@ -64,6 +89,7 @@ class Snapshot:
     closed: str | None
     at_rest: bool
     allowance: AllowanceFigures
+    cache: CacheFigures = CacheFigures()
 
 
 def snapshot(rooms: Rooms) -> Snapshot:
@@ -109,6 +135,28 @@ def snapshot(rooms: Rooms) -> Snapshot:
         desk.closed.value if desk.closed is not None else None,
         not any(held),
         desk.allowance.figures(desk.now),
+        cache_figures(desk.counters),
+    )
+
+
+def cache_figures(counters: Mapping[str, int]) -> CacheFigures:
+    """What the counters say of the store and of sharing."""
+
+    def figure(name: str) -> int:
+        return counters.get(name, 0)
+
+    return CacheFigures(
+        hits=figure("hits"),
+        misses=figure("misses"),
+        near_hits=figure("near_hits"),
+        shared=figure("joined"),
+        refused=figure("refused_again"),
+        faults=figure("store_faults"),
+        written=figure("written"),
+        read_bytes=figure("read_bytes"),
+        written_bytes=figure("written_bytes"),
+        saved=figure("saved"),
+        saved_seconds=figure("saved_ms") / 1000.0,
     )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.cache.policy import lifetime, shorter
 from penstock.commands import Near, ReadCache, Release, Warned, WriteCache
 from penstock.engine.billing import payer
 from penstock.engine.entities import CLOSED, Ask, Flight, Job, Landing, Read
-from penstock.engine.moves import Dropped, Heard, Joined, Wanted
+from penstock.engine.leases import expiring, span
+from penstock.engine.moves import Dropped, Heard, Joined, Renewed, Wanted
 from penstock.engine.questions import let_go
 from penstock.engine.tables import CallState, FlightInput, FlightState
 from penstock.engine.timers import Alarm
@@ -23,6 +25,7 @@ from penstock.work import CachePolicy
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
+    from penstock.engine.entities import Call
     from penstock.engine.moves import Answered, Asked, Broke, Forgotten, Landed, Left
     from penstock.engine.questions import Questions
     from penstock.events import CacheRead, Found
@@ -31,17 +34,24 @@ if TYPE_CHECKING:
 SOON = 0.05
 """Seconds until a claim that seems to be over already is looked at again."""
 
+LINE = 60
+"""So many times its patience a lookup may stand in line before a store that answers others meanwhile."""
+
 NOT_STORED = Trouble("not_stored", "it is not stored, and the cache policy `only` never buys")
 
 
 class Flights:
-    """`table` has the flights that may be joined, by key; `reads` what the store owes an answer to."""
+    """`table` has the flights that may be joined, by key; `reads` what the store owes an answer to.
+
+    `heard` is when it gave its last one (absolute seconds).
+    """
 
     def __init__(self, desk: Desk, questions: Questions) -> None:
         self.desk = desk
         self.questions = questions
         self.table: dict[Key, Flight] = {}
         self.reads: dict[ReadId, Read] = {}
+        self.heard = float("-inf")
 
     # Asking
 
@@ -61,7 +71,8 @@ class Flights:
                 continue
             flight = Flight(key, [ask])
             ask.flight = flight
-            flight.stores = config.store and policy.keeps
+            if config.store and policy.keeps:
+                flight.stores, flight.ttl = True, move.job.work.ttl
             if shares and key not in self.table:
                 self.table[key] = flight
                 flight.shared = True
@@ -81,28 +92,38 @@ class Flights:
     def _join(self, flight: Flight, ask: Ask) -> None:
         flight.asks.append(ask)
         ask.flight = flight
-        flight.stores = flight.stores or ask.job.work.cache.keeps
+        work = ask.job.work
+        if work.cache.keeps:
+            flight.stores, flight.ttl = True, shorter(flight.ttl, work.ttl)
         self.desk.count("joined")
         if flight.call is not None:
-            self.desk.moves.append(Joined(flight.call, ask.job.work.priority))
+            self.desk.moves.append(Joined(flight.call, work.priority))
 
     # Looking
 
-    def _look(self, flights: tuple[Flight, ...], near: Near | None = None) -> None:
+    def _look(self, flights: tuple[Flight, ...], near: Near | None = None, call: Call | None = None) -> None:
         desk = self.desk
         config = desk.config
-        read = Read(ReadId(desk.number()), flights, near is not None)
+        read = Read(ReadId(desk.number()), flights, near is not None, desk.now, call=call)
         read.timer = desk.timers.arm(desk.now + config.read_patience, Alarm.READ, read)
         self.reads[read.id] = read
         for flight in flights:
             flight.read = read
         keys = tuple([flight.key for flight in flights])
         buys = near is None and any(ask.job.work.cache is not CachePolicy.ONLY for ask in flights[0].asks)
-        desk.out.append(ReadCache(read.id, keys, near, config.claims and buys, config.read_patience))
+        lease = span(flights) if config.claims and buys else 0.0
+        read.leased = desk.now + lease
+        desk.out.append(ReadCache(read.id, keys, near, lease > 0.0, config.read_patience, lease))
+
+    def renew(self, call: Call) -> None:
+        """It could be sent now: look once more whether these are still ours to make."""
+        self.desk.count("renewals")
+        self._look(tuple([flight for flight in call.flights if expiring(flight, call, self.desk.now)]), None, call)
 
     def read(self, event: CacheRead) -> None:
         """The store answered. What nobody waits for any more gives its claim and its bytes back."""
         read = self.reads.pop(event.read)
+        self.heard = self.desk.now
         self.desk.timers.cancel(read.timer)
         missed: list[Flight] = []
         for flight, found in zip(read.flights, event.found, strict=True):
@@ -111,9 +132,37 @@ class Flights:
                 self.desk.notify(Warned("store", found.fault))
             if flight.read is not read:
                 self._give_back(flight.key, read.id, found)
+            elif read.call is not None:
+                self._reclaimed(flight, read, found, read.call)
             elif self._found(flight, read, found, event.score):
                 missed.append(flight)
         self._missed(missed)
+        self._renewed(read)
+
+    def _renewed(self, read: Read) -> None:
+        if read.call is not None and not read.late:
+            self.desk.moves.append(Renewed(read.call))
+
+    def _reclaimed(self, flight: Flight, read: Read, found: Found, call: Call) -> None:
+        """A lease that was to begin anew: another process may have made the picture meanwhile, or be making it."""
+        flight.read = None
+        busy = isinstance(found, Busy) and not call.doubtful  # what may have been billed is not left to others
+        if isinstance(found, Hit) or busy:
+            call.flights.remove(flight)
+            flight.call = None
+            self._let_go(flight)
+            self._found(flight, read, found, None)
+        elif isinstance(found, Miss) and found.claimed:
+            self._let_go(flight)
+            flight.claim, flight.leased = read.id, read.leased
+        else:
+            flight.leased = read.leased  # the store is at fault: it is not asked again for a while
+
+    def _let_go(self, flight: Flight) -> None:
+        """The lease is another's, or has a new name."""
+        if flight.claim is not None:
+            self.desk.out.append(WriteCache(flight.key, None, claim=flight.claim))
+            flight.claim = None
 
     def _found(self, flight: Flight, read: Read, found: Found, score: float | None) -> bool:
         """Take one answer; True where the flight found nothing."""
@@ -124,15 +173,17 @@ class Flights:
             life_input = FlightInput.NEAR_HIT if read.near else FlightInput.HIT
             self.desk.flight_life.go(flight, life_input)
             self.desk.count("near_hits" if read.near else "hits")
+            self._spared(found, len(flight.asks))
             landing = Landing(flight.key, found.ref, found.meta, score=score if read.near else None)
             self._spread(flight, landing, None, Source.SIMILAR if read.near else Source.STORED)
             return False
         if isinstance(found, Busy) and not read.near:
             self.desk.flight_life.go(flight, FlightInput.BUSY)
+            self.desk.count("busy")
             flight.timer = self.desk.timers.arm(max(found.until, self.desk.now + SOON), Alarm.CLAIM, flight)
             return False
         if isinstance(found, Miss) and found.claimed:
-            flight.claim = read.id
+            flight.claim, flight.leased = read.id, read.leased
         return True
 
     def _near_landed(self, flight: Flight, found: Hit, score: float | None) -> bool:
@@ -141,6 +192,7 @@ class Flights:
         if not others:
             return False
         self.desk.count("near_hits")
+        self._spared(found, len(flight.asks) - len(others))
         landing = Landing(flight.key, found.ref, found.meta, score=score)
         for ask in flight.asks:
             if ask.job.work.near:
@@ -152,6 +204,11 @@ class Flights:
             self.desk.out.append(Release((landing.ref,)))
         return True
 
+    def _spared(self, found: Hit, asks: int) -> None:
+        """What is read instead of made: its bytes, and for each who asked the time that it took."""
+        self.desk.count("read_bytes", found.meta.nbytes)
+        self.desk.count("saved_ms", round(found.meta.seconds * 1000) * asks)
+
     def _give_back(self, key: Key, read: ReadId, found: Found) -> None:
         if isinstance(found, Miss) and found.claimed:
             self.desk.out.append(WriteCache(key, None, claim=read))
@@ -159,19 +216,32 @@ class Flights:
             self.desk.out.append(Release((found.ref,)))
 
     def read_expired(self, read: Read) -> None:
-        """The store's patience is over: as if it had nothing."""
+        """The store was silent for too long: as if it had nothing. A long line before it is no silence."""
+        patience = self.desk.config.read_patience
+        at = min(self.heard, read.since + LINE * patience) + patience
+        if at > self.desk.now:
+            read.timer = self.desk.timers.arm(at, Alarm.READ, read)
+            return
         self.desk.count("store_faults")
         missed = [flight for flight in read.flights if flight.read is read]
         for flight in missed:
             flight.read = None
+        if read.call is None:
+            self._missed(missed)
+        else:
+            for flight in missed:
+                flight.leased = read.leased
+        self._renewed(read)
         read.late = True
-        self._missed(missed)
 
     def claim_over(self, flight: Flight) -> None:
-        """Another process should be done with it: look again."""
+        """Another process should be done with it: look again. Closed, what another makes is not waited for."""
         flight.timer = None
         if flight.state is FlightState.LOOKING:
-            self._look((flight,))
+            if self.desk.closed is not None:
+                self._fail(flight, CLOSED, None)
+            else:
+                self._look((flight,))
 
     def _missed(self, flights: list[Flight]) -> None:
         """Nothing stored: near lookup, purchase, or (closed, or nobody may buy) the end. Bought together by target."""
@@ -182,9 +252,13 @@ class Flights:
             ask = payer(flight.asks)
             if ask is None:
                 continue
-            near = self.desk.config.near is not None and ask.job.work.near
+            near = self.desk.config.near is not None and ask.job.work.near and flight.near is None
+            refusal = self.desk.refused.found(flight.key, self.desk.now, self.desk.config.refusals)
             if self.desk.closed is not None:
                 self._fail(flight, CLOSED, None)
+            elif refusal is not None:
+                self.desk.count("refused_again")
+                self._fail(flight, refusal, None)
             elif near and flight.state is FlightState.LOOKING:
                 self.desk.flight_life.go(flight, FlightInput.EMBED)
                 flight.timer = None
@@ -217,7 +291,11 @@ class Flights:
         near = self.desk.config.near
         if isinstance(move.answer, Vector) and near is not None:
             self.desk.flight_life.go(flight, FlightInput.VECTOR)
-            flight.near = Near(move.answer.ref, flight.asks[0].aim().scope, near.threshold)
+            ask = flight.asks[0]
+            scope = ask.aim().scope
+            if ask.index:
+                scope = f"{ask.index}/{scope}"  # another sample is another picture, however near
+            flight.near = Near(move.answer.ref, scope, near.threshold)
             self._look((flight,), flight.near)
         else:
             let_go(self.desk, move.answer)
@@ -230,9 +308,11 @@ class Flights:
         flight, landing = move.flight, move.landing
         self.desk.flight_life.go(flight, FlightInput.SETTLED)
         if flight.stores:
-            ttl = flight.asks[0].job.work.ttl if flight.asks else None
+            ttl = lifetime(flight.ttl, flight.key)
             write = WriteCache(flight.key, landing.ref, landing.meta, ttl, flight.near, flight.claim)
             self.desk.out.append(write)
+            self.desk.count("written")
+            self.desk.count("written_bytes", landing.meta.nbytes)
             flight.claim = None
         self._spread(flight, landing, move.payer, Source.SHARED)
 
@@ -296,8 +376,7 @@ class Flights:
             del self.table[flight.key]
         if flight.timer is not None:
             desk.timers.cancel(flight.timer)
-        if flight.claim is not None:
-            desk.out.append(WriteCache(flight.key, None, claim=flight.claim))
+        self._let_go(flight)
         if flight.question is not None:
             self.questions.close(flight.question)
         if flight.near is not None:

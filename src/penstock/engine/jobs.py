@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from penstock.cache.policy import lifetime
 from penstock.commands import Finish, Release, WriteCache
 from penstock.engine.billing import pays_now
 from penstock.engine.doubts import goes_down
@@ -148,7 +149,8 @@ class Jobs:
                 continue
             landing.meta = evolve(landing.meta, policy=policy, passed=passed)
             if self.desk.config.store and job.work.cache.keeps and ask.source is not Source.SIMILAR:
-                self.desk.out.append(WriteCache(landing.key, landing.ref, landing.meta, job.work.ttl))
+                ttl = lifetime(job.work.ttl, landing.key, self.desk.unix() - landing.meta.created)
+                self.desk.out.append(WriteCache(landing.key, landing.ref, landing.meta, ttl))
 
     def _drop_questions(self, job: Job) -> None:
         for question in job.questions or ():
@@ -337,7 +339,10 @@ class Jobs:
 
     def _finish(self, job: Job, status: Status, *, detached: bool = False) -> None:
         if not job.finished:
-            self.desk.out.append(Finish(job.id, self._told(outcome(job, status)), detached))
+            ended = self._told(outcome(job, status, stores=self.desk.config.store))
+            self.desk.out.append(Finish(job.id, ended, detached))
+            if ended.saved:
+                self.desk.count("saved", ended.saved)
             job.finished = True
             self.unfinished -= 1
             self.desk.count(status.value)

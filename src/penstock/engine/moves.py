@@ -38,6 +38,20 @@ class Never:
 
 
 @define(eq=False)
+class Stale:
+    """dispatch -> flights: this call could go now, but a lease of its flights would be over before its end."""
+
+    call: Call
+
+
+@define(eq=False)
+class Renewed:
+    """flights -> calls: its leases began anew; what others have made, or make, is no longer in it."""
+
+    call: Call
+
+
+@define(eq=False)
 class Wanted:
     """flights -> calls: buy these, all of one target of one job."""
 
@@ -180,4 +194,5 @@ Move = (
     | Arrived
     | Landed
     | Broke
+    | Renewed
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.outcomes import Outcome, Picture, Route, Source, Status
+from penstock.work import CachePolicy
 
 if TYPE_CHECKING:
     from penstock.engine.entities import Ask, Attempt, Job
@@ -73,8 +74,8 @@ def pending(job: Job) -> int:
     return total
 
 
-def outcome(job: Job, status: Status) -> Outcome:
-    """The outcome of `job`, ended as `status`."""
+def outcome(job: Job, status: Status, *, stores: bool = False) -> Outcome:
+    """The outcome of `job`, ended as `status`; `stores`: what it bought is kept."""
     pictures: list[Picture] = []
     saved = 0
     score = None
@@ -120,4 +121,12 @@ def outcome(job: Job, status: Status) -> Outcome:
         trouble,
         job.template,
         route,
+        "stored" if stores and _keeps_its_promise(job, place, status) else "",
     )
+
+
+def _keeps_its_promise(job: Job, place: int, status: Status) -> bool:
+    """Whether a stored copy is all that makes a picture of a seed the same again: its provider was not told of it."""
+    if status not in (Status.COMPLETED, Status.CACHED, Status.PARTIAL) or job.work.cache is CachePolicy.OFF:
+        return False
+    return any(name == "seed" for name, _ in job.work.targets[place].asked)

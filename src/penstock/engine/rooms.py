@@ -31,6 +31,8 @@ from penstock.engine.moves import (
     Landed,
     Left,
     Never,
+    Renewed,
+    Stale,
     Stop,
     Wanted,
 )
@@ -167,7 +169,7 @@ class Rooms:
 
     def bind(self) -> None:
         """Bind lanes until nothing more can go; what this ends may set others free."""
-        found: list[Bound | Never] = [*self.dispatch.parking.unpark()] if self.desk.refunds else []
+        found: list[Bound | Never | Stale] = [*self.dispatch.parking.unpark()] if self.desk.refunds else []
         found += self.dispatch.pump()
         while found:
             for move in found:
@@ -175,6 +177,8 @@ class Rooms:
                     self.attempts.begin(move)
                     if move.call.question is not None:
                         self.questions.wait(move.call.question)
+                elif isinstance(move, Stale):
+                    self.flights.renew(move.call)
                 else:
                     self.calls.cannot(move)
             self.route()
@@ -208,6 +212,8 @@ class Rooms:
                 self.calls.dropped(move)
             case Joined():
                 self.calls.joined(move)
+            case Renewed():
+                self.calls.renewed(move.call)
             case Forgotten():
                 self.flights.forgotten(move)
             case Stop():

@@ -138,6 +138,8 @@ FLIGHT: Mapping[tuple[FlightState, FlightInput], FlightState] = {
     (_F.EMBEDDING, _G.NEAR_MISS): _F.WANTED,
     (_F.EMBEDDING, _G.FAIL): _F.FAILED,
     (_F.EMBEDDING, _G.NOBODY): _F.GONE,
+    (_F.WANTED, _G.HIT): _F.LANDED,
+    (_F.WANTED, _G.BUSY): _F.LOOKING,
     (_F.WANTED, _G.SETTLED): _F.LANDED,
     (_F.WANTED, _G.FAIL): _F.FAILED,
     (_F.WANTED, _G.NOBODY): _F.GONE,
@@ -152,10 +154,11 @@ class CallState(IntEnum):
     NEW = 0
     GATHERING = 1
     QUEUED = 2
-    PARKED = 3
-    RUNNING = 4
-    BACKOFF = 5
-    ENDED = 6
+    CLAIMING = 3
+    PARKED = 4
+    RUNNING = 5
+    BACKOFF = 6
+    ENDED = 7
 
 
 class CallInput(IntEnum):
@@ -175,6 +178,7 @@ class CallInput(IntEnum):
     NOBODY = 11
     SALVAGE = 12
     CLOSED = 13
+    CLAIM = 14
 
 
 _C, _K = CallState, CallInput
@@ -187,11 +191,15 @@ CALL: Mapping[tuple[CallState, CallInput], CallState] = {
     (_C.GATHERING, _K.NOBODY): _C.ENDED,
     (_C.GATHERING, _K.CLOSED): _C.ENDED,
     (_C.QUEUED, _K.BEGIN): _C.RUNNING,
+    (_C.QUEUED, _K.CLAIM): _C.CLAIMING,
     (_C.QUEUED, _K.PARK): _C.PARKED,
     (_C.QUEUED, _K.SPLIT): _C.QUEUED,
     (_C.QUEUED, _K.CANNOT): _C.ENDED,
     (_C.QUEUED, _K.NOBODY): _C.ENDED,
     (_C.QUEUED, _K.CLOSED): _C.ENDED,
+    (_C.CLAIMING, _K.QUEUE): _C.QUEUED,
+    (_C.CLAIMING, _K.NOBODY): _C.ENDED,
+    (_C.CLAIMING, _K.CLOSED): _C.ENDED,
     (_C.PARKED, _K.QUEUE): _C.QUEUED,
     (_C.PARKED, _K.CANNOT): _C.ENDED,
     (_C.PARKED, _K.NOBODY): _C.ENDED,

@@ -62,6 +62,8 @@ def _call(desk: Desk, call: Call) -> Waiting:
         return Waiting("provider", f"{call.group.name} with {lanes}", min(timers, default=None))
     if desk.halt is not None:
         return Waiting("halted", desk.halt.message)
+    if call.state is CallState.CLAIMING:
+        return Waiting("store", "whether another process makes it meanwhile")
     if call.state is CallState.GATHERING:
         return Waiting("gathering", "others that want the same", until)
     if call.state is CallState.BACKOFF:

@@ -1,0 +1,43 @@
+"""The store that folders of batches share, as `--cache` names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import evolve
+
+from penstock.ids import Key
+from penstock.outcomes import Outcome, Source
+from penstock_io.stores.names import Kept, store_named
+from penstock_io.stores.sqlite import SqliteStore
+
+
+class Worth:
+    """What pictures cost that came from the shared store: once one is the folder's own, its books do not know."""
+
+    def __init__(self) -> None:
+        self._costs: dict[Key, int] = {}
+
+    def told(self, outcome: Outcome) -> Outcome:
+        """The outcome, with what was saved by pictures that an earlier row of this run brought in."""
+        more = 0
+        for picture in outcome.pictures:
+            if picture.source is not Source.STORED:
+                continue
+            if picture.meta.cost is None:
+                more += self._costs.get(picture.key, 0)
+            else:
+                self._costs[picture.key] = picture.meta.cost
+        return evolve(outcome, saved=outcome.saved + more) if more else outcome
+
+
+def there(name: str) -> bool:
+    """Whether a store is there, or nobody knows before it is asked."""
+    return "://" in name or Path(name).exists()
+
+
+def shared(name: str) -> Kept:
+    """A file, made where there is none and bounded as usual, or what `store_named` knows. Raises `UsageError`."""
+    if "://" in name or Path(name).is_dir():
+        return store_named(name)
+    return SqliteStore(name)

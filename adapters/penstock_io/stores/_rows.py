@@ -1,0 +1,136 @@
+"""Rows of a store in SQLite: one picture found, compared and added, and room made for it. All inside a transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from penstock.ids import Key
+from penstock_io.stores import StoreDamaged, StoreEntry
+from penstock_io.stores._codec import pack, raw, sum_of, unpack, unraw
+from penstock_io.stores._tables import row_sum
+
+_COLUMNS = "id, key, meta, nbytes, crc, stored, expires, row"
+
+_AT_ONCE = 256
+"""So many rows are looked through in one step, so that nobody waits for who looks."""
+
+
+@frozen
+class Row:
+    """What stands in `pictures`, as it stands there."""
+
+    number: int
+    key: bytes
+    meta: bytes
+    nbytes: int
+    crc: int
+    stored: float
+    expires: float | None
+    row: int
+
+    def over(self, now: float) -> bool:
+        """Whether its time is over."""
+        return self.expires is not None and self.expires <= now
+
+    def entry(self) -> StoreEntry:
+        """What it says. Raises `StoreDamaged` where that is not what was written."""
+        if self.row != row_sum(self.key, self.meta, self.nbytes, self.crc, self.stored, self.expires):
+            raise StoreDamaged("what is known of it has changed")
+        return StoreEntry(unraw(self.key), unpack(self.meta), self.nbytes, self.stored, self.expires)
+
+    def owner(self) -> Key | None:
+        """Whose it is, where that can be read."""
+        try:
+            return unraw(self.key)
+        except StoreDamaged:
+            return None
+
+
+def find(db: sqlite3.Connection, key: Key) -> Row | None:
+    """The row of a key."""
+    found = db.execute(f"SELECT {_COLUMNS} FROM pictures WHERE key = ?", (raw(key),)).fetchone()  # noqa: S608 - names of ours
+    return None if found is None else Row(*found)
+
+
+def there(db: sqlite3.Connection, number: int) -> bool:
+    """Whether a picture is still there."""
+    return db.execute("SELECT 1 FROM pictures WHERE id = ?", (number,)).fetchone() is not None
+
+
+def after(db: sqlite3.Connection, number: int) -> list[Row]:
+    """Some rows with greater ids, in order; none: there are no more."""
+    found = db.execute(f"SELECT {_COLUMNS} FROM pictures WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}", (number,))  # noqa: S608 - names of ours
+    return [Row(*one) for one in found]
+
+
+def kept(db: sqlite3.Connection, number: int) -> bytes:
+    """What `bytes` has of a picture. Raises `StoreDamaged`."""
+    try:
+        with db.blobopen("bytes", "data", number, readonly=True) as blob:
+            return blob.read()
+    except sqlite3.OperationalError as fault:
+        if fault.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise StoreDamaged("its bytes are gone") from fault
+
+
+def compare(row: Row, data: bytes, *, sums: bool) -> None:
+    """Raise `StoreDamaged` where a picture's bytes are not those that were written."""
+    if len(data) != row.nbytes:
+        raise StoreDamaged(f"{len(data)} bytes of {row.nbytes} are there")
+    if sums and sum_of(data) != row.crc:
+        raise StoreDamaged("its bytes have changed")
+
+
+def add(db: sqlite3.Connection, entry: StoreEntry, crc: int, held: bytes) -> None:
+    """A picture, used last of all; `held` is what `bytes` has of it."""
+    known = (raw(entry.key), pack(entry.meta), entry.nbytes, crc, entry.stored, entry.expires)
+    added = db.execute(
+        "INSERT INTO pictures (key, meta, nbytes, crc, stored, expires, used, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (*known, _tick(db), row_sum(*known)),
+    )
+    db.execute("INSERT INTO bytes (id, data) VALUES (?, ?)", (added.lastrowid, held))
+
+
+def touch(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Pictures were used, in this order."""
+    tick = _tick(db)
+    db.executemany("UPDATE pictures SET used = ? WHERE id = ?", ((tick + n, id_) for n, id_ in enumerate(numbers)))
+
+
+def sweep(db: sqlite3.Connection, now: float, most: int) -> int:
+    """Drop up to `most` pictures whose time is over."""
+    few = "SELECT id FROM pictures WHERE expires <= ? ORDER BY expires LIMIT ?"
+    gone = db.execute(f"DELETE FROM pictures WHERE id IN ({few})", (now, most)).rowcount  # noqa: S608 - text of ours
+    return _count(db, "expired", gone)
+
+
+def make_room(db: sqlite3.Connection, nbytes: int, now: float) -> None:
+    """Drop pictures until at most `nbytes` are left: those whose time is over, then the least recently used."""
+    while _total(db) > nbytes:
+        if sweep(db, now, 1):
+            continue
+        least = "SELECT id FROM pictures ORDER BY used LIMIT 1"
+        gone = db.execute(f"DELETE FROM pictures WHERE id = ({least})").rowcount  # noqa: S608 - text of ours
+        if not _count(db, "evictions", gone):
+            db.execute("UPDATE totals SET value = 0 WHERE name IN ('entries', 'nbytes')")  # nothing is there
+            return
+
+
+def _total(db: sqlite3.Connection) -> int:
+    (total,) = db.execute("SELECT value FROM totals WHERE name = 'nbytes'").fetchone()
+    return int(total)
+
+
+def _tick(db: sqlite3.Connection) -> int:
+    (tick,) = db.execute("SELECT COALESCE(MAX(used), 0) + 1 FROM pictures").fetchone()
+    return int(tick)
+
+
+def _count(db: sqlite3.Connection, name: str, more: int) -> int:
+    if more:
+        db.execute("UPDATE totals SET value = value + ? WHERE name = ?", (more, name))
+    return more

@@ -1,0 +1,173 @@
+"""Pictures in object storage (S3 and what speaks it, Google, Azure), or in a folder. Needs the extra `objects`.
+
+For pictures that are to outlive machines. It has no leases and makes no room: put a store of either kind before it with
+`Tiered`, and give the bucket a rule for its age.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Protocol, cast
+from urllib.parse import unquote, urlsplit
+
+from penstock.errors import UsageError
+from penstock_io.stores._sealed import SealedStore, Told
+
+_BUCKETS = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs"})
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+_NAME = re.compile(r"(?:.*/)?[0-9a-f]{2}/([0-9a-f]{64})")
+
+
+class _Bucket(Protocol):
+    """What is used of obstore, bound to one place."""
+
+    def get(self, path: str) -> _Found:
+        """What is stored there."""
+        ...
+
+    def get_range(self, path: str, *, start: int, end: int) -> bytes:
+        """A part of it."""
+        ...
+
+    def put(self, path: str, file: bytes) -> object:
+        """Store it."""
+        ...
+
+    def head(self, path: str) -> Mapping[str, object]:
+        """What is known of it."""
+        ...
+
+    def delete(self, paths: str) -> None:
+        """Drop it."""
+        ...
+
+    def list(self) -> Iterator[list[Mapping[str, object]]]:
+        """All of it, some at a time."""
+        ...
+
+
+class _Found(Protocol):
+    def bytes(self) -> bytes:
+        """All of it."""
+        ...
+
+
+class ObjectStore(SealedStore):
+    """Pictures by key at a `url`: s3://bucket/prefix, gs://..., az://..., or file:///folder, which is made.
+
+    `options` are obstore's for that place, such as {"endpoint": "http://localhost:9000", "region": "eu-central-1"};
+    keys come from the environment (AWS_ACCESS_KEY_ID) where they are not given. Pictures of more than `limit` bytes are
+    not kept (None: all are). An exchange has `timeout` seconds; a place that does not answer is left alone for `rest`
+    seconds. `clock` gives Unix seconds. Raises `UsageError` for an address or option that is none, and where obstore is
+    not installed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        options: Mapping[str, str] | None = None,
+        limit: int | None = None,
+        timeout: float = 5.0,
+        rest: float = 5.0,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        if not timeout > 0:
+            raise UsageError(f"timeout must be above 0 seconds, not {timeout}")
+        super().__init__(shown(url), limit=limit, rest=rest, clock=clock)
+        self._bucket = _opened(url, dict(options or {}), timeout)
+
+    def close(self) -> None:
+        """Nothing is open between two exchanges."""
+
+    def _get(self, name: str) -> bytes | None:
+        try:
+            return bytes(self._bucket.get(_path(name)).bytes())
+        except FileNotFoundError:
+            return None
+
+    def _beginning(self, name: str, nbytes: int) -> bytes | None:
+        path = _path(name)
+        try:
+            size = cast("int", self._bucket.head(path)["size"])
+            return bytes(self._bucket.get_range(path, start=0, end=min(nbytes, size))) if size else b""
+        except FileNotFoundError:
+            return None
+
+    def _put(self, name: str, blob: bytes, ttl: float | None) -> None:
+        del ttl  # the place knows none; what has expired goes when it is read
+        self._bucket.put(_path(name), blob)
+
+    def _drop(self, name: str) -> bool:
+        path = _path(name)
+        try:
+            self._bucket.head(path)
+            self._bucket.delete(path)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _names(self) -> Iterator[str]:
+        for some in self._bucket.list():
+            for one in some:
+                found = _NAME.fullmatch(str(one["path"]))
+                if found is not None:
+                    yield found[1]
+
+    def _told(self, fault: Exception) -> Told | None:
+        from obstore import exceptions as known  # noqa: PLC0415 - an extra, loaded by whoever has such a store
+
+        if isinstance(fault, known.UnauthenticatedError | known.PermissionDeniedError | PermissionError):
+            return Told("it refuses the key, or has none", gone=True)
+        if isinstance(fault, FileNotFoundError):
+            return Told("there is no such bucket or folder")
+        if isinstance(fault, known.GenericError | TimeoutError):
+            return Told("it is out of reach, or at fault", gone=True)
+        if isinstance(fault, known.BaseError | OSError):
+            return Told(f"it refuses: {type(fault).__name__}")
+        return None
+
+
+def _path(name: str) -> str:
+    return f"{name[:2]}/{name}"
+
+
+def shown(url: str) -> str:
+    """The address of a place without what may be secret in it. Raises `UsageError` for what is none."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if not (parts.path if parts.scheme == "file" else parts.scheme in _BUCKETS and host):
+        raise UsageError("the address of object storage is like s3://bucket/prefix, gs://..., az://... or file:///path")
+    return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+
+
+def _opened(url: str, options: dict[str, str], timeout: float) -> _Bucket:
+    try:
+        from obstore.exceptions import BaseError  # noqa: PLC0415 - an extra, loaded by whoever has such a store
+        from obstore.store import LocalStore, from_url  # noqa: PLC0415 - as above
+    except ImportError as missing:
+        raise UsageError("object storage needs obstore: pip install 'penstock[objects]'") from missing
+    parts = urlsplit(url)
+    plain = options.get("endpoint", "").startswith("http://")
+    try:
+        if parts.scheme == "file":
+            return cast("_Bucket", LocalStore(Path(unquote(parts.path)), mkdir=True))
+        opened = from_url(
+            f"{parts.scheme}://{parts.netloc}{parts.path}",
+            config=cast("S3Config", options),  # or another's: which, is in the address
+            client_options={"allow_http": plain, "timeout": timedelta(seconds=timeout)},
+            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=timeout)},
+        )
+        return cast("_Bucket", opened)
+    except (BaseError, OSError, ValueError, TypeError) as fault:
+        raise UsageError(f"{shown(url)} cannot be used: {type(fault).__name__}, of its options or its path") from None

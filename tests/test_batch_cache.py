@@ -1,0 +1,194 @@
+"""`penstock batch --cache`: folders that share pictures, so that none of them is bought twice."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from penstock.ids import Key, Ref
+from penstock.outcomes import Meta, Outcome, Picture, Source, Status
+from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.batch.sharing import Worth
+from penstock_io.simserver import SimServer, serving
+from penstock_io.stores.files import FilesStore
+from penstock_io.stores.sqlite import SqliteStore
+from tests.batch_command import Command, wait
+
+ROWS = [{"id": f"row-{number}", "prompt": f"kettle {number % 3}"} for number in range(4)]
+"""Three pictures for four rows."""
+
+
+@pytest.fixture
+def sim(monkeypatch: pytest.MonkeyPatch, no_options: None) -> Iterator[SimServer]:
+    """A provider that counts for one test alone, and a key for it."""
+    del no_options
+    monkeypatch.setenv("TEST_KEY", "test-key")
+    with serving(ServerSettings(latency=Latency(0.02, 0.0))) as running:
+        yield running
+
+
+@pytest.fixture
+def folders(tmp_path: Path, sim: SimServer, capsys: pytest.CaptureFixture[str]) -> tuple[Command, Command]:
+    """Two folders with the same rows."""
+    commands = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        commands.append(Command(tmp_path / name, sim, capsys))
+        commands[-1].rows(*ROWS)
+    return commands[0], commands[1]
+
+
+def results(command: Command) -> list[dict[str, object]]:
+    """What its results say."""
+    return [json.loads(line) for line in (command.out / "results.jsonl").read_text().splitlines()]
+
+
+def summary(command: Command) -> dict[str, object]:
+    """And its sums."""
+    found: dict[str, object] = json.loads((command.out / "summary.json").read_text())
+    return found
+
+
+def bytes_of(command: Command) -> dict[str, bytes]:
+    """Its pictures by row."""
+    names = {str(line["id"]): line["files"] for line in results(command)}
+    return {row: (command.out / files[0]).read_bytes() for row, files in names.items() if isinstance(files, list)}
+
+
+def test_what_one_folder_bought_another_has_for_nothing(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """The second buys only what is new: the rest is cached, costs 0, and its sums say what that saved."""
+    one, other = folders
+    cache = str(tmp_path / "pictures.sqlite")
+    assert 0 == one.run("--cache", cache)[0]
+    assert 3 == one.sim.stats()["received"]
+    other.rows(*ROWS, {"id": "new", "prompt": "a lamp"})
+    assert 0 == other.run("--cache", cache)[0]
+    assert 4 == one.sim.stats()["received"]
+    found = {str(line["id"]): line for line in results(other)}
+    assert {"row-0": True, "row-1": True, "row-2": True, "row-3": True, "new": False} == {
+        row: line["cached"] for row, line in found.items()
+    }
+    assert {"0"} == {line["cost_usd"] for row, line in found.items() if row != "new"}
+    assert {"completed"} == {line["status"] for line in found.values()}
+    assert bytes_of(one) == {row: data for row, data in bytes_of(other).items() if row != "new"}
+    sums = summary(other)
+    assert (found["new"]["cost_usd"], 1, 5) == (sums["cost_usd"], sums["attempts"], sums["images"])
+    assert Decimal(str(summary(one)["cost_usd"])) * 4 / 3 == Decimal(str(sums["saved_usd"]))
+
+
+def test_a_row_of_several_pictures_buys_those_that_are_missing(
+    folders: tuple[Command, Command], tmp_path: Path
+) -> None:
+    """Of three pictures two are in the cache: one is bought, and the row is not cached; what it saved is told."""
+    one, other = folders
+    cache = str(tmp_path / "pictures.sqlite")
+    for command, n in ((one, 2), (other, 3)):
+        command.rows({"id": "row", "prompt": "a kettle", "n": n})
+        assert 0 == command.run("--cache", cache)[0]
+    (line,) = results(other)
+    assert (False, 3) == (line["cached"], summary(other)["images"])
+    assert summary(one)["cost_usd"] == summary(other)["saved_usd"]
+
+
+def test_a_picture_that_an_earlier_row_brought_in_saved_what_it_cost() -> None:
+    """Once it is the folder's own its books have no price for it; what was bought there has one, or none is known."""
+
+    def ended(key: str, source: Source, cost: int | None, saved: int = 0) -> Outcome:
+        picture = Picture(0, Ref("f:x"), source, Meta(cost=cost), Key(key))
+        return Outcome(Status.CACHED, (picture,), saved=saved)
+
+    worth = Worth()
+    assert 5 == worth.told(ended("a", Source.STORED, 5, 5)).saved
+    assert 5 == worth.told(ended("a", Source.STORED, None)).saved
+    assert 0 == worth.told(ended("b", Source.STORED, None)).saved
+    assert 0 == worth.told(ended("a", Source.BOUGHT, None)).saved
+
+
+def test_a_folder_needs_its_cache_no_more(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """What came from the cache is the folder's own: without it nothing is sent again, and the sums stay."""
+    one, other = folders
+    cache = tmp_path / "pictures.sqlite"
+    assert [0, 0] == [command.run("--cache", str(cache))[0] for command in folders]
+    cache.unlink()
+    saved = summary(other)["saved_usd"]
+    code, _, err = other.run()
+    assert (0, True) == (code, "4 rows: 4 done, nothing to send" in err)
+    assert 3 == one.sim.stats()["received"]
+    assert saved == summary(other)["saved_usd"]
+
+
+def test_pictures_of_the_folder_itself_come_first(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """A folder that was filled without the cache buys nothing with it, and gives only new pictures to it."""
+    one, _ = folders
+    assert 0 == one.run()[0]
+    one.rows(*ROWS, {"id": "repeated", "prompt": "kettle 0"}, {"id": "new", "prompt": "a lamp"})
+    assert 0 == one.run("--cache", str(tmp_path / "pictures.sqlite"))[0]
+    assert 4 == one.sim.stats()["received"]
+    with SqliteStore(tmp_path / "pictures.sqlite") as store:
+        assert 1 == len(list(store.entries()))
+
+
+def test_two_at_once_buy_each_picture_once(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """While one makes a picture the other waits for it and takes it from the cache."""
+    processes = [command.start("--cache", str(tmp_path / "pictures.sqlite")) for command in folders]
+    ends = [wait(process) for process in processes]
+    assert [0, 0] == [code for code, _, _ in ends], ends
+    assert 3 == folders[0].sim.stats()["received"]
+    assert bytes_of(folders[0]) == bytes_of(folders[1])
+
+
+def test_a_damaged_picture_is_bought_again(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """A cache may cost a picture and never a row: whoever runs it is told."""
+    one, other = folders
+    cache = tmp_path / "pictures.sqlite"
+    assert 0 == one.run("--cache", str(cache))[0]
+    with closing(sqlite3.connect(cache)) as db, db:
+        db.execute("UPDATE bytes SET data = CAST(x'00' || substr(data, 2) AS BLOB) WHERE id = 1")
+    code, _, err = other.run("--cache", str(cache))
+    assert (0, 4) == (code, one.sim.stats()["received"])
+    assert "a picture was dropped: its bytes have changed" in err
+    assert {"completed"} == {line["status"] for line in results(other)}
+
+
+def test_a_cache_that_cannot_be_used_is_told_before_anything_is_bought(
+    folders: tuple[Command, Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way it was named: by flag, environment or file, in this order."""
+    one, _ = folders
+    wrong = tmp_path / "wrong.sqlite"
+    wrong.write_bytes(b"no database of anybody's" * 1000)
+    code, _, err = one.run("--cache", str(wrong))
+    assert (2, True) == (code, "--cache" in err and "is damaged" in err)
+    monkeypatch.setenv("PENSTOCK_CACHE", str(wrong))
+    code, _, err = one.run()
+    assert (2, True) == (code, "PENSTOCK_CACHE" in err)
+    assert 0 == one.sim.stats()["received"]
+    (tmp_path / "options.toml").write_text(f'cache = "{wrong}"\n')
+    monkeypatch.setenv("PENSTOCK_CACHE", str(tmp_path / "right.sqlite"))
+    assert 0 == one.run("--config", str(tmp_path / "options.toml"))[0]
+    assert (tmp_path / "right.sqlite").exists()
+
+
+def test_a_cache_may_be_a_folder_or_a_server(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """Files of an earlier store are used; a server that is not there is told, without its password."""
+    one, other = folders
+    with FilesStore(tmp_path / "files") as store:
+        assert 0 == store.figures().entries
+    assert [0, 0] == [command.run("--cache", str(tmp_path / "files"))[0] for command in folders]
+    assert 3 == one.sim.stats()["received"]
+    code, _, err = other.run("--cache", "redis://:s3cr3t@127.0.0.1:1/0")
+    assert (2, True, False) == (code, "--cache" in err and "127.0.0.1:1" in err, "s3cr3t" in err)
+    code, _, err = other.run("--cache", "gopher://somewhere")
+    assert (2, True) == (code, "gopher:// is no store" in err)
+
+
+def test_a_dry_run_makes_no_cache(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """It says what would be done, and does nothing."""
+    assert 0 == folders[0].run("--cache", str(tmp_path / "pictures.sqlite"), "--dry-run")[0]
+    assert not (tmp_path / "pictures.sqlite").exists()
