@@ -103,7 +103,7 @@ def _around(
     only because 1 and true are one key of a dictionary.
     """
     operation, provider, dialect, server, model, tenant = place
-    told = {
+    told: dict[str, object] = {
         "schema": SCHEMA,
         "operation": operation,
         "provider": provider,
