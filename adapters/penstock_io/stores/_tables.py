@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 from zlib import crc32
 
-from penstock_io.journal._faults import why
 from penstock_io.journal._damage import is_damage
+from penstock_io.journal._faults import why
 from penstock_io.stores import StoreDamaged, StoreFault
 
 INSIDE = 0x50535452
