@@ -108,11 +108,7 @@ class Learner:
 
     def sent(self, need: float, rate: float, now: float) -> None:
         """A request that needs so much goes, at a rate that is believed."""
-<<<<<<< HEAD
         if self.state.low or self.state.barren:
-=======
-        if self.state.low:
->>>>>>> c0c28d57105d5961d8e34ffbfd277b6c2e9047dc
             rate = self.state.low  # no more than surely ran over the brim
         holds = max(need, self.holds, self.burst[0] - rate * self.burst[1])
         if holds > self.holds:
