@@ -164,7 +164,11 @@ class Gauge:
         if not rate:
             return self.level
         if now > self.quiet:
-            self.refill(now)
+            if min(self.capacity, self.level + rate * (now - self.at)) > 2.0 * need + rate:
+                self.probe(self.tau, now)  # a pause: it held nothing up, and there is nothing to find out
+            else:
+                self.refill(now)
+                rate = self.rate
         level, at = self.level, self.at
         if now > at:
             level += rate * (now - at)

@@ -108,7 +108,7 @@ class Learner:
 
     def sent(self, need: float, rate: float, now: float) -> None:
         """A request that needs so much goes, at a rate that is believed."""
-        if self.state.low:
+        if self.state.low or self.state.barren:
             rate = self.state.low  # no more than surely ran over the brim
         holds = max(need, self.holds, self.burst[0] - rate * self.burst[1])
         if holds > self.holds:
@@ -174,6 +174,10 @@ class Learner:
             low, _ = self._window(state.last, at, state.since)
             low = max(state.low, min(low, state.high))
             self.state = evolve(state, anchor=at, last=at, whole=0.0, since=0.0, low=low)
+            return
+        if state.barren and at.spent - state.last.spent - state.since <= 0.0:
+            # nothing is let in at all: that is no slow bucket, it is closed
+            self.state = evolve(state, anchor=at, last=at, whole=0.0, since=0.0, recent=())
             return
         if at.exact and state.anchor is not state.last:
             self._weigh(state, at)

@@ -303,8 +303,9 @@ class Refusals:
         if rate is not None:
             if learner.state.high < inf:
                 self.family.rates[index] = (learner.state.low, learner.state.high)
-            # what is configured is believed until it is contradicted
-            agrees = learner.state.low <= gauge.rate <= learner.state.high
+            # what is configured is not contradicted by the refusal of more
+            more = permit is not None and permit.sent > gauge.quiet
+            agrees = more and learner.state.low <= gauge.rate <= learner.state.high
             return None if agrees and gauge.source in {"limit", "ceiling"} else rate
         if permit is None or gauge.source in {"limit", "ceiling", "told"}:
             return None
