@@ -107,7 +107,7 @@ def test_a_file_serves_every_command(file: Path) -> None:
         ("modle = 'm'", "modle: unknown; did you mean model?"),
         ("max-concurrency = 3", "max-concurrency: unknown; did you mean max_concurrency?"),
         ("zzz = 1", "zzz: unknown; there are keep, "),
-        ("[batch]\nmodel = 'm'", "batch: unknown; there are"),
+        ("[jobs]\nmodel = 'm'", "jobs: unknown; there are"),
         ("[provider.mine]\nbase_url = 'x'", "provider: must be a text"),
         ("n = '2'", "n: must be a whole number, such as 4"),
         ("n = true", "n: must be a whole number"),

@@ -20,6 +20,7 @@ from penstock_io.batch.plan import standing
 from penstock_io.batch.results import line_of
 from penstock_io.batch.rows import Row
 from penstock_io.batch.run import Exit
+from penstock_io.batch.settings import Choices
 from penstock_io.batch.states import NEW
 from penstock_io.batch.verdict import Standing
 from penstock_io.cli.main import main
@@ -109,7 +110,7 @@ def test_status_lists_what_was_put_off_and_the_next_run_takes_it_up(
     main(["status", str(folder.path), "--json"])
     (told,) = json.loads(capsys.readouterr().out)["deferred"]
     assert (1, ticket.job, 1, ticket.reason) == (told["run"], told["job"], told["pictures"], told["reason"])
-    assert Exit.ALL == folder.run(table(2)).code
+    assert Exit.ALL == folder.run(table(2), choices=Choices(server=sim.base_url)).code
     assert "1 request that had been put off, taken up again" in folder.told
     main(["status", str(folder.path), "--json"])
     told = json.loads(capsys.readouterr().out)
