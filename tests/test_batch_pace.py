@@ -102,6 +102,36 @@ def test_what_is_refused_is_not_taken_back() -> None:
     assert (36.0, 120.0) == (use.sent, use.allowed)
 
 
+def test_a_first_burst_that_is_refused_hides_nothing_of_what_is_sent_later() -> None:
+    """39 went before any limit was known, and 34 of them are refused: what follows counts from the five that were not.
+
+    Once the images of before are there, a refusal is one of later requests, and those were counted.
+    """
+    use, mix = Use(), Mix()
+    known = [lane(limit(0, 20))]
+    use.look(0.0, [lane()], mix, sent=39, left=21, out=39)
+    use.look(1.0, known, mix, sent=39, left=21, out=39)
+    use.look(31.0, known, mix, sent=5, left=55, out=5)
+    use.look(61.0, known, mix, sent=25, left=35, out=3)
+    assert (20.0, 20.0) == (use.sent, use.allowed)
+    use.look(91.0, known, mix, sent=20, left=40, out=0)
+    use.look(121.0, known, mix, sent=45, left=15, out=3)
+    assert (40.0, 40.0) == (use.sent, use.allowed)
+
+
+def test_what_refusals_taught_counts_in_tokens_that_were_reserved() -> None:
+    """A limit that is told is of tokens as they are; one that was learned, of those that requests were sent with."""
+    mix = Mix()
+    mix.asked(2, 700)
+    mix.asked(4, 700)
+    mix.paid(6, 1200)
+    known = lane(tokens=limit(700, 1400))
+    assert (3.5, 7.0) == mix.counted(known.quota)
+    learned = lane(tokens=GaugeFigures(700.0, 1400.0, 1400.0, "learned"))
+    assert (1.0, 2.0) == mix.counted(learned.quota)
+    assert [1 / 700] == [worth for gauge, worth in mix.gauges(learned.quota) if gauge.source == "learned"]
+
+
 def test_times_without_a_known_limit_do_not_count() -> None:
     """Nor those without work, nor closed lanes; one quota of two models counts once."""
     use, mix = Use(), Mix()

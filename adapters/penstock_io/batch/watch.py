@@ -84,8 +84,9 @@ class Watch:
         snapshot = engine.snapshot()
         lines = {lane.model: lane.waiting for lane in snapshot.lanes}
         left = coming + sum(lines.values()) * self.mix.each
-        sent = snapshot.counters.get("images", 0) + snapshot.in_flight * self.mix.each
-        self.use.look(now, snapshot.lanes, self.mix, sent=sent, left=left)
+        out = snapshot.in_flight * self.mix.each
+        sent = snapshot.counters.get("images", 0) + out
+        self.use.look(now, snapshot.lanes, self.mix, sent=sent, left=left, out=out)
         self.pace.look(now, self.done, self.images)
         money, ends = snapshot.money.total, self.ends
         waiting, until = f"the provider ({self.unreached})" if self.unreached and jobs else "", now

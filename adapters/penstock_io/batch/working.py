@@ -268,7 +268,7 @@ class Batch:
         out.since, out.job = time.monotonic(), job
         self._jobs[job] = keyed.request.model
         self._hearing.begun(job, keyed.row.id, keys)
-        self.watch.mix.asked(len(keys))
+        self.watch.mix.asked(len(keys), work.targets[0].demand.tokens)
         self._journal.name(job, dict(zip(keys, keyed.stems, strict=True)))
         state = self.states.get(keyed.row.id, NEW)
         name = (self._journal.run, job)
