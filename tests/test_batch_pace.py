@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.admission.bucket import GaugeFigures
+from penstock.admission.permits import WallFigures
 from penstock.admission.quota import QuotaFigures
 from penstock.config import Limits
 from penstock.engine import Waiting
@@ -172,6 +174,23 @@ def test_times_without_a_known_limit_do_not_count() -> None:
 def test_what_is_waited_for(waiting: Waiting, said: str) -> None:
     """In words, keys by their labels, with the seconds where they are known; nothing for what is only out."""
     assert said == waiting_for(waiting, 100.0, "gpt-image-2")
+
+
+def test_the_limit_that_is_waited_for_is_named_with_its_window() -> None:
+    """A limit of a day is none of a minute, however short its wait; a wait of hours is not told in seconds."""
+    minute, day = limit(3.0, 60.0), GaugeFigures(0.0, 20.0, 20.0 / 1440, "ceiling")
+    lanes = [evolve(lane(requests=minute, name=KEY), model="m")]
+    lanes[0] = evolve(lanes[0], quota=evolve(lanes[0].quota, walls=(WallFigures("requests", 86_400.0, day),)))
+    waiting = Waiting("quota", f"requests of {KEY}", 100.0 + 4320.0)
+    assert "requests a day of KEY_A for m, 1 h 12 min" == waiting_for(waiting, 100.0, "m", lanes)
+    often = evolve(lanes[0].quota, walls=(WallFigures("requests", 86_400.0, evolve(day, per_minute=2.0)),))
+    soon = evolve(waiting, until=130.0)
+    assert "requests a day of KEY_A for m, 30 s" == waiting_for(soon, 100.0, "m", [evolve(lanes[0], quota=often)])
+    used_up = evolve(often, requests=evolve(minute, level=0.0, per_minute=1.0))
+    assert "requests a minute of KEY_A for m, 30 s" == waiting_for(soon, 100.0, "m", [evolve(lanes[0], quota=used_up)])
+    assert "requests a minute of KEY_A for other, 30 s" == waiting_for(soon, 100.0, "other", lanes)
+    assert "requests of KEY_A for m, 1 h 12 min" == waiting_for(waiting, 100.0, "m")
+    assert "requests a day of KEY_A, 1 h 12 min" == waiting_for(waiting, 100.0, "", lanes)
 
 
 def test_sums_of_all_runs() -> None:

@@ -10,9 +10,11 @@ from math import inf, isfinite
 from attrs import define, field, frozen
 
 from penstock.admission.bucket import GaugeFigures
+from penstock.admission.permits import WallFigures
 from penstock.admission.quota import QuotaFigures
 from penstock.engine import Waiting
 from penstock.engine.figures import LaneFigures
+from penstock_io.words import per, span
 
 WINDOW = 60.0
 """Seconds of the past that pace and time to go are told from."""
@@ -108,8 +110,7 @@ class Mix:
             yield from self._counting(wall.quantity, wall.gauge)
 
     def _worths(self, quota: QuotaFigures) -> Iterable[tuple[GaugeFigures, float]]:
-        gauges = {"images": quota.images, "requests": quota.requests, "tokens": quota.tokens}
-        return [counted for quantity, gauge in gauges.items() for counted in self._counting(quantity, gauge)]
+        return [counted for quantity, gauge in _minute(quota).items() for counted in self._counting(quantity, gauge)]
 
     def _counting(self, quantity: str, gauge: GaugeFigures) -> Iterable[tuple[GaugeFigures, float]]:
         """A bucket with how many pictures one unit of it is worth; nothing of tokens before they are known."""
@@ -186,13 +187,18 @@ def labelled(text: str) -> str:
     return _FINGERPRINT.sub("", text)
 
 
-def waiting_for(waiting: Waiting, now: float, model: str = "") -> str:
-    """What a request to `model` waits for, as the end of "waiting for ..."; "" where only for its provider."""
+def waiting_for(waiting: Waiting, now: float, model: str = "", lanes: Iterable[LaneFigures] = ()) -> str:
+    """What a request to `model` waits for, as the end of "waiting for ..."; "" where only for its provider.
+
+    `lanes` say of which window the limit is that it waits for; without them it is a minute, where it may be.
+    """
     said = _WORDS.get(waiting.reason, "")
     if waiting.reason == "quota":
         quantity, _, name = waiting.on.partition(" of ")
         whose = f"{labelled(name)} for {model}" if model else labelled(name)
-        said = f"{_QUOTAS.get(quantity, f'{quantity} a minute of')} {whose}"
+        mine = [lane.quota for lane in lanes if lane.credential == name and model in {"", lane.model}]
+        seconds = 0.0 if waiting.until is None else waiting.until - now
+        said = f"{_QUOTAS.get(quantity) or _limit(quantity, seconds, mine)} {whose}"
     elif waiting.reason == "no_lane":
         said = f"a key that serves {model or 'its model'} ({labelled(waiting.on)})"
     elif waiting.reason == "proof":
@@ -204,9 +210,34 @@ def waiting_for(waiting: Waiting, now: float, model: str = "") -> str:
         said = f"another try ({waiting.on.rstrip('.')})"
     if not said or waiting.until is None or not isfinite(waiting.until):
         return said
-    return f"{said}, {max(0.0, waiting.until - now):.0f} s"
+    seconds = max(0.0, waiting.until - now)
+    return f"{said}, {span(seconds) if seconds >= _MINUTE else f'{seconds:.0f} s'}"
 
 
+def _limit(quantity: str, seconds: float, quotas: Iterable[QuotaFigures]) -> str:
+    """The limit of a quantity that holds a request up: the one that will have the least when it may go."""
+    gauges = [
+        (wall.window, wall.gauge)
+        for quota in quotas
+        for wall in (*(WallFigures(name, _MINUTE, gauge) for name, gauge in _minute(quota).items()), *quota.walls)
+        if wall.quantity == quantity
+    ]
+    found = [
+        (gauge.level + gauge.per_minute * seconds / 60.0, window)
+        for window, gauge in gauges
+        if gauge.per_minute is not None
+    ]
+    if found:
+        return f"{quantity} {per(min(found)[1])} of"
+    return f"{quantity} a minute of" if seconds <= _MINUTE else f"{quantity} of"
+
+
+def _minute(quota: QuotaFigures) -> dict[str, GaugeFigures]:
+    """Its buckets of a minute by what they count."""
+    return {"images": quota.images, "requests": quota.requests, "tokens": quota.tokens}
+
+
+_MINUTE = 60.0
 _QUOTAS = {
     "concurrency": "a reply, as many are out as may be at a time with",
     "blocked": "the end of a wait asked of",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from attrs import define, evolve, field
 
 from penstock.engine import Engine
+from penstock.engine.figures import LaneFigures
 from penstock.engine.sums import tokens_of
 from penstock.ids import JobId
 from penstock.outcomes import Outcome, Source
@@ -91,7 +92,7 @@ class Watch:
         money, ends = snapshot.money.total, self.ends
         waiting, until = f"the provider ({self.unreached})" if self.unreached and jobs else "", now
         if not waiting and (any(lines.values()) or snapshot.in_flight == 0):
-            waiting, until = _waiting(engine, jobs, now)
+            waiting, until = _waiting(engine, jobs, now, snapshot.lanes)
         eta = None
         if rows and not (self.unreached and jobs):
             pace = self.pace.eta(rows)
@@ -146,11 +147,13 @@ def settled(figures: Figures, counts: Mapping[str, int], seconds: float) -> Figu
     )
 
 
-def _waiting(engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float) -> tuple[str, float]:
+def _waiting(
+    engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float, lanes: Sequence[LaneFigures]
+) -> tuple[str, float]:
     """What the first of them waits for that does not merely wait for its provider, and until when."""
     for job, _ in zip(jobs, range(NEAR), strict=False):
         waiting = engine.explain(job)
-        said = waiting_for(waiting, now, jobs[job])
+        said = waiting_for(waiting, now, jobs[job], lanes)
         if said:
             return said, now if waiting.until is None else waiting.until
     return "", now
