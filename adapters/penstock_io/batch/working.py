@@ -16,7 +16,6 @@ from attrs import define, evolve
 
 from penstock.commands import Halted, Notice
 from penstock.config import Ambiguity, Config, Used
-from penstock.engine.sums import dollars
 from penstock.events import Event, Failed, Mode, Responded
 from penstock.ids import JobId, Key
 from penstock.outcomes import Outcome
@@ -26,6 +25,7 @@ from penstock.work import Work
 from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
 from penstock_io.batch.flow import NOBODY
+from penstock_io.batch.funds import exceeded, most_of
 from penstock_io.batch.hearing import Hearing
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
@@ -40,7 +40,7 @@ from penstock_io.batch.verdict import in_doubt
 from penstock_io.batch.watch import Watch, settled
 from penstock_io.batch.writing import Part
 from penstock_io.journal import Account, Journal
-from penstock_io.resources import Result, picodollars
+from penstock_io.resources import Result
 from penstock_io.words import count
 
 TICK = 0.25
@@ -87,6 +87,7 @@ class Batch:
         self._hearing = Hearing(listener)
         self._used = used
         self._before = before
+        self._most = most_of(settings.budget, before)
         self._doubts: set[Key] = set(before.doubts)
         self._figures: Figures | None = None
         self._source: Source = Listed((), 0)
@@ -178,6 +179,8 @@ class Batch:
             return
         self.settings, change = found
         self.watch.budget = self.settings.budget
+        most = most_of(self.settings.budget, self._before)
+        self._most = None if most is None or self._most is None else max(most, self._most)
         config = None if change.budget is None else evolve(self._client.config, budget=change.budget)
         told = self._client.reconfigure(config, api_keys=change.added, without=change.gone, limits=change.limits)
         telling = self._loop.create_task(told)
@@ -240,11 +243,10 @@ class Batch:
             self.halt = stopping.of_disk(fault, self.settings.folder)
 
     def above(self, charged: int) -> None:
-        """The run is over: say so where a provider charged more than its bounds, and thus more than the budget."""
-        budget = self.settings.budget
-        if budget is not None and charged > picodollars(budget):
-            more, why = dollars(charged - picodollars(budget)), "the provider charged more than its bound"
-            self._listener.tell(f"{more} above the budget of {dollars(picodollars(budget))}: {why}", Level.ERROR)
+        """The run is over: say so where more is charged than the budget."""
+        found = exceeded(self.settings.budget, charged, self._most)
+        if found is not None:
+            self._listener.tell(*found)
 
     def _late(self) -> None:
         source = self._source
