@@ -299,6 +299,9 @@ class Refusals:
                 charges = wait is None or (learner.rate is not None and need < _SLOW * gauge.rate)
             sure = wait is not None and learner.state.high < inf and permit is self._cluster
             gauge.refused(left, mark_of(permit, index, gauge, need), now, charges=charges, sure=sure)
+            if self.pace.barren > 1 and gauge.source == "learned":
+                # slow or closed: when it is tried again there is room for one, whatever a rest would have filled
+                gauge.level = min(gauge.level, need - gauge.rate * max(0.0, self.pace.rest - now))
 
     def _rate(self, index: int, learner: Learner, permit: Permit | None, wait: float | None) -> float | None:
         """A rate a second: its own, or what a sibling learned, or what the wait says at most; None: nobody knows."""
