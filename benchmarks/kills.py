@@ -266,7 +266,7 @@ def read_folder(out: Path) -> Found:
 
 def _identity(row: Row) -> tuple[Key, str]:
     """The key of a row's picture, and the provider's name for its request."""
-    made = prepare(row.request, Options(), Config(), handle=Handle(0), unix=time.time())
+    made = prepare(row.request, Options(), Config(), handle=Handle(0), unix=time.time(), server="http://127.0.0.1")
     if isinstance(made, Refusal):
         raise TypeError(made.message)
     return made.work.targets[0].keys[0], sha256(encode(made, 0, 1).body).hexdigest()

@@ -320,3 +320,14 @@ def test_a_ceiling_is_never_tried() -> None:
             quota.heard(quota.reserve(Demand(), now + 9.0), RateReport(requests=Told(600.0, 9.0)), now + 9.0)
             assert 60.0 == quota.figures(now + 9.0).requests.per_minute
     assert rates[True] <= 1.0 < rates[False]
+
+
+@given(st.integers(0, 4_000), st.integers(0, 9))
+def test_what_was_learned_counts_as_it_was_learned(real: int, until: int) -> None:
+    """A rate of estimated tokens is kept by estimates, whatever the pictures took: one a second goes."""
+    kept = Lessons((Lesson("tokens", 60_000.0, 2_000.0, 60.0, "learned", 0.0),))
+    quota, demand, now, served = Quota(Limits(), 0.0, kept, eager=True), Demand(1, 1, 1_000), 0.0, 0
+    while (now := max(now, quota.ready_at(demand, now))) <= until + 0.5:
+        quota.settle(quota.reserve(demand, now), Three.YES, now, tokens=real)
+        served += 1
+    assert until == served

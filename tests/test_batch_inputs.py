@@ -218,7 +218,7 @@ def test_all_mistakes_are_told_together() -> None:
     assert ["in:2", "in:3", "in:3", "in:4"] == [mistake[:4] for mistake in found]
     assert {"n", "prompt"} == {mistake.split(": ")[1] for mistake in found[1:]}
     with pytest.raises(InputError, match=r"\.\.\. and 5 more"):
-        rows(*["x"] * (SHOWN + 5))
+        rows('{"prompt": "a"}', *["x"] * (SHOWN + 5))
     assert ["in:2", "in:3"] == [mistake[:4] for mistake in said(b'prompt,n\na,x\n"b', Kind.CSV)]
 
 
@@ -258,6 +258,19 @@ def test_wrong_options_are_said_once() -> None:
         with pytest.raises(InputError) as caught:
             make()
         assert ["the options: n: must be a whole number from 1 to 1000"] == list(map(str, caught.value.mistakes))
+
+
+def test_what_all_rows_lack_is_said_once() -> None:
+    """It comes from the options; where one row has it, the lines of the others are told."""
+    lines = [f"kettle {n}" for n in range(150)]
+    with pytest.raises(InputError) as wrong:
+        parse_rows("\n".join(lines).encode(), "in.txt", Defaults(), kind=Kind.TXT)
+    told = "in.txt: model: missing: give it in the row, or --model for all rows (all 150 rows)"
+    assert told == str(wrong.value)
+    own = [json.dumps({"prompt": "a", **({"model": "m"} if n == 1 else {})}) for n in range(9)]
+    with pytest.raises(InputError) as wrong:
+        parse_rows("\n".join(own).encode(), "in.jsonl", Defaults())
+    assert [1, *range(3, 10)] == [mistake.line for mistake in wrong.value.mistakes]
 
 
 def test_an_input_is_named_by_its_kind(tmp_path: Path) -> None:

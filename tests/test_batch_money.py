@@ -15,11 +15,13 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 
+from penstock.commands import BudgetLow
 from penstock.ids import Key, Ref
 from penstock.outcomes import Meta, Outcome, Picture, Source, Status
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import OnAmbiguous
 from penstock_io.batch import stopping
+from penstock_io.batch.funds import exceeded, low
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.batch.stopping import DOUBTS, Doubting
@@ -114,6 +116,44 @@ def test_a_charge_above_its_bound_is_told(folder: Folder) -> None:
     assert "gpt-image-2: $5 was charged, above the bound of $0.00" in warning
     above = "$4 above the budget of $1: the provider charged more than its bound"
     assert [above] == [text for text in folder.told if "above the budget" in text]
+
+
+def test_a_budget_below_what_is_spent_is_no_fault_of_the_provider(folder: Folder) -> None:
+    """Another run has a lower one, or the same, which the provider passed before: each says what is true of it."""
+    with serving(FAST) as sim:
+        folder.run(table(2), budget=Decimal(1), base_url=sim.base_url)
+        folder.run(table(3), budget=Decimal("0.004"), base_url=sim.base_url)
+    spent = Decimal(str(folder.sums()["cost_usd"]))
+    above = f"${spent - Decimal('0.004'):f} above the budget of $0.004: spent before this run, or on its way when"
+    assert [f"{above} the budget was lowered"] == [text for text in folder.told if "above the budget" in text]
+
+
+@pytest.mark.parametrize(
+    ("budget", "charged", "most", "said"),
+    [
+        (None, 9, None, ""),
+        ("1", 1, 1, ""),
+        ("1", 2, 1, "the provider charged more than its bound"),
+        ("1", 2, 2, "spent before this run, or on its way when the budget was lowered"),
+        ("1", 3, 2, "the provider charged more than its bound"),
+        ("1", 3, None, "spent before this run, or on its way when the budget was lowered"),
+    ],
+)
+def test_who_passed_a_budget(budget: str | None, charged: int, most: int | None, said: str) -> None:
+    """The most that it ever was, in the run, or was spent before, is what the provider is held to. In dollars."""
+    dollar = 10**12
+    found = exceeded(
+        None if budget is None else Decimal(budget), charged * dollar, None if most is None else most * dollar
+    )
+    assert said == ("" if found is None else found[0].partition(": ")[2])
+
+
+@given(st.integers(1, 10**14), st.integers(0, 10**14))
+def test_a_budget_is_never_said_to_be_nothing(cap: int, used: int) -> None:
+    """A small one is said to a hundredth of a cent, above which the smallest is that is of any use."""
+    told = low(BudgetLow("run", used, cap * 10**8))
+    assert "budget of $0.00 " not in told
+    assert "budget of $0.0000 " not in told
 
 
 def test_rows_in_doubt_that_the_budget_has_no_room_for(tmp_path: Path) -> None:

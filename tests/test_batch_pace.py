@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.admission.bucket import GaugeFigures
+from penstock.admission.permits import WallFigures
 from penstock.admission.quota import QuotaFigures
 from penstock.config import Limits
 from penstock.engine import Waiting
@@ -102,6 +104,36 @@ def test_what_is_refused_is_not_taken_back() -> None:
     assert (36.0, 120.0) == (use.sent, use.allowed)
 
 
+def test_a_first_burst_that_is_refused_hides_nothing_of_what_is_sent_later() -> None:
+    """39 went before any limit was known, and 34 of them are refused: what follows counts from the five that were not.
+
+    Once the images of before are there, a refusal is one of later requests, and those were counted.
+    """
+    use, mix = Use(), Mix()
+    known = [lane(limit(0, 20))]
+    use.look(0.0, [lane()], mix, sent=39, left=21, out=39)
+    use.look(1.0, known, mix, sent=39, left=21, out=39)
+    use.look(31.0, known, mix, sent=5, left=55, out=5)
+    use.look(61.0, known, mix, sent=25, left=35, out=3)
+    assert (20.0, 20.0) == (use.sent, use.allowed)
+    use.look(91.0, known, mix, sent=20, left=40, out=0)
+    use.look(121.0, known, mix, sent=45, left=15, out=3)
+    assert (40.0, 40.0) == (use.sent, use.allowed)
+
+
+def test_what_refusals_taught_counts_in_tokens_that_were_reserved() -> None:
+    """A limit that is told is of tokens as they are; one that was learned, of those that requests were sent with."""
+    mix = Mix()
+    mix.asked(2, 700)
+    mix.asked(4, 700)
+    mix.paid(6, 1200)
+    known = lane(tokens=limit(700, 1400))
+    assert (3.5, 7.0) == mix.counted(known.quota)
+    learned = lane(tokens=GaugeFigures(700.0, 1400.0, 1400.0, "learned"))
+    assert (1.0, 2.0) == mix.counted(learned.quota)
+    assert [1 / 700] == [worth for gauge, worth in mix.gauges(learned.quota) if gauge.source == "learned"]
+
+
 def test_times_without_a_known_limit_do_not_count() -> None:
     """Nor those without work, nor closed lanes; one quota of two models counts once."""
     use, mix = Use(), Mix()
@@ -142,6 +174,23 @@ def test_times_without_a_known_limit_do_not_count() -> None:
 def test_what_is_waited_for(waiting: Waiting, said: str) -> None:
     """In words, keys by their labels, with the seconds where they are known; nothing for what is only out."""
     assert said == waiting_for(waiting, 100.0, "gpt-image-2")
+
+
+def test_the_limit_that_is_waited_for_is_named_with_its_window() -> None:
+    """A limit of a day is none of a minute, however short its wait; a wait of hours is not told in seconds."""
+    minute, day = limit(3.0, 60.0), GaugeFigures(0.0, 20.0, 20.0 / 1440, "ceiling")
+    lanes = [evolve(lane(requests=minute, name=KEY), model="m")]
+    lanes[0] = evolve(lanes[0], quota=evolve(lanes[0].quota, walls=(WallFigures("requests", 86_400.0, day),)))
+    waiting = Waiting("quota", f"requests of {KEY}", 100.0 + 4320.0)
+    assert "requests a day of KEY_A for m, 1 h 12 min" == waiting_for(waiting, 100.0, "m", lanes)
+    often = evolve(lanes[0].quota, walls=(WallFigures("requests", 86_400.0, evolve(day, per_minute=2.0)),))
+    soon = evolve(waiting, until=130.0)
+    assert "requests a day of KEY_A for m, 30 s" == waiting_for(soon, 100.0, "m", [evolve(lanes[0], quota=often)])
+    used_up = evolve(often, requests=evolve(minute, level=0.0, per_minute=1.0))
+    assert "requests a minute of KEY_A for m, 30 s" == waiting_for(soon, 100.0, "m", [evolve(lanes[0], quota=used_up)])
+    assert "requests a minute of KEY_A for other, 30 s" == waiting_for(soon, 100.0, "other", lanes)
+    assert "requests of KEY_A for m, 1 h 12 min" == waiting_for(waiting, 100.0, "m")
+    assert "requests a day of KEY_A, 1 h 12 min" == waiting_for(waiting, 100.0, "", lanes)
 
 
 def test_sums_of_all_runs() -> None:

@@ -18,10 +18,13 @@ from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
 from penstock_io.batch.rereading import compare, reread, words
+from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Settings
 from penstock_io.ledger import Ledger
 from penstock_io.simserver import serving
+from tests.batching import FAST, KEYS, Listening, folder_for, table
 
+LOW = Decimal("0.001")
 SETTINGS = Settings(Path("out"), "https://one.example/v1", {"A": "key-a", "B": "key-b"})
 
 
@@ -142,6 +145,33 @@ def test_a_batch_takes_other_limits_and_keys_while_it_runs(tmp_path: Path) -> No
         assert 60 == sim.stats()["executed"]
         assert 2 == len(sim.stats()["credentials"])
     assert "settings read again: 1 key more (KEY_B); other limits for each key (4 at a time)" in err
+
+
+class Hanging(Listening):
+    """Sends the signal when the first row has ended."""
+
+    def tell(self, text: str, level: Level = Level.NOTE) -> None:
+        """A line."""
+        super().tell(text, level)
+        if text.startswith("row0: completed"):
+            signal.raise_signal(signal.SIGHUP)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal on this system")
+def test_a_lowered_budget_is_no_fault_of_the_provider(tmp_path: Path) -> None:
+    """What was spent before it was lowered stays spent, and nobody is blamed for that; nothing more is sent."""
+    with serving(FAST) as sim:
+        folder = folder_for(tmp_path / "out", sim)
+        folder.listener, folder.concurrency = Hanging(), 1
+        folder.settings = evolve(folder.settings, again=lambda: evolve(folder.settings, keys=KEYS, budget=LOW))
+        ended = folder.run(table(6), budget=Decimal(10))
+    assert Exit.BUDGET == ended.code
+    spent = Decimal(str(folder.sums()["cost_usd"]))
+    assert LOW < spent
+    (above,) = [text for text in folder.told if "above the budget" in text]
+    assert above.endswith(
+        "above the budget of $0.001: spent before this run, or on its way when the budget was lowered"
+    )
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal on this system")

@@ -139,6 +139,13 @@ def test_a_quick_case() -> None:
     assert (found.seconds, found.refusals, found.steps) == (again.seconds, again.refusals, again.steps)
 
 
+@pytest.mark.parametrize("seed", [3, 4, 5, 6])
+def test_refusals_that_take_quota_are_no_livelock(seed: int) -> None:
+    """Five pictures a minute from a bucket of one, nothing said, and each refusal takes what refills: all are done."""
+    found = measure(Case("T", Said.BARE, 1 / 5, charged=True, late=seed % 2 == 0, seed=seed))
+    assert (12, 12) == (found.done, found.jobs)
+
+
 @pytest.mark.parametrize(
     ("case", "expected"),
     [

@@ -93,6 +93,17 @@ def test_doubts_and_unknown_charges_are_told(tmp_path: Path, capsys: pytest.Capt
     assert "(what has several tags counts under each: $0.0400 more than in all)" in said
 
 
+def test_a_bound_is_one_figure_wherever_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rounded up in the sentence, and in the tables below it."""
+    begun = intent(1)
+    path = write_ledger(tmp_path / "ledger.sqlite", [begun, Maybe(begun.attempt, "timeout", 139_510_000_000, 0.0)])
+    assert 0 == main(["cost", path])
+    said = capsys.readouterr().out
+    assert "and at most $0.1396 more may have been billed" in said
+    assert ["timeout", "$0.0000", "$0.1396", "0", "1", "-"] in [line.split() for line in said.splitlines()]
+    assert "$0.1395" not in said
+
+
 def test_only_what_was_since_a_day(folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of folders and ledgers, in sums, tables and the month; a folder that has nothing since then says so."""
     begun = [evolve(intent(number), at=(20_000 + number) * 86_400.0) for number in (1, 2)]

@@ -50,6 +50,18 @@ def test_people_see_the_price_and_what_is_cheaper(given: str, capsys: pytest.Cap
     assert any(line.startswith("the provider's batch API ") for line in lines)
 
 
+def test_a_bound_is_one_figure_wherever_it_is_said(
+    given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rounded up in the sentence, and in the table below it, beside what is probable."""
+    config = tmp_path / "penstock.toml"
+    config.write_text('[prices."mine"]\npicture = 0.01667\n', encoding="utf-8")
+    assert 0 == main(["quote", given, "--model", "mine", "--config", str(config)])
+    lines = capsys.readouterr().out.splitlines()
+    assert "price:     at most $0.0334, probably $0.0333" == lines[1]
+    assert ["2", "$0.0334", "$0.0333"] in [line.split()[-3:] for line in lines]
+
+
 def test_programs_get_exact_figures(given: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Decimal texts; the parts add up, and a saving is the difference."""
     told = as_json(capsys, given, *FIXED)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from penstock_io.batch.progress import Figures
 from penstock_io.cli.live import bar, sentence, wrapped
-from penstock_io.words import at_least, at_most, count, harmless, harmless_json, money, one_line, span
+from penstock_io.words import at_least, at_most, count, harmless, harmless_json, money, one_line, per, span
 from tests.figures import DOLLAR, HALFWAY
 
 
@@ -139,6 +139,12 @@ def test_bounds_in_words() -> None:
         at_most(6_300_000_001), at_most(1), at_most(1000 * DOLLAR), at_most(None),
     ]  # fmt: skip
     assert ["at least $0.0063", "at least $0.0000"] == [at_least(6_399_999_999), at_least(99_999_999)]
+
+
+def test_times_that_limits_are_of() -> None:
+    """By their names where they have one."""
+    told = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour", 86_400.0: "a day", 10.0: "in 10 s", 0.0: "a minute"}
+    assert told == {window: per(window) for window in told}
 
 
 def test_things_are_counted() -> None:

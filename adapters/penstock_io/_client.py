@@ -206,13 +206,8 @@ class Base(ABC, Generic[Http]):
 
     def _step(self, event: Event) -> None:
         """Tell the engine a fact and perform what it says, and what that leads to at once."""
-        if self._fault is not None:
-            late = self._jobs.pop(event.job, None) if isinstance(event, Submitted) else None
-            if late is not None:
-                late.done(self._fault)
-            return
         self._inbox.append(event)
-        if self._stepping:
+        if self._stepping or self._fault is not None:
             return
         self._stepping = True
         try:

@@ -7,9 +7,22 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from penstock.durations import span
 
-__all__ = ["at_least", "at_most", "count", "harmless", "harmless_json", "money", "one_line", "span", "summed"]
+__all__ = [
+    "at_least",
+    "at_most",
+    "bound",
+    "count",
+    "harmless",
+    "harmless_json",
+    "money",
+    "one_line",
+    "per",
+    "span",
+    "summed",
+]
 
 _PICODOLLARS = 10**12
+_SPANS = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour", 86_400.0: "a day"}
 _CENT_PARTS = Decimal("0.0001")
 
 UNKNOWN = "an amount that is not known"
@@ -35,6 +48,11 @@ def one_line(text: str, longest: int = 300) -> str:
     return line if len(line) <= longest else f"{line[: longest - 3]}..."
 
 
+def per(window: float) -> str:
+    """The time that a limit is of, `window` seconds: `a minute`, `a day`, `in 10 s`; 0 is one nobody told, a minute."""
+    return _SPANS.get(window, f"in {window:g} s" if window else "a minute")
+
+
 def money(picodollars: int) -> str:
     """An amount for people, to a hundredth of a cent: `$0.1234`; what is less but not nothing is `<$0.0001`."""
     if 0 < picodollars < _PICODOLLARS // 10_000:
@@ -44,7 +62,12 @@ def money(picodollars: int) -> str:
 
 def at_most(picodollars: int | None) -> str:
     """A bound for people, rounded up, so that it is one: `at most $0.1235`; None is an amount that is not known."""
-    return UNKNOWN if picodollars is None else f"at most {_rounded(picodollars, ROUND_CEILING)}"
+    return UNKNOWN if picodollars is None else f"at most {bound(picodollars)}"
+
+
+def bound(picodollars: int) -> str:
+    """A bound without the words, as tables show it that say them above: `$0.1235`, as `at_most` rounds it."""
+    return _rounded(picodollars, ROUND_CEILING)
 
 
 def at_least(picodollars: int) -> str:

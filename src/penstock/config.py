@@ -20,7 +20,8 @@ class Limits:
 
     `concurrency` is exchanges at a time. `burst` is how many minutes' worth may be taken at once (1.0: a full minute;
     1/60: a second). Figures are beliefs, which the provider's word and its refusals correct; with `ceiling` they are
-    corrected downwards only, and never exceeded. Raises UsageError for a limit under which nothing would ever be sent.
+    corrected downwards only, and never exceeded. A quota is believed full at the start: what others took of a day is
+    known once the provider says so. Raises UsageError for a limit under which nothing would ever be sent.
     """
 
     rpm: float | None = None

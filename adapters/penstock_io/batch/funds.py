@@ -9,10 +9,14 @@ from attrs import frozen
 
 from penstock.commands import BudgetLow
 from penstock.config import Budget, BudgetPolicy
+from penstock_io.batch.progress import Level
 from penstock_io.resources import dollars, picodollars
 
 if TYPE_CHECKING:
+    from penstock_io.journal import Account
     from penstock_io.ledger import Ledger
+
+_CENT = 10**10
 
 
 @frozen
@@ -48,5 +52,26 @@ class Funds:
 def low(notice: BudgetLow) -> str:
     """A notice in words."""
     name = {"run": "budget", "day": "budget of the day", "month": "budget of the month"}.get(notice.scope)
-    used, cap = (f"${dollars(amount):.2f}" for amount in (notice.used, notice.cap))
+    places = 4 if notice.cap % _CENT else 2  # a cap of $0.004 is not $0.00
+    used, cap = (f"${dollars(amount):.{places}f}" for amount in (notice.used, notice.cap))
     return f"{used} of the {name or f'budget of {notice.scope}'} of {cap} are used or may have been billed"
+
+
+def most_of(budget: Decimal | None, before: Account) -> int | None:
+    """What a folder comes to at most by bounds: its budget, or what was spent `before` if that is more; None: any."""
+    return None if budget is None else max(picodollars(budget), sum(paid.charged for paid in before.tallies.values()))
+
+
+def exceeded(budget: Decimal | None, charged: int, most: int | None) -> tuple[str, Level] | None:
+    """What is said of a charge above the budget. It is the provider's fault where it is above `most` of the run, too.
+
+    Else that was spent before, or was out when the budget became less.
+    """
+    if budget is None or charged <= picodollars(budget):
+        return None
+    from penstock.engine.sums import dollars as exact  # noqa: PLC0415 - a plan needs no engine
+
+    above = f"{exact(charged - picodollars(budget))} above the budget of {exact(picodollars(budget))}"
+    if most is not None and charged > most:
+        return f"{above}: the provider charged more than its bound", Level.ERROR
+    return f"{above}: spent before this run, or on its way when the budget was lowered", Level.WARNING

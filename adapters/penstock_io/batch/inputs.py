@@ -16,7 +16,7 @@ from attrs import evolve
 from penstock_io.batch.checking import Checked, Checker, Wrong, check_defaults
 from penstock_io.batch.columns import records
 from penstock_io.batch.lines import Record, Unreadable, json_line, objects, prompts
-from penstock_io.batch.rows import Defaults, InputError, Invalid, Json, Mistake, Row, Rows, plain
+from penstock_io.batch.rows import Defaults, InputError, Invalid, Json, Mistake, Row, Rows, plain, together
 
 
 class Kind(Enum):
@@ -78,7 +78,8 @@ def parse_rows(
     if not (rows or invalid or last):
         last.append(Mistake(name, 0, "", "there is no row in it"))
     if last or (invalid and not skip_invalid):
-        raise InputError([*(mistake for one in invalid for mistake in one.mistakes), *last])
+        mistakes = [mistake for one in invalid for mistake in one.mistakes]
+        raise InputError([*together(mistakes, len(rows) + len(invalid)), *last])
     return Rows(name, tuple(rows), tuple(invalid))
 
 

@@ -7,7 +7,7 @@ finds what is paid, whatever was inserted, deleted or sorted in between.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from attrs import evolve, field, frozen
@@ -23,7 +23,7 @@ from penstock.work import Target
 from penstock_io._access import PROVIDER
 from penstock_io.batch.models import meant, slip
 from penstock_io.batch.naming import MissingField, Namer, Sampler, Template, folded
-from penstock_io.batch.rows import InputError, Invalid, Mistake, Row, Rows
+from penstock_io.batch.rows import InputError, Invalid, Mistake, Row, Rows, together
 from penstock_io.batch.settings import Choices, Repeats
 from penstock_io.batch.states import NEW, RowState, here_of
 from penstock_io.journal import Account
@@ -89,25 +89,8 @@ def key_rows(
         else:
             bad.append(Invalid(row.id if row.explicit else None, row.index, row.line, made))
     if bad and not skip_invalid:
-        raise InputError(_together([mistake for one in bad for mistake in one.mistakes], len(rows.rows)))
+        raise InputError(together([mistake for one in bad for mistake in one.mistakes], len(rows.rows), ALIKE))
     return keyed, sorted([*rows.invalid, *bad], key=lambda one: one.index)
-
-
-def _together(mistakes: Sequence[Mistake], rows: int) -> list[Mistake]:
-    """A mistake that all rows share comes from the options, and is said once; of others that many share, the first."""
-    alike: dict[tuple[str, str], list[Mistake]] = {}
-    for mistake in mistakes:
-        alike.setdefault((mistake.field, mistake.message), []).append(mistake)
-    told: list[Mistake] = []
-    for some in alike.values():
-        first = some[0]
-        if len(some) == rows > 1:
-            told.append(evolve(first, line=0, message=f"{first.message} (all {rows:,} rows)"))
-        elif len(some) > ALIKE:
-            told.append(evolve(first, message=f"{first.message} (and {len(some) - 1:,} more rows)"))
-        else:
-            told += some
-    return sorted(told, key=lambda mistake: mistake.line)
 
 
 class Keyer:

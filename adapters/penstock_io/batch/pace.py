@@ -10,9 +10,11 @@ from math import inf, isfinite
 from attrs import define, field, frozen
 
 from penstock.admission.bucket import GaugeFigures
+from penstock.admission.permits import WallFigures
 from penstock.admission.quota import QuotaFigures
 from penstock.engine import Waiting
 from penstock.engine.figures import LaneFigures
+from penstock_io.words import per, span
 
 WINDOW = 60.0
 """Seconds of the past that pace and time to go are told from."""
@@ -65,17 +67,22 @@ _NEVER = _Seen(0.0, 0, 0)
 
 @define
 class Mix:
-    """What a picture of this run takes on average, to count requests and tokens in pictures."""
+    """What a picture of this run takes on average, to count requests and tokens in pictures.
+
+    Tokens are those that pictures really took, but for a limit that refusals taught: that counts what was `reserved`.
+    """
 
     requests: int = 0
     samples: int = 0
     pictures: int = 0
     tokens: int = 0
+    reserved: int = 0
 
-    def asked(self, samples: int) -> None:
-        """A row asked for so many pictures."""
+    def asked(self, samples: int, tokens: int = 0) -> None:
+        """A row asked for so many pictures, and reserved so many tokens for each."""
         self.requests += 1
         self.samples += samples
+        self.reserved += samples * tokens
 
     def paid(self, pictures: int, tokens: int) -> None:
         """So many pictures took so many tokens."""
@@ -99,27 +106,31 @@ class Mix:
     def gauges(self, quota: QuotaFigures) -> Iterable[tuple[GaugeFigures, float]]:
         """Its buckets, those of a day and the like among them, with how many pictures one unit of each is worth."""
         yield from self._worths(quota)
-        worths = self._worth
         for wall in quota.walls:
-            if wall.quantity in worths:
-                yield wall.gauge, worths[wall.quantity]
-
-    @property
-    def _worth(self) -> dict[str, float]:
-        """How many pictures one unit of a quantity is worth; nothing of tokens before they are known."""
-        worth = {"images": 1.0, "requests": self.each}
-        return worth | {"tokens": self.pictures / self.tokens} if self.pictures and self.tokens else worth
+            yield from self._counting(wall.quantity, wall.gauge)
 
     def _worths(self, quota: QuotaFigures) -> Iterable[tuple[GaugeFigures, float]]:
-        gauges = {"images": quota.images, "requests": quota.requests, "tokens": quota.tokens}
-        return [(gauges[quantity], worth) for quantity, worth in self._worth.items()]
+        return [counted for quantity, gauge in _minute(quota).items() for counted in self._counting(quantity, gauge)]
+
+    def _counting(self, quantity: str, gauge: GaugeFigures) -> Iterable[tuple[GaugeFigures, float]]:
+        """A bucket with how many pictures one unit of it is worth; nothing of tokens before they are known."""
+        if quantity == "images":
+            yield gauge, 1.0
+        elif quantity == "requests":
+            yield gauge, self.each
+        elif quantity == "tokens":
+            learned = gauge.source == "learned"
+            pictures, tokens = (self.samples, self.reserved) if learned else (self.pictures, self.tokens)
+            if pictures and tokens:
+                yield gauge, pictures / tokens
 
 
 @define
 class Use:
     """Images sent over what the tightest known limits would have allowed while there was work to send.
 
-    A burst counts as far as there was work for it. Times without a known limit on every open lane do not count.
+    A burst counts as far as there was work for it. Times without a known limit on every open lane do not count, nor
+    what was sent in them: where some of that is refused later, it does not hide what is sent in its place.
     """
 
     sent: float = 0.0
@@ -127,9 +138,14 @@ class Use:
     _at: float | None = None
     _before: float = 0.0
     _rate: float = 0.0
+    _uncounted: float = 0.0
+    _made: float = 0.0
 
-    def look(self, now: float, lanes: Iterable[LaneFigures], mix: Mix, *, sent: float, left: float) -> None:
-        """`sent` images are made or out by now, and `left` are still to be sent."""
+    def look(
+        self, now: float, lanes: Iterable[LaneFigures], mix: Mix, *, sent: float, left: float, out: float = 0.0
+    ) -> None:
+        """`sent` images are made or out by now (`out` of them out), and `left` are still to be sent."""
+        self._forget(sent, out)
         more = max(0.0, sent - self._before)  # what is refused leaves the count again, and was never let through
         self._before = max(self._before, sent)
         if self._at is not None:
@@ -145,6 +161,18 @@ class Use:
         self._at = now
         self._rate = sum(rate for _, rate in known)
 
+    def _forget(self, sent: float, out: float) -> None:
+        """Let what went uncounted, and is refused now, leave the count for good."""
+        made = sent - out
+        if self._at is None:
+            self._before, self._uncounted = sent, out
+        else:
+            self._uncounted = max(0.0, self._uncounted - max(0.0, made - self._made))
+            refused = min(max(0.0, self._before - sent), self._uncounted)
+            self._before -= refused
+            self._uncounted -= refused
+        self._made = made
+
 
 def _quotas(lanes: Iterable[LaneFigures]) -> list[QuotaFigures]:
     """The quotas of the lanes that are open, each once, however many models share it."""
@@ -159,13 +187,18 @@ def labelled(text: str) -> str:
     return _FINGERPRINT.sub("", text)
 
 
-def waiting_for(waiting: Waiting, now: float, model: str = "") -> str:
-    """What a request to `model` waits for, as the end of "waiting for ..."; "" where only for its provider."""
+def waiting_for(waiting: Waiting, now: float, model: str = "", lanes: Iterable[LaneFigures] = ()) -> str:
+    """What a request to `model` waits for, as the end of "waiting for ..."; "" where only for its provider.
+
+    `lanes` say of which window the limit is that it waits for; without them it is a minute, where it may be.
+    """
     said = _WORDS.get(waiting.reason, "")
     if waiting.reason == "quota":
         quantity, _, name = waiting.on.partition(" of ")
         whose = f"{labelled(name)} for {model}" if model else labelled(name)
-        said = f"{_QUOTAS.get(quantity, f'{quantity} a minute of')} {whose}"
+        mine = [lane.quota for lane in lanes if lane.credential == name and model in {"", lane.model}]
+        seconds = 0.0 if waiting.until is None else waiting.until - now
+        said = f"{_QUOTAS.get(quantity) or _limit(quantity, seconds, mine)} {whose}"
     elif waiting.reason == "no_lane":
         said = f"a key that serves {model or 'its model'} ({labelled(waiting.on)})"
     elif waiting.reason == "proof":
@@ -177,9 +210,34 @@ def waiting_for(waiting: Waiting, now: float, model: str = "") -> str:
         said = f"another try ({waiting.on.rstrip('.')})"
     if not said or waiting.until is None or not isfinite(waiting.until):
         return said
-    return f"{said}, {max(0.0, waiting.until - now):.0f} s"
+    seconds = max(0.0, waiting.until - now)
+    return f"{said}, {span(seconds) if seconds >= _MINUTE else f'{seconds:.0f} s'}"
 
 
+def _limit(quantity: str, seconds: float, quotas: Iterable[QuotaFigures]) -> str:
+    """The limit of a quantity that holds a request up: the one that will have the least when it may go."""
+    gauges = [
+        (wall.window, wall.gauge)
+        for quota in quotas
+        for wall in (*(WallFigures(name, _MINUTE, gauge) for name, gauge in _minute(quota).items()), *quota.walls)
+        if wall.quantity == quantity
+    ]
+    found = [
+        (gauge.level + gauge.per_minute * seconds / 60.0, window)
+        for window, gauge in gauges
+        if gauge.per_minute is not None
+    ]
+    if found:
+        return f"{quantity} {per(min(found)[1])} of"
+    return f"{quantity} a minute of" if seconds <= _MINUTE else f"{quantity} of"
+
+
+def _minute(quota: QuotaFigures) -> dict[str, GaugeFigures]:
+    """Its buckets of a minute by what they count."""
+    return {"images": quota.images, "requests": quota.requests, "tokens": quota.tokens}
+
+
+_MINUTE = 60.0
 _QUOTAS = {
     "concurrency": "a reply, as many are out as may be at a time with",
     "blocked": "the end of a wait asked of",

@@ -71,6 +71,26 @@ class Mistake:
         return f"{where}: {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
 
 
+def together(mistakes: Iterable[Mistake], rows: int, alike: int | None = None) -> list[Mistake]:
+    """A mistake that all `rows` share comes from the options, and is said once.
+
+    Of others that more rows than `alike` share (None: told one by one, however many) the first is told, with how many.
+    """
+    found: dict[tuple[str, str], list[Mistake]] = {}
+    for mistake in mistakes:
+        found.setdefault((mistake.field, mistake.message), []).append(mistake)
+    told: list[Mistake] = []
+    for some in found.values():
+        first = some[0]
+        if len(some) == rows > 1:
+            told.append(attrs.evolve(first, line=0, message=f"{first.message} (all {rows:,} rows)"))
+        elif alike is not None and len(some) > alike:
+            told.append(attrs.evolve(first, message=f"{first.message} (and {len(some) - 1:,} more rows)"))
+        else:
+            told += some
+    return sorted(told, key=lambda mistake: mistake.line)
+
+
 class InputError(PenstockError):
     """The input cannot be used. `mistakes` says all that is wrong with it; its text, the first of them."""
 

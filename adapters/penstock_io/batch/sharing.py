@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from attrs import evolve
 
+from penstock.commands import Notice, Warned
 from penstock.ids import Key
 from penstock.outcomes import Outcome, Source
+from penstock_io.journal import Journal, JournalStore
 from penstock_io.stores.names import Kept, store_named
 from penstock_io.stores.sqlite import SqliteStore
+from penstock_io.stores.tiered import Tiered
 
 
 class Worth:
@@ -41,3 +45,10 @@ def shared(name: str) -> Kept:
     if "://" in name or Path(name).is_dir():
         return store_named(name)
     return SqliteStore(name)
+
+
+def tiers(journal: Journal, cache: Kept | None, noticed: Callable[[Notice], object]) -> Tiered | None:
+    """The folder's own pictures, then those of the folders that it shares them with; None: only its own."""
+    if cache is None:
+        return None
+    return Tiered(JournalStore(journal), cache, heard=lambda said: noticed(Warned("cache", said)))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from penstock_io.batch.records import Record, read_records
 from penstock_io.batch.results import STATUSES
 from penstock_io.batch.states import FINAL, RUNS, RowState, Runs, load_runs, load_states
-from penstock_io.batch.verdict import DOUBT
+from penstock_io.batch.verdict import DOUBT, judged, see_again
 from penstock_io.journal import Peek, Ticket, peek
 from penstock_io.words import count
 
@@ -57,7 +57,11 @@ def look(folder: Path) -> FolderStanding:
     runs = _last(journal)
     over = journal.holder is None and runs.code is not None
     states = load_states(journal.rows)
-    asked = {} if over else _asked(journal, records, states)
+    known = {record.id: record for record in records}
+    asked: dict[str | None, bool] = {}
+    if not over:
+        asked, ended = _asked(journal, known, states), _ended(journal, known, states)
+        records = [*(ended.pop(record.id, record) for record in records), *ended.values()]
     rest = [record for record in records if record.id not in asked]
     counts = Counter(_sent_again(record, journal.holder) or record.status for record in rest)
     out = sum(asked.values())
@@ -84,17 +88,43 @@ def look(folder: Path) -> FolderStanding:
     )
 
 
-def _asked(journal: Peek, records: Iterable[Record], states: Mapping[str, RowState]) -> dict[str | None, bool]:
+def _asked(journal: Peek, known: Mapping[str | None, Record], states: Mapping[str, RowState]) -> dict[str | None, bool]:
     """Rows that the last run has asked for and that have not ended in it, each with whether it is in flight."""
-    fresh = {record.id for record in records if record.fresh}
     account = journal.account
-    found: dict[str | None, bool] = {}
-    for name, state in states.items():
-        if name in fresh or not state.jobs or state.jobs[-1][0] != journal.run or (state.status and not journal.holder):
-            continue
-        here = bool(state.status) or all(key in account.prices for key in state.keys)
-        found[name] = here or any(key in account.out for key in state.keys)
+    return {
+        name: all(key in account.prices for key in state.keys) or any(key in account.out for key in state.keys)
+        for name, state in _in_last_run(journal, known, states)
+        if not state.status
+    }
+
+
+def _ended(
+    journal: Peek, known: Mapping[str | None, Record], states: Mapping[str, RowState]
+) -> dict[str | None, Record]:
+    """Rows that have ended in the last run without a line that says so, by the rule.
+
+    They cost nothing, their pictures are being converted, or the lines of that run are gone, for all is written.
+    """
+    found: dict[str | None, Record] = {}
+    for name, state in _in_last_run(journal, known, states):
+        if state.status:
+            seen = see_again(state, journal.account)
+            verdict = judged(seen.facts)
+            kind = "" if verdict.error is None else verdict.error.kind
+            before = known.get(name, Record(name, 0, ""))
+            found[name] = evolve(
+                before, status=verdict.status, files=seen.files, raw={"error": {"kind": kind}}, fresh=True
+            )
     return found
+
+
+def _in_last_run(
+    journal: Peek, known: Mapping[str | None, Record], states: Mapping[str, RowState]
+) -> Iterator[tuple[str, RowState]]:
+    """Rows whose last job is one of the last run, and that have no line of that run."""
+    for name, state in states.items():
+        if state.jobs and state.jobs[-1][0] == journal.run and not (name in known and known[name].fresh):
+            yield name, state
 
 
 def _sent_again(record: Record, holder: str | None) -> str:

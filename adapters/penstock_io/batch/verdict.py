@@ -120,8 +120,15 @@ def facts_of(keyed: Keyed, state: RowState, account: Account) -> Facts:
 
 def see(keyed: Keyed, state: RowState, account: Account) -> Seen:
     """The same with its files and doubts. Pictures are also known under the keys of when it asked for the same."""
-    keys = keyed.keys
-    same = _same(keyed, state)
+    return _see(keyed.keys, state, account, same=_same(keyed, state))
+
+
+def see_again(state: RowState, account: Account) -> Seen:
+    """A row as its last job asked for it: for whoever does not have the input."""
+    return _see(state.keys, state, account, same=True)
+
+
+def _see(keys: tuple[Key, ...], state: RowState, account: Account, *, same: bool) -> Seen:
     here = here_of(state, account) if state.jobs else _NOTHING
     files = tuple([here[key] for key in keys if key in here])
     if same and len(files) < len(keys):
@@ -130,7 +137,7 @@ def see(keyed: Keyed, state: RowState, account: Account) -> Seen:
         return Seen(Facts(len(keys), len(files), 0), files, here)
     missing = [key for key in keys if key not in account.prices]
     due = [account.due[key] for key in missing if key in account.due] if account.due else []
-    doubts = _doubts(keyed, state, account, same=same)
+    doubts = _doubts(keys, state, account, same=same)
     facts = Facts(
         wanted=len(keys),
         here=len(files),
@@ -171,7 +178,7 @@ def doubts_of(keyed: Keyed, state: RowState, account: Account) -> frozenset[Key]
     """Pictures of a row that may have been paid: under the keys of now, and those under which it asked for the same."""
     if not account.doubts:
         return frozenset()
-    return _doubts(keyed, state, account, same=_same(keyed, state))
+    return _doubts(keyed.keys, state, account, same=_same(keyed, state))
 
 
 def _same(keyed: Keyed, state: RowState) -> bool:
@@ -179,7 +186,7 @@ def _same(keyed: Keyed, state: RowState) -> bool:
     return state.keys == keyed.keys or (bool(state.asked) and state.same(keyed.keys, keyed.request, keyed.sample))
 
 
-def _doubts(keyed: Keyed, state: RowState, account: Account, *, same: bool) -> frozenset[Key]:
+def _doubts(keys: tuple[Key, ...], state: RowState, account: Account, *, same: bool) -> frozenset[Key]:
     if not account.doubts:
         return frozenset()
-    return frozenset(key for key in (*keyed.keys, *(state.keys if same else ())) if key in account.doubts)
+    return frozenset(key for key in (*keys, *(state.keys if same else ())) if key in account.doubts)

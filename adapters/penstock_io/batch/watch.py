@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from attrs import define, evolve, field
 
 from penstock.engine import Engine
+from penstock.engine.figures import LaneFigures
 from penstock.engine.sums import tokens_of
 from penstock.ids import JobId
 from penstock.outcomes import Outcome, Source
@@ -84,13 +85,14 @@ class Watch:
         snapshot = engine.snapshot()
         lines = {lane.model: lane.waiting for lane in snapshot.lanes}
         left = coming + sum(lines.values()) * self.mix.each
-        sent = snapshot.counters.get("images", 0) + snapshot.in_flight * self.mix.each
-        self.use.look(now, snapshot.lanes, self.mix, sent=sent, left=left)
+        out = snapshot.in_flight * self.mix.each
+        sent = snapshot.counters.get("images", 0) + out
+        self.use.look(now, snapshot.lanes, self.mix, sent=sent, left=left, out=out)
         self.pace.look(now, self.done, self.images)
         money, ends = snapshot.money.total, self.ends
         waiting, until = f"the provider ({self.unreached})" if self.unreached and jobs else "", now
         if not waiting and (any(lines.values()) or snapshot.in_flight == 0):
-            waiting, until = _waiting(engine, jobs, now)
+            waiting, until = _waiting(engine, jobs, now, snapshot.lanes)
         eta = None
         if rows and not (self.unreached and jobs):
             pace = self.pace.eta(rows)
@@ -145,11 +147,13 @@ def settled(figures: Figures, counts: Mapping[str, int], seconds: float) -> Figu
     )
 
 
-def _waiting(engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float) -> tuple[str, float]:
+def _waiting(
+    engine: Engine | Recorder, jobs: Mapping[JobId, str], now: float, lanes: Sequence[LaneFigures]
+) -> tuple[str, float]:
     """What the first of them waits for that does not merely wait for its provider, and until when."""
     for job, _ in zip(jobs, range(NEAR), strict=False):
         waiting = engine.explain(job)
-        said = waiting_for(waiting, now, jobs[job])
+        said = waiting_for(waiting, now, jobs[job], lanes)
         if said:
             return said, now if waiting.until is None else waiting.until
     return "", now

@@ -14,9 +14,8 @@ from contextlib import suppress
 
 from attrs import define, evolve
 
-from penstock.commands import Halted, Notice, Warned
+from penstock.commands import Halted, Notice
 from penstock.config import Ambiguity, Config, Used
-from penstock.engine.sums import dollars
 from penstock.events import Event, Failed, Mode, Responded
 from penstock.ids import JobId, Key
 from penstock.outcomes import Outcome
@@ -26,6 +25,7 @@ from penstock.work import Work
 from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
 from penstock_io.batch.flow import NOBODY
+from penstock_io.batch.funds import exceeded, most_of
 from penstock_io.batch.hearing import Hearing
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
@@ -33,16 +33,15 @@ from penstock_io.batch.rereading import reread
 from penstock_io.batch.results import Line, line_of_end, told_end
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.shaping import Shaper
-from penstock_io.batch.sharing import Worth, shared
+from penstock_io.batch.sharing import Worth, shared, tiers
 from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_state
 from penstock_io.batch.stopping import Doubting, Halt, Unreached
 from penstock_io.batch.verdict import in_doubt
 from penstock_io.batch.watch import Watch, settled
 from penstock_io.batch.writing import Part
-from penstock_io.journal import Account, Journal, JournalStore
-from penstock_io.resources import Result, picodollars
-from penstock_io.stores.tiered import Tiered
+from penstock_io.journal import Account, Journal
+from penstock_io.resources import Result
 from penstock_io.words import count
 
 TICK = 0.25
@@ -91,6 +90,7 @@ class Batch:
         self._worth = Worth()
         self._used = used
         self._before = before
+        self._most = most_of(settings.budget, before)
         self._doubts: set[Key] = set(before.doubts)
         self._figures: Figures | None = None
         self._source: Source = Listed((), 0)
@@ -128,7 +128,7 @@ class Batch:
             settings.base_url,
             settings.keys,
             headers=settings.headers,
-            store=self._stored(),
+            store=tiers(self._journal, self._cache, self._hearing.noticed),
             journal=self._journal,
             ledger=settings.funds.ledger,
             limits=settings.limits,
@@ -146,14 +146,6 @@ class Batch:
             prices=settings.choices.prices,
             lessons=settings.lessons,
             server=settings.choices.server,
-        )
-
-    def _stored(self) -> Tiered | None:
-        """The folder's own pictures, then those of the folders that it shares them with; None: only its own."""
-        if self._cache is None:
-            return None
-        return Tiered(
-            JournalStore(self._journal), self._cache, heard=lambda said: self._hearing.noticed(Warned("cache", said))
         )
 
     async def _map(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
@@ -194,6 +186,8 @@ class Batch:
             return
         self.settings, change = found
         self.watch.budget = self.settings.budget
+        most = most_of(self.settings.budget, self._before)
+        self._most = None if most is None or self._most is None else max(most, self._most)
         config = None if change.budget is None else evolve(self._client.config, budget=change.budget)
         told = self._client.reconfigure(config, api_keys=change.added, without=change.gone, limits=change.limits)
         telling = self._loop.create_task(told)
@@ -256,11 +250,10 @@ class Batch:
             self.halt = stopping.of_disk(fault, self.settings.folder)
 
     def above(self, charged: int) -> None:
-        """The run is over: say so where a provider charged more than its bounds, and thus more than the budget."""
-        budget = self.settings.budget
-        if budget is not None and charged > picodollars(budget):
-            more, why = dollars(charged - picodollars(budget)), "the provider charged more than its bound"
-            self._listener.tell(f"{more} above the budget of {dollars(picodollars(budget))}: {why}", Level.ERROR)
+        """The run is over: say so where more is charged than the budget."""
+        found = exceeded(self.settings.budget, charged, self._most)
+        if found is not None:
+            self._listener.tell(*found)
 
     def _late(self) -> None:
         source = self._source
@@ -284,7 +277,7 @@ class Batch:
         out.since, out.job = time.monotonic(), job
         self._jobs[job] = keyed.request.model
         self._hearing.begun(job, keyed.row.id, keys)
-        self.watch.mix.asked(len(keys))
+        self.watch.mix.asked(len(keys), work.targets[0].demand.tokens)
         self._journal.name(job, dict(zip(keys, keyed.stems, strict=True)))
         state = self.states.get(keyed.row.id, NEW)
         name = (self._journal.run, job)

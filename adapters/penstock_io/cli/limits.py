@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from penstock_io.cli.options import CEILING, CONFIG, IPD, IPM, MAX_CONCURRENCY, RPD, RPM, SPEED, TPD, TPM
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, complain
+from penstock_io.words import per
 
 if TYPE_CHECKING:
     from penstock.lessons import Lesson
@@ -153,10 +154,8 @@ def as_lines(path: Path | None, kept: Sequence[Kept]) -> list[str]:
 
 def row(lesson: Lesson) -> tuple[str, str, str, str]:
     """A bucket in words: what it counts, the limit with its window, who says so, when."""
-    spans = {60.0: "a minute", 86400.0: "a day", 1.0: "a second"}
-    span = spans.get(lesson.window, f"in {lesson.window:g} s" if lesson.window else "a minute")
     limit = lesson.per_minute * (lesson.window or 60.0) / 60.0
-    return lesson.quantity, f"{limit:,.6g} {span}", lesson.source, ago(lesson.age)
+    return lesson.quantity, f"{limit:,.6g} {per(lesson.window)}", lesson.source, ago(lesson.age)
 
 
 def ago(seconds: float) -> str:

@@ -6,7 +6,7 @@ from penstock_io.costing.asking import Quoted
 from penstock_io.costing.outlook import usd
 from penstock_io.costing.quoting import Amount, Option
 from penstock_io.costing.telling import aligned
-from penstock_io.words import at_most, count, money, one_line
+from penstock_io.words import at_most, bound, count, money, one_line
 
 UNKNOWN = "not known"
 SHOWN = 12
@@ -102,10 +102,10 @@ def _rows(quoted: Quoted) -> str:
 
 
 def _price(amount: Amount) -> str:
-    bound = _part(amount, amount.unbounded, at_most(amount.bound))
+    most = _part(amount, amount.unbounded, at_most(amount.bound))
     likely = _part(amount, amount.unguessed, f"probably {money(amount.expected)}")
     unknown = f"; no bound is known for {amount.unbounded:,} of {count(amount.pictures, 'picture')}"
-    told = ", ".join(part for part in (bound, likely) if part) or UNKNOWN
+    told = ", ".join(part for part in (most, likely) if part) or UNKNOWN
     return told + (unknown if amount.unbounded else "")
 
 
@@ -122,7 +122,7 @@ def _settings(quoted: Quoted) -> list[str]:
     order = sorted(quoted.settings.items(), key=lambda one: (-(one[1].likely or 0), one[0]))
     for (model, size, quality), amount in order[:SHOWN]:
         name = f"{model}, {size or 'any size'}, {quality or 'any quality'}"
-        rows.append((one_line(name, 60), f"{amount.pictures:,}", _money(amount.most), _money(amount.likely)))
+        rows.append((one_line(name, 60), f"{amount.pictures:,}", _bound(amount.most), _money(amount.likely)))
     lines = aligned(rows)
     more = order[SHOWN:]
     return [*lines, f"  and {len(more):,} more (--json has all)"] if more else lines
@@ -145,7 +145,7 @@ def _cells(name: str, one: Option) -> tuple[str, ...]:
     return (
         name,
         f"{one.pictures:,}",
-        _money(one.amount.most),
+        _bound(one.amount.most),
         _money(one.amount.likely),
         _money(one.saves),
         _money(one.probably),
@@ -154,3 +154,7 @@ def _cells(name: str, one: Option) -> tuple[str, ...]:
 
 def _money(amount: int | None) -> str:
     return UNKNOWN if amount is None else money(amount)
+
+
+def _bound(amount: int | None) -> str:
+    return UNKNOWN if amount is None else bound(amount)

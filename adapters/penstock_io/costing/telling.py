@@ -21,7 +21,7 @@ from penstock_io.costing.sums import (
     overlap,
     total,
 )
-from penstock_io.words import at_most, count, money, one_line, summed
+from penstock_io.words import at_most, bound, count, money, one_line, summed
 
 DAYS = 14
 """How many days and other lines of one table people are shown; programs get all."""
@@ -202,7 +202,7 @@ def _label(name: str) -> str:
 def _cells(sums: Sums) -> tuple[str, ...]:
     return (
         summed(sums.charged, unknown=sums.unknown > 0),
-        money(sums.maybe) if sums.maybe else "-",
+        bound(sums.maybe) if sums.maybe else "-",
         f"{sums.pictures:,}",
         f"{sums.attempts:,}",
         money(sums.saved) if sums.saved else "-",

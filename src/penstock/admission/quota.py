@@ -246,7 +246,8 @@ class Quota:
         if taken is Three.NO:
             self._give(permit, demand, now)
             return True
-        if tokens and tokens != demand.tokens and self._tokens.limit is not None:
+        if tokens and tokens != demand.tokens and self._tokens.limit is not None and self._tokens.source != "learned":
+            # a rate that refusals taught is one of tokens as they were estimated
             self._give(permit, Demand(0, 0, demand.tokens - tokens), now)
             changed = True
         if not permit.refused and self._refusals.admitted(permit, now):

@@ -45,6 +45,9 @@ _HASTE = 1.05
 _BEHIND = 40.0
 """For how many requests a rest lasts at most where headers explain the refusal."""
 
+_UNLIKE = 0.002
+"""What share of what was let in until now a sibling's rate must be for it to be of the same limit."""
+
 _EAGER = 0.2
 """How much sooner than usual a higher rate is tried where the one that is believed is little more than a guess."""
 
@@ -296,6 +299,9 @@ class Refusals:
                 charges = wait is None or (learner.rate is not None and need < _SLOW * gauge.rate)
             sure = wait is not None and learner.state.high < inf and permit is self._cluster
             gauge.refused(left, mark_of(permit, index, gauge, need), now, charges=charges, sure=sure)
+            if self.pace.barren > 1 and gauge.source == "learned":
+                # slow or closed: when it is tried again there is room for one, whatever a rest would have filled
+                gauge.level = min(gauge.level, need - gauge.rate * max(0.0, self.pace.rest - now))
 
     def _rate(self, index: int, learner: Learner, permit: Permit | None, wait: float | None) -> float | None:
         """A rate a second: its own, or what a sibling learned, or what the wait says at most; None: nobody knows."""
@@ -310,7 +316,9 @@ class Refusals:
         if permit is None or gauge.source in {"limit", "ceiling", "told"}:
             return None
         sibling = self.family.rates.get(index)
-        if sibling is not None:
+        served = permit.spent[index] / max(0.1, permit.sent - self.pace.first)
+        # one that has used up its day says nothing of those that have not
+        if sibling is not None and sibling[1] > _UNLIKE * served:
             return sibling[1]
         if not wait or (gauge.source != "none" and learner.state.anchor is not learner.state.last):
             return None
