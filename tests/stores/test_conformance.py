@@ -233,3 +233,46 @@ def test_a_large_picture_is_read_as_it_was_written(name: str, tmp_path: Path) ->
         store.write(Key(str(number)), Meta(nbytes=nbytes), data)
         assert (Meta(nbytes=nbytes), data) == store.read(Key(str(number)))
     store.close()
+
+
+@pytest.mark.parametrize("name", sorted(BENCHES))
+def test_a_picture_expires_at_its_time(name: str, tmp_path: Path) -> None:
+    """It is there until then, and from then on neither read nor listed nor deleted; one without an end stays."""
+    now = 1000.0
+    store = BENCHES[name](tmp_path).open(lambda: now, None)
+    store.write(Key("a"), Meta(), b"a", 10.0)
+    store.write(Key("b"), Meta(), b"b")
+    now = 1009.0
+    assert (Meta(), b"a") == store.read(Key("a"))
+    now = 1010.0
+    assert [Key("b")] == [entry.key for entry in store.entries()]
+    assert store.read(Key("a")) is None
+    assert not store.delete(Key("a"))
+    assert (Meta(), b"b") == store.read(Key("b"))
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["files", "memory", "sqlite"])
+def test_what_was_read_last_makes_room_last(name: str, tmp_path: Path) -> None:
+    """Reading counts as use, also where nothing was written since."""
+    store = BENCHES[name](tmp_path).open(lambda: 0.0, 10)
+    for key in "ab":
+        store.write(Key(key), Meta(), bytes(4))
+    assert store.read(Key("a")) is not None
+    store.write(Key("c"), Meta(), bytes(4))
+    assert [True, False, True] == [store.read(Key(key)) is not None for key in "abc"]
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["files", "sqlite", "tiered"])
+def test_only_its_holder_gives_a_lease_back(name: str, tmp_path: Path) -> None:
+    """Another's word for it changes nothing."""
+    store = BENCHES[name](tmp_path).open(lambda: 0.0, None)
+    able: object = store
+    assert isinstance(able, Leasing)
+    assert able.claim(Key("a"), "one", 5) is None
+    able.give_back(Key("a"), "other")
+    assert 5.0 == able.claim(Key("a"), "other", 5)
+    able.give_back(Key("a"), "one")
+    assert able.claim(Key("a"), "other", 5) is None
+    store.close()
