@@ -26,7 +26,7 @@ from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
 from penstock_io.batch.flow import NOBODY
 from penstock_io.batch.funds import exceeded, most_of
-from penstock_io.batch.hearing import Hearing
+from penstock_io.batch.hearing import Hearing, nobody
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
 from penstock_io.batch.rereading import reread
@@ -342,7 +342,7 @@ class Batch:
             self.watch.replied(event.status)
             self._unreached.replied(event.status)
         elif isinstance(event, Failed) and event.reached in NOBODY and event.kind is not Kind.ABORTED:
-            self.watch.unreached = event.detail or "nobody answers"
+            self.watch.unreached = nobody(event)
         follow = self._hearing.heard(event, aborting=self.interrupts > 1)
         if follow is not None and self._client is not None and self._loop is not None:
             self._loop.call_soon(follow, self._client.engine.explain, now)
