@@ -73,6 +73,20 @@ def test_the_tightest_limit_counts_in_pictures() -> None:
     assert mix.counted(lane().quota) is None
 
 
+def test_a_limit_of_a_day_counts_once_it_is_used_up() -> None:
+    """Before, it bounds a burst and no more; afterwards nothing else does, and what waits for it is no waste."""
+    mix = Mix()
+
+    def day(level: float) -> QuotaFigures:
+        wall = WallFigures("images", 86_400.0, GaugeFigures(level, 30.0, 30.0 / 1440, "told"))
+        return evolve(lane(limit(60, 60)).quota, walls=(wall,))
+
+    assert (30.0, 60.0) == mix.counted(day(30.0))
+    assert (0.0, 30.0 / 1440) == mix.counted(day(0.0))
+    assert (0.5, 30.0 / 1440) == mix.counted(evolve(day(0.5), images=NONE))
+    assert mix.counted(evolve(day(30.0), images=NONE)) is None
+
+
 def test_a_limit_that_is_used_up_is_used_whole() -> None:
     """60 a minute with a burst of 60: 600 images in 9 minutes are all that it allows; in 18, half of it."""
     for minutes, expected in ((9, 1.0), (18, 0.5263)):
