@@ -216,6 +216,29 @@ def test_sums_of_all_runs() -> None:
     assert Runs(3, 3, 15.0, made=3.5, allowed=5.0) == watch.so_far(105.0)
 
 
+def test_how_long_nothing_came() -> None:
+    """Ten seconds are long, but where a reply takes five they are not; any reply and any row that ends is something."""
+    watch = Watch(Runs(), begun=0.0)
+    assert [0.0, 0.0, 10.0, 15.0] == [watch._silent(now) for now in (100.0, 109.0, 110.0, 115.0)]
+    watch.replied(429)
+    assert [0.0, 0.0, 10.0] == [watch._silent(now) for now in (116.0, 125.0, 126.0)]
+    watch.row("failed")
+    assert 0.0 == watch._silent(130.0)
+    watch.exchanges, watch.latencies = 2, 10.0
+    assert [0.0, 15.0] == [watch._silent(now) for now in (144.0, 145.0)]
+
+
+def test_replies_that_do_not_come_are_waited_for_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks is told that nothing comes, and promised no end."""
+    monkeypatch.setattr("penstock_io.batch.watch.STILL", 0.05)
+    with serving(ServerSettings(latency=Latency(2.0, 0.0))) as sim:
+        folder = folder_for(tmp_path / "out", sim)
+        assert Exit.ALL == folder.run(table(1)).code
+    silent = [one for one in folder.listener.figures if one.waiting.startswith("1 reply, none has come for ")]
+    assert silent
+    assert {None} == {one.eta for one in silent}
+
+
 @pytest.fixture
 def limited() -> ServerSettings:
     """Twelve images a second, of which two at once."""
