@@ -226,6 +226,7 @@ def test_how_long_nothing_came() -> None:
     assert 0.0 == watch._silent(130.0)
     watch.exchanges, watch.latencies = 2, 10.0
     assert [0.0, 15.0] == [watch._silent(now) for now in (144.0, 145.0)]
+    assert [5.0, None] == [watch.takes(now) for now in (144.0, 145.0)]
 
 
 def test_replies_that_do_not_come_are_waited_for_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

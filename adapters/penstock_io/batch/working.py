@@ -209,7 +209,7 @@ class Batch:
 
     def _outstanding(self) -> str:
         """What is out, how long that takes and why it is awaited, if there is a reason, in words; "" for nothing."""
-        out, latency = self._out(), self.watch.latency
+        out, latency = self._out(), self.watch.takes(time.monotonic())
         if not out:
             return ""
         long = "" if latency is None else f", about {max(1, round(latency))} s"
