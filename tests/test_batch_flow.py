@@ -96,3 +96,16 @@ def test_what_is_not_known_of_is_passed_over() -> None:
     flow.sent(send(1, (TWO, (0,))))
     flow.heard(Failed(AttemptId(7), Kind.BROKEN, Reached.SENT))
     assert 0 == flow.rows
+
+
+def test_a_payer_that_is_over_moves_nobody_else_s_picture() -> None:
+    """A request's first picture is its first payer's, also when that one is over: the second one's did not come."""
+    flow = flow_of((ONE, (A,)), (TWO, (B,)))
+    flow.over(ONE)
+    flow.sent(send(1, (ONE, (0,)), (TWO, (0,))))
+    assert 1 == flow.rows
+    flow.heard(came(1))
+    assert 0 == flow.rows
+    flow.sent(send(2, (ONE, (0,)), (TWO, (0,))))
+    flow.heard(came(2, 2))
+    assert 1 == flow.rows  # it is being saved

@@ -18,7 +18,7 @@ from penstock.ids import AttemptId, CallId, Handle, JobId, Key
 from penstock.readings import Kind, Problem, Reached
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock.work import OnAmbiguous, Purpose, Timeouts
-from penstock_io.batch.hearing import Hearing, ended_as, told_lane, told_next
+from penstock_io.batch.hearing import Hearing, ended_as, nobody, told_lane, told_next
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.simserver import SimServer, serving
@@ -140,6 +140,20 @@ def test_a_rerun_counts_what_ended_before(folder: Folder, sim: SimServer) -> Non
     first, last = folder.listener.figures[0], folder.listener.figures[-1]
     assert (5, 4, 1) == (first.total, first.done, first.failed)
     assert (5, 5, 2) == (last.total, last.done, last.failed)
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        (Failed(AttemptId(1), Kind.CONNECT, Reached.NOTHING, "h:9: Connection refused"), "h:9: Connection refused"),
+        (Failed(AttemptId(1), Kind.TIMEOUT, Reached.NOTHING, "h:9"), "h:9: the time was over while it connected"),
+        (Failed(AttemptId(1), Kind.DNS, Reached.NOTHING, "h:9"), "h:9: the provider's name could not be looked up"),
+        (Failed(AttemptId(1), Kind.CONNECT, Reached.NOTHING), "nobody answers"),
+    ],
+)
+def test_why_nobody_is_there_is_said_whatever_the_system_says(failed: Failed, said: str) -> None:
+    """What the system said of an address, or else how it ended: an address alone is no reason."""
+    assert said == nobody(failed)
 
 
 def test_a_provider_that_is_not_there_is_waited_for_by_name(folder: Folder) -> None:

@@ -73,6 +73,20 @@ def test_the_tightest_limit_counts_in_pictures() -> None:
     assert mix.counted(lane().quota) is None
 
 
+def test_a_limit_of_a_day_counts_once_it_is_used_up() -> None:
+    """Before, it bounds a burst and no more; afterwards nothing else does, and what waits for it is no waste."""
+    mix = Mix()
+
+    def day(level: float) -> QuotaFigures:
+        wall = WallFigures("images", 86_400.0, GaugeFigures(level, 30.0, 30.0 / 1440, "told"))
+        return evolve(lane(limit(60, 60)).quota, walls=(wall,))
+
+    assert (30.0, 60.0) == mix.counted(day(30.0))
+    assert (0.0, 30.0 / 1440) == mix.counted(day(0.0))
+    assert (0.5, 30.0 / 1440) == mix.counted(evolve(day(0.5), images=NONE))
+    assert mix.counted(evolve(day(30.0), images=NONE)) is None
+
+
 def test_a_limit_that_is_used_up_is_used_whole() -> None:
     """60 a minute with a burst of 60: 600 images in 9 minutes are all that it allows; in 18, half of it."""
     for minutes, expected in ((9, 1.0), (18, 0.5263)):
@@ -200,6 +214,30 @@ def test_sums_of_all_runs() -> None:
         watch.replied(status)
     watch.use.sent, watch.use.allowed = 0.5, 1.0
     assert Runs(3, 3, 15.0, made=3.5, allowed=5.0) == watch.so_far(105.0)
+
+
+def test_how_long_nothing_came() -> None:
+    """Ten seconds are long, but where a reply takes five they are not; any reply and any row that ends is something."""
+    watch = Watch(Runs(), begun=0.0)
+    assert [0.0, 0.0, 10.0, 15.0] == [watch._silent(now) for now in (100.0, 109.0, 110.0, 115.0)]
+    watch.replied(429)
+    assert [0.0, 0.0, 10.0] == [watch._silent(now) for now in (116.0, 125.0, 126.0)]
+    watch.row("failed")
+    assert 0.0 == watch._silent(130.0)
+    watch.exchanges, watch.latencies = 2, 10.0
+    assert [0.0, 15.0] == [watch._silent(now) for now in (144.0, 145.0)]
+    assert [5.0, None] == [watch.takes(now) for now in (144.0, 145.0)]
+
+
+def test_replies_that_do_not_come_are_waited_for_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks is told that nothing comes, and promised no end."""
+    monkeypatch.setattr("penstock_io.batch.watch.STILL", 0.05)
+    with serving(ServerSettings(latency=Latency(2.0, 0.0))) as sim:
+        folder = folder_for(tmp_path / "out", sim)
+        assert Exit.ALL == folder.run(table(1)).code
+    silent = [one for one in folder.listener.figures if one.waiting.startswith("1 reply, none has come for ")]
+    assert silent
+    assert {None} == {one.eta for one in silent}
 
 
 @pytest.fixture

@@ -96,17 +96,24 @@ def test_another_budget(before: str | None, after: str | None, told: str) -> Non
 
 
 def test_budgets_of_days_need_their_ledger(tmp_path: Path) -> None:
-    """With a ledger that is open they count at once; without one nobody knows what the day has cost by now."""
+    """With an open ledger they count at once, and from then on; without one nobody knows what the day has cost."""
     new = evolve(SETTINGS, funds=Funds(day=Decimal(3)))
     change = compare(SETTINGS, new)
     assert "settings read again: the budgets of day and month from the next run on" == change.told
     assert None is change.budget
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
     try:
-        change = compare(evolve(SETTINGS, funds=Funds(ledger=ledger)), new)
+        told = Told()
+        found = reread(evolve(SETTINGS, funds=Funds(ledger=ledger), again=lambda: new), told)
+        assert found is not None
+        settings, change = found
+        assert None is not reread(evolve(settings, again=lambda: new), told)
     finally:
         ledger.close()
-    assert "settings read again: the budget of the day is $3 (there was none)" == change.told
+    day = "the budget of the day is $3 (there was none)"
+    assert [f"settings read again: {text}" for text in (day, "nothing is different")] == [
+        line for line, _ in told.lines
+    ]
     assert Budget((("day", 3 * 10**12),)) == change.budget
 
 
@@ -168,6 +175,7 @@ def test_a_lowered_budget_is_no_fault_of_the_provider(tmp_path: Path) -> None:
     assert Exit.BUDGET == ended.code
     spent = Decimal(str(folder.sums()["cost_usd"]))
     assert LOW < spent
+    assert 10**9 == folder.listener.figures[-1].budget
     (above,) = [text for text in folder.told if "above the budget" in text]
     assert above.endswith(
         "above the budget of $0.001: spent before this run, or on its way when the budget was lowered"
@@ -195,8 +203,7 @@ def test_a_raised_budget_counts_at_once(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdin.write('{"prompt": "a kettle"}\n')
         process.stdin.flush()
-        while not sim.stats()["executed"]:
-            assert process.poll() is None
+        assert sim.wait(lambda stats: stats["executed"] == 1)
         config.write_text('budget = 2\napi_key_env = ["KEY_A"]\n')
         process.send_signal(signal.SIGHUP)
         told = ""

@@ -126,10 +126,8 @@ def test_an_end_says_where_pictures_came_from_and_what_became_of_the_prompt() ->
 
 def test_what_another_try_would_not_mend_is_final() -> None:
     """A refusal of what was asked is final; a fault of keys, money or the way there passes; no kind is both."""
-    kinds = ("moderation", "unsent", "no_endpoint", "budget", "server")
-    ended = [SENT.ended(Outcome(Status.FAILED, error=Trouble(kind, "said")), 1.0).final for kind in kinds]
-    assert [True, False, False, False, False] == ended
-    assert {"unsent", "no_endpoint"} <= PASSING
+    assert {"moderation", "invalid", "refused", "lost"} <= FINAL
+    assert {"unsent", "no_endpoint", "budget"} <= PASSING
     assert frozenset() == PASSING & FINAL
 
 

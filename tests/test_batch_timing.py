@@ -29,7 +29,7 @@ from tests.batching import folder_for, table
 from tests.planning import keyed_of, rows_of
 
 URL = "https://api.openai.com/v1"
-TEN = Lessons((Lesson("images", 10.0, 10.0),))
+TEN = Lessons((Lesson("images", 10.0, 10.0, age=300.0),))
 ASKED: Mapping[str, Scalar] = {"model": "gpt-image-2", "quality": "low", "n": 1}
 USUAL = typical_seconds("gpt-image-2", "low") or 0.0
 
@@ -43,8 +43,9 @@ def settings(tmp_path: Path) -> Settings:
 def learned(settings: Settings, *kept: Kept) -> Known:
     """What is known after runs that kept this."""
     assert settings.lessons is not None
-    write(settings.lessons, kept, time.time())
-    return known_of(settings, Account(), {}, Runs(), time.time())
+    now = time.time()
+    write(settings.lessons, kept, now)
+    return known_of(settings, Account(), {}, Runs(), now)
 
 
 def kept(key: str, lessons: Lessons = TEN, base_url: str = URL) -> Kept:
@@ -86,13 +87,22 @@ def test_limits_of_some_keys_bound_nothing(settings: Settings, others: list[Kept
 
 def test_days_and_places_count(settings: Settings) -> None:
     """A day's limit beside the minute's, and how many may be out at a time."""
-    day = Lesson("requests", 0.5, 20.0, 86_400.0, "told")
+    day = Lesson("requests", 0.5, 20.0, 86_400.0, "told", 7200.0)
     found = planned(settings, learned(settings, kept("key-a", Lessons((day,))), kept("key-b", Lessons((day,)))))
     assert pytest.approx(20 * 60.0 + USUAL) == found.seconds
     two = Lessons((), 2)
     found = planned(settings, learned(settings, kept("key-a", two), kept("key-b", two)))
     assert pytest.approx(15 * USUAL) == found.seconds
     assert pytest.approx(30 * USUAL) == planned(evolve(settings, limits=Limits(concurrency=1)), Known()).seconds
+
+
+def test_what_an_earlier_run_used_up_is_waited_for(settings: Settings) -> None:
+    """A day's limit that was met an hour ago has thirty to give and refills slowly, as the next run will find."""
+    keys = evolve(settings, keys={"A": "key-a"})
+    for age, minutes in ((0.0, 120.0), (3600.0, 60.0), (86_000.0, 40.0)):
+        day = Lesson("requests", 0.5, 40.0, 86_400.0, "told", age)
+        found = planned(keys, learned(keys, kept("key-a", Lessons((day,)))))
+        assert pytest.approx(minutes * 60.0 + USUAL, abs=1.0) == found.seconds
 
 
 def test_what_the_folder_saw_counts_before_what_is_published(settings: Settings) -> None:

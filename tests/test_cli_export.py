@@ -303,7 +303,7 @@ def test_the_batch_itself_is_never_overwritten(export: Export, folder: Path, nam
     [
         (["rows.xlsx"], "a name ends in .csv, .jsonl or .zip"),
         (["-", "--format", "zip"], "a zip cannot be written to standard output"),
-        (["gone/rows.csv"], "gone/"),
+        (["gone/rows.csv"], "error: gone/rows.csv: No such file or directory; nothing was exported"),
         (["."], "a name ends in"),
         (["pictures", "--format", "csv"], "belongs to the batch"),
         (["deep", "--format", "csv"], "deep is a folder"),

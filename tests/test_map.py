@@ -100,3 +100,21 @@ def test_a_request_that_cannot_be_joined_leaves_nothing_to_wait_for() -> None:
         next(results)
     with pytest.raises(StopIteration):
         next(results)
+
+
+def test_what_ended_before_the_client_was_left_is_read() -> None:
+    """Another thread leaves the client while results wait to be read: they are read first, and then it is said."""
+    owner, left = Owner(), Event()
+
+    def appetite() -> int:
+        if left.is_set():
+            raise UsageError("the client was left")
+        return 0 if len(owner.threads) == 2 else 1
+
+    owner.may_forget.set()
+    results = Results(Port(owner.join, owner.post, appetite), map(asked, range(9)), Options())
+    first = next(results)
+    for thread in owner.threads:
+        thread.join(SOON)
+    left.set()
+    assert {0, 1} == {first.index, next(results).index}

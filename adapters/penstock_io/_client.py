@@ -322,8 +322,7 @@ class Base(ABC, Generic[Http]):
 
     def _join(self, request: ImageRequest, options: Options, done: Done, index: int = 0) -> Submitted:
         """Make a job ready to be submitted. From any thread. Raises `InvalidRequest`."""
-        if self._fault is not None:
-            raise UsageError("the client is broken") from self._fault
+        self._unless_broken()
         number = next(self._numbers)
         handle = Handle(number)
         prepared = prepare(
@@ -346,6 +345,11 @@ class Base(ABC, Generic[Http]):
         if self._setup.on_submit is not None:
             self._setup.on_submit(job.id, index, prepared.work)
         return Submitted(job.id, prepared.work)
+
+    def _unless_broken(self) -> None:
+        """From any thread. Raises `UsageError` with the cause."""
+        if self._fault is not None:
+            raise UsageError("the client is broken") from self._fault
 
     def _is_owed(self, told: Submitted) -> bool:
         """A job for what is paid and may still be downloaded ends at once: nothing is bought again."""

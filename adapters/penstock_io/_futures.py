@@ -13,6 +13,10 @@ from penstock.errors import UsageError
 T = TypeVar("T")
 
 
+class Gone(UsageError):
+    """The owner of a client left, and what was asked of it then was never heard."""
+
+
 def settle(waiter: Future[T], result: T | BaseException) -> None:
     """Tell whoever waits; a waiter who cancelled is left alone, because telling him would raise here."""
     if not waiter.set_running_or_notify_cancel():
@@ -37,7 +41,7 @@ def answer(waiter: Future[T], question: Callable[[], T]) -> None:
 
 
 def wait(waiter: Future[T], owner: Thread) -> T:
-    """Wait for an answer of `owner`. Raises `UsageError` where it left without one."""
+    """Wait for an answer of `owner`. Raises `Gone` where it left without one."""
     while owner.is_alive():  # what was asked while it was leaving may never be heard
         if waiter.done():
             break  # a TimeoutError may be the answer itself
@@ -45,4 +49,4 @@ def wait(waiter: Future[T], owner: Thread) -> T:
             waiter.exception(timeout=1.0)
     if waiter.done():
         return waiter.result()
-    raise UsageError("the client was left")
+    raise Gone("the client was left")

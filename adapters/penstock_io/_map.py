@@ -15,7 +15,7 @@ from typing import Protocol, Self, cast
 
 from attrs import frozen
 
-from penstock.errors import InvalidRequest
+from penstock.errors import InvalidRequest, UsageError
 from penstock.events import Cancelled, Event, Submitted
 from penstock.ids import JobId
 from penstock.requests import ImageRequest, Options
@@ -210,7 +210,11 @@ class Results:
         return self
 
     def __next__(self) -> Result:
-        self._feed()
+        try:
+            self._feed()
+        except UsageError:  # the client was left, or broke: what it ended before is still to be had
+            if self._heap.ready.empty():
+                raise
         if self._taken == self._index:  # what the client's thread holds at this moment is no measure of what is to come
             if self._fault is not None:
                 raise self._fault

@@ -20,7 +20,7 @@ from penstock.events import Cancelled, Event, Mode
 from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
 from penstock_io._asking import SyncBase
-from penstock_io._futures import answer, settle, wait
+from penstock_io._futures import Gone, answer, settle, wait
 from penstock_io._http import Exchange, SyncHttp, open_client
 from penstock_io._map import Item, Port, Results
 from penstock_io.resources import Images, Result
@@ -84,7 +84,7 @@ class Client(SyncBase[SyncHttp]):
         submitted = self._join(request, options, partial(settle, waiter))
         self._post(submitted)
         try:
-            result = wait(waiter, self._owner)
+            result = self._wait(waiter)
         except KeyboardInterrupt:
             self._post(Cancelled(submitted.job))
             raise
@@ -93,7 +93,15 @@ class Client(SyncBase[SyncHttp]):
     def _ask(self, question: Callable[[], T]) -> T:
         waiter: Future[T] = Future()
         self._queue.put(partial(answer, waiter, question))
-        return wait(waiter, self._owner)
+        return self._wait(waiter)
+
+    def _wait(self, waiter: Future[T]) -> T:
+        """Wait for the owner. Raises `UsageError` where it left without an answer, with the cause if there is one."""
+        try:
+            return wait(waiter, self._owner)
+        except Gone:
+            self._unless_broken()
+            raise
 
     # The driver
 

@@ -31,8 +31,8 @@ class Flow:
 
     _keys: dict[JobId, tuple[Key, ...]] = field(factory=dict[JobId, tuple[Key, ...]])
     _went: Counter[JobId] = field(factory=Counter[JobId])
-    _sent: dict[AttemptId, tuple[tuple[JobId, ...], tuple[Key, ...]]] = field(
-        factory=dict[AttemptId, tuple[tuple[JobId, ...], tuple[Key, ...]]]
+    _sent: dict[AttemptId, tuple[tuple[JobId, ...], tuple[Key | None, ...]]] = field(
+        factory=dict[AttemptId, tuple[tuple[JobId, ...], tuple[Key | None, ...]]]
     )
     _out: Counter[Key] = field(factory=Counter[Key])
     _came: set[Key] = field(factory=set[Key])
@@ -51,15 +51,15 @@ class Flow:
         if send.purpose is Purpose.FETCH:
             return
         jobs = tuple(job for job, _ in send.parts)
-        keys = tuple(
-            self._keys[job][sample]
-            for job, samples in send.parts
-            for sample in samples
-            if sample < len(self._keys.get(job, ()))
-        )
+        keys = tuple(self._key(job, sample) for job, samples in send.parts for sample in samples)
         self._sent[send.attempt] = jobs, keys
-        self._out.update(keys)
+        self._out.update(key for key in keys if key is not None)
         self._went.update(jobs)
+
+    def _key(self, job: JobId, sample: int) -> Key | None:
+        """A picture of a job; None once that is over, for somebody else may still pay for it."""
+        keys = self._keys.get(job, ())
+        return keys[sample] if sample < len(keys) else None
 
     def heard(self, event: Event) -> None:
         """An exchange ended, perhaps."""
@@ -67,13 +67,16 @@ class Flow:
             return
         jobs, keys = self._sent.pop(event.attempt)
         for key in keys:
+            if key is None:
+                continue
             self._out[key] -= 1
             if not self._out[key]:
                 del self._out[key]
         if isinstance(event, Failed) and event.reached in NOBODY:
             self._went.subtract(jobs)
         elif isinstance(event, Responded) and isinstance(event.reading, Success):
-            self._came.update(keys[part.index] for part in event.reading.parts if part.index < len(keys))
+            came = {part.index for part in event.reading.parts}
+            self._came.update(key for place, key in enumerate(keys) if key is not None and place in came)
 
     @property
     def rows(self) -> int:

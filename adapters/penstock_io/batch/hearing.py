@@ -177,6 +177,14 @@ def ended_as(event: Responded | Failed, *, aborting: bool = False) -> str:
     return f"{how}{status}: {trouble.message}"
 
 
+def nobody(event: Failed) -> str:
+    """Why nobody is there, in few words: where, and what the system said of it, or else how the exchange ended."""
+    if not event.detail or ": " in event.detail:
+        return event.detail or "nobody answers"
+    said = trouble_of(judge(event, "openai"), event).message.removesuffix(f": {event.detail}")
+    return f"{event.detail}: {said}"
+
+
 def told_next(waiting: Waiting, model: str, now: float) -> str:
     """What comes after an attempt that failed, as the end of its line; "" where the row's end says so itself."""
     if waiting.reason == "retry":

@@ -35,7 +35,6 @@ _DEVICES = frozenset({
     "con", "prn", "aux", "nul", "conin$", "conout$", "clock$",
     *(f"{name}{n}" for name in ("com", "lpt") for n in "0123456789¹²³"),
 })  # fmt: skip
-_PLACES = frozenset({"id", "index", "k"})
 _ASKED = frozenset(FIELDS) - {"extra"}
 
 

@@ -95,13 +95,14 @@ class Mix:
         return self.samples / self.requests if self.requests else 1.0
 
     def counted(self, quota: QuotaFigures) -> tuple[float, float] | None:
-        """The tightest limit of a quota in pictures: what it has now and a minute's worth; None: none is known."""
-        known = [
-            (gauge.level * worth, gauge.per_minute * worth)
-            for gauge, worth in self._worths(quota)
-            if gauge.per_minute is not None and 0 < gauge.per_minute < inf
-        ]
-        return min(known, key=lambda one: one[1], default=None)
+        """The tightest limit of a quota in pictures: what it has now and a minute's worth; None: none is known.
+
+        A limit of a day bounds what there is, and is the tightest only once it is used up: before, it holds nobody up.
+        """
+        known = _known(self._worths(quota))
+        walls = _known(counted for wall in quota.walls for counted in self._counting(wall.quantity, wall.gauge))
+        tightest = min([*known, *(one for one in walls if one[0] < 1.0)], key=lambda one: one[1], default=None)
+        return tightest and (min(tightest[0], *(level for level, _ in walls), inf), tightest[1])
 
     def gauges(self, quota: QuotaFigures) -> Iterable[tuple[GaugeFigures, float]]:
         """Its buckets, those of a day and the like among them, with how many pictures one unit of each is worth."""
@@ -123,6 +124,15 @@ class Mix:
             pictures, tokens = (self.samples, self.reserved) if learned else (self.pictures, self.tokens)
             if pictures and tokens:
                 yield gauge, pictures / tokens
+
+
+def _known(gauges: Iterable[tuple[GaugeFigures, float]]) -> list[tuple[float, float]]:
+    """What those have whose rate is known, and a minute's worth of it, in pictures."""
+    return [
+        (gauge.level * worth, gauge.per_minute * worth)
+        for gauge, worth in gauges
+        if gauge.per_minute is not None and 0 < gauge.per_minute < inf
+    ]
 
 
 @define

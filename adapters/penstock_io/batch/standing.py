@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -12,7 +11,7 @@ from attrs import evolve, frozen
 from penstock_io.batch.records import Record, read_records
 from penstock_io.batch.results import STATUSES
 from penstock_io.batch.states import FINAL, RUNS, RowState, Runs, load_runs, load_states
-from penstock_io.batch.verdict import DOUBT, judged, see_again
+from penstock_io.batch.verdict import DOUBT, Need, judged, see_again
 from penstock_io.journal import Peek, Ticket, peek
 from penstock_io.words import count
 
@@ -142,15 +141,6 @@ def _last(journal: Peek) -> Runs:
         return load_runs({RUNS: journal.note})
     except (ValueError, TypeError):  # it was cut off
         return runs
-
-
-class Need(Enum):
-    """What the same command needs besides to send a row that is not complete: these options."""
-
-    NOTHING = ""
-    DOUBT = "--on-ambiguous retry"
-    FINAL = "--retry-failed"
-    BOTH = "--retry-failed --on-ambiguous retry"
 
 
 def need_of(record: Record, *, doubted: bool) -> Need:

@@ -78,16 +78,6 @@ class RowState:
     revised: tuple[str | None, ...] = ()
     saved: int = 0
 
-    @property
-    def final(self) -> bool:
-        """It failed, and would again."""
-        return self.error is not None and self.error.kind in FINAL and not self.deferred
-
-    @property
-    def deferred(self) -> bool:
-        """It was put off: it is still to be done."""
-        return self.status == Status.DEFERRED.value
-
     def same(self, keys: tuple[Key, ...], request: ImageRequest, sample: int) -> bool:
         """Whether the last job asked for just this, be it under other keys (a later version may make others)."""
         if self.keys == keys or not self.asked:

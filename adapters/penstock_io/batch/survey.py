@@ -17,6 +17,7 @@ from penstock_io.batch.rows import Invalid
 from penstock_io.batch.settings import Conversion, Settings
 from penstock_io.batch.states import RowState, here_of
 from penstock_io.batch.timing import BEFORE, GIVEN, LEARNED, NOTHING, USUAL, Group, Known, seconds_of
+from penstock_io.batch.verdict import Need
 from penstock_io.journal import Account, room_needed
 from penstock_io.words import at_most, count, money, span
 
@@ -31,9 +32,6 @@ AT_A_TIME = 10
 
 NONE: Mapping[str, RowState] = {}
 """What an empty folder remembers."""
-
-BOTH = "--retry-failed --on-ambiguous retry"
-"""What sends a row that failed for good and may have been billed."""
 
 UNKNOWN = Known()
 """Nothing is known of the speed but the options."""
@@ -276,15 +274,15 @@ def _is(number: int) -> str:
 
 
 def _told_rows(survey: Survey, mode: OnAmbiguous) -> str:
-    left = "may have been paid and are left (--on-ambiguous retry sends them)"
+    left = f"may have been paid and are left ({Need.DOUBT.value} sends them)"
     if mode is OnAmbiguous.ASK:
         left = "may have been paid (you are asked about them at the end, at a terminal)"
     parts = [
         (survey.done, "done"),
         (survey.cached, "paid for already"),
         (survey.owed, "paid for and to be downloaded (not bought again)"),
-        (survey.final - survey.doubted, "failed for good (--retry-failed sends them)"),
-        (survey.doubted, f"failed for good and may have been billed before ({BOTH} sends them)"),
+        (survey.final - survey.doubted, f"failed for good ({Need.FINAL.value} sends them)"),
+        (survey.doubted, f"failed for good and may have been billed before ({Need.BOTH.value} sends them)"),
         (survey.left, left),
         (survey.held_back, "beyond --limit"),
         (survey.invalid, "invalid"),

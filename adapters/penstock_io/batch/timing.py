@@ -121,8 +121,9 @@ def _learned(group: Group, lessons: Sequence[Lessons]) -> list[float]:
                 if (lesson.quantity, lesson.window) == (quantity, window) and lesson.per_minute > 0
             ]
             if len(buckets) >= len(lessons):
-                at_once = sum(lesson.capacity or 0.0 for lesson in buckets)
                 rate = sum(lesson.per_minute for lesson in buckets) / MINUTE
+                # they may have been used up, and have refilled since: that is what a client begins with, too
+                at_once = sum(min(one.capacity or 0.0, one.per_minute / MINUTE * one.age) for one in buckets)
                 waits.append(max(0.0, amount - at_once) / rate)
     return waits
 

@@ -40,6 +40,15 @@ class Standing(Enum):
     OPEN = "open"
 
 
+class Need(Enum):
+    """What the same command needs besides to send a row that is not complete: these options."""
+
+    NOTHING = ""
+    DOUBT = "--on-ambiguous retry"
+    FINAL = "--retry-failed"
+    BOTH = "--retry-failed --on-ambiguous retry"
+
+
 @frozen
 class Facts:
     """What is known of a row as it is asked for now.

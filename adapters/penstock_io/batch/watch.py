@@ -19,6 +19,10 @@ from penstock_io.batch.pace import Mix, Pace, Use, waiting_for
 from penstock_io.batch.progress import Figures
 from penstock_io.batch.states import Runs
 from penstock_io.resources import picodollars
+from penstock_io.words import count, span
+
+STILL = 10.0
+"""Seconds without a reply from which on that is said; where replies are slow, three times what one takes."""
 
 NEAR = 512
 """How many unfinished rows are asked what they wait for, until one says so."""
@@ -41,11 +45,13 @@ class Watch:
     images: int = 0
     refused: int = 0
     broken: int = 0
+    replies: int = 0
     exchanges: int = 0
     latencies: float = 0.0
     mix: Mix = field(factory=Mix)
     use: Use = field(factory=Use)
     pace: Pace = field(factory=Pace)
+    _moved: tuple[int, int, float] = (0, 0, -1.0)
 
     def row(self, status: str) -> None:
         """A row came to this; what is pending is not settled."""
@@ -56,6 +62,7 @@ class Watch:
     def replied(self, status: int) -> None:
         """A reply came."""
         self.unreached = ""
+        self.replies += 1
         self.refused += status == 429
         self.broken += status >= 500
 
@@ -93,8 +100,11 @@ class Watch:
         waiting, until = f"the provider ({self.unreached})" if self.unreached and jobs else "", now
         if not waiting and (any(lines.values()) or snapshot.in_flight == 0):
             waiting, until = _waiting(engine, jobs, now, snapshot.lanes)
+        silent = self._silent(now) if snapshot.in_flight else 0.0
+        if silent and not waiting:
+            waiting = f"{count(snapshot.in_flight, 'reply', 'replies')}, none has come for {span(silent)}"
         eta = None
-        if rows and not (self.unreached and jobs):
+        if rows and not (self.unreached and jobs) and (not silent or until > now):
             pace = self.pace.eta(rows)
             eta = to_go(pace, snapshot.lanes, self.mix, now, left=left, coming=coming, until=until)
         return Figures(
@@ -115,6 +125,17 @@ class Watch:
             waiting=waiting,
             seconds=now - self.begun,
         )
+
+    def _silent(self, now: float) -> float:
+        """For how many seconds nothing has come, where that is longer than it should take; 0.0: it is not."""
+        if self._moved[:2] != (self.done, self.replies) or self._moved[2] < 0.0:
+            self._moved = self.done, self.replies, now
+        seconds = now - self._moved[2]
+        return seconds if seconds >= max(STILL, 3.0 * (self.latency or 0.0)) else 0.0
+
+    def takes(self, now: float) -> float | None:
+        """Seconds that what is out takes by what others took; None where nobody knows, or it takes longer already."""
+        return None if self._silent(now) else self.latency
 
     def so_far(self, now: float) -> Runs:
         """The sums of all runs, with this one as far as it is."""

@@ -26,7 +26,7 @@ from penstock_io.asyncio import Client
 from penstock_io.batch import stopping
 from penstock_io.batch.flow import NOBODY
 from penstock_io.batch.funds import exceeded, most_of
-from penstock_io.batch.hearing import Hearing
+from penstock_io.batch.hearing import Hearing, nobody
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
 from penstock_io.batch.rereading import reread
@@ -216,7 +216,7 @@ class Batch:
 
     def _outstanding(self) -> str:
         """What is out, how long that takes and why it is awaited, if there is a reason, in words; "" for nothing."""
-        out, latency = self._out(), self.watch.latency
+        out, latency = self._out(), self.watch.takes(time.monotonic())
         if not out:
             return ""
         long = "" if latency is None else f", about {max(1, round(latency))} s"
@@ -349,7 +349,7 @@ class Batch:
             self.watch.replied(event.status)
             self._unreached.replied(event.status)
         elif isinstance(event, Failed) and event.reached in NOBODY and event.kind is not Kind.ABORTED:
-            self.watch.unreached = event.detail or "nobody answers"
+            self.watch.unreached = nobody(event)
         follow = self._hearing.heard(event, aborting=self.interrupts > 1)
         if follow is not None and self._client is not None and self._loop is not None:
             self._loop.call_soon(follow, self._client.engine.explain, now)

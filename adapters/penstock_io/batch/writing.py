@@ -95,7 +95,7 @@ _ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 
 @contextmanager
 def whole(path: Path) -> Generator[BinaryIO]:
-    """A file that is put in its place once it is whole, and is not there otherwise. Raises `OSError`."""
+    """A file that is put in its place once it is whole, and is not there otherwise. Raises `OSError` that names it."""
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         with temporary.open("wb") as file:
@@ -103,6 +103,10 @@ def whole(path: Path) -> Generator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as fault:
+        if fault.filename == str(temporary):  # a name that nobody gave
+            fault.filename, fault.filename2 = str(path), None
+        raise
     finally:
         with suppress(OSError):  # what is told is why it could not be written
             temporary.unlink(missing_ok=True)
