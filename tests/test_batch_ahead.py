@@ -140,5 +140,6 @@ def test_a_run_promises_no_less_than_its_limits_let_be(tmp_path: Path) -> None:
         folder = folder_for(tmp_path / "out", sim)
         folder.limits = Limits(ipm=60, burst=1 / 6)
         assert Exit.ALL == folder.run(table(14)).code
-    assert [] == [one for one in folder.listener.figures if one.eta is not None and one.eta < 3.9 - one.seconds]
-    assert any(one.eta for one in folder.listener.figures)
+    held = [one for one in folder.listener.figures if one.waiting.startswith("images a minute")]  # all rows are in line
+    assert [] == [one for one in held if one.eta is not None and one.eta < 3.9 - one.seconds]
+    assert any(one.eta for one in held)

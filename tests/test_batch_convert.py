@@ -226,6 +226,7 @@ def test_a_bomb_is_no_warning_of_the_process() -> None:
 GOOD = tuple(saved(colours(30, 30, "L"), kind) for kind in ("PNG", "JPEG", "WEBP", "GIF"))
 
 
+@pytest.mark.filterwarnings("ignore:Invalid APNG:UserWarning")  # Pillow says so, and reads on
 @given(st.sampled_from((*GOOD, *MOVING)), st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=4)), max_size=6))
 @example(GOOD[0], [(16, b"\x00\x00\x00\x00")])
 @settings(deadline=None, max_examples=300)

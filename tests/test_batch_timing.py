@@ -85,6 +85,13 @@ def test_limits_of_some_keys_bound_nothing(settings: Settings, others: list[Kept
     assert ("usual", USUAL) == (found.timed, found.seconds)
 
 
+def test_a_limit_that_is_known_of_some_keys_bounds_nothing(settings: Settings) -> None:
+    """Of the other key another one is known, which is wide; what it lets through of the first one nobody knows."""
+    wide = Lesson("tokens", 1e9, 1e9, 60.0, "told", 86_000.0)
+    found = planned(settings, learned(settings, kept("key-a"), kept("key-b", Lessons((wide,)))))
+    assert pytest.approx(USUAL) == found.seconds
+
+
 def test_days_and_places_count(settings: Settings) -> None:
     """A day's limit beside the minute's, and how many may be out at a time."""
     day = Lesson("requests", 0.5, 20.0, 86_400.0, "told", 7200.0)
