@@ -40,7 +40,7 @@ from penstock_io._http import Exchange
 from penstock_io._orders import Orders
 from penstock_io._owing import fetch_due
 from penstock_io._payloads import Payloads
-from penstock_io._perform import Hook, Performer, Worker, known_as, unheard
+from penstock_io._perform import Hook, Performer, Worker, known_as, shifted, unheard
 from penstock_io._setup import OnSend, OnSubmit, Setup, Trace
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.ledger import Ledger
@@ -192,7 +192,7 @@ class Base(ABC, Generic[Http]):
             provider=known_as(setup.base_url),
             requests=self._request,
             notices=setup.notices or unheard,
-            clock=partial(_shifted, self._now() - time.monotonic()),
+            clock=partial(shifted, self._now() - time.monotonic()),
         )
         if not self._performer.inline:
             self._worker = Worker(self._performer)
@@ -396,8 +396,3 @@ class Base(ABC, Generic[Http]):
                 self._setup.keep(self._engine.snapshot(), time.time())
         finally:
             self._setup.ended()
-
-
-def _shifted(by: float) -> float:
-    """The owner's clock, asked on any thread: trio's may be asked on its own alone."""
-    return time.monotonic() + by

@@ -65,6 +65,11 @@ def known_as(base_url: str) -> str:
     return "openai" if host == "api.openai.com" else host
 
 
+def shifted(by: float) -> float:
+    """The owner's clock, asked on any thread: trio's may be asked on its own alone."""
+    return monotonic() + by
+
+
 class Performer:
     """Performs ReadCache, WriteCache, Record, Release and Notify in order, and asks hooks.
 
