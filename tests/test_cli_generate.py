@@ -150,6 +150,7 @@ def test_standard_output_takes_the_bytes(sim: SimServer, capfdbinary: pytest.Cap
         (["a fox", "--size", "7x7"], 2, "error: size 7x7 "),
         (["a fox", "--model", "no such model"], 2, "model must be a name"),
         (["a fox", "--seed", "1", "-o", "no/such/fox.png"], 2, "there is no folder no/such: make it first"),
+        (["a fox", "--seed", "1", "-o", "fox.BMP"], 2, "--out fox.BMP: no provider makes .bmp: name it .png"),
         (["a fox", "--api-key-env", "NO_SUCH_KEY"], 2, "no API key in the environment variable NO_SUCH_KEY"),
         ([" "], 2, "prompt must be a text that is not empty"),
         (["a fox", "--budget", "0.000001"], 3, "error: BudgetExceeded: "),

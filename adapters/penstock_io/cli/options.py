@@ -24,6 +24,9 @@ CLOSE = 0.6
 MOST = 100_000
 """What a count may be at most: rows of a `--limit`, requests in flight."""
 
+PICTURES = 1_000
+"""The most that one request may be for, as in a row."""
+
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -108,10 +111,14 @@ def _file(text: str) -> Path:
     return Path(text)
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST):
-        raise ValueError(f"{_quoted(text)} is not a whole number from 1 to {MOST:,}")
+def _count(text: str, most: int = MOST) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most):
+        raise ValueError(f"{_quoted(text)} is not a whole number from 1 to {most:,}")
     return int(text)
+
+
+def _pictures(text: str) -> int:
+    return _count(text, PICTURES)
 
 
 def _whole(text: str) -> int:
@@ -191,7 +198,7 @@ REPEATS = Option("repeats", _choice("share", "new"), ROWS, "rows that ask for th
 MODEL = Option("model", _text, WHAT, "the model (default: the newest one whose price is known)", "NAME")
 SIZE = Option("size", _text, WHAT, "the size in pixels, or auto", "WxH")
 QUALITY = Option("quality", _text, WHAT, "the quality, such as low, medium or high", "WORD")
-N = Option("n", _count, WHAT, "how many pictures (default: 1)", "N", Kind.WHOLE, short="n")
+N = Option("n", _pictures, WHAT, "how many pictures (default: 1)", "N", Kind.WHOLE, short="n")
 OUTPUT_FORMAT = Option("output-format", _text, WHAT, "png, jpeg or webp", "FORMAT")
 BACKGROUND = Option("background", _text, WHAT, "transparent, opaque or auto", "WORD", bare=True)
 COMPRESSION = Option("output-compression", _whole, WHAT, "of jpeg and webp, 0 to 100", "N", Kind.WHOLE, bare=True)

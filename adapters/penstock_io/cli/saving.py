@@ -17,6 +17,9 @@ EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "gif": ".gif", "sv
 FORMATS = {extension: name for name, extension in EXTENSIONS.items()} | {".jpeg": "jpeg"}
 """Formats by extension; `EXTENSIONS` has the usual one of each."""
 
+OTHERS = frozenset({".avif", ".bmp", ".heic", ".ico", ".jp2", ".jxl", ".pdf", ".psd", ".tga", ".tif", ".tiff"})
+"""Extensions of formats that no provider makes: a picture under such a name would be another than it says."""
+
 STDOUT = Path("-")
 LONGEST = 48
 """Characters of a name that is made from a prompt."""
@@ -77,6 +80,8 @@ def plan(
         return Files(STDOUT, "", n, overwrite)
     if out is None or out.is_dir():
         out = (Path() if out is None else out) / named_after(prompt)
+    elif out.suffix.lower() in OTHERS:
+        raise OptionError(f"--out {out}: no provider makes {out.suffix.lower()}: name it .png, .jpg, .webp or .gif")
     extension = out.suffix if out.suffix.lower() in FORMATS else ""
     stem = out.with_name(out.name[: len(out.name) - len(extension)]) if extension else out
     files = Files(stem, extension, n, overwrite)
