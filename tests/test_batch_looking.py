@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from penstock.config import Limits
 from penstock_io.batch.keying import key_rows
 from penstock_io.batch.plan import make_plan
 from penstock_io.batch.progress import Figures
@@ -96,7 +97,9 @@ def test_all_is_as_the_results_say_before_the_folder_is_let_go_of(folder: Folder
     """The lines of the run are gone by then, and nothing is in flight any more."""
     sim.call(lambda server: server.inject("moderation"))
     rows = table(["c", *AGAIN])
-    standing = run_and_look(beside(folder, "other"), rows)
+    other = beside(folder, "other")
+    other.settings = evolve(other.settings, limits=Limits(concurrency=1))  # the first row is the one that is refused
+    standing = run_and_look(other, rows)
     assert standing.holder is not None
     assert ({"completed": 6, "failed": 1}, 0) == (counted(standing), standing.out)
 
