@@ -1,0 +1,57 @@
+"""How a request shall be done: `Options`. Nothing here changes what the result is."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from attrs import frozen
+
+from penstock.errors import InvalidRequest
+from penstock.requests._checks import NAME, seconds, text, whole
+from penstock.work import CachePolicy, OnAmbiguous, Priority, Screen, Timeouts
+
+
+@frozen(kw_only=True)
+class Options:
+    """How a request shall be done; nothing here changes what the picture is.
+
+    `deadline` is absolute monotonic seconds, `ttl` seconds, `sample` the number of the first sample that is wanted
+    (another number, another picture of the same request). `fallbacks` are (provider, model) pairs, tried in order.
+    `timeouts` of None are the model's own. Raises InvalidRequest.
+    """
+
+    tenant: str = ""
+    tags: tuple[str, ...] = ()
+    priority: Priority = Priority.NORMAL
+    deadline: float | None = None
+    timeouts: Timeouts | None = None
+    on_ambiguous: OnAmbiguous | None = None
+    cache: CachePolicy = CachePolicy.USE
+    sample: int = 0
+    fallbacks: tuple[tuple[str, str], ...] = ()
+    screens: tuple[Screen, ...] = ()
+    defer: bool = False
+    near: bool = False
+    ttl: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.tenant:
+            text(self.tenant, "tenant")
+        for tag in self.tags:
+            text(tag, "tags")
+        if not isinstance(cast("object", self.on_ambiguous), OnAmbiguous | None):
+            raise InvalidRequest("on_ambiguous is such as OnAmbiguous.RETRY", field="on_ambiguous")
+        if not isinstance(cast("object", self.cache), CachePolicy):
+            raise InvalidRequest("cache is such as CachePolicy.OFF", field="cache")
+        if not isinstance(cast("object", self.priority), Priority):
+            raise InvalidRequest("priority is such as Priority.BATCH", field="priority")
+        whole(self.sample, "sample", 0, 2**31)
+        for provider, model in self.fallbacks:
+            text(provider, "fallbacks")
+            if not NAME.fullmatch(model):
+                raise InvalidRequest("a fallback's model must be a name", field="fallbacks")
+        seconds(self.deadline, "deadline", low=float("-inf"))
+        seconds(self.ttl, "ttl", low=0.0)
+        if self.timeouts is not None:
+            seconds(self.timeouts.connect, "timeouts", low=0.0)
+            seconds(self.timeouts.total, "timeouts", low=0.0)
