@@ -16,7 +16,8 @@ from penstock.ids import Ref
 from penstock.readings import LimitHint, Malformed, Part, Problem, Reading, Success, Usage
 from penstock.requests import ImageRequest
 from penstock.wire import BadPayload, Decoder, MemorySink, problem, reader, reply
-from penstock.wire.reader import ENVELOPE
+from penstock.wire.pictures import ENVELOPE, PictureReader
+from penstock.wire.reader import Opening
 from penstock.wire.redact import clean
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -338,7 +339,7 @@ def test_above_the_cap_it_is_too_large() -> None:
 def test_the_envelope_is_all_that_is_kept() -> None:
     """A large reply leaves a small envelope."""
     sink = MemorySink()
-    made = reader("images.generate", sink, status=200)
+    made = PictureReader(sink, Opening(200))
     body = reply([bytes(500_000)] * 4, None, ASKED, 1).body
     for start in range(0, len(body), 65_536):
         made.feed(body[start : start + 65_536])

@@ -88,13 +88,14 @@ class Receiver(Protocol):
 class Order:
     """One exchange to make: an absolute URL, headers with the credential (never shown), seconds to connect.
 
-    `extra` are headers of the user's own.
+    `auth` is the header that carries the credential and what stands before it, `extra` are headers of the user's own.
     """
 
     url: str = field(repr=False)
     call: HttpCall
     secret: str = field(default="", repr=False)
     extra: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    auth: tuple[str, str] = ("authorization", "Bearer ")
     connect: float = 10.0
     alone: bool = False
 
@@ -102,7 +103,8 @@ class Order:
         """All headers of the request, the credential among them."""
         headers = [*self.call.headers, ("accept-encoding", "identity"), *self.extra]
         if self.secret:
-            headers.append(("authorization", f"Bearer {self.secret}"))
+            name, before = self.auth
+            headers.append((name, before + self.secret))
         if self.alone:
             headers.append(("connection", "close"))
         return headers

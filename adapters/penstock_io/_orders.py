@@ -14,7 +14,7 @@ from penstock.events import Fetched
 from penstock.http import CALL_HEADER, HttpCall
 from penstock.ids import Ref
 from penstock.requests import ImageRequest, Prepared
-from penstock.wire import encode
+from penstock.wire import dialect, encode
 from penstock_io._http import Exchange, Order, Progress
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download, Reply
@@ -54,9 +54,12 @@ class Orders:
         call = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
         secret = self._keys[send.lane.credential]
         url = self._base_url + call.path
-        order = Order(url, call, secret, self._headers, connect=send.timeouts.connect, alone=self._alone)
+        spoken = dialect(prepared.said[send.target].dialect)
+        order = Order(
+            url, call, secret, self._headers, auth=spoken.auth, connect=send.timeouts.connect, alone=self._alone
+        )
         sink = MemorySink(self._payloads) if self._payloads.root is None else FileSink(self._payloads)
-        receiver = Reply(send.attempt, send.operation, sink, self._secrets(prepared.request))
+        receiver = Reply(send.attempt, send.operation, sink, self._secrets(prepared.request), dialect=spoken.name)
         return Exchange(order, receiver, Progress(self._traced))
 
     def fetch(self, send: Send) -> Exchange | Fetched:

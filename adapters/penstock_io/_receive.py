@@ -18,12 +18,21 @@ FETCH_CAP = 64 << 20
 class Reply:
     """Reads a provider's answer with `penstock.wire.reader`; ends with Responded or Failed."""
 
-    def __init__(self, attempt: AttemptId, operation: str, sink: Sink, redact: tuple[str, ...], cap: int = CAP) -> None:
+    def __init__(
+        self,
+        attempt: AttemptId,
+        operation: str,
+        sink: Sink,
+        redact: tuple[str, ...],
+        cap: int = CAP,
+        *,
+        dialect: str = "openai",
+    ) -> None:
         self._attempt, self._sink = attempt, sink
         self._status = 0
         self._headers: tuple[tuple[str, str], ...] = ()
         self._redact = redact
-        self._read = partial(reader, operation, sink, redact=redact, cap=cap)
+        self._read = partial(reader, operation, sink, dialect=dialect, redact=redact, cap=cap)
         self._reader: Reader = self._read(status=0)
 
     def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:

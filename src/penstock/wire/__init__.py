@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from penstock.wire._formats import sniff
+from penstock.wire.dialects import DIALECTS, Dialect
 from penstock.wire.headers import ALLOWED, allowed
-from penstock.wire.images import Undecodable, decode, encode
-from penstock.wire.reader import CAP, Reader, reader
+from penstock.wire.images import Undecodable
+from penstock.wire.reader import CAP, Reader
 from penstock.wire.replies import problem, reply
 from penstock.wire.sink import BadPayload, Decoder, MemorySink, Sink, Stored
+from penstock.wire.speaking import decode, dialect, encode, reader
 
 __all__ = [
     "ALLOWED",
     "CAP",
+    "DIALECTS",
     "BadPayload",
     "Decoder",
+    "Dialect",
     "MemorySink",
     "Reader",
     "Sink",
@@ -21,6 +25,7 @@ __all__ = [
     "Undecodable",
     "allowed",
     "decode",
+    "dialect",
     "encode",
     "problem",
     "reader",

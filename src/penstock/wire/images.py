@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from penstock.catalog import model as lookup
 from penstock.catalog import objection
-from penstock.errors import InvalidRequest, UsageError
+from penstock.errors import InvalidRequest
 from penstock.http import HttpCall
 from penstock.readings import Problem
-from penstock.requests import PARAMETERS, ImageRequest, Prepared, Scalar
+from penstock.requests import PARAMETERS, ImageRequest, Prepared, Said, Scalar
 from penstock.wire._json import Json, parse
 
 PATH = "/images/generations"
@@ -30,18 +30,8 @@ class Undecodable(Exception):
         self.param = param
 
 
-def encode(prepared: Prepared, target: int, samples: int) -> HttpCall:
-    """The HTTP call that buys `samples` pictures of `prepared` at its target number `target`; without a credential.
-
-    Raises UsageError for a target that is not there, or more samples than it takes at a time.
-    """
-    if not 0 <= target < len(prepared.said):
-        raise UsageError(f"the request has no target {target}")
-    said = prepared.said[target]
-    if said.dialect != "openai":
-        raise UsageError(f"no way to speak {said.dialect}")
-    if not 1 <= samples <= said.most:
-        raise UsageError(f"{said.model} makes 1 to {said.most} pictures a call, not {samples}")
+def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
+    """The call that buys `samples` pictures of `prepared` from whom is told `said`."""
     body: dict[str, Scalar] = {"model": said.model, "prompt": prepared.request.prompt, "n": samples}
     body.update(said.parameters)
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -50,8 +40,6 @@ def encode(prepared: Prepared, target: int, samples: int) -> HttpCall:
 
 def decode(call: HttpCall) -> ImageRequest:
     """The request that a call to this endpoint asks for. Raises Undecodable as the API would answer."""
-    if call.method != "POST" or call.path.partition("?")[0] != PATH:
-        raise _refusal(404, f"Unknown request URL: {call.method} {call.path}.", "unknown_url")
     body = _body(call.body)
     model, prompt = (_required(body, name) for name in ("model", "prompt"))
     known = lookup(model)
@@ -90,6 +78,11 @@ def decode(call: HttpCall) -> ImageRequest:
             raise _unknown(wrong.field)
         raise _refusal(400, f"Invalid value: '{wrong.field}' {wrong.message}.", "invalid_value", wrong.field)
     return request
+
+
+def unknown_url(call: HttpCall) -> Undecodable:
+    """What the API says of a path that it does not have."""
+    return _refusal(404, f"Unknown request URL: {call.method} {call.path}.", "unknown_url")
 
 
 def _body(raw: bytes) -> dict[str, Json]:

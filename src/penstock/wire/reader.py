@@ -1,152 +1,47 @@
-"""Reads a reply while it arrives: bytes in any split go in, pictures go to a sink, a `Reading` comes out.
+"""What takes a reply while it arrives: `Reader`. Each kind of reply has its own; the dialect says which.
 
-The same reply gives the same reading however it is split. Nothing that a server sends makes it raise.
+Bytes go in, in any split; the same reply gives the same reading however it is split. Nothing that a server sends makes
+a reader raise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Protocol
 
-from penstock.errors import UsageError
-from penstock.readings import Malformed, Part, Problem, Reading, Success
-from penstock.wire import _problems
-from penstock.wire._cutter import Cutter
-from penstock.wire._formats import sniff
-from penstock.wire._json import Json, parse
-from penstock.wire._usage import usage
-from penstock.wire.redact import clean
-from penstock.wire.sink import Sink, Stored
+from attrs import field, frozen
+
+from penstock.readings import Reading
 
 CAP = 1 << 29
 """How many bytes a reply may have by default: ten 4K pictures as PNG in base64 are less than half of it."""
 
-ENVELOPE = 1 << 22
-"""How many bytes of a reply may be something else than picture data."""
 
-SNIPPET = 120
-_SIZE = 32
-_TYPE = 64
+@frozen
+class Opening:
+    """The head of a reply, and how it is to be read.
 
-
-def reader(
-    operation: str,
-    sink: Sink,
-    *,
-    status: int,
-    content_type: str = "",
-    redact: Sequence[str] = (),
-    cap: int = CAP,
-) -> Reader:
-    """A reader for the reply to `operation` ("images.generate") with this `status`; pictures go to `sink`.
-
-    `redact` lists what must never be told (credentials). Above `cap` bytes the reader marks itself `too_large`.
-    Raises UsageError for an operation that it does not know.
+    `redact` lists what must never be told (credentials, prompts). Above `cap` bytes a reader marks itself `too_large`.
     """
-    if operation != "images.generate":
-        raise UsageError(f"no reader for {operation}")
-    return Reader(sink, status, content_type, tuple(redact), cap)
+
+    status: int
+    content_type: str = ""
+    redact: tuple[str, ...] = field(default=(), repr=False)
+    cap: int = CAP
+
+    @property
+    def good(self) -> bool:
+        """Whether the status says that the request was done."""
+        return 200 <= self.status < 300
 
 
-class Reader:
+class Reader(Protocol):
     """Takes a reply with `feed`, ends with `close`. `too_large` says that it was above the cap: the rest is ignored."""
 
-    def __init__(self, sink: Sink, status: int, content_type: str, redact: tuple[str, ...], cap: int) -> None:
-        self.too_large = False
-        self._sink = sink
-        self._status = status
-        self._kind = content_type
-        self._redact = redact
-        self._cap = cap
-        self._seen = 0
-        self._cutter = Cutter(sink) if 200 <= status < 300 else None
-        self._body = bytearray() if self._cutter is None else self._cutter.envelope
+    too_large: bool
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the body."""
-        if self.too_large:
-            return
-        self._seen += len(data)
-        if self._seen > self._cap:
-            self._overflow()
-            return
-        if self._cutter is not None:
-            self._cutter.feed(data)
-        else:
-            self._body += data
-        if len(self._body) > ENVELOPE:
-            self._overflow()
 
     def close(self) -> Reading:
         """The body is over: what it says. For anything but a Success the sink has been told to discard."""
-        reading = self._read()
-        if not isinstance(reading, Success):
-            self._sink.discard()
-        return reading
-
-    def _overflow(self) -> None:
-        self.too_large = True
-        self._body.clear()
-        self._sink.discard()
-
-    def _read(self) -> Reading:
-        if self.too_large:
-            return Malformed(f"a reply of more than {self._cap:,} bytes, or too much of it besides pictures")
-        text = self._body.decode("utf-8", "replace")
-        if self._cutter is None:
-            return self._problem(text)
-        body = parse(self._body) if self._cutter.whole else None
-        if body is None:
-            return self._malformed(self._nonsense(self._cutter), text)
-        if not self._cutter.cuts and (stated := _problems.from_body(body, self._clean)) is not None:
-            return stated
-        return self._success(body, text, self._cutter)
-
-    def _problem(self, text: str) -> Problem:
-        stated = _problems.from_body(parse(self._body), self._clean)
-        return stated if stated is not None else _problems.foreign(text, self._clean)
-
-    def _success(self, body: Json, text: str, cutter: Cutter) -> Reading:
-        if cutter.fault:
-            return self._malformed(cutter.fault, text)
-        items = body.get("data") if isinstance(body, dict) else None
-        if not isinstance(body, dict) or not isinstance(items, list):
-            return self._malformed("no pictures", text)
-        cuts = dict(cutter.cuts)
-        parts: list[Part] = []
-        for place, item in enumerate(items):
-            if not isinstance(item, dict):
-                continue
-            stored = cuts.pop(place, None) if isinstance(item.get("b64_json"), str) else None
-            part = self._part(place, item, stored, body.get("size"))
-            if part is not None:
-                parts.append(part)
-        if cuts:
-            return self._malformed("a picture is given twice", text)
-        return Success(usage(body.get("usage")), tuple(parts)) if parts else self._malformed("no pictures", text)
-
-    def _nonsense(self, cutter: Cutter) -> str:
-        if cutter.cuts or not cutter.whole:
-            return "truncated"
-        return f"not JSON but {self._clean(self._kind, _TYPE)}" if self._kind else "not JSON"
-
-    def _part(self, place: int, item: dict[str, Json], stored: Stored | None, overall: Json) -> Part | None:
-        said = item.get("size", overall)
-        size = self._clean(said, _SIZE) if isinstance(said, str) else ""
-        address = item.get("url")
-        if stored is not None:
-            part = Part(place, stored.ref, size, sniff(stored.head), stored.nbytes)
-        elif isinstance(address, str) and address.startswith(("https://", "http://")):
-            part = Part(place, self._sink.url(place, address), size, url=True)
-        else:
-            return None
-        revised = item.get("revised_prompt")
-        if isinstance(revised, str) and revised:
-            self._sink.note(part.ref, revised)
-        return part
-
-    def _malformed(self, reason: str, text: str) -> Malformed:
-        told = "" if text.lstrip()[:1] in ("{", "[") else self._clean(text, SNIPPET)  # JSON holds what was asked
-        return Malformed(reason if text.strip() else "empty", told)
-
-    def _clean(self, text: str, longest: int) -> str:
-        return clean(text, self._redact, longest)
+        ...

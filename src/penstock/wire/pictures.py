@@ -1,0 +1,127 @@
+"""Reads a reply with pictures in JSON while it arrives: pictures go to a sink, a `Reading` comes out.
+
+The same reply gives the same reading however it is split. Nothing that a server sends makes it raise.
+"""
+
+from __future__ import annotations
+
+from penstock.readings import Malformed, Part, Problem, Reading, Success
+from penstock.wire import _problems
+from penstock.wire._cutter import Cutter
+from penstock.wire._formats import sniff
+from penstock.wire._json import Json, parse
+from penstock.wire._usage import usage
+from penstock.wire.reader import Opening
+from penstock.wire.redact import clean
+from penstock.wire.sink import Sink, Stored
+
+ENVELOPE = 1 << 22
+"""How many bytes of a reply may be something else than picture data."""
+
+SNIPPET = 120
+_SIZE = 32
+_TYPE = 64
+
+
+class PictureReader:
+    """A `penstock.wire.reader.Reader` of replies that have their pictures at `data[i].b64_json`, or behind a URL."""
+
+    def __init__(self, sink: Sink, opening: Opening) -> None:
+        self.too_large = False
+        self._sink = sink
+        self._kind = opening.content_type
+        self._redact = opening.redact
+        self._cap = opening.cap
+        self._seen = 0
+        self._cutter = Cutter(sink) if opening.good else None
+        self._body = bytearray() if self._cutter is None else self._cutter.envelope
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the body."""
+        if self.too_large:
+            return
+        self._seen += len(data)
+        if self._seen > self._cap:
+            self._overflow()
+            return
+        if self._cutter is not None:
+            self._cutter.feed(data)
+        else:
+            self._body += data
+        if len(self._body) > ENVELOPE:
+            self._overflow()
+
+    def close(self) -> Reading:
+        """The body is over: what it says. For anything but a Success the sink has been told to discard."""
+        reading = self._read()
+        if not isinstance(reading, Success):
+            self._sink.discard()
+        return reading
+
+    def _overflow(self) -> None:
+        self.too_large = True
+        self._body.clear()
+        self._sink.discard()
+
+    def _read(self) -> Reading:
+        if self.too_large:
+            return Malformed(f"a reply of more than {self._cap:,} bytes, or too much of it besides pictures")
+        text = self._body.decode("utf-8", "replace")
+        if self._cutter is None:
+            return self._problem(text)
+        body = parse(self._body) if self._cutter.whole else None
+        if body is None:
+            return self._malformed(self._nonsense(self._cutter), text)
+        if not self._cutter.cuts and (stated := _problems.from_body(body, self._clean)) is not None:
+            return stated
+        return self._success(body, text, self._cutter)
+
+    def _problem(self, text: str) -> Problem:
+        stated = _problems.from_body(parse(self._body), self._clean)
+        return stated if stated is not None else _problems.foreign(text, self._clean)
+
+    def _success(self, body: Json, text: str, cutter: Cutter) -> Reading:
+        if cutter.fault:
+            return self._malformed(cutter.fault, text)
+        items = body.get("data") if isinstance(body, dict) else None
+        if not isinstance(body, dict) or not isinstance(items, list):
+            return self._malformed("no pictures", text)
+        cuts = dict(cutter.cuts)
+        parts: list[Part] = []
+        for place, item in enumerate(items):
+            if not isinstance(item, dict):
+                continue
+            stored = cuts.pop(place, None) if isinstance(item.get("b64_json"), str) else None
+            part = self._part(place, item, stored, body.get("size"))
+            if part is not None:
+                parts.append(part)
+        if cuts:
+            return self._malformed("a picture is given twice", text)
+        return Success(usage(body.get("usage")), tuple(parts)) if parts else self._malformed("no pictures", text)
+
+    def _nonsense(self, cutter: Cutter) -> str:
+        if cutter.cuts or not cutter.whole:
+            return "truncated"
+        return f"not JSON but {self._clean(self._kind, _TYPE)}" if self._kind else "not JSON"
+
+    def _part(self, place: int, item: dict[str, Json], stored: Stored | None, overall: Json) -> Part | None:
+        said = item.get("size", overall)
+        size = self._clean(said, _SIZE) if isinstance(said, str) else ""
+        address = item.get("url")
+        if stored is not None:
+            part = Part(place, stored.ref, size, sniff(stored.head), stored.nbytes)
+        elif isinstance(address, str) and address.startswith(("https://", "http://")):
+            part = Part(place, self._sink.url(place, address), size, url=True)
+        else:
+            return None
+        revised = item.get("revised_prompt")
+        if isinstance(revised, str) and revised:
+            self._sink.note(part.ref, revised)
+        return part
+
+    def _malformed(self, reason: str, text: str) -> Malformed:
+        told = "" if text.lstrip()[:1] in ("{", "[") else self._clean(text, SNIPPET)  # JSON holds what was asked
+        return Malformed(reason if text.strip() else "empty", told)
+
+    def _clean(self, text: str, longest: int) -> str:
+        return clean(text, self._redact, longest)
