@@ -15,6 +15,7 @@ import pytest
 
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import OnAmbiguous
+from penstock_io._access import fingerprint
 from penstock_io.batch.rows import Defaults
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
@@ -85,7 +86,9 @@ def test_keys_that_fail_for_different_reasons_are_all_told(folder: Folder, sim: 
     assert Exit.HALTED == ended.code
     assert "Incorrect API key provided" in ended.message
     assert "You exceeded your current quota" in ended.message
-    assert "(other keys: " in ended.message
+    keys = [f"(key {fingerprint(key, label)})" for label, key in (("A", "key-a"), ("B", "key-b"))]
+    assert [1, 1] == [ended.message.count(key) for key in keys]
+    assert ended.message.index("Incorrect") < ended.message.index(keys[0]) < ended.message.index("You exceeded")
     told = "\n".join(folder.told)
     assert "A is not used for gpt-image-2 any more: Incorrect API key provided" in told
     assert "B is not used for gpt-image-2 for 15 min, then tried again: You exceeded your current quota" in told

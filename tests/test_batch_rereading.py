@@ -20,6 +20,9 @@ from penstock_io.batch.progress import Level
 from penstock_io.batch.rereading import compare, reread, words
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Settings
+from penstock_io.cli.batching import settings_of
+from penstock_io.cli.config import resolve
+from penstock_io.cli.options import BATCH
 from penstock_io.ledger import Ledger
 from penstock_io.simserver import serving
 from tests.batching import FAST, KEYS, Listening, folder_for, table
@@ -66,6 +69,28 @@ def test_only_keys_limits_and_budgets_are_taken() -> None:
     assert (Path("out"), Limits(rpm=5), None) == (settings.folder, settings.limits, settings.deadline)
     assert (Limits(rpm=5), None) == (change.limits, change.budget)
     assert told.lines[0][0].endswith("(5 rpm, 64 at a time); the folder and deadline from the next run on")
+
+
+def test_what_rows_get_is_told_to_count_later() -> None:
+    """Other values for rows change nothing for a run that is under way, which is said by the options' names."""
+    old = evolve(SETTINGS, rows={"model": "gpt-image-2", "size": None, "quality": "low", "keep": None})
+    new = evolve(old, rows={"model": "gpt-image-1", "size": "1024x1024", "quality": "low"}, cache="shared.sqlite")
+    told = Told()
+    found = reread(evolve(old, again=lambda: new), told)
+    assert found is not None
+    assert [("settings read again: cache, model and size from the next run on", Level.NOTE)] == told.lines
+    assert (old.rows, None, None, None) == (found[0].rows, found[0].cache, found[1].limits, found[1].budget)
+
+
+def test_the_options_of_rows_are_read_from_the_file(tmp_path: Path) -> None:
+    """A file read again says them under the names that flags have."""
+    config = tmp_path / "penstock.toml"
+    config.write_text('model = "gpt-image-2"\nsize = "1024x1024"\n')
+    flags: dict[str, object] = {"config": config, "out": tmp_path / "out"}
+    before = settings_of(resolve(flags, BATCH, {}), {"OPENAI_API_KEY": "a-key"})
+    config.write_text('model = "gpt-image-2"\nsize = "512x512"\noutput_format = "webp"\n')
+    after = settings_of(resolve(flags, BATCH, {}), {"OPENAI_API_KEY": "a-key"})
+    assert "settings read again: size and output-format from the next run on" == compare(before, after).told
 
 
 def test_limits_in_words() -> None:

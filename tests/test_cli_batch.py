@@ -250,7 +250,7 @@ def test_mistakes_end_with_2_before_anything_is_made(command: Command, monkeypat
     received = command.sim.stats()["received"]
     for options, word in (
         (("--api-key-env", "OTHER_KEY"), "environment variable OTHER_KEY"),
-        (("--api-key-env", "BAD_KEY"), "API key BAD_KEY is empty, or holds what no header can carry"),
+        (("--api-key-env", "BAD_KEY"), "API key BAD_KEY holds what no header can carry"),
         (("--base-url", "ftp://x"), "--base-url: 'ftp://x' does not begin with http"),
         (("--base-url", "http://me:secret@127.0.0.1/v1"), "holds a user or a password"),
         (("--quality", "ultra"), "in.jsonl: quality: "),

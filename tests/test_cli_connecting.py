@@ -76,7 +76,7 @@ def test_keys_and_headers_belong_to_their_provider(file: Path) -> None:
         ("", {"provider": "zzz"}, KEY, "a provider of your own is a table"),
         ("", {"base_url": "ftp://x"}, KEY, "--base-url: 'ftp://x' does not begin with http"),
         ("", {"base_url": "http://me:pw@x/v1"}, KEY, "holds a user or a password"),
-        ("", {}, {"OPENAI_API_KEY": "two words"}, "API key OPENAI_API_KEY is empty, or holds what no header"),
+        ("", {}, {"OPENAI_API_KEY": "two words"}, "API key OPENAI_API_KEY holds what no header"),
         ("", {}, {**KEY, "OPENAI_ORG_ID": "a\nb"}, "OPENAI_ORG_ID: it holds what no header can carry"),
         ("[providers.m]\nbase_url='http://x'", {"provider": "m"}, KEY, "providers.m: api_key_env is missing"),
         ("[providers.m]\napi_key_env='OPENAI_API_KEY'", {"provider": "m"}, KEY, "providers.m: base_url is missing"),

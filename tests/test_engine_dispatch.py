@@ -316,13 +316,13 @@ def test_more_room_counts_at_once() -> None:
 
 
 def test_why_all_lanes_are_closed() -> None:
-    """The first one's trouble, with what the others say where that is something else; lanes that left say nothing."""
+    """The first one's trouble; where others differ, each with its keys by name; lanes that left say nothing."""
     field = Field([Limits(), Limits(), Limits()])
     assert closed_for(field.group) is None
     key, money, left = Trouble("credential", "no such key"), Trouble("quota_exhausted", "no credit"), REMOVED
     for lane, trouble in zip(field.group.lanes, (left, key, money), strict=True):
         lane.closed = trouble
-    assert evolve(key, message="no such key (other keys: no credit)") == closed_for(field.group)
+    assert evolve(key, message="no such key (key c1); no credit (key c2)") == closed_for(field.group)
     field.group.lanes[2].closed = key
     assert key == closed_for(field.group)
     for lane in field.group.lanes:

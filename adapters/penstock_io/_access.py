@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import cast
 from urllib.parse import urlsplit
 
+from penstock.config import Config
 from penstock.errors import UsageError
 from penstock.http import CALL_HEADER
 
@@ -30,11 +31,15 @@ def named(keys: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
         raise UsageError("api_keys is a list of keys, or keys by label")
     pairs = [("", key) for key in keys] if not isinstance(keys, Mapping) else list(keys.items())
     names: dict[str, str] = {}
-    for label, key in pairs:
+    for number, (label, key) in enumerate(pairs, 1):
+        if not isinstance(cast("object", label), str):
+            raise UsageError(f"the label of an API key is a text, not {label!r}")
         if not isinstance(cast("object", key), str):
-            raise UsageError(f"an API key is a text, not {type(key).__name__}")
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise UsageError(f"API key {label or fingerprint(key)} is empty, or holds what no header can carry")
+            raise UsageError(f"API key {label or number} is a text, not {type(key).__name__}")
+        if not key.strip():
+            raise UsageError(f"API key {label or number} is empty")
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise UsageError(f"API key {label or fingerprint(key)} holds what no header can carry, such as a space")
         if key not in names.values():
             names[fingerprint(key, label)] = key
     return names
@@ -44,6 +49,17 @@ def renamed(known: Mapping[str, str], keys: Sequence[str] | Mapping[str, str]) -
     """API keys by name, where those that are known keep theirs. Raises `UsageError`."""
     old = {key: name for name, key in known.items()}
     return {old.get(key, name): key for name, key in named(keys).items()}
+
+
+def keyed(config: Config, keys: Mapping[str, str]) -> Config:
+    """`config`, each of whose credentials has a key; there is at least one key. Raises `UsageError`."""
+    if not keys:
+        raise UsageError("api_keys is empty: give at least one API key")
+    bare = [one.name for one in config.credentials if one.name not in keys]
+    if bare:
+        named_by = "a credential's name is 12 hex digits of its key's SHA-256, and ':label' where it has one"
+        raise UsageError(f"credentials of the config that have no API key: {', '.join(bare)}; {named_by}")
+    return config
 
 
 def address(base_url: str) -> str:

@@ -10,7 +10,7 @@ from penstock.config import Config, Limits
 from penstock.engine import Snapshot, Waiting
 from penstock.events import Mode, Reconfigured
 from penstock.requests import ImageRequest
-from penstock_io._access import renamed
+from penstock_io._access import keyed, renamed
 from penstock_io._client import Base, Http
 
 Told = TypeVar("Told")
@@ -26,7 +26,8 @@ class Asked(Base[Http]):
     """What both ways of asking rest on. Only the owner calls it."""
 
     def _explained(self, most: int) -> Explained:
-        return tuple((job.request, self.engine.explain(job.id)) for job in list(self._jobs.values())[:most])
+        engine = self.engine
+        return tuple((job.request, engine.explain(job.id)) for job in list(self._jobs.values())[:most])
 
     def _reconfigured(
         self,
@@ -39,7 +40,8 @@ class Asked(Base[Http]):
     ) -> Reconfigured:
         """The event that brings a new configuration in; a key that is known keeps its name."""
         added, gone = renamed(self._keys, api_keys), renamed(self._keys, without)
-        self.config = self._setup.changed(self.config if config is None else config, added, gone, limits)
+        changed = self._setup.changed(self.config if config is None else config, added, gone, limits)
+        self.config = keyed(changed, self._keys | added)
         self._keys.update(added)  # what is out on a key that is gone still needs it
         return Reconfigured(self.config, resume)
 
@@ -72,6 +74,7 @@ class AsyncBase(Asked[Http]):
         Keys named by `without` take no more work: what is out on them is finished. `limits` are believed of all keys
         from now on; what was learned besides stays.
         """
+        self._unless_broken()
         self._step(self._reconfigured(config, api_keys, resume=resume, without=without, limits=limits))
 
     def end(self, mode: Mode = Mode.DRAIN) -> None:
@@ -79,6 +82,7 @@ class AsyncBase(Asked[Http]):
 
         Results of what was begun still come. To be called on the loop.
         """
+        self._unless_broken()
         self._close(mode)
 
 

@@ -10,7 +10,6 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 from functools import partial
 from itertools import count
@@ -25,17 +24,17 @@ from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, 
 from penstock.config import Config, Limits
 from penstock.engine import Engine
 from penstock.errors import InvalidRequest, UsageError
-from penstock.events import CacheRead, Closed, Consulted, Event, Fetched, Mode, Recorded, Submitted, Ticked
+from penstock.events import CacheRead, Closed, Event, Fetched, Mode, Recorded, Submitted, Ticked
 from penstock.ids import AttemptId, Handle, JobId
 from penstock.money.balances import Balances
 from penstock.outcomes import Outcome, Picture, Status
 from penstock.prepare import prepare
-from penstock.readings import Fault
 from penstock.requests import ImageRequest, Options, Prepared, Refusal
 from penstock.simulation.trace import Recorder
 from penstock.work import OnAmbiguous, Purpose
-from penstock_io._access import PROVIDER, address, carried, named
+from penstock_io._access import PROVIDER, address, carried, keyed, named
 from penstock_io._debts import Debts
+from penstock_io._hooks import Asking
 from penstock_io._http import Exchange
 from penstock_io._orders import Orders
 from penstock_io._owing import fetch_due
@@ -51,9 +50,6 @@ Http = TypeVar("Http")
 
 DRIFT = 2.0
 """Seconds by which the wall clock may run ahead of ours before the engine is told: the machine slept."""
-
-HOOKS = 8
-"""How many hooks run at a time."""
 
 Done = Callable[[Result | BaseException], object]
 """Hears what became of a job, on the driver's own thread."""
@@ -74,6 +70,10 @@ class Base(ABC, Generic[Http]):
     """A client without its way of waiting. One owner (a loop, or a thread) calls everything but `_post` and `_join`."""
 
     alone = False
+    entered = "async with Client(...) as client"
+    _stepping = False
+    _closing = False
+    _owed = 0
 
     def __init__(  # noqa: PLR0913 - the API's own parameters, by name
         self,
@@ -107,7 +107,7 @@ class Base(ABC, Generic[Http]):
             trace, notices, on_submit, rng, "openai", carried(headers), prices, ledger, on_send, lessons, server,
         )  # fmt: skip
         self._keys = named(api_keys)
-        self.config = self._setup.configured(tuple(self._keys))
+        self.config = keyed(self._setup.configured(tuple(self._keys)), self._keys)
         self._payloads = journal.payloads if journal is not None else Payloads()
         self._given = http_client
         self._jobs: dict[JobId, Job] = {}
@@ -118,13 +118,12 @@ class Base(ABC, Generic[Http]):
         )
         self._numbers = count(1)
         self._inbox: deque[Event] = deque()
-        self._stepping = False
         self._bells: set[Callable[[], object]] = set()
         self._engine: Engine | Recorder | None = None
         self._worker: Worker | None = None
-        self._pool: ThreadPoolExecutor | None = None
+        self._asking = Asking()
         self._fault: BaseException | None = None
-        self._closing, self._owed, self._debts = False, 0, Debts()
+        self._debts = Debts()
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Client {self._setup.base_url} {', '.join(self._keys)}>"
@@ -199,9 +198,9 @@ class Base(ABC, Generic[Http]):
 
     @property
     def engine(self) -> Engine | Recorder:
-        """The engine. Only the owner may ask it."""
+        """The engine. Only the owner may ask it. Raises `UsageError` where the client was not entered."""
         if self._engine is None:
-            raise UsageError("use the client as a context manager")
+            raise UsageError(f"use the client as a context manager: {self.entered}")
         return self._engine
 
     def _step(self, event: Event) -> None:
@@ -240,7 +239,7 @@ class Base(ABC, Generic[Http]):
                 case Finish():
                     self._finish(command)
                 case Consult():
-                    self._ask_hook(command)
+                    self._asking.ask(command, self._performer.consult, self._post)
                 case Deliver():
                     pass  # nobody can ask for a stream here yet
                 case _:
@@ -302,18 +301,6 @@ class Base(ABC, Generic[Http]):
         if exchange is not None:
             self._step(exchange.answer())
 
-    # Hooks
-
-    def _ask_hook(self, command: Consult) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(HOOKS, thread_name_prefix="penstock-hook")
-        future = self._pool.submit(self._performer.consult, command)
-        future.add_done_callback(partial(self._answered, command))
-
-    def _answered(self, command: Consult, future: Future[Consulted]) -> None:
-        failed = future.cancelled() or future.exception() is not None
-        self._post(Consulted(command.question, Fault("given up")) if failed else future.result())
-
     def _request(self, handle: Handle) -> ImageRequest | None:
         prepared = self._prepared.get(handle)
         return None if prepared is None else prepared.request
@@ -347,9 +334,10 @@ class Base(ABC, Generic[Http]):
         return Submitted(job.id, prepared.work)
 
     def _unless_broken(self) -> None:
-        """From any thread. Raises `UsageError` with the cause."""
+        """From any thread. Raises `UsageError` with the cause, also where it was not entered."""
         if self._fault is not None:
             raise UsageError("the client is broken") from self._fault
+        _ = self.engine
 
     def _is_owed(self, told: Submitted) -> bool:
         """A job for what is paid and may still be downloaded ends at once: nothing is bought again."""
@@ -364,8 +352,8 @@ class Base(ABC, Generic[Http]):
             return
         outcome = self._debts.said(self._prepared[job.handle].work, command.outcome)
         if self._setup.ledger is not None:
-            unix, where = self._epoch + self._now(), known_as(self._setup.base_url)
-            self._setup.ledger.saved(self._prepared[job.handle].work, outcome, unix, provider=where)
+            work, unix = self._prepared[job.handle].work, self._epoch + self._now()
+            self._setup.ledger.saved(work, outcome, unix, provider=self._performer.provider)
         if not command.detached:
             self._prepared.pop(job.handle, None)
         images = tuple(self._image(picture) for picture in outcome.pictures)
@@ -386,8 +374,7 @@ class Base(ABC, Generic[Http]):
 
     def _shut(self) -> None:
         """End the threads; may wait for the disk. Raises what the journal could not write."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._asking.close()
         try:
             if self._worker is not None:
                 self._worker.close()

@@ -104,7 +104,7 @@ class Performer:
             self._leases = Leases(able, clock, beats=not store.inline, folder=folder)
         self._journal = journal
         self._ledger = ledger
-        self._provider = provider
+        self.provider = provider
         self._hooks: Mapping[str, Hook] = {} if hooks is None else hooks
         self._payloads = payloads
         self._requests = requests
@@ -188,8 +188,8 @@ class Performer:
 
     def _record(self, entries: list[Entry]) -> list[Written]:
         """Into the ledger, then into the journal: `penstock_io.ledger.ledger` says why in this order."""
-        if self._provider:
-            entries = [evolve(one, provider=self._provider) if isinstance(one, Intent) else one for one in entries]
+        if self.provider:
+            entries = [evolve(one, provider=self.provider) if isinstance(one, Intent) else one for one in entries]
         fault = None if self._ledger is None else self._ledger.append(entries)
         if self._journal is None and self._ledger is None:
             fault = "there is no journal"

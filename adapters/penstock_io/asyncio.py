@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Self
 
+from penstock.errors import UsageError
 from penstock.events import Cancelled, Event, Mode
 from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
@@ -30,10 +31,18 @@ class Client(AsyncBase[AsyncHttp]):
     Leaving normally waits for what is out, leaving with an exception breaks it off. Used from the loop that entered it.
     """
 
-    images: Images[Coroutine[object, object, Result], Requests, AsyncResults]
+    @cached_property
+    def images(self) -> Images[Coroutine[object, object, Result], Requests, AsyncResults]:
+        """Pictures. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Images(self._run, partial(AsyncResults, self._port()))
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            said = "no loop of asyncio is running; under trio there is penstock_io.trio.Client"
+            raise UsageError(said) from None
         self._idle = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: dict[AttemptId, asyncio.Task[Event]] = {}
@@ -45,7 +54,6 @@ class Client(AsyncBase[AsyncHttp]):
             if self._given is None:
                 await self._http.aclose()
             raise
-        self.images = Images(self._run, partial(AsyncResults, self._port()))
         return self
 
     async def __aexit__(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
@@ -38,7 +38,14 @@ class Client(SyncBase[SyncHttp]):
     """
 
     alone = True
-    images: Images[Result, Iterable[Item], Results]
+    entered = "with Client(...) as client"
+
+    @cached_property
+    def images(self) -> Images[Result, Iterable[Item], Results]:
+        """Pictures. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        port = Port(self._join, self._post, lambda: self._ask(self.engine.appetite))
+        return Images(self._run, partial(Results, port))
 
     def __enter__(self) -> Self:
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
@@ -54,9 +61,6 @@ class Client(SyncBase[SyncHttp]):
                 self._http.close()
             raise
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="penstock-exchange")
-        self.images = Images(
-            self._run, partial(Results, Port(self._join, self._post, lambda: self._ask(self.engine.appetite)))
-        )
         self._owner = Thread(target=self._own, name="penstock", daemon=True)
         self._owner.start()
         return self
@@ -91,6 +95,7 @@ class Client(SyncBase[SyncHttp]):
         return result.checked()
 
     def _ask(self, question: Callable[[], T]) -> T:
+        self._unless_broken()
         waiter: Future[T] = Future()
         self._queue.put(partial(answer, waiter, question))
         return self._wait(waiter)

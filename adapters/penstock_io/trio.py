@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from math import inf
 from types import TracebackType
 from typing import Self
 
 import trio
 
+from penstock.errors import UsageError
 from penstock.events import Cancelled, Event, Mode
 from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
@@ -28,10 +29,18 @@ class Client(AsyncBase[AsyncHttp]):
     Leaving normally waits for what is out, leaving with an exception breaks it off.
     """
 
-    images: Images[Coroutine[object, object, Result], Requests, AsyncResults]
+    @cached_property
+    def images(self) -> Images[Coroutine[object, object, Result], Requests, AsyncResults]:
+        """Pictures. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Images(self._run, partial(AsyncResults, self._port()))
 
     async def __aenter__(self) -> Self:
-        self._token = trio.lowlevel.current_trio_token()
+        try:
+            self._token = trio.lowlevel.current_trio_token()
+        except RuntimeError:
+            said = "trio is not running; under asyncio there is penstock_io.asyncio.Client"
+            raise UsageError(said) from None
         self._idle = trio.Event()
         self._nap, self._deadline = trio.CancelScope(), inf
         self._scopes: dict[AttemptId, trio.CancelScope] = {}
@@ -42,7 +51,6 @@ class Client(AsyncBase[AsyncHttp]):
             if self._given is None:
                 await self._http.aclose()
             raise
-        self.images = Images(self._run, partial(AsyncResults, self._port()))
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         self._nursery.start_soon(self._watch)

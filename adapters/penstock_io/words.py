@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from penstock.durations import span
@@ -14,6 +15,7 @@ __all__ = [
     "count",
     "harmless",
     "harmless_json",
+    "listed",
     "money",
     "one_line",
     "per",
@@ -85,6 +87,11 @@ def summed(picodollars: int, *, unknown: bool) -> str:
 def _rounded(picodollars: int, how: str) -> str:
     amount = (Decimal(abs(picodollars)) / _PICODOLLARS).quantize(_CENT_PARTS, how)
     return f"{'-' if picodollars < 0 else ''}${amount:,f}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list in words: "a, b and c"."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def count(number: int, word: str, plural: str = "") -> str:

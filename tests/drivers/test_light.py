@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from decimal import Decimal
+from typing import Any
 
 import pytest
+import trio
 
 import penstock_io.asyncio
 import penstock_io.sync
@@ -42,12 +45,41 @@ def test_keys_go_by_their_fingerprint() -> None:
     assert 12 == len(fingerprint("sk-1"))
 
 
-@pytest.mark.parametrize("key", ["", "sk-1\n", "sk 1", "sk-\u00fc"])
+@pytest.mark.parametrize("key", ["sk-1\n", "sk 1", "sk-\u00fc"])
 def test_a_key_that_no_header_can_carry(key: str) -> None:
     """It is refused when the client is made, by its fingerprint and not by its value."""
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError, match=f"API key {fingerprint(key)} holds what no header can carry") as caught:
         penstock_io.sync.Client("http://127.0.0.1:1/v1", [key])
-    assert not key or key not in str(caught.value)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ([], "api_keys is empty: give at least one API key"),
+        ({}, "api_keys is empty"),
+        (["sk-1", ""], "API key 2 is empty"),
+        ({"blue": " "}, "API key blue is empty"),
+        (["sk-1", None], "API key 2 is a text, not NoneType"),
+        ({1: "sk-1"}, "the label of an API key is a text, not 1"),
+    ],
+)
+def test_keys_that_are_none(keys: Any, said: str) -> None:
+    """No keys, an empty one, or what is no text: the client is not made, and it is said which one it is."""
+    with pytest.raises(UsageError, match=said):
+        penstock_io.sync.Client("http://127.0.0.1:1/v1", keys)
+
+
+def test_each_credential_has_a_key() -> None:
+    """A credential of the configuration that no key belongs to could never be used; nothing changes then."""
+    bare = Config(credentials=(Credential("mine"), Credential(fingerprint("sk-1"))))
+    with pytest.raises(UsageError, match="credentials of the config that have no API key: mine; a credential's name"):
+        penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"], config=bare)
+    client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
+    before = client.config
+    with pytest.raises(UsageError, match="have no API key: mine"):
+        client._reconfigured(bare, ["sk-2"], resume=False)
+    assert (before, [fingerprint("sk-1")]) == (client.config, list(client._keys))
 
 
 @pytest.mark.parametrize("keys", ["sk-1", b"sk-1"])
@@ -99,12 +131,39 @@ def test_a_key_that_is_known_is_no_second_credential() -> None:
 
 
 def test_a_client_has_to_be_entered() -> None:
-    """Before that it says so, and it is entered once."""
+    """Before that it says so, whatever it is asked, and it is entered once."""
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
-    with pytest.raises(UsageError, match="context manager"):
-        _ = client.engine
+    for ask in (lambda: client.engine, lambda: client.images, client.snapshot, client.explain, client.reconfigure):
+        with pytest.raises(UsageError, match=r"context manager: with Client\(...\) as client"):
+            ask()
     with client:
         assert client.snapshot().at_rest
     with pytest.raises(UsageError, match="once"):
         client.__enter__()
     assert "sk-1" not in repr(client)
+
+
+@pytest.mark.parametrize("module", [penstock_io.asyncio, penstock_io.trio])
+def test_an_asynchronous_client_has_to_be_entered(module: Any) -> None:
+    """It says how, whatever it is asked."""
+    client = module.Client("http://127.0.0.1:1/v1", ["sk-1"])
+    for ask in (client.snapshot, client.explain, client.reconfigure):
+        with pytest.raises(UsageError, match=r"context manager: async with Client\(...\) as client"):
+            asyncio.run(ask())
+    for end in (lambda: client.images, client.end):
+        with pytest.raises(UsageError, match="context manager: async with"):
+            end()
+
+
+async def entered(module: Any) -> None:
+    """A client inside its context."""
+    async with module.Client("http://127.0.0.1:1/v1", ["sk-1"]):
+        raise AssertionError
+
+
+def test_the_other_loop_is_named() -> None:
+    """A client that is entered under the other library's loop says which one belongs there."""
+    with pytest.raises(UsageError, match=r"under trio there is penstock_io\.trio\.Client"):
+        trio.run(entered, penstock_io.asyncio)
+    with pytest.raises(UsageError, match=r"under asyncio there is penstock_io\.asyncio\.Client"):
+        asyncio.run(entered(penstock_io.trio))

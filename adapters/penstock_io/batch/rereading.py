@@ -14,7 +14,7 @@ from penstock.config import Budget, Limits
 from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
 from penstock_io.batch.settings import Settings
-from penstock_io.words import count
+from penstock_io.words import count, listed
 
 
 @frozen
@@ -52,7 +52,7 @@ def compare(old: Settings, new: Settings) -> Change:
     paid = evolve(old, budget=new.budget, funds=_funds(old.funds, new.funds))
     parts += _caps(old, paid)
     later = _later(old, new)
-    parts += [f"{' and '.join(later)} from the next run on"] if later else []
+    parts += [f"{listed(later)} from the next run on"] if later else []
     told = f"settings read again: {'; '.join(parts) or 'nothing is different'}"
     return Change(added, gone, limits, told, paid.caps() if paid.caps() != old.caps() else None)
 
@@ -93,6 +93,8 @@ def _later(old: Settings, new: Settings) -> list[str]:
         ("max_failures", old.max_failures, new.max_failures),
         ("deadline", old.deadline, new.deadline),
         ("resize and convert", old.conversion, new.conversion),
+        ("cache", old.cache, new.cache),
+        *((name, old.rows.get(name), new.rows.get(name)) for name in dict.fromkeys((*old.rows, *new.rows))),
         ("the budgets of day and month", _days(_funds(old.funds, new.funds)), _days(new.funds)),
     )
     return [name for name, before, after in pairs if before != after]

@@ -68,7 +68,8 @@ class Settings:
     `keys` are API keys by label, `headers` go with every request, `budget` is dollars for the folder over all its runs,
     `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline` is seconds
     after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be (None: it is not kept).
-    `cache` is the store of pictures that folders share (None: each has its own alone).
+    `cache` is the store of pictures that folders share (None: each has its own alone). `rows` are the options that say
+    how rows are read, and what those ask for that do not say it themselves, by name.
     `again` reads the settings anew, and says why not where it cannot (None: they stand in no file).
     """
 
@@ -85,6 +86,7 @@ class Settings:
     funds: Funds = field(factory=Funds)
     lessons: Path | None = None
     cache: str | None = field(default=None, repr=False)
+    rows: Mapping[str, object] = field(factory=dict[str, object])
     again: Callable[[], Settings | str] | None = field(default=None, eq=False, repr=False)
 
     def caps(self) -> Budget:

@@ -68,6 +68,12 @@ MANY = 10_000
 """Rows of which it is said that they are being checked: it may take a second."""
 
 
+OF_ROWS = (
+    options.MODEL, options.SIZE, options.QUALITY, options.OUTPUT_FORMAT, options.N, options.KEEP, options.SKIP_INVALID,
+)  # fmt: skip
+"""Options that say what rows are: those of a run were read with them when it began."""
+
+
 @frozen
 class Task:
     """A batch as it was asked for. `given` None: rows come from standard input."""
@@ -244,6 +250,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         funds=funds_of(values),
         lessons=place(environ, connection.base_url),
         cache=_cache(values),
+        rows={option.flag.removeprefix("--"): values.get(option) for option in OF_ROWS},
     )
 
 

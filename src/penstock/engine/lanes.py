@@ -47,6 +47,9 @@ Entry = tuple[int, int, "Call"]
 Rank = tuple[float, int, "Lane"]
 """A lane's place in one of its group's orders: a time or a load, the turn in which it got it, which lane."""
 
+NAMED = 3
+"""How many keys are named that have the same trouble, and how many troubles are told."""
+
 REVIEW = 256
 """After how many changes of its order a group takes the bounds of its search anew: what is learned wanders."""
 
@@ -320,15 +323,27 @@ class Group:
 
 
 def closed_for(group: Group) -> Trouble | None:
-    """Why all lanes of a group are closed: the first one's trouble, and in its message what the others say."""
-    troubles = list(dict.fromkeys(lane.closed for lane in group.lanes if lane.closed is not None))
-    troubles = [one for one in troubles if one.kind != "removed"] or troubles
-    if not troubles:
+    """Why all lanes of a group are closed: the first one's trouble; where others differ, each with its keys."""
+    closed = [(lane.credential.name, lane.closed) for lane in group.lanes if lane.closed is not None]
+    closed = [(name, trouble) for name, trouble in closed if trouble.kind != "removed"] or closed
+    if not closed:
         return None
-    others = list(dict.fromkeys(one.message for one in troubles if one.message != troubles[0].message))
-    if not others:
-        return troubles[0]
-    return evolve(troubles[0], message=f"{troubles[0].message} (other keys: {'; '.join(others)})")
+    keys: dict[str, list[str]] = {}
+    for name, trouble in closed:
+        keys.setdefault(trouble.message, []).append(name)
+    first = closed[0][1]
+    if len(keys) == 1:
+        return first
+    said = [f"{message} ({_keys(names)})" for message, names in list(keys.items())[:NAMED]]
+    said += ["other keys have other troubles"] if len(keys) > NAMED else []
+    return evolve(first, message="; ".join(said))
+
+
+def _keys(names: list[str]) -> str:
+    """Which keys, the first few of them by name."""
+    shown = ", ".join(names[:NAMED])
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"key {shown}" if len(names) == 1 else f"keys {shown}{more}"
 
 
 def screens_pictures(call: Call) -> bool:
