@@ -16,6 +16,7 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -70,6 +71,9 @@ class SimServer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[_Connection] = set()
         self._waiting: list[Callable[[], object]] = []
+        self._still: float | None = None
+        self._due: deque[Callable[[], object]] = deque()
+        self._spare = 0
 
     @property
     def root_url(self) -> str:
@@ -82,14 +86,14 @@ class SimServer:
         return self.root_url + PREFIX
 
     def now(self) -> float:
-        """Seconds since it was made."""
-        return time.monotonic() - self._zero
+        """Seconds since it was made; they stand still while it is held."""
+        return time.monotonic() - self._zero if self._still is None else self._still
 
     async def start(self) -> None:
         """Listen on loopback; `port` 0 picks a free one. Raises OSError."""
         self._loop = asyncio.get_running_loop()
         self._listener = await self._loop.create_server(
-            lambda: _Connection(self._handle, self._connections), HOST, self.port, backlog=BACKLOG
+            lambda: _Connection(self._handle, self._end, self._connections), HOST, self.port, backlog=BACKLOG
         )
         self.port = self._listener.sockets[0].getsockname()[1]
 
@@ -116,13 +120,13 @@ class SimServer:
                 answer.set_exception(error)
 
         loop.call_soon_threadsafe(run)
-        return answer.result(timeout=60)
+        return answer.result(timeout=120)
 
     def stats(self) -> Stats:
         """The provider's truth, as `GET /stats` says it. From any thread."""
         return self.call(lambda server: server.stats(self.now()))
 
-    def wait(self, until: Callable[[Stats], bool], seconds: float = 60.0) -> bool:
+    def wait(self, until: Callable[[Stats], bool], seconds: float = 120.0) -> bool:
         """Wait in another thread than the provider's until a request makes its stats such; False: not in `seconds`.
 
         It is asked now and whenever a request has arrived whole: `wait(lambda stats: stats["in_flight"] == 4)`.
@@ -142,6 +146,39 @@ class SimServer:
             return there.wait(seconds)
         finally:
             self.call(lambda _: self._waiting.remove(look))
+
+    def hold(self) -> None:
+        """Let its time stand still until `release()`: what arrives is decided and stays out. From any thread.
+
+        Limits do not refill, nothing that takes time is answered, and so `in_flight` is what a test waits for, however
+        busy the machine is. What takes no time (a `refusal_delay` of 0) is answered.
+        """
+
+        def stop(_: Server) -> None:
+            self._still = self.now()
+
+        self.call(stop)
+
+    def release(self, replies: int | None = None) -> None:
+        """Go on, and answer what is due; or answer only so many, those that come due first, and stay held."""
+
+        def go(_: Server) -> None:
+            if replies is None:
+                self._still, self._spare = None, 0
+            elif self._still is not None:
+                self._spare += replies
+            while self._due and (self._still is None or self._spare):
+                self._end(self._due.popleft())
+
+        self.call(go)
+
+    def _end(self, end: Callable[[], object]) -> None:
+        """A reply is due."""
+        if self._still is not None and not self._spare:
+            self._due.append(end)
+            return
+        self._spare -= self._spare > 0
+        end()
 
     def _handle(self, method: str, path: str, headers: Headers, body: bytes) -> Planned:
         path, _, query = path.partition("?")
@@ -197,8 +234,14 @@ def serving(
 class _Connection(asyncio.Protocol):
     """One client. Requests are answered one after the other; what arrives meanwhile waits in the buffer."""
 
-    def __init__(self, handle: Callable[[str, str, Headers, bytes], Planned], others: set[_Connection]) -> None:
+    def __init__(
+        self,
+        handle: Callable[[str, str, Headers, bytes], Planned],
+        due: Callable[[Callable[[], object]], None],
+        others: set[_Connection],
+    ) -> None:
         self._handle = handle
+        self._due = due
         self._others = others
         self._buffer = bytearray()
         self._head: tuple[str, str, Headers, int] | None = None
@@ -277,7 +320,7 @@ class _Connection(asyncio.Protocol):
         if isinf(planned.delay):
             return
         if planned.delay > 0.0:
-            self._timer = asyncio.get_running_loop().call_later(planned.delay, self._end, planned)
+            self._timer = asyncio.get_running_loop().call_later(planned.delay, self._due, partial(self._end, planned))
         else:
             self._end(planned)
 
