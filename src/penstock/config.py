@@ -215,10 +215,14 @@ _PERIOD = re.compile(r".+@(?!(?:day|month)$)[A-Za-z]+", re.DOTALL)
 
 @frozen
 class Gathering:
-    """Put what may be bought together into one call: at most `most` samples, waiting at most `wait` seconds."""
+    """Put what may be bought together into one call: at most `most` samples, waiting at most `wait` seconds.
+
+    `tokens` is how many tokens such a call may be estimated at (None: any number); what is larger alone goes alone.
+    """
 
     most: int = 1
     wait: float = 0.05
+    tokens: int | None = None
 
 
 @frozen

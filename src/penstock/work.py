@@ -115,13 +115,25 @@ class Timeouts:
 
 
 @frozen
+class Item:
+    """One of several different things that one call may carry, such as an input of embeddings: what it takes and costs.
+
+    `quote` is a bound in picodollars; None is unknown.
+    """
+
+    demand: Demand = Demand()
+    quote: int | None = None
+
+
+@frozen
 class Target:
     """One way to say a request: provider, model, and what one sample of it takes.
 
     `keys` has one key a sample. `demand` and `quote` are upper bounds *a sample* (tokens, picodollars); a quote of
     None is unknown. A divisible target may be bought in several calls of at most `most` samples. `gather` names what
-    may be bought together with other jobs' samples in one call (None: nothing). `size` and `quality` are as they were
-    asked for ("": left to the provider).
+    may be bought together with other jobs' samples in one call (None: nothing). `array` has an item a sample where
+    samples are different things (empty: they are alike); `demand` and `quote` are then the largest's. `size` and
+    `quality` are as they were asked for ("": left to the provider).
     """
 
     provider: str
@@ -138,6 +150,7 @@ class Target:
     divisible: bool = True
     most: int = 10
     gather: str | None = None
+    array: tuple[Item, ...] = ()
     scope: str = ""
     stream: bool = False
     hedgeable: bool = True

@@ -16,7 +16,7 @@ from penstock.three import Three
 
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
-    from penstock.engine.entities import Ask, Attempt, Call
+    from penstock.engine.entities import Ask, Attempt, Call, Flight
     from penstock.judging.judgement import Judgement
     from penstock.readings import Part, Usage
 
@@ -47,6 +47,8 @@ def bill(desk: Desk, call: Call) -> Bill | None:
         if ask is None:
             return None
         job = ask.job
+        if call.target.array:
+            quote = _bound(call, [ask])
         parts = ((job.id, (ask.index,)),)
         return Bill((job,), parts, (Share(_scopes(desk, job), quote),), (job,), job.work.handle, ask.target)
     return _joint(desk, call)
@@ -58,24 +60,35 @@ def _scopes(desk: Desk, job: Job) -> tuple[str, ...]:
 
 
 def _joint(desk: Desk, call: Call) -> Bill | None:
-    quote = call.group.bound(call.target)
-    samples: dict[Job, list[int]] = {}
-    payers: list[Job] = []
-    first: Ask | None = None
+    """A payer's samples stand together, in the call as in its parts: a reply has them in that order."""
+    asks: dict[Job, list[Ask]] = {}
+    flights: dict[Job, list[Flight]] = {}
     for flight in call.flights:
         ask = payer(flight.asks)
         if ask is None:
             return None
-        first = first or ask
-        samples.setdefault(ask.job, []).append(ask.index)
-        payers.append(ask.job)
-    if first is None:
+        asks.setdefault(ask.job, []).append(ask)
+        flights.setdefault(ask.job, []).append(flight)
+    if not asks:
         return None
-    parts = tuple((job.id, tuple(indices)) for job, indices in samples.items())
-    shares = tuple(
-        Share(_scopes(desk, job), None if quote is None else quote * len(indices)) for job, indices in samples.items()
-    )
-    return Bill(tuple(samples), parts, shares, tuple(payers), first.job.work.handle, first.target)
+    if len(asks) > 1:
+        call.flights[:] = [flight for mine in flights.values() for flight in mine]
+    parts = tuple((job.id, tuple(ask.index for ask in mine)) for job, mine in asks.items())
+    shares = tuple(Share(_scopes(desk, job), _bound(call, mine)) for job, mine in asks.items())
+    payers = tuple(ask.job for mine in asks.values() for ask in mine)
+    first = payer(call.flights[0].asks)
+    return None if first is None else Bill(tuple(asks), parts, shares, payers, first.job.work.handle, first.target)
+
+
+def _bound(call: Call, asks: list[Ask]) -> int | None:
+    """What these samples may cost at most."""
+    if not call.target.array:
+        one = call.group.bound(call.target)
+        return None if one is None else one * len(asks)
+    charge, quote = call.group.excess
+    quotes = [ask.quote() for ask in asks]
+    known = [one for one in quotes if one is not None]
+    return None if len(known) < len(quotes) else sum(-(-one * charge // quote) for one in known)
 
 
 def pays_now(ask: Ask, *, sent: bool = False) -> bool:
@@ -115,7 +128,7 @@ def settle_money(desk: Desk, attempt: Attempt, charges: tuple[int | None, ...]) 
     if excess and bound is not None and total > bound:
         desk.count("excess", total - bound)
         desk.notify(Excess(call.target.model, bound, total))
-        call.group.exceeded(total, (call.target.quote or 0) * max(1, len(attempt.flights)))
+        call.group.exceeded(total, _quoted(call, attempt, bound))
         for job in attempt.bill.jobs:
             job.remark(f"{call.target.model}: {dollars(total)} was charged, above the bound of {dollars(bound)}")
     for job, share, cost in zip(attempt.bill.jobs, attempt.bill.shares, charges, strict=True):
@@ -125,6 +138,14 @@ def settle_money(desk: Desk, attempt: Attempt, charges: tuple[int | None, ...]) 
                 job.remark(f"the reply does not say what it cost: at most {dollars(share.amount)}, as far as is known")
         elif cost or job.finished:
             book(desk, job, cost)
+
+
+def _quoted(call: Call, attempt: Attempt, bound: int) -> int:
+    """What an attempt's bound was before it was raised by an excess."""
+    if not call.target.array:
+        return (call.target.quote or 0) * max(1, len(attempt.flights))
+    charge, quoted = call.group.excess
+    return max(1, bound * quoted // charge)
 
 
 def _ended(desk: Desk, invoice: Bill) -> None:

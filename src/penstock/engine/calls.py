@@ -83,9 +83,11 @@ class Calls:
         return call
 
     def _gather(self, flight: Flight, target: Target) -> None:
-        name = gathering_name(target)
-        most = min(self.desk.config.gathering.most, target.most)
+        name, most = gathering_name(target), min(self.desk.config.gathering.most, target.most)
         call = self.gathering.get(name)
+        if call is not None and not self._takes(call, flight):
+            self.gathered(call)
+            call = None
         if call is None:
             call = self._open([flight], target)
             self.gathering[name] = call
@@ -97,6 +99,11 @@ class Calls:
             call.priority = min([call.priority, *(ask.job.work.priority for ask in flight.asks)])
         if len(call.flights) >= most:
             self.gathered(call)
+
+    def _takes(self, call: Call, flight: Flight) -> bool:
+        """Whether there is room for one more in a call that gathers, by its tokens."""
+        cap, one = self.desk.config.gathering.tokens, flight.demand()
+        return cap is None or one is None or call.demand().tokens + one.tokens <= cap
 
     def gathered(self, call: Call) -> None:
         """Full, or the longest wait is over."""
@@ -138,9 +145,19 @@ class Calls:
         del call.flights[keep:]
         self.desk.count("splits")
         sibling = self._open(rest, call.target)
-        sibling.tries = call.tries
+        sibling.tries, sibling.doubtful, sibling.verdict = call.tries, call.doubtful, call.verdict
         sibling.priority = call.priority
         self.queue(sibling, CallInput.QUEUE)
+
+    def isolate(self, call: Call) -> None:
+        """What was refused as a whole goes on as two halves: whatever in it is at fault stands alone in the end."""
+        self.shed(call)
+        if not self.wants(call):
+            self.end(call, CallInput.NOBODY, NOBODY)
+            return
+        if len(call.flights) > 1:
+            self._split(call, len(call.flights) // 2)
+        self.queue(call, CallInput.AGAIN)
 
     # Waiting
 

@@ -12,7 +12,7 @@ from attrs import define, evolve
 
 from penstock.engine.tables import AttemptState, CallState, FlightState, JobState
 from penstock.outcomes import Trouble
-from penstock.work import Purpose
+from penstock.work import Demand, Purpose
 
 if TYPE_CHECKING:
     from penstock.admission.quota import Permit
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from penstock.money.ledger import Reservation, Share
     from penstock.outcomes import Meta, Source
     from penstock.readings import Usage, Vector, Verdict
-    from penstock.work import Demand, Target, Work
+    from penstock.work import Target, Work
 
 RUN_SCOPES = ("run",)
 
@@ -36,6 +36,11 @@ def closed(said: Trouble | None) -> Trouble:
     return (
         CLOSED if said is None else evolve(said, kind=CLOSED.kind, message=f"closed before its retry: {said.message}")
     )
+
+
+def together(demands: list[Demand]) -> Demand:
+    """What different things take in one request."""
+    return Demand(1, sum(one.images for one in demands), sum(one.tokens for one in demands))
 
 
 @define(eq=False)
@@ -117,6 +122,16 @@ class Ask:
         """The target whose turn it is."""
         return self.job.work.targets[self.target]
 
+    def demand(self) -> Demand:
+        """What this sample takes."""
+        target = self.aim()
+        return target.array[self.index].demand if target.array else target.demand
+
+    def quote(self) -> int | None:
+        """What this sample costs at most, in picodollars; None is unknown."""
+        target = self.aim()
+        return target.array[self.index].quote if target.array else target.quote
+
     def live(self) -> bool:
         """Whether somebody still waits for it."""
         return not self.job.finished
@@ -153,6 +168,10 @@ class Flight:
     timer: Timer | None = None
     near: Near | None = None
     question: Question | None = None
+
+    def demand(self) -> Demand | None:
+        """What it takes, as whoever asks for it says; None: nobody does."""
+        return self.asks[0].demand() if self.asks else None
 
 
 @define(eq=False)
@@ -221,6 +240,8 @@ class Call:
 
     def demand(self) -> Demand:
         """What one attempt of it takes from a quota."""
+        if self.target.array:
+            return together([flight.demand() or self.target.demand for flight in self.flights])
         return self.target.demand if len(self.flights) < 2 else self.target.demand.times(len(self.flights))
 
     def live(self) -> bool:

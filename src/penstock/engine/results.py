@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from penstock.engine.dispatch import Dispatch
     from penstock.engine.entities import Attempt, Call, Flight, Settling
     from penstock.engine.moves import Arrived, Judged
+    from penstock.judging.judgement import Judgement
     from penstock.outcomes import Trouble
 
 
@@ -41,7 +42,8 @@ class Results:
         self._came_back(attempt)
         if call.state is not CallState.RUNNING:
             return
-        if judgement is not None:
+        apart = judgement is not None and self._apart(call, judgement)
+        if judgement is not None and not apart:
             if call.verdict is not LOST:
                 call.verdict = move.trouble
             call.doubtful = call.doubtful or judgement.executed is Three.MAYBE
@@ -50,6 +52,9 @@ class Results:
             if not judgement.rate and judgement.closes is Closes.NOTHING:
                 tried(call)
         if call.out:
+            return
+        if apart:
+            self.calls.isolate(call)
             return
         if self._ends(call, move):
             return
@@ -65,6 +70,11 @@ class Results:
             self.calls.queue(call, CallInput.AGAIN)
         else:
             self._back_off(call, move.wait)
+
+    def _apart(self, call: Call, judgement: Judgement) -> bool:
+        """Whether a refusal may be of one of several different things, so that it says nothing of the others."""
+        several = bool(call.target.array) and len(call.flights) > 1 and self.dispatch.may_send(call)
+        return several and judgement.blames and judgement.executed is Three.NO
 
     def _ends(self, call: Call, move: Judged) -> bool:
         """End a call that may not be tried again; True if so."""
