@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -16,6 +17,9 @@ from penstock_io.simserver import SimServer
 
 PENSTOCK = (sys.executable, "-m", "penstock_io")
 OPTIONS = ("--model", "gpt-image-2", "--quality", "low", "--size", "1024x1024", "--api-key-env", "TEST_KEY")
+
+LONG = 240.0
+"""Seconds after which a command that should have ended is taken for hung."""
 
 
 class Command:
@@ -56,8 +60,19 @@ class Command:
 
     def out_with(self, requests: int, process: subprocess.Popen[str], *, stalled: bool = False) -> None:
         """Wait until so many requests are out; `stalled` ones, which nobody works at, are those that were received."""
-        while self.sim.stats()["received" if stalled else "in_flight"] < requests:
+        name: Literal["received", "in_flight"] = "received" if stalled else "in_flight"
+        while not self.sim.wait(lambda stats: stats[name] >= requests, 1.0):
             assert process.poll() is None
+
+    def said(self, words: str, process: subprocess.Popen[str]) -> str:
+        """Wait until it says this on standard error; what it said until then."""
+        assert process.stderr is not None
+        heard = ""
+        while words not in heard:
+            line = process.stderr.readline()
+            assert line, heard
+            heard += line
+        return heard
 
     def counts(self) -> tuple[int, int, int]:
         """Rows that are completed, ambiguous, pending."""
@@ -67,5 +82,5 @@ class Command:
 
 def wait(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Its exit code and what it said."""
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=LONG)
     return process.returncode, out, err

@@ -12,7 +12,7 @@ from penstock.config import Credential, Limits
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock_io.simserver import serving
 from tests.field.admission import SILENT, Watched, config, give, jobs, keys, refusals, watched
-from tests.field.worlds import QUICK, client, request
+from tests.field.worlds import QUICK, asked, client, request
 
 if TYPE_CHECKING:
     from penstock.commands import Send
@@ -152,13 +152,15 @@ def test_a_bad_key_is_tried_by_everything_that_waits_driver(driver: str) -> None
 
 def test_keys_are_used_one_after_another_driver(driver: str) -> None:
     """Three keys with room for two each have six out at once: nobody waits while a key has room."""
-    settings = evolve(QUICK, latency=Latency(2.0, 0.0), limits=ServerLimits(concurrency=2))
-    with serving(settings) as sim:
+    with serving(evolve(QUICK, limits=ServerLimits(concurrency=2))) as sim:
+        sim.hold()
         arguments = {"api_keys": ["sk-1", "sk-2", "sk-3"], "limits": Limits(concurrency=2)}
         with client(driver, sim, **arguments) as side:
-            results = side.collect(request(f"kettle {number}") for number in range(6))
+            waiting = [side.start(**asked(f"kettle {number}")) for number in range(6)]
+            assert sim.wait(lambda stats: stats["in_flight"] == 6)
+            sim.release()
+            assert all(one.result().images for one in waiting)
         stats = sim.stats()
-    assert [None] * 6 == [result.error for result in results]
     assert {} == stats["rejected"]
     assert 6 == stats["peak"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from functools import partial
 from random import Random
 
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.commands import Finish, Send
 from penstock.config import Config, Credential, Limits, Retry
+from penstock.errors import Ambiguous
 from penstock.events import Cancelled, Ticked
 from penstock.ids import Handle, JobId
 from penstock.outcomes import Status
@@ -21,8 +20,9 @@ from penstock.requests import Options
 from penstock.simulation.server import ServerLimits, parse_faults
 from penstock.work import Demand, OnAmbiguous, Timeouts, Work
 from penstock_io.simserver import serving
+from tests.drivers.harness import WAIT
 from tests.field.admission import SILENT, config, give, goal, jobs, keys, refusals, watched
-from tests.field.worlds import QUICK, asked, client, inject
+from tests.field.worlds import QUICK, asked, client, inject, wait_until
 from tests.histories.bench import Bench
 
 
@@ -164,21 +164,15 @@ def test_who_left_in_line_is_lost_driver(driver: str) -> None:
     with serving(QUICK) as sim:
         inject(sim, "stall")
         with client(driver, sim, limits=Limits(concurrency=1)) as side:
-            patience = Options(timeouts=Timeouts(total=12.0), on_ambiguous=OnAmbiguous.SKIP)
-            first = side.start(**asked("first"), options=patience)
+            first = side.start(**asked("first"), options=Options(on_ambiguous=OnAmbiguous.SKIP))
             wait_until(lambda: sim.stats()["received"] == 1)
             waiting = [side.start(**asked(f"waits {number}")) for number in range(40)]
             wait_until(lambda: side.snapshot().unfinished == 41)
             for number, pending in enumerate(waiting):
                 side.on_owner(partial(pending.cancel_job, 2 + number))
-            assert first.future.exception(60.0) is not None
+            wait_until(lambda: side.snapshot().unfinished == 1)
+            side.pass_time(Timeouts().total)
+            assert isinstance(first.future.exception(WAIT), Ambiguous)
             assert side.generate(**asked("last")).images
         assert side.engine.snapshot().at_rest
         assert 2 == sim.stats()["received"]
-
-
-def wait_until(there: Callable[[], bool]) -> None:
-    """Until something is so; it is asked as often as that takes, and given up after a while."""
-    end = time.monotonic() + 60.0
-    while not there():
-        assert time.monotonic() < end

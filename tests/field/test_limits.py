@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -9,16 +11,17 @@ from attrs import evolve
 
 from penstock.commands import Finish, Send
 from penstock.config import Config, Credential, Limits, Retry
-from penstock.errors import JobError
+from penstock.errors import Ambiguous, JobError
 from penstock.events import Responded
 from penstock.ids import Handle, JobId
 from penstock.outcomes import Status
 from penstock.readings import LimitHint, Problem
 from penstock.requests import Options
-from penstock.simulation.server import Latency, Server, ServerLimits, ServerSettings
+from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock.work import OnAmbiguous, Purpose, Screen, Target, Timeouts, Work
 from penstock_io.simserver import SimServer, serving
-from tests.field.worlds import CONFIG, asked, client, inject, request, rested, target, works, world
+from tests.drivers.harness import Side
+from tests.field.worlds import CONFIG, asked, client, inject, request, rested, target, wait_until, works, world
 from tests.histories.bench import Bench, work
 
 WAITS = [
@@ -218,28 +221,44 @@ def test_a_limiter_loses_permits_with_every_retry() -> None:
 
 
 def test_a_limiter_loses_permits_driver(driver: str, sim: SimServer) -> None:
-    """The same, over HTTP: after eight time-outs and errors two slots are still there, and two hang in them at once."""
-    inject(sim, "stall", "500", "stall", "reset", "500", "stall", "502", "500")
-    options = Options(timeouts=Timeouts(total=0.2), on_ambiguous=OnAmbiguous.SKIP)
+    """The same, over HTTP: after eight time-outs and errors two slots are still there, and two are out in them at once.
+
+    The other two of four wait for them.
+    """
+    faults = ["stall", "500", "stall", "reset", "500", "stall", "502", "500"]
+    skip = Options(on_ambiguous=OnAmbiguous.SKIP)
     with client(driver, sim, limits=Limits(concurrency=2), config=Config(unproven=None)) as side:
-        side.collect((request(f"kettle {number}") for number in range(8)), None, options)
-        sim.call(_begin_anew)
-        assert all(result.error is None for result in side.collect([request("a lane that is well")]))
-        sim.call(_begin_anew)
-        inject(sim, "stall", "stall")
-        patient = Options(timeouts=Timeouts(total=1.5), on_ambiguous=OnAmbiguous.SKIP)
-        side.collect((request(f"pot {number}") for number in range(4)), None, patient)
-        snapshot = side.snapshot()
-    assert snapshot.unfinished == 0
+        for number, fault in enumerate(faults):
+            inject(sim, fault)
+            pending = side.start(**asked(f"kettle {number}"), options=skip)
+            rest_until(side, partial(met, sim, number + 1))
+            if fault == "stall":
+                side.pass_time(Timeouts().total)
+            rest_until(side, pending.future.done)
+            assert (fault in {"stall", "reset"}) <= isinstance(pending.future.exception(), Ambiguous)
+        well = side.start(**asked("a lane that is well"))
+        rest_until(side, well.future.done)
+        sim.hold()
+        late = [side.start(**asked(f"pot {number}")) for number in range(4)]
+        assert sim.wait(lambda stats: stats["in_flight"] == 2)
+        wait_until(lambda: side.snapshot().unfinished == 4)
+        assert (2, 2) == (side.snapshot().in_flight, sim.stats()["in_flight"])
+        sim.release()
+        assert all(one.result().images for one in (well, *late))
     assert side.engine.snapshot().at_rest
-    assert 2 == max(stats["peak"] for stats in sim.stats()["credentials"].values())
+    assert {2} == {stats["peak"] for stats in sim.stats()["credentials"].values()}
 
 
-def _begin_anew(server: Server) -> None:
-    """Forget the faults that nobody met, and count anew how many are out at a time."""
-    server._script.clear()
-    for account in server._accounts.values():
-        account.peak = 0
+def met(sim: SimServer, faults: int) -> bool:
+    """Whether so many faults happened."""
+    return faults == sum(sim.stats()["faults"].values())
+
+
+def rest_until(side: Side, there: Callable[[], bool]) -> None:
+    """Until something is so; a lane that rests meanwhile does not take its time."""
+    while not there():
+        if not side.snapshot().in_flight:
+            side.pass_time(1.0)
 
 
 def test_concurrency_freezes_after_one_cut() -> None:

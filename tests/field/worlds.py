@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from random import Random
+from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -15,7 +18,7 @@ from penstock.simulation.monitor import Monitor
 from penstock.simulation.server import Latency, Server, ServerSettings, parse_faults
 from penstock.simulation.world import World
 from penstock.work import Demand, Target, Timeouts, Work
-from tests.drivers.harness import running
+from tests.drivers.harness import WAIT, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +73,14 @@ def request(prompt: str = "a kettle", **more: Any) -> ImageRequest:
 def asked(prompt: str = "a kettle") -> dict[str, Any]:
     """The same as `generate` takes it."""
     return {"prompt": prompt, "model": "gpt-image-1.5", "size": "1024x1024", "quality": "low"}
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    """Until something is so; it is asked as often as that takes, and given up after a while."""
+    pause, end = Event(), monotonic() + WAIT
+    while not there():
+        assert monotonic() < end
+        pause.wait(0.002)
 
 
 def inject(sim: SimServer, *faults: str) -> None:
