@@ -1,10 +1,10 @@
 """Cuts picture data out of a JSON reply while it arrives, so that only the envelope has to be kept and parsed.
 
 How it works. A JSON text is strings and what stands between them. Between strings a stack says where we are: one entry
-an open object or array, with the current name or place in it. A string that begins at `data[i].b64_json` is a *span*:
-its base64 goes to the sink, and the envelope keeps a short string in its place. Every other byte goes to the envelope
-unchanged; `json.loads` is the judge of its grammar at the end. Inside a span the closing quote is searched with
-`bytes.find`, so that a large reply costs little more than its copying.
+an open object or array, with the current name or place in it. A string that begins where the `Path` leads (usually
+`data[i].b64_json`) is a *span*: its base64 goes to the sink, and the envelope keeps a short string in its place. Every
+other byte goes to the envelope unchanged; `json.loads` is the judge of its grammar at the end. Inside a span the
+closing quote is searched with `bytes.find`, so that a large reply costs little more than its copying.
 
 Rejected: parsing the whole with `json.loads` (holds the loop for 130 ms a 100 MB reply, and memory twice), and
 searching for the text `"b64_json":"` (wrong where a message quotes it, and where a chunk ends within it).
@@ -14,12 +14,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from attrs import define
 
 from penstock.wire._wrapping import SPACE, Unwrapper, dense
 from penstock.wire.sink import BadPayload, Sink, Stored
+
+Path: TypeAlias = tuple[bytes, ...]
+"""Where a reply has base64: names from the outermost object on, `ANY` for every place of an array."""
+
+ANY = b"*"
+PICTURES: Path = (b"data", ANY, b"b64_json")
+"""Where OpenAI's API has it, and whoever speaks like it."""
 
 _BETWEEN = re.compile(rb'["{}\[\],:]')
 _QUOTE = re.compile(rb'"')
@@ -47,11 +54,13 @@ class _Level:
 class Cutter:
     """Takes bytes in any split; `envelope` grows, `cuts` lists what the sink has stored, with its place in the reply.
 
+    What stands at `path` is cut out; its place is that in the array of the path, 0 where it has none.
     `fault` is a word on why the spans cannot be used (then nothing more goes to the sink), "" while all is well.
     `whole` says whether no string is open.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, path: Path = PICTURES) -> None:
+        self._path = path
         self.envelope = bytearray()
         self.cuts: list[tuple[int, Stored]] = []
         self.fault = ""
@@ -134,12 +143,18 @@ class Cutter:
 
     def _picture(self) -> int | None:
         """The place of the picture whose data begins here; None where no such thing does."""
-        if len(self._levels) != 3:
+        levels = self._levels
+        if len(levels) != len(self._path):
             return None
-        top, items, item = self._levels
-        if top.array or not items.array or item.array or not item.value:
-            return None
-        return items.place if top.name == b"data" and item.name == b"b64_json" else None
+        place = 0
+        for level, name in zip(levels, self._path, strict=True):
+            if level.array:
+                if name != ANY:
+                    return None
+                place = level.place
+            elif not level.value or level.name != name or name == ANY:
+                return None
+        return place
 
     def _string(self, data: bytes, at: int) -> int:
         """Walk to the end of a string of the envelope; a name is remembered."""

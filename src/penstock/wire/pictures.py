@@ -5,9 +5,13 @@ The same reply gives the same reading however it is split. Nothing that a server
 
 from __future__ import annotations
 
-from penstock.readings import Malformed, Part, Problem, Reading, Success
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+from penstock.readings import Malformed, Part, Problem, Reading, Success, Usage
 from penstock.wire import _problems
-from penstock.wire._cutter import Cutter
+from penstock.wire._cutter import ANY, PICTURES, Cutter, Path
 from penstock.wire._formats import sniff
 from penstock.wire._json import Json, parse
 from penstock.wire._usage import usage
@@ -23,17 +27,49 @@ _SIZE = 32
 _TYPE = 64
 
 
-class PictureReader:
-    """A `penstock.wire.reader.Reader` of replies that have their pictures at `data[i].b64_json`, or behind a URL."""
+@frozen
+class Look:
+    """What a reply says besides its pictures.
 
-    def __init__(self, sink: Sink, opening: Opening) -> None:
+    `problem` is a refusal inside a 200. The first `besides` pictures are not among those that were asked for (a sheet
+    of all): they come last. `size` is that of all pictures that do not say their own.
+    """
+
+    usage: Usage | None = None
+    problem: Problem | None = None
+    besides: int = 0
+    size: str = ""
+
+
+def plain_look(body: dict[str, Json]) -> Look:
+    """How OpenAI's API says it."""
+    size = body.get("size")
+    return Look(usage(body.get("usage")), size=size if isinstance(size, str) else "")
+
+
+@frozen
+class Shape:
+    """How a kind of reply is made: `path` leads to the base64 of its pictures, `look` finds what else it says."""
+
+    path: Path = PICTURES
+    look: Callable[[dict[str, Json]], Look] = plain_look
+
+
+PLAIN = Shape()
+
+
+class PictureReader:
+    """A `penstock.wire.reader.Reader` of replies that have their pictures in base64 or behind a URL."""
+
+    def __init__(self, sink: Sink, opening: Opening, shape: Shape = PLAIN) -> None:
+        self._shape = shape
         self.too_large = False
         self._sink = sink
         self._kind = opening.content_type
         self._redact = opening.redact
         self._cap = opening.cap
         self._seen = 0
-        self._cutter = Cutter(sink) if opening.good else None
+        self._cutter = Cutter(sink, shape.path) if opening.good else None
         self._body = bytearray() if self._cutter is None else self._cutter.envelope
 
     def feed(self, data: bytes) -> None:
@@ -83,28 +119,29 @@ class PictureReader:
     def _success(self, body: Json, text: str, cutter: Cutter) -> Reading:
         if cutter.fault:
             return self._malformed(cutter.fault, text)
-        items = body.get("data") if isinstance(body, dict) else None
-        if not isinstance(body, dict) or not isinstance(items, list):
+        if not isinstance(body, dict):
             return self._malformed("no pictures", text)
+        told = self._shape.look(body)
+        if told.problem is not None:
+            return evolve(told.problem, message=self._clean(told.problem.message, _problems.MESSAGE))
         cuts = dict(cutter.cuts)
         parts: list[Part] = []
-        for place, item in enumerate(items):
-            if not isinstance(item, dict):
-                continue
-            stored = cuts.pop(place, None) if isinstance(item.get("b64_json"), str) else None
-            part = self._part(place, item, stored, body.get("size"))
+        for place, holder, leaf in items(body, self._shape.path):
+            stored = cuts.pop(place, None) if isinstance(leaf, str) else None
+            part = self._part(place, holder, stored, told.size)
             if part is not None:
                 parts.append(part)
         if cuts:
             return self._malformed("a picture is given twice", text)
-        return Success(usage(body.get("usage")), tuple(parts)) if parts else self._malformed("no pictures", text)
+        ordered = _besides_last(parts, told.besides)
+        return Success(told.usage, ordered) if ordered else self._malformed("no pictures", text)
 
     def _nonsense(self, cutter: Cutter) -> str:
         if cutter.cuts or not cutter.whole:
             return "truncated"
         return f"not JSON but {self._clean(self._kind, _TYPE)}" if self._kind else "not JSON"
 
-    def _part(self, place: int, item: dict[str, Json], stored: Stored | None, overall: Json) -> Part | None:
+    def _part(self, place: int, item: dict[str, Json], stored: Stored | None, overall: str) -> Part | None:
         said = item.get("size", overall)
         size = self._clean(said, _SIZE) if isinstance(said, str) else ""
         address = item.get("url")
@@ -125,3 +162,30 @@ class PictureReader:
 
     def _clean(self, text: str, longest: int) -> str:
         return clean(text, self._redact, longest)
+
+
+def items(body: dict[str, Json], path: Path) -> list[tuple[int, dict[str, Json], Json]]:
+    """What an envelope has at a path: each one's place, the object around it, and itself (None where it is missing)."""
+    value: Json = body
+    for step, name in enumerate(path):
+        if name == ANY:
+            listed = value if isinstance(value, list) else []
+            rest = path[step + 1 :]
+            return [
+                (place, item if isinstance(item, dict) else {}, _at(item, rest)) for place, item in enumerate(listed)
+            ]
+        value = _at(value, (name,))
+    return [(0, body, value)]
+
+
+def _at(value: Json, names: Path) -> Json:
+    for name in names:
+        value = value.get(name.decode()) if isinstance(value, dict) else None
+    return value
+
+
+def _besides_last(parts: list[Part], besides: int) -> tuple[Part, ...]:
+    """The pictures that were asked for first, in their order, with places of their own."""
+    if not 0 < besides < len(parts):
+        return tuple(parts)
+    return tuple([evolve(part, index=place) for place, part in enumerate((*parts[besides:], *parts[:besides]))])
