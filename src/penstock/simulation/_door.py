@@ -1,31 +1,27 @@
-"""The bytes door: an HTTP call in, an HTTP answer out; what is decided about it is `Server.admit`'s business."""
+"""The bytes door: an HTTP call in, an HTTP answer out; what is decided about it is `Server.admit`'s business.
+
+What is asked for is a `Case`: each kind of request has a module of its own for it (`_answers_images` and its likes).
+"""
 
 from __future__ import annotations
 
 import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
-from zlib import crc32
 
-from penstock.catalog import estimated_tokens, names, rates
+from penstock.catalog import names
 from penstock.http import CALL_HEADER, HttpCall, HttpReply
-from penstock.readings import Problem, Usage
-from penstock.requests import ImageRequest
+from penstock.readings import Usage
+from penstock.requests import ImageRequest, Request
+from penstock.simulation._answers_images import ImageCase
+from penstock.simulation._case import Case, Telling, flags, refused
 from penstock.simulation._verdicts import Admission, Asked, Planned
-from penstock.simulation.painter import DEFAULT_SIZE, measure, paint
-from penstock.wire import Undecodable, decode, problem, reply
-from penstock.work import Demand, Rates
+from penstock.wire import Undecodable, decode, problem
+from penstock.wire.speaking import DECODERS
+from penstock.work import Demand
 
 if TYPE_CHECKING:
     from penstock.simulation.server import Server
-
-UNLISTED = Rates(text=5_000_000, image_out=30_000_000)
-"""What a model costs whose price nobody published: the provider bills it all the same."""
-
-UNLISTED_TOKENS = 1_000
-"""Output tokens of a picture of a model whose formula nobody knows."""
-
-DEFAULT_QUALITY = "medium"
 
 BAD_GATEWAY = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
@@ -33,26 +29,24 @@ BAD_GATEWAY = (
 )
 
 
+def case_of(request: Request) -> Case:
+    """A request of any kind as its provider sees it."""
+    return ImageCase(request)
+
+
 def usage_of(request: ImageRequest) -> Usage:
-    """The tokens that a request takes here, all its pictures: four bytes of prompt a token, the catalog's formulas."""
-    size, quality = _chosen(request)
-    each = estimated_tokens(request.model, size, quality) or UNLISTED_TOKENS
-    return Usage(input_text=8 + len(request.prompt.encode()) // 4, output_image=each * request.n)
+    """The tokens that the pictures of a request take here."""
+    return ImageCase(request).usage()
 
 
-def demand_of(request: ImageRequest) -> Demand:
-    """What a request takes from its quotas: one request, its pictures, its tokens."""
-    usage = usage_of(request)
-    return Demand(requests=1, images=request.n, tokens=usage.input_text + usage.output_image)
+def demand_of(request: Request) -> Demand:
+    """What a request takes from its quotas."""
+    return case_of(request).demand()
 
 
-def cost_of(request: ImageRequest, unix: float) -> int:
+def cost_of(request: Request, unix: float) -> int:
     """What a request is billed, picodollars, at the prices of that day."""
-    usage = usage_of(request)
-    price = rates("openai", request.model, unix) or UNLISTED
-    text = UNLISTED.text if price.text is None else price.text
-    image = UNLISTED.image_out if price.image_out is None else price.image_out
-    return usage.input_text * (text or 0) + usage.output_image * (image or 0)
+    return case_of(request).cost(unix)
 
 
 def answer(server: Server, call: HttpCall, now: float) -> Planned:
@@ -64,23 +58,23 @@ def answer(server: Server, call: HttpCall, now: float) -> Planned:
     identity = sha256(call.body).hexdigest()
     name = headers.get(CALL_HEADER, "")
     try:
-        request = _read(server, call)
+        case = _read(server, call)
     except Undecodable as error:
-        refused = server.reject(
+        turned = server.reject(
             credential, now, identity=identity, call=name, status=error.status, problem=error.problem
         )
-        return _planned(server, refused, None, name, param=error.param)
+        return _planned(server, turned, None, name, param=error.param)
     unix = server.settings.epoch + now
     admission = server.admit(
         credential,
-        demand_of(request),
+        case.demand(),
         now,
         identity=identity,
         call=name,
-        cost=cost_of(request, unix),
-        asked=Asked(request.model, request.quality or "", flags(server.settings.flagged, request.prompt)),
+        cost=case.cost(unix),
+        asked=Asked(case.model, case.quality, flags(server.settings.flagged, case.words)),
     )
-    return _planned(server, admission, request, name, created=int(unix))
+    return _planned(server, admission, case, name, created=int(unix))
 
 
 def bearer(authorization: str) -> str:
@@ -89,30 +83,18 @@ def bearer(authorization: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def flags(word: str, prompt: str) -> bool:
-    """Whether moderation refuses a prompt because of `word` (none: it refuses nothing)."""
-    return bool(word) and word in prompt.lower()
-
-
-def _read(server: Server, call: HttpCall) -> ImageRequest:
-    if call.path != "/images/generations":
+def _read(server: Server, call: HttpCall) -> Case:
+    if call.path not in DECODERS:
         message = f"Unknown request URL: {call.method} /v1{call.path}. Please check the URL for typos."
-        raise Undecodable(404, Problem(code="unknown_url", type="invalid_request_error", message=message))
+        raise refused(404, "unknown_url", message)
     if call.method != "POST":
-        message = f"Not allowed to {call.method} on /v1{call.path}."
-        raise Undecodable(405, Problem(code="method_not_supported", type="invalid_request_error", message=message))
-    request = decode(call)
-    if server.settings.models is not None and request.model not in server.settings.models:
-        message = f"The model `{request.model}` does not exist or you do not have access to it."
-        raise Undecodable(404, Problem(code="model_not_found", type="invalid_request_error", message=message), "model")
-    try:
-        measure(request.size)
-    except ValueError as error:
-        message = f"Invalid size: {error}."
-        raise Undecodable(
-            400, Problem(code="invalid_value", type="invalid_request_error", message=message), "size"
-        ) from None
-    return request
+        raise refused(405, "method_not_supported", f"Not allowed to {call.method} on /v1{call.path}.")
+    case = case_of(decode(call))
+    if server.settings.models is not None and case.model not in server.settings.models:
+        message = f"The model `{case.model}` does not exist or you do not have access to it."
+        raise refused(404, "model_not_found", message, "model")
+    case.check()
+    return case
 
 
 def _models(server: Server) -> HttpReply:
@@ -122,17 +104,10 @@ def _models(server: Server) -> HttpReply:
     return HttpReply(200, (("content-type", "application/json"),), body)
 
 
-def _chosen(request: ImageRequest) -> tuple[str, str]:
-    """Size and quality, with what "auto" comes to here."""
-    size = request.size if request.size not in (None, "", "auto") else DEFAULT_SIZE
-    quality = request.quality if request.quality not in (None, "", "auto") else DEFAULT_QUALITY
-    return size, quality
-
-
 def _planned(
     server: Server,
     admission: Admission,
-    request: ImageRequest | None,
+    case: Case | None,
     name: str,
     *,
     created: int = 0,
@@ -140,23 +115,15 @@ def _planned(
 ) -> Planned:
     if not admission.status:
         return Planned(admission.delay, None, admission.reset, admission=admission)
+    settings = server.settings
     number = sha256(f"{name}/{server.books.received}".encode()).hexdigest()[:32]
     told = (*admission.headers, ("x-request-id", f"req_{number}"))
-    if request is not None and admission.status == 200:
+    if case is not None and admission.status == 200:
         told = (*told, ("openai-processing-ms", str(int(admission.delay * 1000))))
-        size, quality = _chosen(request)
-        pictures = _pictures(server, request, name)
-        made = reply(pictures, usage_of(request), request, created, size=size, quality=quality, headers=told)
+        made = case.reply(Telling(name, created, told, settings.picture_bytes, settings.flagged))
     elif admission.problem is not None and admission.problem.own:
         made = problem(admission.status, admission.problem, told, param=param)
     else:
         made = HttpReply(admission.status, (("content-type", "text/html"),), BAD_GATEWAY)
     cut = len(made.body) // 2 if admission.fault == "truncated" else None
     return Planned(admission.delay, made, admission.reset, cut, admission)
-
-
-def _pictures(server: Server, request: ImageRequest, name: str) -> list[bytes]:
-    size, quality = _chosen(request)
-    least = server.settings.picture_bytes
-    seeds = (crc32(f"{request.seed}/{name}/{index}".encode()) for index in range(request.n))
-    return [paint(request.prompt, size, quality, seed, least=least) for seed in seeds]

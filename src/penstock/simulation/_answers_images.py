@@ -1,0 +1,80 @@
+"""How the simulated provider makes pictures: their tokens, their price, and the pictures themselves."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from attrs import frozen
+
+from penstock.catalog import estimated_tokens, rates
+from penstock.http import HttpReply
+from penstock.readings import Usage
+from penstock.requests import ImageRequest
+from penstock.simulation._case import UNLISTED, Telling, refused
+from penstock.simulation.painter import DEFAULT_SIZE, measure, paint
+from penstock.wire import reply
+from penstock.work import Demand
+
+UNLISTED_TOKENS = 1_000
+"""Output tokens of a picture of a model whose formula nobody knows."""
+
+DEFAULT_QUALITY = "medium"
+
+
+@frozen
+class ImageCase:
+    """Pictures of a prompt; see `penstock.simulation._case.Case`."""
+
+    request: ImageRequest
+
+    @property
+    def model(self) -> str:
+        return self.request.model
+
+    @property
+    def quality(self) -> str:
+        return self.request.quality or ""
+
+    @property
+    def words(self) -> str:
+        return self.request.prompt
+
+    def check(self) -> None:
+        try:
+            measure(self.request.size)
+        except ValueError as error:
+            raise refused(400, "invalid_value", f"Invalid size: {error}.", "size") from None
+
+    def usage(self) -> Usage:
+        """The tokens of all its pictures: four bytes of prompt a token, the catalog's formulas."""
+        request = self.request
+        each = estimated_tokens(request.model, *self._chosen()) or UNLISTED_TOKENS
+        return Usage(input_text=8 + len(request.prompt.encode()) // 4, output_image=each * request.n)
+
+    def demand(self) -> Demand:
+        usage = self.usage()
+        return Demand(requests=1, images=self.request.n, tokens=usage.input_text + usage.output_image)
+
+    def cost(self, unix: float) -> int:
+        usage = self.usage()
+        price = rates("openai", self.request.model, unix) or UNLISTED
+        text = UNLISTED.text if price.text is None else price.text
+        image = UNLISTED.image_out if price.image_out is None else price.image_out
+        return usage.input_text * (text or 0) + usage.output_image * (image or 0)
+
+    def reply(self, telling: Telling) -> HttpReply:
+        request = self.request
+        size, quality = self._chosen()
+        seeds = (crc32(f"{request.seed}/{telling.call}/{index}".encode()) for index in range(request.n))
+        pictures = [paint(request.prompt, size, quality, seed, least=telling.picture_bytes) for seed in seeds]
+        return reply(
+            pictures, self.usage(), request, telling.created, size=size, quality=quality, headers=telling.headers
+        )
+
+    def _chosen(self) -> tuple[str, str]:
+        """Size and quality, with what "auto" comes to here."""
+        size, quality = self.request.size, self.request.quality
+        return (
+            size if size not in (None, "", "auto") else DEFAULT_SIZE,
+            quality if quality not in (None, "", "auto") else DEFAULT_QUALITY,
+        )
