@@ -34,6 +34,14 @@ def whole(value: object, name: str, low: int, high: int) -> None:
         raise InvalidRequest(f"{name} must be a whole number from {low} to {high}", field=name)
 
 
+def amount(value: object, name: str, low: float, high: float) -> None:
+    """Refuse what is neither None nor a number within these bounds."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InvalidRequest(f"{name} must be a number from {low:g} to {high:g}", field=name)
+
+
 def scalar(name: str, value: object) -> None:
     if isinstance(value, str):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import cast
 
 from attrs import frozen
@@ -11,9 +12,21 @@ from penstock.requests._checks import NAME, seconds, text, whole
 from penstock.work import CachePolicy, OnAmbiguous, Priority, Screen, Timeouts
 
 
+class Unsaid(Enum):
+    """What is done with what a provider's dialect has no words for.
+
+    It is dropped, which is said in a warning; the request is refused; or it is said in another way where there is one
+    (a negative prompt within the prompt), with a warning, too, and dropped where there is none.
+    """
+
+    DROP = "drop"
+    REFUSE = "refuse"
+    EMULATE = "emulate"
+
+
 @frozen(kw_only=True)
 class Options:
-    """How a request shall be done; nothing here changes what the picture is.
+    """How a request shall be done; nothing here changes what the picture is, but for `unsaid`.
 
     `deadline` is absolute monotonic seconds, `ttl` seconds, `sample` the number of the first sample that is wanted
     (another number, another picture of the same request). `fallbacks` are (provider, model) pairs, tried in order.
@@ -33,6 +46,7 @@ class Options:
     defer: bool = False
     near: bool = False
     ttl: float | None = None
+    unsaid: Unsaid = Unsaid.DROP
 
     def __attrs_post_init__(self) -> None:
         if self.tenant:
@@ -45,6 +59,8 @@ class Options:
             raise InvalidRequest("cache is such as CachePolicy.OFF", field="cache")
         if not isinstance(cast("object", self.priority), Priority):
             raise InvalidRequest("priority is such as Priority.BATCH", field="priority")
+        if not isinstance(cast("object", self.unsaid), Unsaid):
+            raise InvalidRequest("unsaid is such as Unsaid.REFUSE", field="unsaid")
         whole(self.sample, "sample", 0, 2**31)
         for provider, model in self.fallbacks:
             text(provider, "fallbacks")

@@ -15,12 +15,17 @@ Request = ImageRequest
 
 @frozen
 class Said:
-    """A request as one target is told it: `parameters` are what is sent besides model, prompt and number."""
+    """A request as one target is told it: `parameters` are what is sent besides model, prompt and number.
+
+    `prompt` is what is said instead of the request's own ("": that). `sample` is the number of its first picture.
+    """
 
     model: str
     dialect: str
-    parameters: tuple[tuple[str, Scalar], ...]
+    parameters: tuple[tuple[str, Scalar], ...] = field(repr=False)
     most: int = 10
+    prompt: str = field(default="", repr=False)
+    sample: int = 0
 
 
 @frozen
