@@ -188,6 +188,41 @@ def test_a_cache_may_be_a_folder_or_a_server(folders: tuple[Command, Command], t
     assert (2, True) == (code, "gopher:// is no store" in err)
 
 
+def test_a_plan_counts_what_the_cache_holds(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """Rows that find all their pictures there are not sent, cost nothing, and do not count for --limit."""
+    one, other = folders
+    cache = ("--cache", str(tmp_path / "pictures.sqlite"))
+    assert 0 == one.run(*cache)[0]
+    other.rows(*ROWS, {"id": "new", "prompt": "a lamp"}, {"id": "more", "prompt": "kettle 0", "n": 2})
+    told = {
+        with_it: json.loads(other.run(*more, "--dry-run", "--json")[1])
+        for with_it, more in ((True, cache), (False, ()))
+    }
+    assert [(4, 4, 2, 2), (0, 0, 6, 5)] == [
+        tuple(told[with_it][name] for name in ("cached", "stored", "send", "pictures")) for with_it in (True, False)
+    ]
+    assert 0.399 < float(told[True]["bound_usd"]) / float(told[False]["bound_usd"]) < 0.401  # two pictures of five
+    assert told[True]["seconds"] <= told[False]["seconds"]
+    assert "6 rows: 4 in the store that other folders share (--cache), 2 to send" in other.run(*cache, "--dry-run")[1]
+    budget = ("--budget", str(Decimal(told[True]["bound_usd"])))
+    assert 2 == json.loads(other.run(*cache, *budget, "--dry-run", "--json")[1])["budget_rows_least"]
+    assert 0 == other.run(*cache, "--limit", "1")[0]
+    assert {"new": "completed", "more": "pending"} == {str(line["id"]): line["status"] for line in results(other)[4:]}
+    assert ["completed"] * 4 == [line["status"] for line in results(other)[:4]]
+
+
+def test_a_cache_that_cannot_say_what_it_has_is_told(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """What it would have spared is planned for as to be bought."""
+    one, other = folders
+    cache = tmp_path / "pictures.sqlite"
+    assert 0 == one.run("--cache", str(cache))[0]
+    with closing(sqlite3.connect(cache)) as db, db:
+        db.execute("DROP TABLE pictures")
+    code, out, err = other.run("--cache", str(cache), "--dry-run", "--json")
+    assert (0, 4, 0) == (code, json.loads(out)["send"], json.loads(out)["stored"])
+    assert "the plan counts no pictures of --cache: " in err
+
+
 def test_a_dry_run_makes_no_cache(folders: tuple[Command, Command], tmp_path: Path) -> None:
     """It says what would be done, and does nothing."""
     assert 0 == folders[0].run("--cache", str(tmp_path / "pictures.sqlite"), "--dry-run")[0]

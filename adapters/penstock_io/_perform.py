@@ -30,7 +30,7 @@ from penstock_io._leases import Leases
 from penstock_io._payloads import Payloads
 from penstock_io.journal import Journal, Written
 from penstock_io.ledger import Ledger
-from penstock_io.stores import Leasing, Marking, Near, Store, words
+from penstock_io.stores import Holding, Leasing, Marking, Near, Store, words
 
 if TYPE_CHECKING:
     from penstock.requests import ImageRequest
@@ -97,6 +97,7 @@ class Performer:
         able: object = store
         self._store = store
         self._near = able if isinstance(able, Near) else None
+        self._holding = able if isinstance(able, Holding) else None
         self._marking = able if isinstance(able, Marking) else None
         self._leases: Leases | None = None
         if store is not None and isinstance(able, Leasing):
@@ -212,7 +213,8 @@ class Performer:
                 until = leases.claim(key, command.read, command.lease)
                 if until is not None:
                     return Busy(until)
-                found = self._store.read(key)  # whoever had the lease may have stored it since
+                if self._holding is None or self._holding.held((key,)):  # whoever had the lease may have stored it
+                    found = self._store.read(key)
             if found is None:
                 return Miss(command.claim)
             if leases is not None:

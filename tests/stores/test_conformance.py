@@ -24,7 +24,8 @@ from hypothesis.stateful import (
 
 from penstock.ids import Key
 from penstock.outcomes import Meta
-from penstock_io.stores import Keeping, Lasting, Leasing, Store, StoreEntry
+from penstock_io.stores import Holding, Keeping, Lasting, Leasing, Store, StoreEntry
+from penstock_io.stores.memory import MemoryStore
 from tests.stores.benches import BENCHES, Evicts, Kept
 
 TIMES = st.floats(0, 1e10)
@@ -131,6 +132,17 @@ class Machine(RuleBasedStateMachine):
         one = self.model.get(key)
         left = 0.0 if one is None or one.over(self.now) else one.expires and one.expires - self.now
         assert left == self.store.lasts(key)
+
+    @rule(keys=st.sets(KEYS), many=st.booleans())
+    def hold(self, keys: set[Key], many: bool) -> None:
+        """It says what it has, of few or of many, which counts as no read."""
+        others = {Key(f"other {number}") for number in range(100)} if many else set[Key]()
+        assert isinstance(self.store, Holding)
+        there = {key for key in keys if key in self.model and not self.model[key].over(self.now)}
+        found = self.store.held(keys | others)
+        over = found - there
+        assert there <= found
+        assert not over or (many and over <= self.model.keys() and not isinstance(self.store, MemoryStore))
 
     @rule(key=KEYS)
     def delete(self, key: Key) -> None:

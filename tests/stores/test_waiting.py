@@ -118,3 +118,19 @@ def test_redis_is_stopped_and_restarted_midway(sim: SimServer) -> None:
     assert ["completed", "cached", "completed", "completed", "completed", "cached", "cached"] == seen
     told = {notice.message.partition("/s: ")[2] for notice in notices if isinstance(notice, Warned)}
     assert {"it is out of reach", "it was out of reach a moment ago, and is left alone"} == told
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_lookup_with_a_lease_is_one_lookup(tmp_path: Path, sim: SimServer, *, stored: bool) -> None:
+    """What is looked at again once the lease is there counts once: as a miss, or as the hit of what came meanwhile."""
+
+    class Meanwhile(SqliteStore):
+        def claim(self, key: Key, name: str, seconds: float) -> float | None:
+            """Somebody stored it just before."""
+            if stored:
+                self.write(key, Meta("1024x1024", "png", len(PNG), 7), PNG)
+            return super().claim(key, name, seconds)
+
+    with Meanwhile(tmp_path / "pictures.sqlite", wait=LONG) as store:
+        assert stored == threads(sim.base_url, store).cached
+        assert (int(stored), 1) == (store.figures().hits, store.figures().misses)

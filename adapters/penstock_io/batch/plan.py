@@ -44,7 +44,8 @@ class Plan:
     may have been paid and are not tried again, `held_back` lie beyond the limit. Among those that are sent, `stale` are
     made again and `doubtful` pictures, which may have been paid, are tried once more. `used` is what of the allowance
     for those is used up with them. `owed` rows wait for nothing but the download of what they have paid; `rebuy` are
-    such pictures that are bought again all the same, because that was asked for.
+    such pictures that are bought again all the same, because that was asked for. `stored` are pictures that are not the
+    folder's and lie in the store that it shares: rows take them from there.
     """
 
     rows: tuple[Keyed, ...]
@@ -59,27 +60,35 @@ class Plan:
     owed: int = 0
     rebuy: frozenset[Key] = frozenset()
     doubted: int = 0
+    stored: frozenset[Key] = frozenset()
 
 
 _SENT = frozenset({Standing.OPEN, Standing.DOUBTFUL})
 """How rows stand that may be sent."""
 
 
-def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: Account, choices: Choices) -> Plan:
+def make_plan(
+    keyed: Sequence[Keyed],
+    states: Mapping[str, RowState],
+    account: Account,
+    choices: Choices,
+    stored: frozenset[Key] = frozenset(),
+) -> Plan:
     """Sort rows into what is done, what is left as it is, and what is to be sent as `choices` say.
 
     Doubtful pictures are sent as `choices.on_ambiguous` says; rows that want the same one share its one more try, and
-    `auto` gives each but one, over all runs. The limit counts rows that have a picture to buy.
+    `auto` gives each but one, over all runs. The limit counts rows that have a picture to buy: one that is neither the
+    folder's nor among `stored`.
     """
     standings = [standing(one, states.get(one.id, NEW), account, retry_failed=choices.retry_failed) for one in keyed]
     open_rows = [one for one, stands in zip(keyed, standings, strict=True) if stands in _SENT]
     final = [one for one, stands in zip(keyed, standings, strict=True) if stands is Standing.FINAL]
-    allowance = _allowance(account, sum(_buys(one, account) for one in open_rows), choices.limit)
+    allowance = _allowance(account, sum(_buys(one, account, stored) for one in open_rows), choices.limit)
     allowed: set[Key] = set()
     send: list[Keyed] = []
     left = held_back = buying = 0
     for one in open_rows:
-        buys = _buys(one, account)
+        buys = _buys(one, account, stored)
         if buys and choices.limit is not None and buying >= choices.limit:
             held_back += 1
             continue
@@ -103,6 +112,7 @@ def make_plan(keyed: Sequence[Keyed], states: Mapping[str, RowState], account: A
         owed=standings.count(Standing.OWED),
         rebuy=frozenset(key for one in send for key in one.keys if choices.retry_failed and key in account.due),
         doubted=sum(bool(doubts_of(one, states.get(one.id, NEW), account)) for one in final),
+        stored=stored,
     )
 
 
@@ -112,9 +122,9 @@ def standing(keyed: Keyed, state: RowState, account: Account, *, retry_failed: b
     return Standing.OPEN if retry_failed and stands in {Standing.FINAL, Standing.OWED} else stands
 
 
-def _buys(keyed: Keyed, account: Account) -> bool:
+def _buys(keyed: Keyed, account: Account, stored: frozenset[Key]) -> bool:
     """Whether a row has a picture to buy."""
-    return any(key not in account.prices for key in keyed.keys)
+    return any(key not in account.prices and key not in stored for key in keyed.keys)
 
 
 def _allowance(account: Account, rows: int, limit: int | None) -> Allowance:

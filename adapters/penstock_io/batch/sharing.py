@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from attrs import evolve
@@ -45,6 +45,17 @@ def shared(name: str) -> Kept:
     if "://" in name or Path(name).is_dir():
         return store_named(name)
     return SqliteStore(name)
+
+
+def stored(name: str | None, keys: Collection[Key]) -> frozenset[Key]:
+    """Those of `keys` whose pictures the store of this name has now (None: there is none). Raises `StoreFault`."""
+    if name is None or not keys or not there(name):
+        return frozenset()
+    store = shared(name)
+    try:
+        return frozenset(store.held(keys))
+    finally:
+        store.close()
 
 
 def tiers(journal: Journal, cache: Kept | None, noticed: Callable[[Notice], object]) -> Tiered | None:

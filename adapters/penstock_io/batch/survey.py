@@ -45,14 +45,14 @@ class Survey:
     """The figures of a plan. Money in picodollars.
 
     Of `rows`, `distinct` ask for a picture that none before them asked for and `repeats` share one. `done` are
-    complete, `cached` are paid for and only published, `owed` are paid for and to be downloaded, `send` have something
-    to buy, `final` failed for good (`doubted` of them may have been billed before), `left` may have been paid and are
-    not tried again, `held_back` lie beyond the limit; `invalid` rows of the input are none of these. `pictures` are to
-    be bought for at most `bound`, probably `expected` (None: `unpriced` of them have no known price), in about
-    `seconds` (None: nobody knows), which goes by what `timed` says, and take about `nbytes` of the `free` bytes on the
-    disk, of which the journal keeps `reserve` besides. `stale` rows are made again
-    for at most `stale_bound`; `why` says what changed for how many. `gone` rows have pictures in the folder and are no
-    longer in the input.
+    complete, `cached` are paid for and only published (`stored` of them with pictures of a store that folders share),
+    `owed` are paid for and to be downloaded, `send` have something to buy, `final` failed for good (`doubted` of them
+    may have been billed before), `left` may have been paid and are not tried again, `held_back` lie beyond the limit;
+    `invalid` rows of the input are none of these. `pictures` are to be bought for at most `bound`, probably `expected`
+    (None: `unpriced` of them have no known price), in about `seconds` (None: nobody knows), which goes by what `timed`
+    says, and take about `nbytes` of the `free` bytes on the disk, of which the journal keeps `reserve` besides. `stale`
+    rows are made again for at most `stale_bound`; `why` says what changed for how many. `gone` rows have pictures in
+    the folder and are no longer in the input.
     """
 
     rows: int
@@ -80,6 +80,7 @@ class Survey:
     owed: int = 0
     doubted: int = 0
     timed: str = USUAL
+    stored: int = 0
 
     @property
     def fits(self) -> bool:
@@ -99,9 +100,9 @@ class _Shape:
 
 @define
 class _Purchase:
-    """Pictures to buy, each counted once whoever wants it; not those that are `due`."""
+    """Pictures to buy, each counted once whoever wants it; not those that are `spared`: due, or stored elsewhere."""
 
-    due: frozenset[Key] = frozenset()
+    spared: frozenset[Key] = frozenset()
     took: Mapping[tuple[str, str | None], float] = NOTHING
     seen: set[Key] = field(factory=set[Key])
     bound: int = 0
@@ -115,7 +116,7 @@ class _Purchase:
 
     def add(self, keyed: Keyed, account: Account, conversion: Conversion | None) -> bool:
         """What a row has to buy that none before it does; whether there is any."""
-        paid = (account.prices, self.due, self.seen)
+        paid = (account.prices, self.spared, self.seen)
         new = [key for key in keyed.keys if not any(key in some for some in paid)]
         self.seen.update(new)
         pictures, request = len(new), keyed.request
@@ -167,9 +168,9 @@ def survey(
 
     `states` are what the folder remembers (some may be in the input no more), `known` what is known of the speed.
     """
-    due = frozenset(account.due) - plan.rebuy
-    bought, again = _Purchase(due, known.took), _Purchase(due)
-    buying = sum(_buys(one, account) for one in plan.send)
+    spared = frozenset(account.due) - plan.rebuy | plan.stored
+    bought, again = _Purchase(spared, known.took), _Purchase(spared)
+    buying = sum(_lacks(one, account, plan.stored) for one in plan.send)
     for one in plan.send:
         bought.add(one, account, settings.conversion)
     for stale in plan.stale:
@@ -202,6 +203,7 @@ def survey(
         owed=plan.owed,
         doubted=plan.doubted,
         timed=timed,
+        stored=sum(_lacks(one, account) for one in plan.send) - buying,
     )
 
 
@@ -221,8 +223,9 @@ def _gone(plan: Plan, invalid: Sequence[Invalid], states: Mapping[str, RowState]
     return sum(1 for name, state in states.items() if name not in given and here_of(state, account))
 
 
-def _buys(keyed: Keyed, account: Account) -> bool:
-    return any(key not in account.prices for key in keyed.keys)
+def _lacks(keyed: Keyed, account: Account, stored: frozenset[Key] = frozenset()) -> bool:
+    """Whether a row needs a picture that the folder has not paid for and that is not `stored` elsewhere."""
+    return any(key not in account.prices and key not in stored for key in keyed.keys)
 
 
 def _repeats(rows: Iterable[Keyed]) -> int:
@@ -279,7 +282,8 @@ def _told_rows(survey: Survey, mode: OnAmbiguous) -> str:
         left = "may have been paid (you are asked about them at the end, at a terminal)"
     parts = [
         (survey.done, "done"),
-        (survey.cached, "paid for already"),
+        (survey.cached - survey.stored, "paid for already"),
+        (survey.stored, "in the store that other folders share (--cache)"),
         (survey.owed, "paid for and to be downloaded (not bought again)"),
         (survey.final - survey.doubted, f"failed for good ({Need.FINAL.value} sends them)"),
         (survey.doubted, f"failed for good and may have been billed before ({Need.BOTH.value} sends them)"),

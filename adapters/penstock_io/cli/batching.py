@@ -19,6 +19,7 @@ from attrs import evolve, frozen
 
 from penstock.config import Limits
 from penstock.errors import PenstockError, UsageError
+from penstock.ids import Key
 from penstock.work import OnAmbiguous
 from penstock_io.batch.convert import available, parse_convert, parse_resize
 from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
@@ -30,7 +31,7 @@ from penstock_io.batch.progress import Level
 from penstock_io.batch.results import closing, summary_json
 from penstock_io.batch.rows import Defaults, InputError, Invalid, Mistake, Rows
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
-from penstock_io.batch.sharing import shared, there
+from penstock_io.batch.sharing import shared, stored, there
 from penstock_io.batch.stopping import Exit
 from penstock_io.batch.survey import Survey, survey
 from penstock_io.batch.timing import known_of
@@ -115,7 +116,7 @@ def start(values: Values, given: Path | None, console: Console) -> int:
                 journal = stack.enter_context(holding(folder, console))
                 books = books_of(journal)
         keyed, invalid = _keyed(task, rows, books)
-        plan = make_plan(keyed, books.states, books.account, task.settings.choices)
+        plan = make_plan(keyed, books.states, books.account, task.settings.choices, _stored(task, keyed, books))
         room, states = free(folder), books.states
         known = known_of(task.settings, books.account, states, books.runs, time.time())
         found = survey(plan, books.account, task.settings, free=room, invalid=invalid, states=states, known=known)
@@ -340,6 +341,16 @@ def _keyed(task: Task, rows: Rows, books: Books) -> tuple[list[Keyed], list[Inva
     took = _took(rows.seconds + time.perf_counter() - begun)
     task.console.tell(f"{count(len(keyed) + len(invalid), 'row')} checked in {took}")
     return keyed, invalid
+
+
+def _stored(task: Task, keyed: Sequence[Keyed], books: Books) -> frozenset[Key]:
+    """Pictures that rows may take from the shared store; one that cannot be asked has none, and that is told."""
+    missing = {key for one in keyed for key in one.keys if key not in books.account.prices}
+    try:
+        return stored(task.settings.cache, missing)
+    except StoreFault as fault:
+        task.console.tell(f"the plan counts no pictures of --cache: {fault}", Level.WARNING)
+        return frozenset()
 
 
 def _has_ledger(task: Task) -> bool:

@@ -100,7 +100,7 @@ def enough(plan: Plan, books: Books, room: Room | None) -> Enough | None:
     seen: set[Key] = set()
     rows = least = likely = bounds = expected = 0
     for one in plan.send:
-        wanted = [key for key in one.keys if key not in books.account.prices]
+        wanted = [key for key in one.keys if key not in books.account.prices and key not in plan.stored]
         new = [key for key in wanted if key not in seen]
         seen.update(new)
         bound = (one.bound or 0) // len(one.keys) * len(new)

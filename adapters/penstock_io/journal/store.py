@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from penstock.ids import Key, Ref
 from penstock.outcomes import Meta
 from penstock_io.journal.journal import Journal
@@ -24,6 +26,10 @@ class JournalStore:
     def read(self, key: Key) -> tuple[Meta, Ref] | None:
         """The picture of a key. Raises `sqlite3.Error`."""
         return self._journal.look_up(key)
+
+    def held(self, keys: Collection[Key]) -> set[Key]:
+        """Those of `keys` whose pictures are there. Raises `sqlite3.Error`."""
+        return {key for key in keys if self._journal.look_up(key) is not None}
 
     def mark(self, key: Key, meta: Meta, ref: Ref) -> bool:
         """Note what is known of a settled picture; its bytes are there."""

@@ -6,7 +6,7 @@ store that is damaged, full or out of reach costs a picture, never a request.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol, runtime_checkable
 
 from attrs import frozen
@@ -100,6 +100,15 @@ class Lasting(Protocol):
 
     def lasts(self, key: Key) -> float | None:
         """The seconds until a picture expires; None: it never does; 0.0: it is not there."""
+        ...
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A store that can say what it has without reading it: neither a hit nor a miss, and nothing was used."""
+
+    def held(self, keys: Collection[Key]) -> set[Key]:
+        """Those of `keys` whose pictures are there. Raises what the store raises."""
         ...
 
 

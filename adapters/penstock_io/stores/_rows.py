@@ -55,6 +55,12 @@ def find(db: sqlite3.Connection, key: Key) -> Row | None:
     return None if found is None else Row(*found)
 
 
+def holds(db: sqlite3.Connection, key: Key, now: float) -> bool:
+    """Whether a key has a picture whose time is not over."""
+    query = "SELECT 1 FROM pictures WHERE key = ? AND (expires IS NULL OR expires > ?)"
+    return db.execute(query, (raw(key), now)).fetchone() is not None
+
+
 def there(db: sqlite3.Connection, number: int) -> bool:
     """Whether a picture is still there."""
     return db.execute("SELECT 1 FROM pictures WHERE id = ?", (number,)).fetchone() is not None

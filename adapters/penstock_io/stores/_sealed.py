@@ -7,7 +7,7 @@ its time-out, one after another.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from typing import Self
 
@@ -20,6 +20,10 @@ from penstock_io.stores._codec import HEAD, Sealed, digest, entry_of, header_len
 
 BEGINNING = 1024
 """Bytes of a sealed picture that as a rule hold its whole header."""
+
+
+FEW = 64
+"""So many keys are asked for one by one; for more the place is asked for all that it has, once."""
 
 
 @frozen
@@ -131,6 +135,19 @@ class SealedStore(ABC):
         if entry is None:
             return 0.0
         return None if entry.expires is None else max(entry.expires - self._clock(), 0.0)
+
+    def held(self, keys: Collection[Key]) -> set[Key]:
+        """Those of `keys` that it has; of many also what has expired and is still there. Raises `StoreFault`."""
+        if len(keys) > FEW:
+            names = set(self._all())
+            return {key for key in keys if digest(key) in names}
+        found: set[Key] = set()
+        for key in keys:
+            with self._asked(), suppress(StoreDamaged):
+                entry = self._entry(digest(key))
+                if entry is not None and not self._over(entry):
+                    found.add(key)
+        return found
 
     def figures(self) -> StoreFigures:
         """What it holds, which takes a look at each picture, and what became of it. Raises `StoreFault`."""

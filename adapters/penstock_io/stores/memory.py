@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from math import inf
 from time import monotonic
 
@@ -84,6 +84,11 @@ class MemoryStore:
         if kept is None:
             return 0.0
         return None if kept.until == inf else max(kept.until - self._clock(), 0.0)
+
+    def held(self, keys: Collection[Key]) -> set[Key]:
+        """Those of `keys` that it has."""
+        now = self._clock()
+        return {key for key in keys if (kept := self._kept.get(key)) is not None and kept.until > now}
 
     def figures(self) -> StoreFigures:
         """What it holds, expired pictures that nobody asked for among it."""

@@ -8,7 +8,7 @@ from time import time
 from typing import Protocol
 
 from penstock.errors import UsageError
-from penstock_io.stores import Keeping, Store
+from penstock_io.stores import Holding, Keeping, Store
 
 Clock = Callable[[], float]
 
@@ -18,7 +18,7 @@ OBJECTS = ("s3", "gs", "az", "azure", "file")
 FORMS = "a file (SQLite), a folder (with its index.sqlite), redis://HOST/0, or s3://BUCKET/PREFIX (gs, az, file)"
 
 
-class Kept(Store, Keeping, Protocol):
+class Kept(Store, Keeping, Holding, Protocol):
     """A store that can be looked through."""
 
 

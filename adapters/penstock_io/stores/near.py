@@ -10,7 +10,7 @@ What may pass for what is decided in `penstock.cache.near`, before any vector co
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import RLock
@@ -21,6 +21,7 @@ from penstock.outcomes import Meta
 from penstock_io.journal._faults import why
 from penstock_io.stores import (
     Damage,
+    Holding,
     Keeping,
     Lasting,
     Leasing,
@@ -126,6 +127,11 @@ class NearStore:
         """The seconds until a picture expires, as far as the store can say; None: no end is known."""
         able: object = self.store
         return able.lasts(key) if isinstance(able, Lasting) else None
+
+    def held(self, keys: Collection[Key]) -> set[Key]:
+        """Those of `keys` that the store has; all of them where it cannot say."""
+        able: object = self.store
+        return able.held(keys) if isinstance(able, Holding) else set(keys)
 
     def figures(self) -> StoreFigures:
         """The store's own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
@@ -122,6 +122,12 @@ class SqliteStore:
         if row is None:
             return 0.0
         return None if row.expires is None else max(row.expires - now, 0.0)
+
+    def held(self, keys: Collection[Key]) -> set[Key]:
+        """Those of `keys` that it has. Raises `StoreFault`."""
+        now = self._clock()
+        with self._asked() as db, transaction(db, "DEFERRED"):
+            return {key for key in keys if rows.holds(db, key, now)}
 
     def figures(self) -> StoreFigures:
         """What it holds, expired pictures that are still there among it. Raises `StoreFault`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 from threading import RLock
@@ -15,6 +15,7 @@ from penstock.ids import Key, Ref
 from penstock.outcomes import Meta
 from penstock_io.stores import (
     Damage,
+    Holding,
     Keeping,
     Lasting,
     Leasing,
@@ -122,6 +123,15 @@ class Tiered:
             if left is None or left > 0:
                 return left
         return 0.0
+
+    def held(self, keys: Collection[Key]) -> set[Key]:
+        """Those of `keys` that a tier has; all of them where one cannot say. Raises nothing that a tier raised."""
+        found: set[Key] = set()
+        for place, able in enumerate(self._able()):
+            left = set(keys) - found
+            if left:
+                found |= self._try(place, partial(able.held, left), set[Key]()) if isinstance(able, Holding) else left
+        return found
 
     def figures(self) -> StoreFigures:
         """Hits, misses and faults of the tiers together; entries of the fullest; bytes of all."""
