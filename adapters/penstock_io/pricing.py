@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from penstock.catalog import Override, output_tokens, picture_rate, token_rate
+from penstock.catalog import Override, image_tokens, output_tokens, picture_rate, token_rate
 from penstock.errors import UsageError
+from penstock.requests import EDIT
 from penstock.work import Rates, Target
 
-PICTURE, OUTPUT_TOKENS = "picture", "output_tokens"
+PICTURE, OUTPUT_TOKENS, INPUT_TOKENS = "picture", "output_tokens", "input_tokens"
 TOKENS = ("text", "cached_text", "image", "cached_image", "image_out", "text_out")
-KEYS = (PICTURE, *TOKENS, OUTPUT_TOKENS)
+COUNTS = (OUTPUT_TOKENS, INPUT_TOKENS)
+KEYS = (PICTURE, *TOKENS, *COUNTS)
 """What a table [prices."MODEL"] may say: dollars a picture, or dollars a million tokens by class, and how many."""
 
 ALLOW = "--allow-unknown-price"
@@ -22,7 +24,7 @@ LEAST = Decimal("1e-12")
 def override(model: str, told: Mapping[str, object]) -> Override:
     """The price of a model that a table says. Raises `UsageError` that says what is wrong with it."""
     for key, value in told.items():
-        if key == OUTPUT_TOKENS:
+        if key in COUNTS:
             if isinstance(value, bool) or not isinstance(value, int):
                 raise UsageError(f"{key} must be a whole number of tokens, such as 6000")
         elif isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -31,14 +33,14 @@ def override(model: str, told: Mapping[str, object]) -> Override:
             raise UsageError(f"{key} must be from 0 to a million dollars")
         elif 0 < value < (LEAST if key == PICTURE else LEAST * 10**6):
             raise UsageError(f"{key} is finer than a picodollar, the least that is counted: give more, or 0")
-    most = told.get(OUTPUT_TOKENS)
+    most, each = (value if isinstance(value := told.get(name), int) else None for name in COUNTS)
     rates = Rates(
         **{name: token_rate(_amount(told[name])) for name in TOKENS if name in told},
         picture=picture_rate(_amount(told[PICTURE])) if PICTURE in told else None,
         source="the file of --config",
         since="",
     )
-    return Override(model, rates, output_tokens=most if isinstance(most, int) else None)
+    return Override(model, rates, output_tokens=most, input_tokens=each)
 
 
 def lines_for(target: Target) -> tuple[str, str]:
@@ -47,11 +49,16 @@ def lines_for(target: Target) -> tuple[str, str]:
     told = {} if rates is None else {name: rate for name in TOKENS if (rate := getattr(rates, name)) is not None}
     if not told:
         return f'[prices."{target.model}"]\npicture = 0.04', "dollars a picture"
-    wanted = [f"{name} = {amount}" for name, amount in (("text", 5), ("image_out", 30)) if name not in told]
+    made_from = target.operation == EDIT
+    classes = (("text", 5), *((("image", 8),) if made_from else ()), ("image_out", 30))
+    wanted = [f"{name} = {amount}" for name, amount in classes if name not in told]
     meaning = "dollars a million tokens" if wanted else ""
     if output_tokens(target.model, None, None) is None:
         wanted.append("output_tokens = 6000")
         meaning = " and ".join(part for part in (meaning, "the most tokens that a picture takes") if part)
+    if made_from and image_tokens(target.model, 1024, 1024) is None:
+        wanted.append("input_tokens = 1600")
+        meaning = " and ".join(part for part in (meaning, "the most tokens that an input image takes") if part)
     return "\n".join([f'[prices."{target.model}"]', *wanted]), meaning
 
 

@@ -12,17 +12,22 @@ from penstock.ids import Handle, Key
 
 @frozen
 class Demand:
-    """What an attempt takes from a quota: requests, images (`n` and reference images), estimated tokens."""
+    """What an attempt takes from a quota: requests, images (`n` and reference images), estimated tokens.
+
+    Of the images, `inputs` are taken once, however many pictures are made from them.
+    """
 
     requests: int = 1
     images: int = 0
     tokens: int = 0
+    inputs: int = 0
 
     def times(self, samples: int) -> Demand:
         """The demand of one request that buys `samples` pictures of this demand each."""
         if samples == 1:
             return self
-        return Demand(self.requests, self.images * samples, self.tokens * samples)
+        images = self.inputs + (self.images - self.inputs) * samples
+        return Demand(self.requests, images, self.tokens * samples, self.inputs)
 
 
 @frozen

@@ -16,7 +16,9 @@ from penstock.requests import ImageRequest
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-FIELDS = tuple(fields_dict(ImageRequest))
+_ALL = tuple(fields_dict(ImageRequest))
+
+FIELDS = tuple(name for name in _ALL if name not in {"images", "mask"})
 """What a row may ask for; besides them it has an `id` and `meta`."""
 
 SHOWN = 20
@@ -144,7 +146,7 @@ def _another(like: ImageRequest, prompt: str, seed: int | None) -> ImageRequest:
     if not prompt.isascii() or not prompt or prompt.isspace() or len(prompt) > SURELY_SHORT:
         return evolve(like, prompt=prompt, seed=seed)
     made = ImageRequest.__new__(ImageRequest)
-    for name in FIELDS:
+    for name in _ALL:
         object.__setattr__(made, name, getattr(like, name))
     object.__setattr__(made, "prompt", prompt)
     object.__setattr__(made, "seed", seed)

@@ -20,12 +20,10 @@ from attrs import frozen
 from penstock.catalog import model as lookup
 from penstock.errors import UsageError
 from penstock.ids import Key
-from penstock.requests import ImageRequest, Scalar
+from penstock.requests import NEUTRAL, ImageRequest, Scalar
 
 SCHEMA = 1
 """The version of the canonical text. Another one makes every stored picture unknown."""
-
-GENERATE = "images.generate"
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 _DEFAULTS: dict[str, Scalar] = {
@@ -67,19 +65,19 @@ def keys(
     first: int,
     samples: int,
     server: str = "",
-    operation: str = GENERATE,
+    operation: str = "",
     inputs: Sequence[Input] = (),
 ) -> tuple[Key, ...]:
     """The keys (64 hex digits) of `samples` pictures of `request`, from sample number `first` on, at one target.
 
     `request.n` and `request.model` do not count: `samples` and `model` say what is bought where. `server` is what
-    `places.server` says ("": the model's name says it all). The order of `inputs` counts: prompts speak of "the second
-    image".
+    `places.server` says ("": the model's name says it all). `operation` of "" and no `inputs` are the request's own.
+    The order of inputs counts: prompts speak of "the second image".
     """
     parameters = tuple(_parameters(request, model).items())
     extra = tuple((name, type(value), _plain(value)) for name, value in request.extra)
-    place = (operation, provider, dialect, server, model, tenant)
-    before, after = _around(place, tuple(inputs), parameters, extra)
+    place = (operation or request.operation, provider, dialect, server, model, tenant)
+    before, after = _around(place, tuple(inputs) or inputs_of(request), parameters, extra)
     # The JSON text holds no line feed, so what follows it is the sample's number and nothing else.
     base = sha256(f"{before}{encode_basestring_ascii(request.prompt)}{after}\n".encode("ascii"))
     found: list[Key] = []
@@ -122,13 +120,22 @@ def _around(
     return f'{_CANONICAL.encode(head)[:-1]},"prompt":', f",{_CANONICAL.encode(tail)[1:]}"
 
 
+def inputs_of(request: ImageRequest) -> tuple[Input, ...]:
+    """What a request is made from: its images in their order, then its mask."""
+    images = tuple([Input("image", one.digest) for one in request.images])
+    return images if request.mask is None else (*images, Input("mask", request.mask.digest))
+
+
 def canonical(request: ImageRequest, model: str) -> dict[str, object]:
     """What `request` asks of `model` besides its prompt, in one form for all ways to say it."""
-    return {
+    told: dict[str, object] = {
         "model": model,
         "parameters": _parameters(request, model),
         "extra": {name: _plain(value) for name, value in request.extra},
     }
+    if request.images:
+        told["inputs"] = [[one.role, one.digest] for one in inputs_of(request)]
+    return told
 
 
 def text(told: dict[str, object]) -> bytes:
@@ -148,10 +155,17 @@ def _parameters(request: ImageRequest, model: str) -> dict[str, Scalar]:
         "complexity": request.complexity,
         "seed": request.seed,
     }
+    # Only where they are given: keys of requests without them are those from before there were any.
+    for name in NEUTRAL:
+        value: Scalar = getattr(request, name)
+        if value is not None:
+            asked[name] = _plain(value)
     if lookup(model) is not None:
         for name, default in _DEFAULTS.items():
             if asked[name] is None:
                 asked[name] = default
+    if request.input_fidelity not in (None, "low"):  # "low" is the default of all who know the word
+        asked["input_fidelity"] = request.input_fidelity
     return asked
 
 

@@ -24,7 +24,8 @@ def objection(model: Model, request: ImageRequest) -> Objection | None:
     """The first thing of `request` that `model` does not take; None where all is well. `n` and `seed` do not count."""
     if len(request.prompt) > model.longest:
         return Objection("prompt", f"is {len(request.prompt):,} characters; {model.name} takes {model.longest:,}")
-    return _unknown(model, request) or _size(model, request) or _words(model, request) or _format(model, request)
+    checks = (_unknown, _size, _words, _format, _inputs)
+    return next((found for check in checks if (found := check(model, request)) is not None), None)
 
 
 def _unknown(model: Model, request: ImageRequest) -> Objection | None:
@@ -55,6 +56,7 @@ def _words(model: Model, request: ImageRequest) -> Objection | None:
         ("moderation", request.moderation, MODERATIONS),
         ("output_format", request.output_format, model.formats),
         ("complexity", request.complexity, model.complexities),
+        ("input_fidelity", request.input_fidelity, model.inputs.fidelities),
     ):
         if value is not None and value not in choices:
             return Objection(name, f"{value} is none of {', '.join(choices)}, which {model.name} takes")
@@ -68,3 +70,19 @@ def _format(model: Model, request: ImageRequest) -> Objection | None:
     if request.output_compression not in (None, 100) and form not in ("jpeg", "webp"):
         return Objection("output_compression", f"needs output_format jpeg or webp, not {form}, at {model.name}")
     return None
+
+
+def _inputs(model: Model, request: ImageRequest) -> Objection | None:
+    """What the picture is made from: how many, how large, and that the mask can say what is to change."""
+    if len(request.images) > model.images:
+        return Objection("images", f"are {len(request.images)}; {model.name} takes at most {model.images}")
+    mask = request.mask
+    for name, image in [*(("images", one) for one in request.images), *(() if mask is None else (("mask", mask),))]:
+        if image.nbytes >= model.image_bytes:
+            found = f"{'have one' if name == 'images' else 'is one'} of {image.nbytes / 2**20:.1f} MB"
+            return Objection(name, f"{found}; {model.name} takes less than {model.image_bytes >> 20}: make it smaller")
+    if mask is None or not mask.format or (mask.format == "png" and mask.has_alpha):
+        return None
+    found = f"is a {mask.format.upper()}{'' if mask.has_alpha else ' without transparency'}"
+    wanted = f"{model.name} takes a PNG with an alpha channel, transparent where the image is to change"
+    return Objection("mask", f"{found}; {wanted}")

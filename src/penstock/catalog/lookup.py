@@ -25,7 +25,7 @@ class Model:
     `sizes` are the sizes it takes besides "auto"; empty: any that fits the grid (`penstock.catalog.sizes`).
     `released` is the date (YYYY-MM-DD) from which it is there, `shutdown` that after which it is gone, with its
     `replacements`; `pool` names the rate limit that it shares, `longest` bounds the prompt in characters, `most` the
-    pictures of one call.
+    pictures of one call; `images` and `image_bytes` how many it makes one from, and how large each may be.
     """
 
     name: str
@@ -45,6 +45,8 @@ class Model:
     replacements: tuple[str, ...] = ()
     longest: int = 32_000
     most: int = 10
+    images: int = 16
+    image_bytes: int = 52_428_800
     timeouts: Timeouts = Timeouts()
     source: str = ""
 
@@ -212,10 +214,12 @@ def _models() -> dict[str, Model]:
 
 def _model(row: dict[str, Json], family: dict[str, Json], data: dict[str, Json]) -> Model:
     name = text(row["name"])
-    seconds = table(data["timeouts"])
+    seconds, taken = table(data["timeouts"]), table(data["input"])
+    fidelities = texts(row.get("fidelities") or family.get("fidelities"))
+    known = texts(family["parameters"])
     return Model(
         name=name,
-        parameters=texts(family["parameters"]),
+        parameters=(*known, "input_fidelity") if len(fidelities) > 1 else known,
         always=texts(family["always"]),
         qualities=texts(family["qualities"]),
         formats=texts(family["formats"]),
@@ -223,7 +227,7 @@ def _model(row: dict[str, Json], family: dict[str, Json], data: dict[str, Json])
         complexities=texts(family.get("complexities")),
         sizes=() if family["sizes"] == "grid" else texts(family["sizes"]),
         tokens=tokens.rule(table(family["tokens"])),
-        inputs=inputs.rule(table(family["inputs"]), texts(row.get("fidelities") or family.get("fidelities"))),
+        inputs=inputs.rule(table(family["inputs"]), fidelities),
         pool=text(row.get("pool")) or name,
         snapshots=texts(row.get("snapshots")),
         released=text(row["released"]),
@@ -231,6 +235,8 @@ def _model(row: dict[str, Json], family: dict[str, Json], data: dict[str, Json])
         replacements=texts(row.get("replacements")),
         longest=whole(table(data["prompt"])["longest"]),
         most=whole(table(data["most"])["pictures"]),
+        images=whole(taken["images"]),
+        image_bytes=whole(taken["bytes"]),
         timeouts=Timeouts(_seconds(seconds["connect"]), _seconds(seconds["total"])),
         source=text(row["source"]),
     )

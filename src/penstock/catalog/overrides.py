@@ -26,34 +26,43 @@ class Override:
 
     Token rates stand in place of the published ones, class by class; a rate of a `picture` stands alone, for all that
     a picture needs. `provider` "" means any. `output_tokens` is how many tokens a picture takes at most, for a model
-    whose formula is not published. Raises UsageError for what says nothing, or both kinds of rate.
+    whose formula is not published, `input_tokens` how many an image does that it is made from. Raises UsageError for
+    what says nothing, or both kinds of rate.
     """
 
     model: str
     rates: Rates = Rates()
     provider: str = ""
     output_tokens: int | None = None
+    input_tokens: int | None = None
 
     def __attrs_post_init__(self) -> None:
         figures = {name: _figure(self.rates, name) for name in FIGURES}
         said = [name for name, value in figures.items() if value is not None]
-        if not said and self.output_tokens is None:
+        counts = {"output_tokens": self.output_tokens, "input_tokens": self.input_tokens}
+        counted = [name for name, value in counts.items() if value is not None]
+        if not said and not counted:
             raise UsageError(f"the price of {self.model} says nothing: give it a rate, such as picture or image_out")
-        if "picture" in said and (len(said) > 1 or self.output_tokens is not None):
+        if "picture" in said and (len(said) > 1 or counted):
             raise UsageError(f"the price of {self.model} is either of a picture or of tokens, not both")
         for name, value in figures.items():
             if value is not None and not 0 <= value <= MOST:
                 raise UsageError(f"the price of {self.model}: {name} must be from 0 to a million dollars")
-        if self.output_tokens is not None and not 0 < self.output_tokens <= 10**9:
-            raise UsageError(f"the price of {self.model}: output_tokens must be a whole number above 0")
+        for name, value in counts.items():
+            if value is not None and not 0 < value <= 10**9:
+                raise UsageError(f"the price of {self.model}: {name} must be a whole number above 0")
 
 
 @frozen
 class Price:
-    """What a model costs: `rates` (None: unknown), and the most output tokens of a picture, where a user says so."""
+    """What a model costs: `rates` (None: unknown), and the most output tokens of a picture, where a user says so.
+
+    `input_tokens` are likewise those of an image that it is made from.
+    """
 
     rates: Rates | None = None
     output_tokens: int | None = None
+    input_tokens: int | None = None
 
 
 @frozen
@@ -96,8 +105,8 @@ class Overrides:
             return Price(base)
         if processing == BATCH:
             has_rates = any(_figure(mine.rates, name) is not None for name in FIGURES)
-            return Price(None if has_rates else base, mine.output_tokens)
-        return Price(_merged(base, mine.rates), mine.output_tokens)
+            return Price(None if has_rates else base, mine.output_tokens, mine.input_tokens)
+        return Price(_merged(base, mine.rates), mine.output_tokens, mine.input_tokens)
 
     def _mine(self, provider: str, model: str) -> Override | None:
         """The price that says it most narrowly: by the very name first, and by the provider first."""

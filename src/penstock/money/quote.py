@@ -72,13 +72,13 @@ def quote(request: ImageRequest, price: catalog.Price, shape: Shape = PLAIN) -> 
     bound = _cost(
         rates,
         text=catalog.input_tokens_bound(request.prompt),
-        image=_images(catalog.image_tokens, request, shape),
+        image=_images(catalog.image_tokens, request, price, shape),
         output=_output(bound_tokens(request, price), shape),
     )
     expected = _cost(
         rates,
         text=AROUND + len(request.prompt.encode()) // LETTERS,
-        image=_images(catalog.estimated_image_tokens, request, shape),
+        image=_images(catalog.estimated_image_tokens, request, price, shape),
         output=_output(expected_tokens(request, price), shape),
     )
     return Quote(bound, expected if bound is None or expected is None else min(bound, expected))
@@ -98,9 +98,10 @@ def expected_tokens(request: ImageRequest, price: catalog.Price) -> int | None:
     return price.output_tokens if likely is None else likely
 
 
-def _images(formula: Formula, request: ImageRequest, shape: Shape) -> int | None:
+def _images(formula: Formula, request: ImageRequest, price: catalog.Price, shape: Shape) -> int | None:
+    """The tokens of all images by a formula, else what the user says of each."""
     figures = [formula(request.model, *pixels, shape.fidelity) for pixels in shape.images]
-    known = [figure for figure in figures if figure is not None]
+    known = [one for figure in figures if (one := price.input_tokens if figure is None else figure) is not None]
     return sum(known) if len(known) == len(figures) else None
 
 

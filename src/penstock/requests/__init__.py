@@ -7,20 +7,25 @@ One module a kind of request. Frozen and provider-neutral. What needs no knowled
 from __future__ import annotations
 
 from penstock.requests._checks import LARGEST, Scalar
-from penstock.requests.images import GENERATE, MOST, PARAMETERS, ImageRequest
-from penstock.requests.options import Options
+from penstock.requests.images import EDIT, GENERATE, MOST, NEUTRAL, PARAMETERS, ImageRequest
+from penstock.requests.inputs import InputImage
+from penstock.requests.options import Options, Unsaid
 from penstock.requests.prepared import Prepared, Refusal, Request, Said
 
 __all__ = [
+    "EDIT",
     "GENERATE",
     "LARGEST",
     "MOST",
+    "NEUTRAL",
     "PARAMETERS",
     "ImageRequest",
+    "InputImage",
     "Options",
     "Prepared",
     "Refusal",
     "Request",
     "Said",
     "Scalar",
+    "Unsaid",
 ]

@@ -1,30 +1,38 @@
-"""Pictures from words: `ImageRequest`."""
+"""Pictures from words, or from other pictures: `ImageRequest`."""
 
 from __future__ import annotations
+
+from typing import cast
 
 from attrs import field, frozen
 
 from penstock.errors import InvalidRequest
-from penstock.requests._checks import Scalar, model, scalar, text, whole
+from penstock.requests._checks import Scalar, amount, model, scalar, text, whole
+from penstock.requests.inputs import InputImage
 
 MOST = 1_000
 """How many pictures one request may ask for; what a provider takes at a time is another matter (it is split)."""
 
-GENERATE = "images.generate"
+GENERATE, EDIT = "images.generate", "images.edit"
+"""What the calls are, as the engine and the wire name them: pictures from words, and from other pictures."""
 
-_WORDS = ("size", "quality", "background", "moderation", "output_format", "user", "complexity")
-_RESERVED = frozenset({"n", "stream", "partial_images"})
+_WORDS = ("size", "quality", "background", "moderation", "output_format", "user", "complexity", "input_fidelity")
+_RESERVED = frozenset({"n", "stream", "partial_images", "image", "images", "mask"})
 
 
 @frozen(kw_only=True)
 class ImageRequest:
-    """Pictures made from a prompt.
+    """Pictures made from a prompt, or, where it has `images`, from those by what the prompt says.
 
     `size` is "WIDTHxHEIGHT" in pixels or "auto"; a field of None takes the model's default. `n` is the number of
     pictures. `seed` names a variant: it is part of what makes a result another one, and is sent only to models that
-    know seeds. `extra` holds (name, value) pairs that are passed on as they are, for models outside the catalog.
+    know seeds. `negative_prompt` says what is to be left out, `steps` and `guidance` how a diffusion model works,
+    `strength` (0 to 1) how far it may leave the picture that it is given. `mask` shows by transparency what of the
+    first image is to change, `input_fidelity` says how closely images are kept. What a dialect has no words for is
+    dropped, emulated or refused, as `Options.unsaid` says. `extra` holds (name, value) pairs that are passed on as they
+    are, for models outside the catalog.
 
-    Its repr does not show the prompt. Raises InvalidRequest for what no model can take.
+    Its repr does not show the prompts. Raises InvalidRequest for what no model can take.
     """
 
     prompt: str = field(repr=False)
@@ -39,6 +47,13 @@ class ImageRequest:
     user: str | None = None
     complexity: str | None = None
     seed: int | None = None
+    negative_prompt: str | None = field(default=None, repr=False)
+    steps: int | None = None
+    guidance: float | None = None
+    strength: float | None = None
+    images: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
+    input_fidelity: str | None = None
     extra: tuple[tuple[str, Scalar], ...] = ()
 
     def __attrs_post_init__(self) -> None:
@@ -53,12 +68,42 @@ class ImageRequest:
             whole(self.output_compression, "output_compression", 0, 100)
         if self.seed is not None:
             whole(self.seed, "seed", -(2**63), 2**63 - 1)
+        self._check_neutral()
+        self._check_inputs()
         self._check_extra()
 
     @property
     def operation(self) -> str:
         """What its call is, as the engine and the wire name it."""
-        return GENERATE
+        return EDIT if self.images else GENERATE
+
+    @property
+    def inputs(self) -> tuple[InputImage, ...]:
+        """All that it is made from: the images, then the mask."""
+        return self.images if self.mask is None else (*self.images, self.mask)
+
+    def _check_inputs(self) -> None:
+        images, mask = cast("tuple[object, ...]", self.images), cast("object", self.mask)
+        if not isinstance(cast("object", images), tuple) or not all(isinstance(one, InputImage) for one in images):
+            raise InvalidRequest("images is a tuple of InputImage.of(bytes) or InputImage.at(url)", field="images")
+        if mask is not None and not isinstance(mask, InputImage):
+            raise InvalidRequest("mask is an InputImage.of(bytes) or InputImage.at(url)", field="mask")
+        for name, value in (("mask", mask), ("input_fidelity", self.input_fidelity)):
+            if value is not None and not images:
+                raise InvalidRequest(f"{name} needs an image that it is about: give images", field=name)
+        if mask is None or not (mask.width and self.images[0].width):
+            return
+        wanted, found = (f"{one.width}x{one.height}" for one in (self.images[0], mask))
+        if found != wanted:
+            raise InvalidRequest(f"mask is {found} pixels, the first image {wanted}: make it as large", field="mask")
+
+    def _check_neutral(self) -> None:
+        if self.negative_prompt is not None:
+            text(self.negative_prompt, "negative_prompt", longest=100_000)
+        if self.steps is not None:
+            whole(self.steps, "steps", 1, 10_000)
+        amount(self.guidance, "guidance", 0.0, 1_000.0)
+        amount(self.strength, "strength", 0.0, 1.0)
 
     def _check_extra(self) -> None:
         seen: set[str] = set()
@@ -66,6 +111,8 @@ class ImageRequest:
             text(name, "extra", longest=64)
             if name in _RESERVED or name in PARAMETERS or name in ("prompt", "model", "extra"):
                 raise InvalidRequest(f"{name} cannot be given in extra", field="extra")
+            if name in NEUTRAL and getattr(self, name) is not None:
+                raise InvalidRequest(f"{name} is given as a field and in extra", field="extra")
             if name in seen:
                 raise InvalidRequest(f"{name} is given twice in extra", field="extra")
             seen.add(name)
@@ -82,5 +129,9 @@ PARAMETERS = (
     "user",
     "complexity",
     "seed",
+    "input_fidelity",
 )
 """The optional fields of an ImageRequest that a server may be told, in the order in which they are sent."""
+
+NEUTRAL = ("negative_prompt", "steps", "guidance", "strength")
+"""Those that OpenAI's API has no words for."""

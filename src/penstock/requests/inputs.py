@@ -1,0 +1,148 @@
+"""Pictures that a picture is made from: `InputImage`, checked by its first bytes before anything is sent."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from attrs import evolve, field, frozen
+
+from penstock.errors import InvalidRequest
+
+FORMATS = ("png", "jpeg", "webp")
+"""What an input image may be."""
+
+LONGEST_URL = 8_192
+"""Characters of an address."""
+
+_HEX = re.compile(r"[0-9a-f]{64}")
+_PNG = b"\x89PNG\r\n\x1a\n"
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of a JPEG that begin with its size."""
+
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+"""Markers of a JPEG that have nothing after them."""
+
+
+@frozen
+class InputImage:
+    """An image that a picture is made from, or its mask; made by `InputImage.of(bytes)` or `InputImage.at(url)`.
+
+    Either its bytes are `data`, or a server fetches it from `url`; one that has neither only stands for its bytes
+    (`bare`). Two are equal when their `digest` is (64 hex digits: the SHA-256 of the bytes, or of the address). `width`
+    and `height` are pixels, 0 where nobody has looked; `nbytes` its length. Its repr shows neither bytes nor address.
+    Raises InvalidRequest.
+    """
+
+    digest: str
+    format: str = field(default="", eq=False)
+    width: int = field(default=0, eq=False)
+    height: int = field(default=0, eq=False)
+    nbytes: int = field(default=0, eq=False)
+    has_alpha: bool = field(default=False, eq=False)
+    data: bytes = field(default=b"", repr=False, eq=False)
+    url: str = field(default="", repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not _HEX.fullmatch(self.digest):
+            raise InvalidRequest("an input image is made by InputImage.of(bytes) or InputImage.at(url)", field="images")
+
+    @classmethod
+    def of(cls, data: bytes) -> InputImage:
+        """The image of these bytes. Raises InvalidRequest for what is no PNG, JPEG or WebP, or damaged in its head."""
+        form, size, alpha = _look(bytes(data))
+        return cls(sha256(data).hexdigest(), form, *size, len(data), alpha, bytes(data))
+
+    @classmethod
+    def at(cls, url: str) -> InputImage:
+        """The image at an address that the provider can reach; nobody looks at it here. Raises InvalidRequest."""
+        try:
+            parts = urlsplit(url)
+            known = parts.scheme in ("https", "http") and bool(parts.hostname) and url.isascii() and url.isprintable()
+        except ValueError:
+            known = False
+        if not known or " " in url or len(url) > LONGEST_URL:
+            said = f"an address of an image begins with https:// and has at most {LONGEST_URL:,} characters, all ASCII"
+            raise InvalidRequest(said, field="images")
+        return cls(sha256(url.encode()).hexdigest(), url=url)
+
+    @property
+    def bare(self) -> InputImage:
+        """The same without its bytes, for who only plans."""
+        return evolve(self, data=b"")
+
+    @property
+    def sendable(self) -> bool:
+        """Whether it can be sent: its bytes are here, or it is an address."""
+        return bool(self.data or self.url)
+
+
+def _look(data: bytes) -> tuple[str, tuple[int, int], bool]:
+    """Format, pixels, and whether there is an alpha channel, by the bytes alone. Raises InvalidRequest."""
+    if not data:
+        raise InvalidRequest("an image is empty", field="images")
+    try:
+        if data.startswith(_PNG):
+            form, (size, alpha) = "png", _png(data)
+        elif data.startswith(b"\xff\xd8\xff"):
+            form, (size, alpha) = "jpeg", (_jpeg(data), False)
+        elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+            form, (size, alpha) = "webp", _webp(data)
+        else:
+            said = "an image is none by its first bytes: PNG, JPEG and WebP are taken, convert others"
+            raise InvalidRequest(said, field="images")
+    except (IndexError, ValueError):
+        size, form, alpha = (0, 0), "", False
+    if not (size[0] and size[1]):
+        raise InvalidRequest("an image breaks off in its head, or is damaged: is the file whole?", field="images")
+    return form, size, alpha
+
+
+def _png(data: bytes) -> tuple[tuple[int, int], bool]:
+    """Pixels and alpha: a colour type that has it, or a chunk that makes colours transparent before the pixels."""
+    if data[12:16] != b"IHDR":
+        raise ValueError("a PNG begins with IHDR")
+    size = (int.from_bytes(data[16:20]), int.from_bytes(data[20:24]))
+    if data[25] in (4, 6):
+        return size, True
+    at = 8
+    while at + 8 <= len(data):
+        kind = data[at + 4 : at + 8]
+        if kind in (b"tRNS", b"IDAT", b"IEND"):
+            return size, kind == b"tRNS"
+        at += 12 + int.from_bytes(data[at : at + 4])
+    return size, False
+
+
+def _jpeg(data: bytes) -> tuple[int, int]:
+    at = 2
+    while True:
+        while data[at] == 0xFF:
+            at += 1
+        marker = data[at]
+        at += 1
+        if marker in _FRAMES:
+            if at + 7 > len(data):
+                raise ValueError("cut off")
+            return int.from_bytes(data[at + 5 : at + 7]), int.from_bytes(data[at + 3 : at + 5])
+        if marker == 0xDA:
+            raise ValueError("pixels before their size")
+        if marker not in _ALONE:
+            at += max(2, int.from_bytes(data[at : at + 2]))
+        if data[at] != 0xFF:
+            raise ValueError("no marker where one should be")
+
+
+def _webp(data: bytes) -> tuple[tuple[int, int], bool]:
+    kind, head = data[12:16], data[20:30]
+    if len(head) < 10:
+        raise ValueError("cut off")
+    if kind == b"VP8X":
+        return (1 + int.from_bytes(head[4:7], "little"), 1 + int.from_bytes(head[7:10], "little")), bool(head[0] & 0x10)
+    if kind == b"VP8L" and head[0] == 0x2F:
+        bits = int.from_bytes(head[1:5], "little")
+        return (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)), bool(bits >> 28 & 1)
+    if kind == b"VP8 " and head[3:6] == b"\x9d\x01\x2a":
+        return (int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF), False
+    raise ValueError("another kind of WebP")
