@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
-from threading import Condition
+from threading import Condition, Thread
 from typing import TypedDict
 
 from attrs import evolve
@@ -32,6 +32,9 @@ from penstock_io.simserver import SimServer
 
 KEYS = {"A": "key-a"}
 FAST = ServerSettings(latency=Latency(0.02, 0.1))
+LONG = 240.0
+"""Seconds after which whoever still waits is taken to wait for ever."""
+
 DEFAULTS = Defaults("gpt-image-2", "1024x1024", "low")
 
 
@@ -89,11 +92,18 @@ class Listening:
     def wait(self, beginning: str, times: int) -> None:
         """Wait in another thread until so many lines begin like this."""
         with self._heard:
-            assert self._heard.wait_for(lambda: times <= sum(line.startswith(beginning) for line in self.told), 60)
+            assert self._heard.wait_for(lambda: times <= sum(line.startswith(beginning) for line in self.told), LONG)
+
+    def wait_figures(self, such: Callable[[Figures], bool]) -> None:
+        """Wait in another thread until figures are such."""
+        with self._heard:
+            assert self._heard.wait_for(lambda: any(map(such, self.figures)), LONG)
 
     def update(self, figures: Figures) -> None:
         """Figures."""
-        self.figures.append(figures)
+        with self._heard:
+            self.figures.append(figures)
+            self._heard.notify_all()
 
 
 class FullDisk(Disk):
@@ -198,6 +208,27 @@ class Folder:
         with closing(sqlite3.connect(self.path / "journal.sqlite")) as db, db:
             guard(db, lambda *_: None)  # rows are written as the journal writes them, with their sums
             return db.execute(statement, values).fetchall()
+
+
+@contextmanager
+def meanwhile(do: Callable[[], object]) -> Generator[None]:
+    """Something that another thread does during the block; what it raises is raised at the end."""
+    faults: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            do()
+        except BaseException as fault:  # noqa: BLE001 - told to whoever began it
+            faults.append(fault)
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    for fault in faults:
+        raise fault
 
 
 def folder_for(path: Path, sim: SimServer) -> Folder:

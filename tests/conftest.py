@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,21 @@ from hypothesis import HealthCheck, settings
 
 from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.simserver import SimServer, serving
+from tests.clocks import Ahead
 
 SLOW = [HealthCheck.too_slow]
 
 settings.register_profile("dev", deadline=None, print_blob=True, suppress_health_check=SLOW)
 settings.register_profile("ci", deadline=None, print_blob=True, suppress_health_check=SLOW, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Ahead:
+    """The monotonic time, which a test may move on."""
+    made = Ahead(time.monotonic)
+    monkeypatch.setattr(time, "monotonic", made)
+    return made
 
 
 @pytest.fixture

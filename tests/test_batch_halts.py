@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from attrs import evolve
 
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import OnAmbiguous
@@ -20,7 +21,8 @@ from penstock_io.batch.rows import Defaults
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.simserver import SimServer, serving
-from tests.batching import FAST, Folder, FullDisk, folder_for, table
+from tests.batching import FAST, Folder, FullDisk, folder_for, meanwhile, table
+from tests.clocks import Ahead
 
 AGAIN = " The same command goes on from here."
 RETRY = Choices(on_ambiguous=OnAmbiguous.RETRY)
@@ -224,20 +226,28 @@ def test_failures_in_the_last_rows_are_no_halt(folder: Folder) -> None:
     assert (Exit.SOME, ["failed", "failed"]) == (ended.code, folder.statuses())
 
 
-def test_a_deadline_lets_what_is_out_arrive(tmp_path: Path) -> None:
+def test_a_deadline_lets_what_is_out_arrive(folder: Folder, sim: SimServer, clock: Ahead) -> None:
     """After it nothing new is sent, the rest is pending, exit 4; the same command goes on."""
-    with serving(ServerSettings(latency=Latency(0.2, 0.0))) as sim:
-        folder = folder_for(tmp_path / "out", sim)
-        folder.concurrency = 2
-        ended = folder.run(table(40), deadline=0.5)
-        executed = sim.stats()["executed"]
-        assert Exit.HALTED == ended.code
-        assert "the deadline of 0.5 s is over" in ended.message
-        assert executed == folder.statuses().count("completed") < 40
-        assert 40 - executed == folder.statuses().count("pending")
-        folder.concurrency = 64
-        assert Exit.ALL == folder.run(table(40), deadline=60.0).code
-        assert 40 == sim.stats()["executed"]
+    folder.concurrency = 2
+
+    def pass_time() -> None:
+        assert sim.wait(lambda stats: stats["received"] == 2)
+        sim.release(2)
+        assert sim.wait(lambda stats: stats["received"] == 4)
+        clock.pass_time(300.0)
+        folder.listener.wait("nothing more is sent", 1)
+        sim.release()
+
+    sim.hold()
+    with meanwhile(pass_time):
+        ended = folder.run(table(40), deadline=300.0)
+    assert Exit.HALTED == ended.code
+    assert "the deadline of 300 s is over" in ended.message
+    assert 4 == sim.stats()["executed"]
+    assert ["completed"] * 4 + ["pending"] * 36 == sorted(folder.statuses())
+    folder.concurrency = 64
+    assert Exit.ALL == folder.run(table(40), deadline=300.0).code
+    assert 40 == sim.stats()["executed"]
 
 
 def test_how_the_last_run_ended_is_kept(folder: Folder, sim: SimServer) -> None:
@@ -250,10 +260,17 @@ def test_how_the_last_run_ended_is_kept(folder: Folder, sim: SimServer) -> None:
 
 def test_a_halt_is_told_as_it_happens(tmp_path: Path) -> None:
     """Whoever watches hears at once, and once, that nothing more is sent and what is waited for."""
-    with serving(ServerSettings(latency=Latency(0.5, 0.0))) as slow:
-        folder = folder_for(tmp_path / "out", slow)
+    with serving(evolve(FAST, refusal_delay=0.0)) as sim:  # the refusal alone is not held
+        folder = folder_for(tmp_path / "out", sim)
         folder.concurrency = 4
-        slow.call(lambda server: server.inject("moderation"))
-        folder.run(table(60), max_failures=1)
+        sim.call(lambda server: server.inject("", "", "", "moderation"))
+
+        def answer() -> None:
+            folder.listener.wait("nothing more is sent", 1)
+            sim.release()
+
+        sim.hold()
+        with meanwhile(answer):
+            folder.run(table(60), max_failures=1)
     (told,) = [text for text in folder.told if text.startswith("nothing more is sent")]
     assert "(1 row did not succeed, which is as many as --max-failures bears); waiting for " in told

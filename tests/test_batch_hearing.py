@@ -22,7 +22,7 @@ from penstock_io.batch.hearing import Hearing, ended_as, nobody, told_lane, told
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.simserver import SimServer, serving
-from tests.batching import FAST, Folder, Listening, folder_for, table
+from tests.batching import FAST, Folder, Listening, folder_for, meanwhile, table
 
 BUSY = Problem(code="server_error", message="The server had an error.")
 FULL = Problem(code="rate_limit_exceeded", message="Rate limit reached.")
@@ -87,7 +87,14 @@ def test_a_refusal_is_told_with_what_is_waited_for(tmp_path: Path) -> None:
     with serving(ServerSettings(limits=ServerLimits(ipm=240, burst=1 / 240), latency=Latency(0.01, 0.0))) as sim:
         folder = folder_for(tmp_path / "out", sim)
         folder.limits = Limits()
-        assert Exit.ALL == folder.run(table(4)).code
+
+        def answer() -> None:
+            assert sim.wait(lambda stats: stats["rejected"] != {})
+            sim.release()
+
+        sim.hold()  # nothing refills before one is refused
+        with meanwhile(answer):
+            assert Exit.ALL == folder.run(table(4)).code
     refused = [text for text in of_attempts(folder) if " was refused (429): " in text]
     assert refused
     assert all("; it is tried again" in text for text in refused)

@@ -9,18 +9,17 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from penstock.config import Limits
-from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import OnAmbiguous
 from penstock_io.batch.progress import Figures, Level
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.simserver import SimServer, serving
-from tests.batching import Folder, Listening, folder_for, table
+from tests.batching import FAST, Folder, Listening, folder_for, meanwhile, table
+from tests.clocks import Ahead
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as Unix has them")
 
@@ -29,8 +28,8 @@ RETRY = Choices(on_ambiguous=OnAmbiguous.RETRY)
 
 @pytest.fixture
 def sim() -> Iterator[SimServer]:
-    """A provider that takes its time."""
-    with serving(ServerSettings(latency=Latency(0.4, 0.0))) as running:
+    """A provider without limits."""
+    with serving(FAST) as running:
         yield running
 
 
@@ -46,7 +45,7 @@ def folder(tmp_path: Path, sim: SimServer) -> Folder:
 def signalling(folder: Folder, sim: SimServer, *numbers: int, stalled: bool = False) -> Generator[None]:
     """Send signals to this very process: the first with four requests out, each other one once that was heard.
 
-    Nobody works at requests that are `stalled`: those that were received are out.
+    The replies come after them; none comes to requests that are `stalled`.
     """
 
     def send() -> None:
@@ -54,13 +53,12 @@ def signalling(folder: Folder, sim: SimServer, *numbers: int, stalled: bool = Fa
         for count, number in enumerate(numbers, 1):
             os.kill(os.getpid(), number)
             folder.listener.wait("interrupted", count)
+        sim.release()
 
-    thread = Thread(target=send)
-    thread.start()
-    try:
+    if not stalled:
+        sim.hold()
+    with meanwhile(send):
         yield
-    finally:
-        thread.join()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -70,30 +68,31 @@ def test_an_interrupt_awaits_what_is_paid(folder: Folder, sim: SimServer, number
         ended = folder.run(table(12))
     assert (Exit.INTERRUPTED, "interrupted. The same command goes on from here.") == (ended.code, ended.message)
     assert any(text.startswith("interrupted: nothing new is sent; waiting for 4 requests") for text in folder.told)
-    executed = sim.stats()["executed"]
-    assert executed == folder.statuses().count("completed") < 12
-    assert 12 - executed == folder.statuses().count("pending")
+    assert 4 == sim.stats()["executed"]
+    assert ["completed"] * 4 + ["pending"] * 8 == folder.statuses()
     assert Exit.ALL == folder.run(table(12)).code
     assert 12 == sim.stats()["executed"]
 
 
-def test_how_long_it_takes_is_said_once_it_is_known(tmp_path: Path) -> None:
-    """From what requests took so far, which is long beside what a busy machine takes to hear of the interruption."""
-    with serving(ServerSettings(latency=Latency(1.5, 0.0))) as sim:
-        folder = folder_for(tmp_path / "out", sim)
-        folder.concurrency = 2
+def test_how_long_it_takes_is_said_once_it_is_known(folder: Folder, sim: SimServer, clock: Ahead) -> None:
+    """From what requests took so far: the first two took a minute, and the next two are awaited for as long."""
+    folder.concurrency = 2
 
-        def send() -> None:
-            folder.listener.wait("row0: completed", 1)  # so it is known how long one took
-            assert sim.wait(lambda stats: stats["received"] > 2 == stats["in_flight"])
-            os.kill(os.getpid(), signal.SIGINT)
+    def send() -> None:
+        assert sim.wait(lambda stats: stats["in_flight"] == 2)
+        clock.pass_time(60.0)
+        sim.release(2)
+        folder.listener.wait_figures(lambda one: one.done == 2)
+        assert sim.wait(lambda stats: stats["received"] == 4)
+        os.kill(os.getpid(), signal.SIGINT)
+        folder.listener.wait("interrupted", 1)
+        sim.release()
 
-        thread = Thread(target=send)
-        thread.start()
+    sim.hold()
+    with meanwhile(send):
         folder.run(table(12))
-        thread.join()
     (told,) = [text for text in folder.told if text.startswith("interrupted: ")]
-    assert re.search(r"that are out, about [1-9][0-9]* s, because they may be paid", told)
+    assert re.search(r"that are out, about [1-9][0-9]+ s, because they may be paid", told)
 
 
 class Ordered(Listening):
@@ -133,11 +132,12 @@ def test_one_request_that_is_out_is_one(folder: Folder, sim: SimServer) -> None:
     def send() -> None:
         assert sim.wait(lambda stats: stats["in_flight"] == 1)
         os.kill(os.getpid(), signal.SIGINT)
+        folder.listener.wait("interrupted", 1)
+        sim.release()
 
-    thread = Thread(target=send)
-    thread.start()
-    folder.run(table(3))
-    thread.join()
+    sim.hold()
+    with meanwhile(send):
+        folder.run(table(3))
     (told,) = [text for text in folder.told if text.startswith("interrupted: ")]
     assert told.endswith("waiting for 1 request that is out, because it may be paid (interrupt again to break it off)")
 

@@ -21,7 +21,7 @@ from penstock_io.batch.run import Exit
 from penstock_io.batch.states import Runs
 from penstock_io.batch.watch import Watch
 from penstock_io.simserver import serving
-from tests.batching import folder_for, table
+from tests.batching import FAST, folder_for, meanwhile, table
 
 KEY = "3f2a3f2a3f2a:KEY_A"
 NONE = GaugeFigures(float("inf"), float("inf"), None, "none")
@@ -232,9 +232,16 @@ def test_how_long_nothing_came() -> None:
 def test_replies_that_do_not_come_are_waited_for_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever looks is told that nothing comes, and promised no end."""
     monkeypatch.setattr("penstock_io.batch.watch.STILL", 0.05)
-    with serving(ServerSettings(latency=Latency(2.0, 0.0))) as sim:
+    with serving(FAST) as sim:
         folder = folder_for(tmp_path / "out", sim)
-        assert Exit.ALL == folder.run(table(1)).code
+
+        def answer() -> None:
+            folder.listener.wait_figures(lambda one: one.waiting.startswith("1 reply, none has come for "))
+            sim.release()
+
+        sim.hold()
+        with meanwhile(answer):
+            assert Exit.ALL == folder.run(table(1)).code
     silent = [one for one in folder.listener.figures if one.waiting.startswith("1 reply, none has come for ")]
     assert silent
     assert {None} == {one.eta for one in silent}

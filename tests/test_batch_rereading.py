@@ -25,7 +25,7 @@ from penstock_io.cli.config import resolve
 from penstock_io.cli.options import BATCH
 from penstock_io.ledger import Ledger
 from penstock_io.simserver import serving
-from tests.batching import FAST, KEYS, Listening, folder_for, table
+from tests.batching import FAST, KEYS, LONG, Listening, folder_for, table
 
 LOW = Decimal("0.001")
 SETTINGS = Settings(Path("out"), "https://one.example/v1", {"A": "key-a", "B": "key-b"})
@@ -148,7 +148,8 @@ def test_a_batch_takes_other_limits_and_keys_while_it_runs(tmp_path: Path) -> No
     (tmp_path / "in.txt").write_text("".join(f"kettle {number}\n" for number in range(60)))
     config = tmp_path / "penstock.toml"
     config.write_text('max_concurrency = 1\napi_key_env = ["KEY_A"]\n')
-    with serving(ServerSettings(latency=Latency(0.2, 0.0))) as sim:
+    with serving(FAST) as sim:
+        sim.hold()
         line = [sys.executable, "-m", "penstock_io", "batch", str(tmp_path / "in.txt"), "--out", str(tmp_path / "out")]
         line += ["--base-url", sim.base_url, "--model", "gpt-image-2", "--size", "1024x1024", "--quality", "low"]
         process = subprocess.Popen(
@@ -165,14 +166,21 @@ def test_a_batch_takes_other_limits_and_keys_while_it_runs(tmp_path: Path) -> No
             while not there():
                 assert process.poll() is None
 
-        until(lambda: sim.stats()["executed"] >= 2)
-        assert 1 == sim.stats()["peak"]
+        until(lambda: sim.stats()["received"] == 1)
+        sim.release(2)
+        until(lambda: sim.stats()["received"] == 3)
         config.write_text("max_concurrency = \n")
         process.send_signal(signal.SIGHUP)
+        assert process.stderr is not None
+        while "the settings stay as they were" not in (line := process.stderr.readline()):
+            assert line
+        assert 3 == sim.stats()["received"]
         config.write_text('max_concurrency = 4\napi_key_env = ["KEY_A", "KEY_B"]\n')
         process.send_signal(signal.SIGHUP)
-        until(lambda: sim.stats()["peak"] >= 6)
-        _, err = process.communicate(timeout=120)
+        until(lambda: sim.stats()["received"] >= 10)
+        assert 10 == sim.stats()["received"]  # two keys with four each, and the two that were answered
+        sim.release()
+        _, err = process.communicate(timeout=LONG)
         assert 0 == process.returncode
         assert 60 == sim.stats()["executed"]
         assert 2 == len(sim.stats()["credentials"])

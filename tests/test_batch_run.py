@@ -18,7 +18,7 @@ from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.journal._files import held_stem
 from penstock_io.simserver import SimServer, serving
-from tests.batching import DEFAULTS, FAST, Folder, folder_for, table
+from tests.batching import DEFAULTS, FAST, Folder, folder_for, meanwhile, table
 
 SKIP, RETRY = Choices(on_ambiguous=OnAmbiguous.SKIP), Choices(on_ambiguous=OnAmbiguous.RETRY)
 
@@ -245,7 +245,14 @@ def test_limits_are_learned_and_refusals_counted(tmp_path: Path) -> None:
     settings = ServerSettings(limits=ServerLimits(ipm=600, concurrency=4, burst=0.02), latency=Latency(0.05))
     with serving(settings) as sim:
         folder = folder_for(tmp_path / "out", sim)
-        ended = folder.run(table(40))
+
+        def answer() -> None:
+            assert sim.wait(lambda stats: stats["rejected"] != {})
+            sim.release()
+
+        sim.hold()
+        with meanwhile(answer):
+            ended = folder.run(table(40))
         rejected = sum(sim.stats()["rejected"].values())
     assert Exit.ALL == ended.code
     assert ended.summary is not None

@@ -17,12 +17,12 @@ import pytest
 from attrs import evolve
 
 from penstock.config import Limits
-from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.batch.rows import Defaults
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Choices
 from penstock_io.simserver import SimServer, serving
-from tests.batching import DEFAULTS, FAST, Folder, folder_for
+from tests.batching import DEFAULTS, FAST, LONG, Folder, folder_for, meanwhile
+from tests.clocks import Ahead
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def written(*parts: bytes, until: Event | None = None) -> Generator[FileIO]:
             os.write(writing, part)
             time.sleep(0.05)
         if until is not None:
-            until.wait(60)
+            until.wait(LONG)
         os.close(writing)
 
     writer = Thread(target=write)
@@ -81,11 +81,8 @@ def test_rows_are_sent_as_they_come(folder: Folder, sim: SimServer) -> None:
         assert sim.wait(lambda stats: stats["executed"] == 1)
         done.set()
 
-    watcher = Thread(target=watch)
-    watcher.start()
-    with written(first, second[:9], until=done) as file:
+    with meanwhile(watch), written(first, second[:9], until=done) as file:
         ended = folder.stream(file)
-    watcher.join()
     assert Exit.SOME == ended.code  # what was left of the second line is no JSON
     assert ["completed", "invalid"] == folder.statuses()
     with written(first, second[:9], second[9:]) as file:
@@ -165,12 +162,17 @@ def test_a_limit_ends_the_reading(folder: Folder, sim: SimServer) -> None:
     assert 7 == sim.stats()["executed"]
 
 
-def test_a_deadline_does_not_wait_for_an_idle_input(folder: Folder) -> None:
+def test_a_deadline_does_not_wait_for_an_idle_input(folder: Folder, clock: Ahead) -> None:
     """What came is done, nobody knows of the rest: exit 4, and the writer may go on with the same command."""
-    with written(row("a") + b"\n", until=Event()) as file:
-        ended = folder.stream(file, deadline=0.5)
+
+    def pass_time() -> None:
+        folder.listener.wait_figures(lambda one: one.done == 1)
+        clock.pass_time(300.0)
+
+    with meanwhile(pass_time), written(row("a") + b"\n", until=Event()) as file:
+        ended = folder.stream(file, deadline=300.0)
     assert Exit.HALTED == ended.code
-    assert "the deadline of 0.5 s is over" in ended.message
+    assert "the deadline of 300 s is over" in ended.message
     assert ["completed"] == folder.statuses()
 
 
@@ -182,11 +184,8 @@ def test_an_interrupt_does_not_wait_for_an_idle_input(folder: Folder, sim: SimSe
         assert sim.wait(lambda stats: stats["executed"] == 1)
         os.kill(os.getpid(), signal.SIGINT)
 
-    sender = Thread(target=send)
-    sender.start()
-    with written(row("a") + b"\n", until=Event()) as file:
+    with meanwhile(send), written(row("a") + b"\n", until=Event()) as file:
         ended = folder.stream(file)
-    sender.join()
     assert (Exit.INTERRUPTED, ["completed"]) == (ended.code, folder.statuses())
 
 
@@ -224,10 +223,14 @@ def test_rows_wait_for_the_run_not_in_memory(folder: Folder, sim: SimServer) -> 
     assert {"pending"} == set(folder.statuses())
 
 
-def test_a_slow_provider_gets_rows_all_the_time(tmp_path: Path) -> None:
+def test_a_slow_provider_gets_rows_all_the_time(folder: Folder, sim: SimServer) -> None:
     """Requests are out together although lines come one by one."""
-    with serving(ServerSettings(latency=Latency(0.3, 0.0))) as slow:
-        folder = folder_for(tmp_path / "out", slow)
+
+    def answer() -> None:
+        assert sim.wait(lambda stats: stats["in_flight"] == 30)
+        sim.release()
+
+    sim.hold()
+    with meanwhile(answer):
         assert Exit.ALL == folder.stream(given(*(row(f"kettle {n}") for n in range(30)))).code
-        assert slow.stats()["peak"] > 4
-        assert 30 == slow.stats()["executed"]
+    assert (30, 30) == (sim.stats()["peak"], sim.stats()["executed"])

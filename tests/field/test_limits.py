@@ -256,9 +256,13 @@ def met(sim: SimServer, faults: int) -> bool:
 
 def rest_until(side: Side, there: Callable[[], bool]) -> None:
     """Until something is so; a lane that rests meanwhile does not take its time."""
-    while not there():
+
+    def look() -> bool:
         if not side.snapshot().in_flight:
             side.pass_time(1.0)
+        return there()
+
+    wait_until(look)
 
 
 def test_concurrency_freezes_after_one_cut() -> None:
