@@ -228,6 +228,15 @@ class _Sink:
         self._refs.append(ref)
         return Stored(ref, self._nbytes, self._head)
 
+    def whole(self, index: int, data: bytes) -> Stored:
+        """Bytes as they are, at once: a vector, a body. Raises `BadPayload` where they cannot be kept."""
+        del index
+        room = self._open()
+        room.write(data)
+        ref = room.close()
+        self._refs.append(ref)
+        return Stored(ref, len(data), data[:HEAD])
+
     def url(self, index: int, url: str) -> Ref:
         """Picture `index` is behind a signed URL: the driver keeps it."""
         del index
@@ -244,6 +253,10 @@ class _Sink:
         self._forget()
         self._payloads.release(tuple(self._refs))
         self._refs.clear()
+
+    def apart(self) -> _Sink:
+        """A sink of the same kind that discards only what it took itself."""
+        return _Sink(self._payloads)
 
     def _forget(self) -> None:
         if self._room is not None:
@@ -275,6 +288,10 @@ class FileSink(_Sink):
         self._folder = payloads.root / "held" if folder is None else folder
         if not self._folder.is_relative_to(payloads.root):
             raise UsageError("a file sink writes below its payloads' folder")
+
+    def apart(self) -> FileSink:
+        """A sink of the same folder that discards only what it took itself."""
+        return FileSink(self._payloads, self._folder)
 
     def _open(self) -> _Room:
         return _File(self._payloads, self._folder)

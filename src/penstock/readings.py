@@ -181,10 +181,11 @@ class Reached(Enum):
 
 @frozen
 class Partial:
-    """A preview of picture `index` of a stream."""
+    """A preview of picture `index` of a stream, the one with this `number` (from 0)."""
 
     index: int
     ref: Ref
+    number: int = 0
 
 
 @frozen

@@ -128,7 +128,7 @@ class PictureReader:
         parts: list[Part] = []
         for place, holder, leaf in items(body, self._shape.path):
             stored = cuts.pop(place, None) if isinstance(leaf, str) else None
-            part = self._part(place, holder, stored, told.size)
+            part = one_part(self._sink, place, holder, stored, told.size, self._clean)
             if part is not None:
                 parts.append(part)
         if cuts:
@@ -141,27 +141,31 @@ class PictureReader:
             return "truncated"
         return f"not JSON but {self._clean(self._kind, _TYPE)}" if self._kind else "not JSON"
 
-    def _part(self, place: int, item: dict[str, Json], stored: Stored | None, overall: str) -> Part | None:
-        said = item.get("size", overall)
-        size = self._clean(said, _SIZE) if isinstance(said, str) else ""
-        address = item.get("url")
-        if stored is not None:
-            part = Part(place, stored.ref, size, sniff(stored.head), stored.nbytes)
-        elif isinstance(address, str) and address.startswith(("https://", "http://")):
-            part = Part(place, self._sink.url(place, address), size, url=True)
-        else:
-            return None
-        revised = item.get("revised_prompt")
-        if isinstance(revised, str) and revised:
-            self._sink.note(part.ref, revised)
-        return part
-
     def _malformed(self, reason: str, text: str) -> Malformed:
         told = "" if text.lstrip()[:1] in ("{", "[") else self._clean(text, SNIPPET)  # JSON holds what was asked
         return Malformed(reason if text.strip() else "empty", told)
 
     def _clean(self, text: str, longest: int) -> str:
         return clean(text, self._redact, longest)
+
+
+def one_part(
+    sink: Sink, place: int, item: dict[str, Json], stored: Stored | None, overall: str, told: _problems.Clean
+) -> Part | None:
+    """A picture by its bytes, or by its address where it has none; None for what is neither. `told` cleans words."""
+    said = item.get("size", overall)
+    size = told(said, _SIZE) if isinstance(said, str) else ""
+    address = item.get("url")
+    if stored is not None:
+        part = Part(place, stored.ref, size, sniff(stored.head), stored.nbytes)
+    elif isinstance(address, str) and address.startswith(("https://", "http://")):
+        part = Part(place, sink.url(place, address), size, url=True)
+    else:
+        return None
+    revised = item.get("revised_prompt")
+    if isinstance(revised, str) and revised:
+        sink.note(part.ref, revised)
+    return part
 
 
 def items(body: dict[str, Json], path: Path) -> list[tuple[int, dict[str, Json], Json]]:

@@ -1,7 +1,7 @@
 """What takes a reply while it arrives: `Reader`. Each kind of reply has its own; the dialect says which.
 
 Bytes go in, in any split; the same reply gives the same reading however it is split. Nothing that a server sends makes
-a reader raise.
+a reader raise. A `Stream` is a reader that has something to give before the end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from penstock.readings import Reading
+from penstock.readings import Item, Reading, Success
 
 CAP = 1 << 29
 """How many bytes a reply may have by default: ten 4K pictures as PNG in base64 are less than half of it."""
@@ -44,4 +44,22 @@ class Reader(Protocol):
 
     def close(self) -> Reading:
         """The body is over: what it says. For anything but a Success the sink has been told to discard."""
+        ...
+
+
+class Stream(Reader, Protocol):
+    """Takes a reply that comes piece by piece: `take` between two feeds gives what was new.
+
+    What was taken belongs to who took it, whatever the end is. `over` says that the stream has said its last word,
+    though the connection may stay open.
+    """
+
+    over: bool
+
+    def take(self) -> list[Item]:
+        """Previews and pieces of text since the last time, in order."""
+        ...
+
+    def broken(self) -> Success | None:
+        """The exchange broke off here. What was whole by then, as it is paid; None: nothing, and all is discarded."""
         ...

@@ -35,7 +35,7 @@ def reply(
         "size": size or chosen,
     }
     if usage is not None:
-        rest["usage"] = _usage(usage)
+        rest["usage"] = told_usage(usage)
     pieces = [f'{{"created":{created},"data":['.encode()]
     for place, picture in enumerate(pictures):
         pieces += (b"," if place else b"", b'{"b64_json":"', b2a_base64(picture, newline=False), b'"}')
@@ -49,6 +49,12 @@ def problem(
     """An error reply: the API's own body, or a proxy's page where the problem is not the provider's own."""
     if not stated.own:
         return HttpReply(status, (("content-type", "text/html"), *headers), stated.message.encode())
+    body = told_problem(stated, param)
+    return HttpReply(status, (_JSON, *headers), json.dumps(body, indent=2).encode())
+
+
+def told_problem(stated: Problem, param: str | None = None) -> dict[str, object]:
+    """The body that states an error in the API's shape; `param` is what it is about."""
     error: dict[str, object] = {
         "message": stated.message,
         "type": stated.type,
@@ -59,11 +65,12 @@ def problem(
         error["moderation_details"] = {"moderation_stage": stated.stage, "categories": []}
     body: dict[str, object] = {"error": error}
     if stated.usage is not None:
-        body["usage"] = _usage(stated.usage)
-    return HttpReply(status, (_JSON, *headers), json.dumps(body, indent=2).encode())
+        body["usage"] = told_usage(stated.usage)
+    return body
 
 
-def _usage(usage: Usage) -> dict[str, object]:
+def told_usage(usage: Usage) -> dict[str, object]:
+    """Tokens as the API itemises them."""
     text = usage.input_text + usage.input_cached_text
     image = usage.input_image + usage.input_cached_image
     output = usage.output_image + usage.output_text

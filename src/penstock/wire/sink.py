@@ -45,6 +45,10 @@ class Sink(Protocol):
         """It is whole."""
         ...
 
+    def whole(self, index: int, data: bytes) -> Stored:
+        """Bytes as they are, at once: a vector, a body."""
+        ...
+
     def url(self, index: int, url: str) -> Ref:
         """A picture lies behind an address, which is a secret."""
         ...
@@ -54,6 +58,10 @@ class Sink(Protocol):
 
     def discard(self) -> None:
         """Forget everything of this exchange."""
+
+    def apart(self) -> Sink:
+        """A sink of its own, for a part of the exchange that has its own end: what it takes, only it discards."""
+        ...
 
 
 class Decoder:
@@ -98,6 +106,8 @@ class MemorySink:
         self.notes: dict[Ref, str] = {}
         self._prefix = prefix
         self._taken = 0
+        self._parts = 0
+        self._own: list[Ref] = []
         self._decoder = Decoder()
         self._pieces: list[bytes] = []
 
@@ -122,6 +132,13 @@ class MemorySink:
         self.pictures[ref] = picture
         return Stored(ref, len(picture), picture[:HEAD])
 
+    def whole(self, index: int, data: bytes) -> Stored:
+        """Keep bytes as they are."""
+        del index
+        ref = self._ref()
+        self.pictures[ref] = data
+        return Stored(ref, len(data), data[:HEAD])
+
     def url(self, index: int, url: str) -> Ref:
         """Keep an address; it is a secret."""
         del index
@@ -134,12 +151,23 @@ class MemorySink:
         self.notes[ref] = text
 
     def discard(self) -> None:
-        """Forget everything."""
+        """Forget everything, but for what sinks apart of it took."""
         self._pieces = []
-        self.pictures.clear()
-        self.urls.clear()
-        self.notes.clear()
+        for ref in self._own:
+            self.pictures.pop(ref, None)
+            self.urls.pop(ref, None)
+            self.notes.pop(ref, None)
+        self._own.clear()
+
+    def apart(self) -> MemorySink:
+        """A sink that keeps what it takes in the same dictionaries, and discards only that."""
+        self._parts += 1
+        part = MemorySink(f"{self._prefix}-{self._parts}")
+        part.pictures, part.urls, part.notes = self.pictures, self.urls, self.notes
+        return part
 
     def _ref(self) -> Ref:
+        ref = Ref(f"{self._prefix}-{self._taken}")
         self._taken += 1
-        return Ref(f"{self._prefix}-{self._taken - 1}")
+        self._own.append(ref)
+        return ref

@@ -1,0 +1,285 @@
+"""Streams of pictures, read while they arrive."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from itertools import pairwise
+
+import pytest
+from attrs import evolve
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from penstock.ids import Ref
+from penstock.readings import Item, Malformed, Partial, Problem, Reading, Success, Usage
+from penstock.requests import ImageRequest
+from penstock.wire import MemorySink, reply, sniff
+from penstock.wire.pieces import LAST, event, failing, pictures
+from penstock.wire.reader import Opening
+from penstock.wire.streams import PictureStream
+
+ASKED = ImageRequest(prompt="a cat", model="gpt-image-2", size="1024x1024", quality="low")
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+USAGE = Usage(input_text=9, output_image=300)
+SECRET = "hunter2-hunter2"
+EVENTS = Opening(200, "text/event-stream", (SECRET,), cap=1 << 22)
+
+
+def preview(number: int = 0, picture: bytes = b"early") -> bytes:
+    """The event of a preview."""
+    return event("image_generation.partial_image", {"partial_image_index": number}, picture)
+
+
+def finished(picture: bytes = PNG, **said: object) -> bytes:
+    """The event of a picture."""
+    return event("image_generation.completed", said, picture)
+
+
+def listen(
+    body: bytes, cuts: tuple[int, ...] = (), opening: Opening = EVENTS
+) -> tuple[list[Item], Reading, MemorySink]:
+    """What a stream brings while it comes in the pieces that `cuts` make, its reading, and the sink."""
+    sink = MemorySink()
+    stream = PictureStream(sink, opening)
+    items: list[Item] = []
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    for start, end in pairwise(edges):
+        stream.feed(body[start:end])
+        items += stream.take()
+    return items, stream.close(), sink
+
+
+def told(body: bytes, cuts: tuple[int, ...] = (), opening: Opening = EVENTS) -> tuple[object, ...]:
+    """The same by what is behind the references; nothing else is left in the sink."""
+    items, reading, sink = listen(body, cuts, opening)
+    seen: list[object] = []
+    for item in items:
+        assert isinstance(item, Partial)
+        seen.append((item.index, item.number, sink.pictures.pop(item.ref)))
+    if isinstance(reading, Success):
+        seen += [(part.index, part.size, part.format, sink.pictures.pop(part.ref)) for part in reading.parts]
+        seen.append(reading.usage)
+    else:
+        seen.append(reading)
+    assert (0, 0, 0) == (len(sink.pictures), len(sink.urls), len(sink.notes))
+    return tuple(seen)
+
+
+some = st.lists(st.tuples(st.lists(st.binary(min_size=1, max_size=20), max_size=3), st.binary(min_size=1, max_size=40)))
+splits = st.lists(st.integers(0, 3_000), max_size=8).map(tuple)
+
+
+@given(some.filter(bool), splits, st.booleans(), st.sampled_from([b"\n", b"\r\n", b"\r"]))
+def test_a_stream_comes_back_under_any_split(
+    given_: list[tuple[list[bytes], bytes]], cuts: tuple[int, ...], last: bool, ending: bytes
+) -> None:
+    """Previews come as they arrive, pictures and usage at the end, however the bytes are cut and lines are ended."""
+    made = pictures(ASKED, given_, USAGE, 7, size="1024x1024", quality="low")
+    body = b"".join([*made, LAST * last]).replace(b"\n", ending)
+    expected: list[object] = []
+    for place, (previews, _) in enumerate(given_):
+        expected += [(place, number, picture) for number, picture in enumerate(previews)]
+    expected += [(place, "1024x1024", sniff(picture), picture) for place, (_, picture) in enumerate(given_)]
+    assert (*expected, USAGE) == told(body, cuts)
+
+
+def test_split_at_every_byte_it_is_the_same() -> None:
+    """Two previews with comments between them, and the picture: byte by byte as in one piece."""
+    body = b": hi\n\n" + preview() + b": still here\n\n" + preview(1) + finished(size="8x8") + LAST
+    expected = ((0, 0, b"early"), (0, 1, b"early"), (0, "8x8", "png", PNG), None)
+    assert expected == told(body)
+    assert expected == told(body, tuple(range(len(body))))
+    for at in range(0, len(body), 3):
+        assert expected == told(body, (at,))
+
+
+def test_previews_come_before_the_end() -> None:
+    """A preview is there as soon as its event is whole, and is there still when the stream then fails."""
+    sink = MemorySink()
+    stream = PictureStream(sink, EVENTS)
+    stream.feed(preview())
+    (item,) = stream.take()
+    assert b"early" == sink.pictures[item.ref]
+    stream.feed(preview(1) + failing(Problem(code="server_error", type="server_error", message="sorry")))
+    stated = stream.close()
+    assert isinstance(stated, Problem)
+    assert ("server_error", "sorry") == (stated.code, stated.message)
+    assert [item.ref] == list(sink.pictures)  # what nobody took is gone
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        failing(Problem(code="moderation_blocked", message="no")),
+        b'data: {"error": {"code": "moderation_blocked", "message": "no"}}\n\n',
+        b'data: {"type": "error", "code": "moderation_blocked", "message": "no", "param": null}\n\n',
+        b'event: error\ndata: {"code": "moderation_blocked", "message": "no"}\n\n',
+        b'data: {"type": "error", "error": {"code": "moderation_blocked", "message": "no"}}\n\n' + LAST,
+        b'{"error": {"code": "moderation_blocked", "message": "no"}}',
+    ],
+)
+def test_an_error_inside_a_200_is_the_providers_word(body: bytes) -> None:
+    """In each of the shapes that are about, after a preview or alone, with its code."""
+    for before in (b"",) if body.startswith(b"{") else (b"", preview()):
+        stated = told(before + body)[-1]
+        assert isinstance(stated, Problem)
+        assert ("moderation_blocked", "no", True) == (stated.code, stated.message, stated.own)
+
+
+def test_an_error_in_plain_words_is_told_without_secrets() -> None:
+    """`event: error` with a text instead of JSON."""
+    stated = told(b"event: error\ndata: upstream died of " + SECRET.encode() + b"\n\n")[-1]
+    assert isinstance(stated, Problem)
+    assert "upstream died of ***" == stated.message
+
+
+def test_what_is_paid_outlives_an_error_after_it() -> None:
+    """A picture that is there counts, whatever the stream says afterwards."""
+    body = finished(usage={"input_tokens": 9, "output_tokens": 300}) + failing(Problem(message="late"))
+    assert ((0, "", "png", PNG), USAGE) == told(body)
+    assert ((0, "", "png", PNG), None) == told(finished() + b'data: {"b64_json": "AAAA')
+    assert ((0, "", "png", PNG), None) == told(finished() + b"data: nonsense\n\n")
+
+
+def test_figures_may_come_in_an_event_of_their_own() -> None:
+    """A usage without a picture counts where the picture's event said none, and is not added to one that did."""
+    aside = event("usage", {"usage": {"input_tokens": 9, "output_tokens": 300}})
+    assert ((0, "", "png", PNG), USAGE) == told(finished() + aside)
+    once = finished(usage={"input_tokens": 9, "output_tokens": 300})
+    assert ((0, "", "png", PNG), USAGE) == told(once + aside)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b": hello\n\n", "truncated"),
+        (preview(), "truncated"),
+        (preview()[:-9], "truncated"),
+        (LAST, "truncated"),
+        (event("image_generation.completed", {}), "truncated"),
+        (b"data: {nonsense}\n\n", "an event that is not JSON"),
+        (b'data: {"type": "image_generation.completed", "b64_json": "?"}\n\n', "picture 0 is no base64 of anything"),
+    ],
+)
+def test_a_stream_without_a_picture_is_malformed(body: bytes, reason: str) -> None:
+    """Ended after a preview, before anything, or with a picture that is none: a value with its reason."""
+    reading = told(body)[-1]
+    assert Malformed(reason) == evolve(reading, snippet="") if isinstance(reading, Malformed) else reading
+
+
+def test_a_broken_preview_is_one_preview_less() -> None:
+    """A preview that is no base64 neither comes nor spoils the picture."""
+    bad = b'data: {"type": "image_generation.partial_image", "b64_json": "?"}\n\n'
+    assert ((0, "", "png", PNG), None) == told(bad + finished())
+
+
+@given(splits)
+@example((1, 2))
+def test_a_plain_answer_is_read_plainly(cuts: tuple[int, ...]) -> None:
+    """JSON although a stream was asked for, whatever the content type says, is read as without a stream."""
+    body = reply([PNG], USAGE, ASKED, 1).body
+    for kind in ("application/json", "text/event-stream", ""):
+        assert ((0, "1024x1024", "png", PNG), USAGE) == told(body, cuts, evolve(EVENTS, content_type=kind))
+
+
+def test_events_need_no_content_type() -> None:
+    """A stream that a proxy calls a text is read as a stream; a text of a proxy is none."""
+    plain = evolve(EVENTS, content_type="text/plain")
+    assert ((0, "", "png", PNG), None) == told(finished(), opening=plain)
+    assert Malformed("not JSON but text/plain", "upstream is busy") == told(b"upstream is busy", opening=plain)[-1]
+    assert ((0, "", "png", PNG), None) == told(b"\xef\xbb\xbf\n" + finished(), (1, 2, 3), plain)
+
+
+def test_an_error_reply_to_a_stream_is_an_error_reply() -> None:
+    """A status of 400 with the API's own body."""
+    stated = told(b'{"error": {"code": "x"}}', opening=evolve(EVENTS, status=400))[-1]
+    assert isinstance(stated, Problem)
+    assert "x" == stated.code
+
+
+def test_what_was_whole_when_it_broke_off_is_kept() -> None:
+    """An exchange that breaks after the picture has brought it; before, nothing, and nothing is left of it."""
+    for body, whole in ((preview() + finished(), True), (preview() + finished()[:-9], False), (b"", False)):
+        sink = MemorySink()
+        stream = PictureStream(sink, EVENTS)
+        stream.feed(body)
+        reading = stream.broken()
+        assert whole == (reading is not None)
+        assert [PNG] * whole == list(sink.pictures.values())
+    plain = reply([PNG], USAGE, ASKED, 1).body
+    for body, whole in ((plain, True), (plain[:-2], False)):
+        sink = MemorySink()
+        stream = PictureStream(sink, EVENTS)
+        stream.feed(body)
+        assert whole == (stream.broken() is not None)
+        assert [PNG] * whole == list(sink.pictures.values())
+
+
+def test_above_the_cap_nothing_is_kept() -> None:
+    """A stream above its cap marks itself too large, and its previews that nobody took are gone."""
+    sink = MemorySink()
+    stream = PictureStream(sink, evolve(EVENTS, cap=2_000))
+    stream.feed(preview() * 5)
+    stream.feed(preview(0, bytes(2_000)))
+    assert stream.too_large
+    assert isinstance(stream.close(), Malformed)
+    assert [] == stream.take()
+    assert {} == sink.pictures
+
+
+def test_after_its_last_word_nothing_is_heard() -> None:
+    """`[DONE]` says that it is over; what follows is not read."""
+    sink = MemorySink()
+    stream = PictureStream(sink, EVENTS)
+    stream.feed(finished() + LAST + finished())
+    assert stream.over
+    reading = stream.close()
+    assert isinstance(reading, Success)
+    assert 1 == len(reading.parts)
+
+
+def test_a_picture_may_lie_behind_an_address() -> None:
+    """A finished event with a URL instead of base64, and the prompt as it was revised."""
+    items, reading, sink = listen(event("image_generation.completed", {"url": "https://x/y", "revised_prompt": "z"}))
+    assert isinstance(reading, Success)
+    assert [] == items
+    (part,) = reading.parts
+    assert part.url
+    assert ({part.ref: "https://x/y"}, {part.ref: "z"}) == (sink.urls, sink.notes)
+
+
+@given(
+    st.lists(st.sampled_from([preview(), finished(), LAST, b"data: {}\n\n", b"\n", b"{", b"\xff", b"event: error\n"]))
+)
+def test_any_nonsense_is_a_value(parts: list[bytes]) -> None:
+    """Events in any order, with nonsense between them, are read without raising, and nothing is left over."""
+    told(b"".join(parts))
+
+
+def test_references_of_parts_are_never_the_same() -> None:
+    """Sinks apart name what they take apart."""
+    sink = MemorySink()
+    one, two = sink.apart(), sink.apart()
+    names: set[Ref] = set()
+    for each in (sink, one, two):
+        each.begin(0)
+        each.write(b64encode(b"x"))
+        names.add(each.end().ref)
+    assert 3 == len(names) == len(sink.pictures)
+    one.discard()
+    sink.discard()
+    assert 1 == len(sink.pictures)
+
+
+def test_events_are_json_with_their_type() -> None:
+    """What the provider's side writes is what the API's documentation shows."""
+    head, _, data = preview(2).partition(b"\ndata: ")
+    assert b"event: image_generation.partial_image" == head
+    said = json.loads(data)
+    assert ("image_generation.partial_image", 2, "ZWFybHk=") == (
+        said["type"],
+        said["partial_image_index"],
+        said["b64_json"],
+    )
