@@ -123,6 +123,35 @@ def test_a_folder_needs_its_cache_no_more(folders: tuple[Command, Command], tmp_
     assert saved == summary(other)["saved_usd"]
 
 
+def test_what_was_saved_is_told_by_later_runs_too(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """A row that comes later and finds a picture which an earlier run took from the cache saved what that cost."""
+    one, other = folders
+    cache = ("--cache", str(tmp_path / "pictures.sqlite"))
+    assert [0, 0] == [command.run(*cache)[0] for command in folders]
+    before = Decimal(str(summary(other)["saved_usd"]))
+    price = Decimal(str(summary(one)["cost_usd"])) / 3
+    assert 4 * price == before
+    other.rows(*ROWS, {"id": "late", "prompt": "kettle 1"})
+    assert 0 == other.run(*cache)[0]
+    assert 5 * price == Decimal(str(summary(other)["saved_usd"]))
+    other.rows(*ROWS, {"id": "late", "prompt": "kettle 1"}, {"id": "both", "prompt": "kettle 2", "n": 2})
+    assert 0 == other.run()[0]
+    assert (4, 6 * price) == (one.sim.stats()["received"], Decimal(str(summary(other)["saved_usd"])))
+
+
+def test_a_row_says_what_keeps_the_promise_of_its_seed(folders: tuple[Command, Command], tmp_path: Path) -> None:
+    """The stored copy where the model knows no seed, in whatever folder; null where none was asked for."""
+    one, other = folders
+    for command in folders:
+        command.rows({"id": "seeded", "prompt": "a kettle", "seed": 7}, {"id": "plain", "prompt": "a kettle"})
+        assert 0 == command.run("--cache", str(tmp_path / "pictures.sqlite"))[0]
+        assert {"seeded": "stored", "plain": None} == {line["id"]: line["reproducible"] for line in results(command)}
+    assert 2 == one.sim.stats()["received"]
+    other.rows({"id": "seeded", "prompt": "a kettle", "seed": 7}, {"id": "late", "prompt": "a kettle", "seed": 7})
+    assert 0 == other.run()[0]
+    assert ["stored"] * 2 == [line["reproducible"] for line in results(other)]
+
+
 def test_pictures_of_the_folder_itself_come_first(folders: tuple[Command, Command], tmp_path: Path) -> None:
     """A folder that was filled without the cache buys nothing with it, and gives only new pictures to it."""
     one, _ = folders

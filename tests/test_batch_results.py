@@ -214,7 +214,7 @@ def test_all_files_are_whole(tmp_path: Path) -> None:
     first, second = [json.loads(line) for line in text.splitlines()]
     assert [
         "id", "index", "status", "files", "model", "size", "quality", "usage", "cost_usd", "attempts", "cached",
-        "shared", "seconds", "revised_prompt", "warnings", "meta", "error",
+        "shared", "reproducible", "seconds", "revised_prompt", "warnings", "meta", "error",
     ] == list(first)  # fmt: skip
     assert ("kettle", "0.0000000007", None, {"sku": 7}) == (
         first["id"], first["cost_usd"], first["error"], first["meta"]

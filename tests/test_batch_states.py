@@ -55,6 +55,8 @@ ENDED = st.builds(
         cached=flags[0],
         shared=flags[1],
         revised=tuple(revised),
+        worth=tuple((Key(text), number) for number, text in enumerate(warnings)),
+        reproducible=("", "seed", "stored")[len(revised) % 3],
     ),
     STATES,
     st.sampled_from(Status),
@@ -122,6 +124,16 @@ def test_an_end_says_where_pictures_came_from_and_what_became_of_the_prompt() ->
     assert (True, False, 1.235, ()) == (shared.shared, shared.cached, shared.seconds, shared.revised)
     cached = SENT.ended(Outcome(Status.CACHED), 0.0, ("a red fox", None))
     assert (False, True, ("a red fox", None)) == (cached.shared, cached.cached, cached.revised)
+
+
+def test_an_end_says_what_keeps_the_promise_of_a_seed() -> None:
+    """The stored copy where no provider was told; else the seed, once there is a picture; nothing without one."""
+    picture = Picture(0, Ref("m:1"), Source.BOUGHT, Meta(), Key("k1"))
+    seeded = NEW.sent(JOB, KEYS, evolve(REQUEST, seed=0))
+    came = Outcome(Status.COMPLETED, (picture,))
+    ends = [seeded.ended(one, 1.0) for one in (came, evolve(came, reproducible="stored"), Outcome(Status.FAILED))]
+    assert ["seed", "stored", ""] == [end.reproducible for end in ends]
+    assert "" == SENT.ended(came, 1.0).reproducible
 
 
 def test_what_another_try_would_not_mend_is_final() -> None:

@@ -146,8 +146,12 @@ class Result:
 
     @property
     def reproducible(self) -> str:
-        """Where a seed was asked for that its model does not know: "stored", as the stored copy is that variant."""
-        return self.outcome.reproducible
+        """What keeps the promise of a seed: "seed" where the provider was told it; "stored" where its model knows none.
+
+        Then the stored copy is that variant. "": none was asked for, or nothing came.
+        """
+        told = "seed" if self.request.seed is not None and self.outcome.pictures else ""
+        return self.outcome.reproducible or told
 
     @property
     def saved(self) -> Decimal | None:

@@ -294,6 +294,13 @@ def test_a_seed_that_the_model_does_not_know_is_kept_by_the_store(driver: str, s
     assert first.images[0].data == again.images[0].data
 
 
+def test_a_seed_that_the_provider_is_told_keeps_its_own_promise(driver: str, sim: SimServer) -> None:
+    """Where the model knows seeds the result says so; what failed promises nothing."""
+    with client(driver, sim) as side:
+        told = side.generate(**{**asked(), "model": "sdxl"}, seed=7)
+    assert "seed" == told.reproducible
+
+
 def test_what_is_asked_for_in_the_same_words_is_one_call(driver: str, sim: SimServer) -> None:
     """Gathered: of six requests three each are alike, so two calls bring three pictures each, one for each caller."""
     gathering = Config(gathering=Gathering(most=3, wait=30.0))

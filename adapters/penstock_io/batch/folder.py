@@ -17,6 +17,7 @@ from penstock.ids import JobId, Key, Ref
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan, standing
 from penstock_io.batch.results import names_of, usd
+from penstock_io.batch.sharing import Worth
 from penstock_io.batch.states import NEW, RowState, dump_state, here_of
 from penstock_io.batch.verdict import Standing
 from penstock_io.journal import IMAGES, SUPERSEDED, Account, Journal, Orphan
@@ -144,8 +145,9 @@ def publish_paid(journal: Journal, rows: Sequence[Keyed], states: dict[str, RowS
         ]
     )
     ready = [(one, refs) for one in waiting if (refs := _refs(journal, one)) is not None]
+    worth = Worth(states.values() if ready else ())
     for start in range(0, len(ready), GROUP):
-        _publish(journal, ready[start : start + GROUP], states)
+        _publish(journal, ready[start : start + GROUP], states, worth)
     return len(ready)
 
 
@@ -176,7 +178,9 @@ def _refs(journal: Journal, keyed: Keyed) -> tuple[Ref, ...] | None:
     return refs if len(refs) == len(keyed.keys) else None
 
 
-def _publish(journal: Journal, group: Sequence[tuple[Keyed, tuple[Ref, ...]]], states: dict[str, RowState]) -> None:
+def _publish(
+    journal: Journal, group: Sequence[tuple[Keyed, tuple[Ref, ...]]], states: dict[str, RowState], worth: Worth
+) -> None:
     entries: list[Published] = []
     for keyed, refs in group:
         # jobs of a client count from 1 upwards: these are apart from them, and used once a run
@@ -185,7 +189,15 @@ def _publish(journal: Journal, group: Sequence[tuple[Keyed, tuple[Ref, ...]]], s
         state = states.get(keyed.id, NEW)
         sent = state.sent((journal.run, job), keyed.keys, keyed.request, keyed.row.content, keyed.sample)
         revised = tuple(journal.revised(key) for key in keyed.keys)
-        states[keyed.id] = evolve(sent, status="cached", cached=True, revised=revised if any(revised) else ())
+        states[keyed.id] = evolve(
+            sent,
+            status="cached",
+            cached=True,
+            revised=revised if any(revised) else (),
+            worth=worth.of(keyed.keys),
+            saved=sum(cost for _, cost in worth.of(keyed.keys)),
+            reproducible=state.reproducible or (sent.seeded and "stored"),
+        )
         journal.put_row(keyed.id, dump_state(states[keyed.id]))
         entries.append(Published(job, keyed.keys, refs, time.time()))
     faults = [written.fault for written in journal.append(entries) if written.fault is not None]

@@ -45,6 +45,7 @@ class Line:
     attempts: int = 0
     cached: bool = False
     shared: bool = False
+    reproducible: str = ""
     seconds: float | None = None
     revised: tuple[str | None, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -134,6 +135,7 @@ def _asked(keyed: Keyed, state: RowState) -> Line:
         quality=request.quality,
         cached=state.cached,
         shared=state.shared,
+        reproducible=state.reproducible,
         seconds=state.seconds,
         revised=state.revised,
         warnings=state.warnings,
@@ -162,8 +164,9 @@ def _saved(state: RowState, account: Account) -> int:
     """What its pictures cost that another row, or another folder, paid for."""
     mine: frozenset[JobName] = frozenset(state.jobs)
     shown = {key for job in state.jobs for key in account.shown.get(job, {})}
-    shared = sum(account.prices.get(key) or 0 for key in shown if mine.isdisjoint(account.payers.get(key, frozenset())))
-    return max(shared, state.saved)
+    worth = dict(state.worth)
+    others = (key for key in shown if mine.isdisjoint(account.payers.get(key, frozenset())))
+    return max(sum(worth.get(key) or account.prices.get(key) or 0 for key in others), state.saved)
 
 
 def _seconds(line: Line, keys: Sequence[Key], account: Account) -> float | None:
@@ -226,6 +229,7 @@ def result(line: Line) -> dict[str, object]:
         "attempts": line.attempts,
         "cached": line.cached,
         "shared": line.shared,
+        "reproducible": line.reproducible or None,
         "seconds": line.seconds,
         "revised_prompt": list(line.revised) if len(set(line.revised)) > 1 else next(iter(line.revised), None),
         "warnings": list(line.warnings),

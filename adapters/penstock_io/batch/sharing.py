@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from attrs import evolve
@@ -10,6 +10,7 @@ from attrs import evolve
 from penstock.commands import Notice, Warned
 from penstock.ids import Key
 from penstock.outcomes import Outcome, Source
+from penstock_io.batch.states import RowState
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.stores.names import Kept, store_named
 from penstock_io.stores.sqlite import SqliteStore
@@ -17,13 +18,16 @@ from penstock_io.stores.tiered import Tiered
 
 
 class Worth:
-    """What pictures cost that came from the shared store: once one is the folder's own, its books do not know."""
+    """What pictures cost that came from the shared store: once one is the folder's own, its books do not know.
 
-    def __init__(self) -> None:
-        self._costs: dict[Key, int] = {}
+    `states` are those of rows of earlier runs.
+    """
+
+    def __init__(self, states: Iterable[RowState] = ()) -> None:
+        self._costs = {key: cost for state in states for key, cost in state.worth}
 
     def told(self, outcome: Outcome) -> Outcome:
-        """The outcome, with what was saved by pictures that an earlier row of this run brought in."""
+        """The outcome, with what was saved by pictures that earlier rows brought in."""
         more = 0
         for picture in outcome.pictures:
             if picture.source is not Source.STORED:
@@ -33,6 +37,10 @@ class Worth:
             else:
                 self._costs[picture.key] = picture.meta.cost
         return evolve(outcome, saved=outcome.saved + more) if more else outcome
+
+    def of(self, keys: Iterable[Key]) -> tuple[tuple[Key, int], ...]:
+        """What is known of these, each once."""
+        return tuple((key, self._costs[key]) for key in dict.fromkeys(keys) if key in self._costs)
 
 
 def there(name: str) -> bool:

@@ -59,8 +59,9 @@ class RowState:
     `keys` are those of its pictures, from sample number `sample` on; `asked` and `prompt` (a digest) say what of,
     `content` what the row itself said. `status` is how the job ended ("" while it is out), with its `error`,
     `warnings` and `seconds`; `cached` and `shared` say where its pictures came from, `saved` is what those that were
-    stored would have cost (picodollars), `revised` has the prompts as the
-    provider revised them, by picture.
+    stored would have cost (picodollars), `worth` what each of them cost whoever bought it, and `reproducible` what
+    keeps the promise of a `seed` ("stored" or "seed"; "": none was given). `revised` has the prompts as the provider
+    revised them, by picture.
     """
 
     jobs: tuple[JobName, ...] = ()
@@ -77,6 +78,8 @@ class RowState:
     shared: bool = False
     revised: tuple[str | None, ...] = ()
     saved: int = 0
+    worth: tuple[tuple[Key, int], ...] = ()
+    reproducible: str = ""
 
     def same(self, keys: tuple[Key, ...], request: ImageRequest, sample: int) -> bool:
         """Whether the last job asked for just this, be it under other keys (a later version may make others)."""
@@ -94,7 +97,13 @@ class RowState:
         """Another job asks for the row."""
         return evolve(self.asking(keys, request, content, sample), jobs=(*self.jobs, job))
 
-    def ended(self, outcome: Outcome, seconds: float, revised: tuple[str | None, ...] = ()) -> RowState:
+    def ended(
+        self,
+        outcome: Outcome,
+        seconds: float,
+        revised: tuple[str | None, ...] = (),
+        worth: tuple[tuple[Key, int], ...] = (),
+    ) -> RowState:
         """Its job ended."""
         return evolve(
             self,
@@ -106,7 +115,14 @@ class RowState:
             shared=any(picture.source is Source.SHARED for picture in outcome.pictures),
             revised=revised if any(revised) else (),
             saved=outcome.saved if any(picture.source is Source.STORED for picture in outcome.pictures) else 0,
+            worth=worth,
+            reproducible=outcome.reproducible or (self.seeded if outcome.pictures else ""),
         )
+
+    @property
+    def seeded(self) -> str:
+        """What keeps the promise of a seed as far as nothing else is known: "seed", or "" where none was given."""
+        return "" if self.asked.get("seed") is None else "seed"
 
 
 NEW = RowState()
@@ -138,6 +154,8 @@ class _Kept(TypedDict, total=False):
     shared: bool
     revised: list[str | None]
     saved: int
+    worth: list[tuple[str, int]]
+    reproducible: str
 
 
 def dump_state(state: RowState) -> str:
@@ -158,13 +176,22 @@ def dump_state(state: RowState) -> str:
         kept["error"] = (error.kind, error.message, error.status, error.code, error.request_id)
     if state.warnings:
         kept["warnings"] = list(state.warnings)
-    if state.cached or state.saved:
-        kept["cached"], kept["saved"] = state.cached, state.saved
-    if state.shared:
-        kept["shared"] = True
+    if state.reproducible:
+        kept["reproducible"] = state.reproducible
     if state.revised:
         kept["revised"] = list(state.revised)
+    _keep_origin(state, kept)
     return json.dumps(kept, separators=(",", ":"))
+
+
+def _keep_origin(state: RowState, kept: _Kept) -> None:
+    """Where its pictures came from, as far as they were not bought for it."""
+    if state.cached or state.saved:
+        kept["cached"], kept["saved"] = state.cached, state.saved
+    if state.worth:
+        kept["worth"] = [(key, cost) for key, cost in state.worth]
+    if state.shared:
+        kept["shared"] = True
 
 
 def load_state(text: str) -> RowState:
@@ -186,6 +213,8 @@ def load_state(text: str) -> RowState:
         shared=kept.get("shared", False),
         revised=tuple(kept.get("revised", ())),
         saved=kept.get("saved", 0),
+        worth=tuple((Key(key), cost) for key, cost in kept.get("worth", ())),
+        reproducible=kept.get("reproducible", ""),
     )
 
 

@@ -87,7 +87,7 @@ class Batch:
         self._listener = listener
         self._hearing = Hearing(listener)
         self._cache = None if settings.cache is None else shared(settings.cache)
-        self._worth = Worth()
+        self._worth = Worth(states.values())
         self._used = used
         self._before = before
         self._most = most_of(settings.budget, before)
@@ -298,7 +298,7 @@ class Batch:
         state = self.states.get(keyed.row.id, NEW)
         if out.job is None:  # it could not even be submitted
             state = state.asking(keyed.keys, keyed.request, keyed.row.content, keyed.sample)
-        state = state.ended(outcome, seconds, revised)
+        state = state.ended(outcome, seconds, revised, self._worth.of(picture.key for picture in outcome.pictures))
         self._remember(keyed.row.id, state)
         self.watch.ended(outcome, seconds)
         files = [
