@@ -172,8 +172,8 @@ def test_a_batch_takes_other_limits_and_keys_while_it_runs(tmp_path: Path) -> No
         config.write_text("max_concurrency = \n")
         process.send_signal(signal.SIGHUP)
         assert process.stderr is not None
-        while "the settings stay as they were" not in (line := process.stderr.readline()):
-            assert line
+        while "the settings stay as they were" not in (told := process.stderr.readline()):
+            assert told
         assert 3 == sim.stats()["received"]
         config.write_text('max_concurrency = 4\napi_key_env = ["KEY_A", "KEY_B"]\n')
         process.send_signal(signal.SIGHUP)

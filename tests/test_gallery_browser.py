@@ -71,7 +71,7 @@ class Browser:
         ]
         for attempt in (1, 2):
             try:
-                done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+                done = subprocess.run(command, capture_output=True, timeout=120, check=True)
             except subprocess.TimeoutExpired:
                 if attempt == 2:
                     raise
@@ -332,6 +332,21 @@ def test_one_picture_at_a_time_by_keyboard(browser: Browser, mixed: Path) -> Non
     assert ("images/t-1.png", "images/t-2.png", "#show=10&k=2") == (told["one"], told["two"], told["k"])
     assert ("#show=11", True, "#show=10&k=2") == (told["last"], told["on"], told["back"])
     assert (False, "", "10", "9", "q") == (told["shut"], told["left"], told["focus"], told["moved"], told["search"])
+
+
+def test_the_keyboard_stays_where_it_was(browser: Browser, mixed: Path) -> None:
+    """Cards that are made anew, for another width or for paper, do not lose the focus that is on one of them."""
+    told = browser.drive(
+        mixed,
+        """const place = () => d.activeElement.closest(".card")?.dataset.place, first = all(".card")[0];
+        w.requestAnimationFrame = (then) => then();  // a frame need not come while virtual time runs
+        all(".card button")[3].focus(); told.before = place();
+        page.style.width = "800px"; w.dispatchEvent(new w.Event("resize")); told.narrow = place();
+        told.anew = first !== all(".card")[0];
+        w.dispatchEvent(new w.Event("beforeprint")); told.paper = place();
+        w.dispatchEvent(new w.Event("afterprint")); told.after = place();""",
+    )
+    assert ("3", "3", True, "3", "3") == tuple(told[name] for name in ("before", "narrow", "anew", "paper", "after"))
 
 
 def test_five_thousand_scroll_without_a_jump(browser: Browser, many: Path) -> None:

@@ -35,7 +35,6 @@
     const minutes = Math.floor(all / 60);
     return minutes < 60 ? `${minutes} min ${Math.round(all % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   }
-
   const said = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
   // What a search looks through, made when the first search comes.
@@ -48,7 +47,6 @@
   // ---- what is asked for, which is the address after its hash
 
   let state = {}, shown = [];
-
   function read() {
     const asked = new URLSearchParams(location.hash.slice(1));
     state = Object.fromEntries(["q", "status", "model", "size", "quality", "sort", "zoom", "show", "k"].map((name) => [name, asked.get(name) || ""]));
@@ -228,6 +226,13 @@
     draw();
   }
 
+  // Whoever has the keyboard on a card keeps it there although the card is made anew.
+  function keep(redraw) {
+    const place = document.activeElement?.closest(".card")?.dataset.place;
+    redraw();
+    if (place !== undefined) cards.get(Number(place))?.querySelector("button").focus({ preventScroll: true });
+  }
+
   function list() {
     choose();
     for (const chip of node("statuses").children) chip.setAttribute("aria-pressed", String(chip.dataset.status === state.status));
@@ -377,15 +382,15 @@
     renew();
     if (first > 0) { scrollTo(0, grid.offsetTop + Math.floor(first / size.columns) * size.step); draw(); }
   }
-  addEventListener("resize", () => requestAnimationFrame(fit));
+  addEventListener("resize", () => requestAnimationFrame(() => keep(fit)));
   addEventListener("hashchange", () => {
     const old = state;
     read();
     if (Object.keys(state).some((name) => name !== "show" && name !== "k" && state[name] !== old[name])) list();
     view();
   });
-  addEventListener("beforeprint", () => { cards.forEach((made) => made.remove()); cards = new Map(); draw(true); });
-  addEventListener("afterprint", renew);
+  addEventListener("beforeprint", () => keep(() => { cards.forEach((made) => made.remove()); cards = new Map(); draw(true); }));
+  addEventListener("afterprint", () => keep(renew));
 
   read();
   head();
