@@ -84,7 +84,8 @@ def test_a_verdict_does_not_make_a_picture_younger() -> None:
     bench.submit(evolve(work("k"), ttl=100.0, screens=(screen,)))
     bench.hits(bench.take(ReadCache), evolve(META, created=UNIX - 30.0))
     bench.answers(bench.take(Consult), Verdict(passed=True))
-    assert lifetime(100.0, K, 30.0) == bench.take(WriteCache).ttl
+    write = bench.take(WriteCache)
+    assert (lifetime(100.0, K, 30.0), True) == (write.ttl, write.amends)
 
 
 # Refusals

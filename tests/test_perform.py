@@ -37,6 +37,9 @@ from penstock_io.journal import Disk, Journal, JournalStore
 from penstock_io.stores import StoreDamaged
 from penstock_io.stores.memory import MemoryStore
 
+LONG = 120.0
+"""Seconds after which whoever still waits is taken to wait for ever."""
+
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture"
 A, B = Key("a"), Key("b")
 
@@ -123,6 +126,27 @@ def test_what_is_written_is_read_by_a_reference_of_its_own() -> None:
         assert (meta, True) == (hit.meta, payloads.read(hit.ref) is PNG)
     with pytest.raises(FileNotFoundError):
         payloads.read(source)
+
+
+def test_a_verdict_leaves_a_picture_its_end() -> None:
+    """What is noted beside a stored picture changes no time of it, but to a shorter one; what is gone stays away."""
+    now, payloads = 0.0, Payloads()
+    store = MemoryStore(clock=lambda: now)
+    performer = Performer(store, None, None, payloads)
+    source = payloads.keep(PNG)
+    checked = Meta(policy="p1")
+    performer.perform([WriteCache(A, source, Meta(), ttl=10.0), WriteCache(B, source, Meta())])
+    now = 4.0
+    performer.perform([WriteCache(key, source, checked, amends=True) for key in (A, B)])
+    assert [(checked, PNG)] * 2 == [store.read(A), store.read(B)]
+    assert [6.0, None] == [store.lasts(A), store.lasts(B)]
+    performer.perform([WriteCache(key, source, checked, ttl=3.0, amends=True) for key in (A, B)])
+    assert [3.0, 3.0] == [store.lasts(A), store.lasts(B)]
+    now = 7.0
+    performer.perform([WriteCache(key, source, checked, amends=True) for key in (A, B)])
+    assert [None, None] == [store.read(A), store.read(B)]
+    performer.perform([WriteCache(A, source, Meta(), ttl=10.0)])
+    assert 10.0 == store.lasts(A)
 
 
 def test_everything_in_memory_is_inline(tmp_path: Path) -> None:
@@ -339,7 +363,7 @@ class GatedDisk(CountingDisk):
     def write(self, path: Path, data: bytes) -> None:
         """Wait, then write."""
         self.inside.set()
-        self.gate.wait(30)
+        self.gate.wait(LONG)
         super().write(path, data)
 
 
@@ -359,7 +383,7 @@ def test_what_piles_up_while_a_group_is_written_is_the_next_group(tmp_path: Path
 
         disk.folders.clear()
         submit(1, settle(1))
-        assert disk.inside.wait(30)
+        assert disk.inside.wait(LONG)
         submit(2, settle(2), read(2, A))
         submit(3, Release(()))
         submit(4, settle(4), settle(5))
@@ -385,11 +409,11 @@ def test_a_worker_outlives_its_callers_and_its_journal(tmp_path: Path) -> None:
 
     worker.submit([void(1)], closed)
     worker.submit([void(2)], answers.put)
-    assert [Recorded(RecordId(2))] == answers.get(timeout=30)
+    assert [Recorded(RecordId(2))] == answers.get(timeout=LONG)
     bad = record(3, Failed(AttemptId(2**70), "too large a number", 0, 1.0))
     worker.submit([bad, read(1, A)], answers.put)
     fault = "perform: OverflowError"
-    assert [Recorded(RecordId(3), fault=fault), CacheRead(ReadId(1), (Miss(fault=fault),))] == answers.get(timeout=30)
+    assert [Recorded(RecordId(3), fault=fault), CacheRead(ReadId(1), (Miss(fault=fault),))] == answers.get(timeout=LONG)
     with pytest.raises(RuntimeError, match="closed: 1"):
         worker.close()
     worker.close()
@@ -402,7 +426,7 @@ def test_nobody_waits_for_all_who_came_later() -> None:
 
     class Held(Performer):
         def perform(self, batch: Sequence[Command]) -> list[Event]:
-            go.wait(60.0)
+            go.wait(LONG)
             sizes.append(len(batch))
             return super().perform(batch)
 
@@ -413,7 +437,7 @@ def test_nobody_waits_for_all_who_came_later() -> None:
             [read(number, A)], lambda events: done.set() if CacheRead(ReadId(many - 1), (Miss(),)) in events else None
         )
     go.set()
-    assert done.wait(60.0)
+    assert done.wait(LONG)
     worker.close()
     assert many == sum(sizes)
     assert max(sizes) <= GROUP

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
 
+from penstock.cache.policy import shorter
 from penstock.commands import Command, Consult, Notice, Notify, ReadCache, Record, Release, Warned, WriteCache
 from penstock.entries import Entry, Intent, Owed, Published, Settled
 from penstock.errors import UsageError
@@ -30,7 +31,7 @@ from penstock_io._leases import Leases
 from penstock_io._payloads import Payloads
 from penstock_io.journal import Journal, Written
 from penstock_io.ledger import Ledger
-from penstock_io.stores import Holding, Leasing, Marking, Near, Store, words
+from penstock_io.stores import Holding, Lasting, Leasing, Marking, Near, Store, words
 
 if TYPE_CHECKING:
     from penstock.requests import ImageRequest
@@ -97,6 +98,7 @@ class Performer:
         able: object = store
         self._store = store
         self._near = able if isinstance(able, Near) else None
+        self._lasting = able if isinstance(able, Lasting) else None
         self._holding = able if isinstance(able, Holding) else None
         self._marking = able if isinstance(able, Marking) else None
         self._leases: Leases | None = None
@@ -254,8 +256,14 @@ class Performer:
     def _store_it(self, store: Store, command: WriteCache, source: Ref) -> None:
         meta = Meta() if command.meta is None else command.meta
         try:
+            ttl = command.ttl
+            if command.amends and self._lasting is not None:
+                left = self._lasting.lasts(command.key)
+                if left == 0.0:
+                    return
+                ttl = shorter(ttl, left)
             if self._marking is None or not self._marking.mark(command.key, meta, source):
-                store.write(command.key, meta, self._payloads.read(source), command.ttl)
+                store.write(command.key, meta, self._payloads.read(source), ttl)
             if command.near is not None and self._near is not None:
                 self._near.place(command.key, command.near.scope, self._payloads.vector(command.near.vector))
         except Exception as fault:  # noqa: BLE001  # a third party's store may raise anything; it is then not stored

@@ -18,7 +18,8 @@ class Send:
     The request is target `target` of what the driver keeps under `handle` (for a SCREEN or EMBED call `operation` says
     which), buying `samples` pictures, for the (job, samples) of `parts`. A FETCH has no lane (credential ''): it
     downloads `source` without a credential and is answered with Fetched. A SCREEN call names its screen by `policy` and
-    the pictures that it is about by `refs` (none: the prompt).
+    the pictures that it is about by `refs` (none: the prompt). `without` names what of the target's
+    `adapts` is to be said otherwise: a server refused it. A server may answer plainly although `stream` asks for one.
     """
 
     attempt: AttemptId
@@ -36,6 +37,7 @@ class Send:
     provider: str = ""
     refs: tuple[Ref, ...] = ()
     policy: str = ""
+    without: tuple[str, ...] = ()
 
 
 @frozen
@@ -74,6 +76,8 @@ class WriteCache:
     """Store a picture under its key; `source` None gives only the claim back. No answer. `ttl` is seconds (None: none).
 
     `claim` names the read that took the lease on the key, which is over with this; `near` is what it is found by.
+    `amends`: only what is known of a stored picture is new; it lasts no longer than it would have, and one that is gone
+    stays away.
     """
 
     key: Key
@@ -82,6 +86,7 @@ class WriteCache:
     ttl: float | None = None
     near: Near | None = None
     claim: ReadId | None = None
+    amends: bool = False
 
 
 @frozen

@@ -206,6 +206,16 @@ def test_a_journal_is_a_tier(tmp_path: Path) -> None:
         assert not Tiered(cold).mark(A, PLAIN, Ref("f:held/x"))
 
 
+def test_a_verdict_reaches_the_tiers_that_have_the_picture(tmp_path: Path) -> None:
+    """A journal's picture has no end, so what is known of it is noted; nobody has one that is in no tier."""
+    with Journal.open(tmp_path) as journal:
+        store = Tiered(JournalStore(journal), MemoryStore())
+        assert 0.0 == store.lasts(A)
+        store.write(A, PLAIN, b"a", 5.0)
+        assert 0.0 < (store.lasts(A) or 0.0) <= 5.0
+        assert Tiered(MemoryStore(), Plain()).lasts(A) is None
+
+
 def test_settings_of_users_live_in_tiers_too(tmp_path: Path) -> None:
     """Any bytes under any key: what one process saved another finds, and has at hand from then on."""
     with SqliteStore(tmp_path / "settings") as file:

@@ -27,6 +27,10 @@ class JournalStore:
         """The picture of a key. Raises `sqlite3.Error`."""
         return self._journal.look_up(key)
 
+    def lasts(self, key: Key) -> float | None:
+        """None: what is here stays; 0.0: it is not here. Raises `sqlite3.Error`."""
+        return 0.0 if self._journal.look_up(key) is None else None
+
     def held(self, keys: Collection[Key]) -> set[Key]:
         """Those of `keys` whose pictures are there. Raises `sqlite3.Error`."""
         return {key for key in keys if self._journal.look_up(key) is not None}

@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 
 from attrs import field, frozen
 
+from penstock.cache.policy import shorter
 from penstock.errors import UsageError
 from penstock.ids import Key, Ref
 from penstock.outcomes import Meta
@@ -41,16 +42,20 @@ class Tier:
     """A store in its place. What has more than `limit` bytes stays out of it (None: nothing does).
 
     `ttl` bounds, in seconds, how long a copy lives here that was promoted from a tier that cannot say how long its
-    picture lasts (None: such copies are not made).
+    picture lasts (None: such copies are not made). `fresh` is for how many seconds whatever lies here is believed,
+    where others may change what is behind it (None: as long as it lasts): of pictures nobody changes any.
     """
 
     store: Store = field(repr=False)
     limit: int | None = None
     ttl: float | None = 300.0
+    fresh: float | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.limit is not None and not isinstance(cast("object", self.store), Keeping):
             raise UsageError("a tier with a limit needs a store that can delete what a larger picture replaces")
+        if self.fresh is not None and not self.fresh > 0:
+            raise UsageError(f"fresh must be above 0 seconds, not {self.fresh}")
 
     def takes(self, data: bytes) -> bool:
         """Whether these bytes are not too many for it."""
@@ -70,6 +75,8 @@ class Tiered:
         if not tiers:
             raise UsageError("Tiered takes stores: Tiered(MemoryStore(), SqliteStore('pictures.sqlite'))")
         self.tiers = tuple(tier if isinstance(tier, Tier) else Tier(tier) for tier in tiers)
+        if self.tiers[-1].fresh is not None:
+            raise UsageError("the last tier has nothing behind it that could be fresher")
         leasing = [able for able in self._able() if isinstance(able, Leasing)]
         self._leases = leasing[-1] if leasing else None
         self._heard = heard
@@ -117,12 +124,17 @@ class Tiered:
             self._leases.give_back(key, name)
 
     def lasts(self, key: Key) -> float | None:
-        """Seconds that a picture has left in the first tier that has it and can say so; None: no end is known."""
-        for able in self._able():
-            left = able.lasts(key) if isinstance(able, Lasting) else 0.0
-            if left is None or left > 0:
-                return left
-        return 0.0
+        """Seconds that a picture has left in the tier that keeps it longest; None: no end is known.
+
+        Raises nothing that a tier raised.
+        """
+        longest = 0.0
+        for place in range(len(self.tiers)):
+            left = self._left(place, key, None)
+            if left is None:
+                return None
+            longest = max(longest, left)
+        return longest
 
     def held(self, keys: Collection[Key]) -> set[Key]:
         """Those of `keys` that a tier has; all of them where one cannot say. Raises nothing that a tier raised."""
@@ -205,7 +217,7 @@ class Tiered:
         tier = self.tiers[place]
 
         def write() -> bool:
-            tier.store.write(key, meta, data, ttl)
+            tier.store.write(key, meta, data, shorter(ttl, tier.fresh))
             return True
 
         if tier.takes(data) and self._try(place, write, otherwise=False):
@@ -224,9 +236,9 @@ class Tiered:
             ttl = self._left(place, key, tier.ttl or 0.0)
             noting: object = tier.store
             if (ttl is None or ttl > 0) and tier.takes(data) and not isinstance(noting, Marking):
-                self._try(before, partial(tier.store.write, key, meta, data, ttl), None)
+                self._try(before, partial(tier.store.write, key, meta, data, shorter(ttl, tier.fresh)), None)
 
-    def _left(self, place: int, key: Key, otherwise: float) -> float | None:
+    def _left(self, place: int, key: Key, otherwise: float | None) -> float | None:
         """How long a tier's picture lasts; `otherwise` where it cannot tell."""
         able: object = self.tiers[place].store
         if not isinstance(able, Lasting):

@@ -150,7 +150,7 @@ class Jobs:
             landing.meta = evolve(landing.meta, policy=policy, passed=passed)
             if self.desk.config.store and job.work.cache.keeps and ask.source is not Source.SIMILAR:
                 ttl = lifetime(job.work.ttl, landing.key, self.desk.unix() - landing.meta.created)
-                self.desk.out.append(WriteCache(landing.key, landing.ref, landing.meta, ttl))
+                self.desk.out.append(WriteCache(landing.key, landing.ref, landing.meta, ttl, amends=True))
 
     def _drop_questions(self, job: Job) -> None:
         for question in job.questions or ():
