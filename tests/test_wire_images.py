@@ -168,7 +168,7 @@ def test_a_body_that_is_no_object_is_refused(raw: bytes) -> None:
     assert caught.value.status == 400
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/images/generations"), ("POST", "/images/edits")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/images/generations"), ("POST", "/images/variations")])
 def test_another_address_is_not_found(method: str, path: str) -> None:
     """Status 404."""
     with pytest.raises(Undecodable) as caught:

@@ -71,14 +71,37 @@ def address(base_url: str) -> str:
         raise UsageError("base_url is no address: it is like https://api.openai.com/v1")
     if "?" in base_url or "#" in base_url:
         raise UsageError(
-            "base_url ends where paths are added to it: without '?' and '#', like https://api.openai.com/v1"
+            "base_url ends where paths are added to it: without '?' and '#', like https://api.openai.com/v1; "
+            "what goes behind every path is given as query, such as query={'api-version': 'preview'}"
         )
     return base_url.rstrip("/")
 
 
+def speaking(dialect: str | None, base_url: str) -> str:
+    """The dialect by its name; None: that of whoever is known to be at the base URL. Raises `UsageError`."""
+    from penstock.wire import dialect as known  # noqa: PLC0415 - whoever only plans needs no wire, and starts faster
+    from penstock.wire import spoken_at  # noqa: PLC0415 - as above
+
+    return spoken_at(base_url) if dialect is None else known(dialect).name
+
+
+def queried(query: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    """What goes behind every URL of a paid request. Raises `UsageError`, which names a parameter, never its value."""
+    if not isinstance(cast("object", query), Mapping | None):
+        raise UsageError("query is texts by name, such as {'api-version': 'preview'}")
+    kept: list[tuple[str, str]] = []
+    for name, value in cast("Mapping[object, object]", query or {}).items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise UsageError(f"query: {name!r} is no name of a parameter")
+        if not isinstance(value, str) or not value.isprintable():
+            raise UsageError(f"query: the value of {name} is no text that a URL can carry")
+        kept.append((name, value))
+    return tuple(kept)
+
+
 _OURS = frozenset(
     {
-        "accept-encoding", "authorization", "connection", "content-length", "content-type", "expect", "host",
+        "accept-encoding", "api-key", "authorization", "connection", "content-length", "content-type", "expect", "host",
         "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", CALL_HEADER,
     }
 )  # fmt: skip
@@ -87,8 +110,17 @@ _OURS = frozenset(
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
-def carried(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    """Headers of the user's own, names in lower case. Raises `UsageError`, which names a header and never its value."""
+def carried(
+    headers: Mapping[str, str] | None, organization: str | None = None, project: str | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Headers of the user's own, names in lower case. Raises `UsageError`, which names a header and never its value.
+
+    `organization` and `project` are those of OpenAI's accounts, which are headers, too.
+    """
+    accounts = {"OpenAI-Organization": organization, "OpenAI-Project": project}
+    named = {name: value for name, value in accounts.items() if value is not None}
+    if named:
+        return carried({**named, **(headers or {})})
     kept: dict[str, str] = {}
     if not isinstance(cast("object", headers), Mapping | None):
         raise UsageError("headers are texts by name, such as {'OpenAI-Organization': 'org-1'}")
@@ -97,7 +129,7 @@ def carried(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
             raise UsageError(f"headers: {name!r} is no name of a header")
         low = name.lower()
         if low in _OURS:
-            remedy = "give keys as api_keys" if low == "authorization" else "the client says it itself"
+            remedy = "give keys as api_keys" if low in ("api-key", "authorization") else "the client says it itself"
             raise UsageError(f"headers: {name} cannot be given: {remedy}")
         if low in kept:
             raise UsageError(f"headers: {name} is given twice")

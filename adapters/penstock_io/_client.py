@@ -32,7 +32,7 @@ from penstock.prepare import prepare
 from penstock.requests import ImageRequest, Options, Prepared, Refusal
 from penstock.simulation.trace import Recorder
 from penstock.work import OnAmbiguous, Purpose
-from penstock_io._access import PROVIDER, address, carried, keyed, named
+from penstock_io._access import PROVIDER, address, carried, keyed, named, queried, speaking
 from penstock_io._debts import Debts
 from penstock_io._hooks import Asking
 from penstock_io._http import Exchange
@@ -74,6 +74,9 @@ class Base(ABC, Generic[Http]):
     _stepping = False
     _closing = False
     _owed = 0
+    _engine: Engine | Recorder | None = None
+    _worker: Worker | None = None
+    _fault: BaseException | None = None
 
     def __init__(  # noqa: PLR0913 - the API's own parameters, by name
         self,
@@ -99,12 +102,17 @@ class Base(ABC, Generic[Http]):
         prices: Overrides = NO_OVERRIDES,
         lessons: Path | None = None,
         server: str | None = None,
+        dialect: str | None = None,
+        query: Mapping[str, str] | None = None,
+        organization: str | None = None,
+        project: str | None = None,
     ) -> None:
         if store is None and journal is not None:
             store = JournalStore(journal)
         self._setup = Setup(
             address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous, record_trace,
-            trace, notices, on_submit, rng, "openai", carried(headers), prices, ledger, on_send, lessons, server,
+            trace, notices, on_submit, rng, speaking(dialect, base_url), carried(headers, organization, project),
+            prices, ledger, on_send, lessons, server, queried(query),
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = keyed(self._setup.configured(tuple(self._keys)), self._keys)
@@ -113,16 +121,11 @@ class Base(ABC, Generic[Http]):
         self._jobs: dict[JobId, Job] = {}
         self._prepared: dict[Handle, Prepared] = {}
         self._out: dict[AttemptId, Exchange] = {}
-        self._orders = Orders(
-            self._setup.base_url, self._keys, self._payloads, alone=self.alone, headers=self._setup.headers
-        )
+        self._orders = Orders(self._setup, self._keys, self._payloads, alone=self.alone)
         self._numbers = count(1)
         self._inbox: deque[Event] = deque()
         self._bells: set[Callable[[], object]] = set()
-        self._engine: Engine | Recorder | None = None
-        self._worker: Worker | None = None
         self._asking = Asking()
-        self._fault: BaseException | None = None
         self._debts = Debts()
 
     def __repr__(self) -> str:

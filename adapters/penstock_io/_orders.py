@@ -13,11 +13,12 @@ from penstock.commands import Send
 from penstock.events import Fetched
 from penstock.http import CALL_HEADER, HttpCall
 from penstock.ids import Ref
-from penstock.requests import ImageRequest, Prepared
-from penstock.wire import dialect, encode
+from penstock.requests import Prepared, Request
+from penstock.wire import dialect, encode, locate
 from penstock_io._http import Exchange, Order, Progress
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download, Reply
+from penstock_io._setup import Setup
 from penstock_io._sink import FileSink, MemorySink
 
 SHORTEST = 4
@@ -31,30 +32,24 @@ TELLING = 8
 class Orders:
     """Makes exchanges for one client. `keys` are credentials by name, `alone` gives each a connection of its own.
 
-    `headers` are the user's own and go with what is paid for, not with downloads.
+    The setup's headers and query are the user's own and go with what is paid for, not with downloads.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        keys: Mapping[str, str],
-        payloads: Payloads,
-        *,
-        alone: bool,
-        headers: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        self._base_url, self._keys, self._payloads, self._alone = base_url, keys, payloads, alone
-        self._headers = headers
-        self._values = tuple([value for _, value in headers if len(value) >= TELLING])
+    def __init__(self, setup: Setup, keys: Mapping[str, str], payloads: Payloads, *, alone: bool) -> None:
+        self._base_url, self._keys, self._payloads, self._alone = setup.base_url, keys, payloads, alone
+        self._headers, self._query = setup.headers, setup.query
+        self._values = tuple([value for _, value in (*setup.headers, *setup.query) if len(value) >= TELLING])
         self._traced = [False]
 
     def generate(self, send: Send, prepared: Prepared) -> Exchange:
         """A paid request."""
-        call = encode(prepared, send.target, send.samples)
+        first = min(send.parts[0][1]) if send.parts and send.parts[0][1] else 0
+        call = encode(prepared, send.target, send.samples, first)
         call = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
         secret = self._keys[send.lane.credential]
-        url = self._base_url + call.path
-        spoken = dialect(prepared.said[send.target].dialect)
+        said = prepared.said[send.target]
+        spoken = dialect(said.dialect)
+        url = locate(spoken.name, self._base_url, call.path, said.model, self._query)
         order = Order(
             url, call, secret, self._headers, auth=spoken.auth, connect=send.timeouts.connect, alone=self._alone
         )
@@ -72,14 +67,13 @@ class Orders:
         taker = Download(send.attempt, self._payloads, note=self._payloads.note(source))
         return Exchange(order, taker, Progress(self._traced))
 
-    def _secrets(self, request: ImageRequest) -> tuple[str, ...]:
-        """What must not be told of a reply: keys, the user's headers, the prompt as it is and as JSON writes it."""
-        prompt = request.prompt
-        secrets = (*self._keys.values(), *self._values)
-        if len(prompt) < SHORTEST:
-            return secrets
-        said = {prompt, escape(prompt), json.dumps(prompt)[1:-1], json.dumps(prompt, ensure_ascii=False)[1:-1]}
-        return (*secrets, *sorted(said))
+    def _secrets(self, request: Request) -> tuple[str, ...]:
+        """What must not be told of a reply: keys, the user's headers, what is private, also as JSON writes it."""
+        said: set[str] = set()
+        for text in request.private:
+            if len(text) >= SHORTEST:
+                said |= {text, escape(text), json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        return (*self._keys.values(), *self._values, *sorted(said))
 
 
 def same_origin(url: str, base_url: str) -> bool:

@@ -50,11 +50,12 @@ class Setup:
     booked in, over all runs. `budget` is dollars for everything. `config`, where given, is the engine's own and what
     `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name that screens ask.
     `record_trace` hears every event with its time, `trace` takes the lines of a trace (`penstock.simulation.trace`),
-    `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted, `on_send` of each
-    exchange before it is begun; `rng` is where chance comes from. `headers` go with every request to the provider, and
-    never with a download. `prices` are your own, on top of what is published. `lessons` is the file in which what keys'
-    limits turned out to be is kept for a day. `server` is whose pictures they are, as far as keys tell
-    (`penstock.cache.places`; None: the base URL's).
+    `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted, `on_send` of
+    each exchange before it is begun; `rng` is where chance comes from. `headers` go with every request to the
+    provider, and never with a download; `query` goes behind the URL of each. `dialect` is how the provider is spoken
+    to. `prices` are your own, on top of what is published. `lessons` is the file in which what keys' limits turned
+    out to be is kept for a day. `server` is whose pictures they are, as far as keys tell (`penstock.cache.places`;
+    None: the base URL's).
     """
 
     base_url: str
@@ -78,6 +79,7 @@ class Setup:
     on_send: OnSend | None = None
     lessons: Path | None = None
     server: str | None = None
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def __attrs_post_init__(self) -> None:
         for name, given, kind, example in (

@@ -211,6 +211,10 @@ def _shape(request: ImageRequest) -> tuple[Scalar | tuple[tuple[str, Scalar], ..
         request.user,
         request.complexity,
         request.seed is None,
+        request.negative_prompt,
+        request.steps,
+        request.guidance,
+        request.strength,
         request.extra,
     )
 

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from penstock.cache import near, places
 from penstock.cache.key import canonical, keys, text
-from penstock.catalog import Model, estimated_tokens, input_tokens_bound, objection, parting
+from penstock.catalog import (
+    Model,
+    estimated_image_tokens,
+    estimated_tokens,
+    input_tokens_bound,
+    objection,
+    parting,
+)
 from penstock.catalog import model as lookup
-from penstock.money.quote import quote
+from penstock.money.quote import Shape, quote
 from penstock.prepare._place import Place
-from penstock.requests import PARAMETERS, ImageRequest, Refusal, Said, Scalar
+from penstock.requests import ImageRequest, Refusal, Said
+from penstock.wire import Saying, dialect, edits, say
 from penstock.work import Demand, Target, Timeouts
+
+UNSEEN = (1024, 1024)
+"""Pixels of an image that only the provider will see, for its tokens."""
 
 
 def image_target(request: ImageRequest, at: Place) -> tuple[Target, Said] | Refusal:
-    """The target that makes `request` at a place, and how it is told; or what the model does not take of it."""
-    return _Maker(request, at, lookup(request.model)).make()
+    """The target that makes `request` at a place, and how it is told; or what the model does not take of it.
+
+    Raises UsageError for a dialect that nobody speaks.
+    """
+    known = lookup(request.model)
+    if known is not None and (problem := objection(known, request)) is not None:
+        return Refusal(problem.field, f"{problem.field} {problem.message}")
+    if (unfit := edits.unfit(request)) is not None:
+        return unfit
+    saying = say(request, dialect(at.dialect), known, at.options.unsaid)
+    return saying if isinstance(saying, Refusal) else _Maker(request, at, known, saying).make()
 
 
 @frozen
@@ -28,23 +48,19 @@ class _Maker:
     request: ImageRequest
     at: Place
     known: Model | None
+    saying: Saying
 
-    def make(self) -> tuple[Target, Said] | Refusal:
-        request, options, known = self.request, self.at.options, self.known
-        if known is not None and (problem := objection(known, request)) is not None:
-            return Refusal(problem.field, f"{problem.field} {problem.message}")
-        parameters = self._parameters()
-        sent = dict(parameters)
+    def make(self) -> tuple[Target, Said]:
+        request, options, known, saying = self.request, self.at.options, self.known, self.saying
         price = self.at.prices.price(self.at.provider, self.at.dialect, request.model, self.at.unix)
-        cost = quote(request, price)
+        cost = quote(self._told(), price, self._shape())
         timeouts, hurry = self._timeouts()
-        prompt = input_tokens_bound(request.prompt)
-        most = known.most if known is not None else 10
+        most = min(saying.most, known.most if known is not None else saying.most)
         target = Target(
             provider=self.at.provider,
             model=request.model,
             keys=keys(
-                request,
+                saying.keyed,
                 provider=self.at.provider,
                 dialect=self.at.dialect,
                 model=request.model,
@@ -53,11 +69,12 @@ class _Maker:
                 samples=request.n,
                 server=places.server(self.at.server, request.model),
             ),
-            demand=Demand(1, 1, prompt + (self._estimate() or price.output_tokens or 0)),
+            demand=self._demand(price.output_tokens),
             quote=cost.bound,
             expected=cost.expected,
             rates=price.rates,
             dialect=self.at.dialect,
+            operation=request.operation,
             pool=known.pool if known is not None else request.model,
             most=most,
             gather=self._gather(timeouts),
@@ -65,24 +82,29 @@ class _Maker:
             timeouts=timeouts,
             size=request.size or "",
             quality=request.quality or "",
-            asked=self._asked(sent),
-            warnings=(*self._dropped(sent), *self._ending(), *hurry),
+            asked=(("seed", str(request.seed)),) if "seed" in saying.unsaid else (),
+            warnings=(*saying.warnings, *self._ending(), *hurry),
         )
-        return target, Said(request.model, self.at.dialect, parameters, most)
+        said = Said(request.model, self.at.dialect, saying.parameters, most, saying.prompt, options.sample)
+        return target, said
 
-    def _parameters(self) -> tuple[tuple[str, Scalar], ...]:
-        """What is sent besides model, prompt and number: what was given, and what this model must be told."""
-        told: list[tuple[str, Scalar]] = []
-        for name in PARAMETERS:
-            value: Scalar = getattr(self.request, name)
-            if self.known is not None:
-                if name not in self.known.parameters:
-                    continue
-                if value is None and name in self.known.always:
-                    value = "auto"
-            if value is not None:
-                told.append((name, value))
-        return (*told, *self.request.extra)
+    def _told(self) -> ImageRequest:
+        """The request with the prompt that is sent."""
+        return evolve(self.request, prompt=self.saying.prompt) if self.saying.prompt else self.request
+
+    def _shape(self) -> Shape:
+        """What its price depends on besides: the mask counts as an image, since nobody says that it costs nothing."""
+        pixels = tuple([(one.width, one.height) for one in self.request.inputs])
+        return Shape(images=pixels, fidelity=self.request.input_fidelity)
+
+    def _demand(self, output: int | None) -> Demand:
+        """What a picture takes: `output` tokens where no formula says how many. An image nobody saw is a usual one."""
+        request, tokens = self.request, input_tokens_bound(self._told().prompt)
+        for one in request.inputs:
+            pixels = (one.width, one.height) if one.width else UNSEEN
+            tokens += estimated_image_tokens(request.model, *pixels, request.input_fidelity) or 0
+        inputs = len(request.images)
+        return Demand(1, 1 + inputs, tokens + (self._estimate() or output or 0), inputs)
 
     def _gather(self, timeouts: Timeouts) -> str | None:
         """What may be bought along with it in one call: whatever is asked for in just the same words, by whomever."""
@@ -119,15 +141,6 @@ class _Maker:
             return chosen or own, ()
         hurry = f"a total time-out of {chosen.total:g} s is below the {own.total:g} s of {self.request.model}"
         return chosen, (f"{hurry}: a picture that is cut off is still paid",)
-
-    def _asked(self, sent: dict[str, Scalar]) -> tuple[tuple[str, str], ...]:
-        seed = self.request.seed
-        return (("seed", str(seed)),) if seed is not None and "seed" not in sent else ()
-
-    def _dropped(self, sent: dict[str, Scalar]) -> tuple[str, ...]:
-        if self.request.seed is None or "seed" in sent:
-            return ()
-        return (f"{self.request.model} knows no seed: it is not sent, and only tells this result from others",)
 
     def _ending(self) -> tuple[str, ...]:
         said = parting(self.request.model, self.at.unix)

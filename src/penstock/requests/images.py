@@ -78,6 +78,16 @@ class ImageRequest:
         return EDIT if self.images else GENERATE
 
     @property
+    def samples(self) -> int:
+        """How many results it asks for."""
+        return self.n
+
+    @property
+    def private(self) -> tuple[str, ...]:
+        """What must never be told of it."""
+        return (self.prompt,) if self.negative_prompt is None else (self.prompt, self.negative_prompt)
+
+    @property
     def inputs(self) -> tuple[InputImage, ...]:
         """All that it is made from: the images, then the mask."""
         return self.images if self.mask is None else (*self.images, self.mask)

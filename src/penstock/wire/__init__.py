@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from penstock.wire._formats import sniff
-from penstock.wire.dialects import DIALECTS, Dialect
+from penstock.wire.dialects import DIALECTS, Dialect, spoken_at
 from penstock.wire.headers import ALLOWED, allowed
 from penstock.wire.images import Undecodable
 from penstock.wire.reader import CAP, Reader
 from penstock.wire.replies import problem, reply
+from penstock.wire.saying import Saying, say
 from penstock.wire.sink import BadPayload, Decoder, MemorySink, Sink, Stored
-from penstock.wire.speaking import decode, dialect, encode, reader
+from penstock.wire.speaking import decode, dialect, encode, locate, reader
 
 __all__ = [
     "ALLOWED",
@@ -20,6 +21,7 @@ __all__ = [
     "Dialect",
     "MemorySink",
     "Reader",
+    "Saying",
     "Sink",
     "Stored",
     "Undecodable",
@@ -27,8 +29,11 @@ __all__ = [
     "decode",
     "dialect",
     "encode",
+    "locate",
     "problem",
     "reader",
     "reply",
+    "say",
     "sniff",
+    "spoken_at",
 ]

@@ -10,7 +10,7 @@ from penstock.catalog import objection
 from penstock.errors import InvalidRequest
 from penstock.http import HttpCall
 from penstock.readings import Problem
-from penstock.requests import PARAMETERS, ImageRequest, Prepared, Said, Scalar
+from penstock.requests import PARAMETERS, ImageRequest, InputImage, Prepared, Said, Scalar
 from penstock.wire._json import Json, parse
 
 PATH = "/images/generations"
@@ -32,7 +32,7 @@ class Undecodable(Exception):
 
 def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
     """The call that buys `samples` pictures of `prepared` from whom is told `said`."""
-    body: dict[str, Scalar] = {"model": said.model, "prompt": prepared.request.prompt, "n": samples}
+    body: dict[str, Scalar] = {"model": said.model, "prompt": said.prompt or prepared.request.prompt, "n": samples}
     body.update(said.parameters)
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
@@ -40,14 +40,18 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
 
 def decode(call: HttpCall) -> ImageRequest:
     """The request that a call to this endpoint asks for. Raises Undecodable as the API would answer."""
-    body = _body(call.body)
+    return made(parsed(call.body))
+
+
+def made(body: Mapping[str, Json], images: tuple[InputImage, ...] = (), mask: InputImage | None = None) -> ImageRequest:
+    """The request that the fields of a call say, with what it is made from. Raises Undecodable."""
     model, prompt = (_required(body, name) for name in ("model", "prompt"))
     known = lookup(model)
     number = body.get("n")
     if number is not None and (isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST):
-        raise _refusal(400, f"Invalid 'n': expected an integer from 1 to {MOST}.", "invalid_value", "n")
+        raise refusal(400, f"Invalid 'n': expected an integer from 1 to {MOST}.", "invalid_value", "n")
     if body.get("stream"):
-        raise _refusal(400, "Invalid 'stream': streaming is not supported here.", "invalid_value", "stream")
+        raise refusal(400, "Invalid 'stream': streaming is not supported here.", "invalid_value", "stream")
     if known is not None and "response_format" in body:
         raise _unknown("response_format")
     words = {name: body[name] for name in PARAMETERS if body.get(name) is not None}
@@ -69,61 +73,66 @@ def decode(call: HttpCall) -> ImageRequest:
             user=_word(words, "user"),
             complexity=_word(words, "complexity"),
             seed=_number(words, "seed"),
+            images=images,
+            mask=mask,
+            input_fidelity=_word(words, "input_fidelity"),
             extra=tuple((name, _scalar(name, value)) for name, value in extra.items()),
         )
     except InvalidRequest as error:
-        raise _refusal(400, f"Invalid value: {error}.", "invalid_value", error.field) from None
+        raise refusal(400, f"Invalid value: {error}.", "invalid_value", error.field) from None
     if known is not None and (wrong := objection(known, request)) is not None:
         if wrong.unknown:
             raise _unknown(wrong.field)
-        raise _refusal(400, f"Invalid value: '{wrong.field}' {wrong.message}.", "invalid_value", wrong.field)
+        raise refusal(400, f"Invalid value: '{wrong.field}' {wrong.message}.", "invalid_value", wrong.field)
     return request
 
 
 def unknown_url(call: HttpCall) -> Undecodable:
     """What the API says of a path that it does not have."""
-    return _refusal(404, f"Unknown request URL: {call.method} {call.path}.", "unknown_url")
+    return refusal(404, f"Unknown request URL: {call.method} {call.path}.", "unknown_url")
 
 
-def _body(raw: bytes) -> dict[str, Json]:
+def parsed(raw: bytes) -> dict[str, Json]:
+    """The object that a body is. Raises Undecodable."""
     body = parse(raw)
     if not isinstance(body, dict):
-        raise _refusal(400, "We could not parse the JSON body of your request.", None)
+        raise refusal(400, "We could not parse the JSON body of your request.", None)
     return body
 
 
 def _required(body: Mapping[str, Json], name: str) -> str:
     value = body.get(name)
     if value is None or value == "":
-        raise _refusal(400, f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
+        raise refusal(400, f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
     if not isinstance(value, str):
-        raise _refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
+        raise refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
     return value
 
 
 def _word(words: Mapping[str, Json], name: str) -> str | None:
     value = words.get(name)
     if value is not None and not isinstance(value, str):
-        raise _refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
+        raise refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
     return value
 
 
 def _number(words: Mapping[str, Json], name: str) -> int | None:
     value = words.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise _refusal(400, f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
+        raise refusal(400, f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
     return value
 
 
 def _scalar(name: str, value: Json) -> Scalar:
     if value is not None and not isinstance(value, str | int | float):
-        raise _refusal(400, f"Invalid type for '{name}': expected a plain value.", "invalid_type", name)
+        raise refusal(400, f"Invalid type for '{name}': expected a plain value.", "invalid_type", name)
     return value
 
 
 def _unknown(name: str) -> Undecodable:
-    return _refusal(400, f"Unknown parameter: '{name}'.", "unknown_parameter", name)
+    return refusal(400, f"Unknown parameter: '{name}'.", "unknown_parameter", name)
 
 
-def _refusal(status: int, message: str, code: str | None, param: str | None = None) -> Undecodable:
+def refusal(status: int, message: str, code: str | None, param: str | None = None) -> Undecodable:
+    """A refusal in the words of the API; `param` is what it is about."""
     return Undecodable(status, Problem(code=code, type=_KIND, message=message), param)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from urllib.parse import parse_qsl, quote, urlencode
+
+from attrs import evolve
 
 from penstock.errors import UsageError
 from penstock.http import HttpCall
-from penstock.requests import Prepared, Request
-from penstock.wire import images
-from penstock.wire.dialects import DIALECTS, Dialect, Way
+from penstock.requests import Prepared, Request, Said
+from penstock.wire import edits, images
+from penstock.wire.dialects import DIALECTS, Dialect, Named, Way
 from penstock.wire.images import unknown_url
 from penstock.wire.reader import CAP, Opening, Reader
 from penstock.wire.sink import Sink
 
-DECODERS: dict[str, Callable[[HttpCall], Request]] = {images.PATH: images.decode}
+DECODERS: dict[str, Callable[[HttpCall], Request]] = {images.PATH: images.decode, edits.PATH: edits.decode}
 """Who reads the calls to each path of OpenAI's API."""
 
 
@@ -25,9 +28,10 @@ def dialect(name: str) -> Dialect:
     return found
 
 
-def encode(prepared: Prepared, target: int, samples: int) -> HttpCall:
+def encode(prepared: Prepared, target: int, samples: int, first: int = 0) -> HttpCall:
     """The HTTP call that buys `samples` of `prepared` at its target number `target`; without a credential.
 
+    `first` is which of the request's pictures the first of them is: its seed goes on from call to call.
     Raises UsageError for a target that is not there, more samples than it takes at a time, or what its dialect cannot
     say.
     """
@@ -36,7 +40,20 @@ def encode(prepared: Prepared, target: int, samples: int) -> HttpCall:
     said = prepared.said[target]
     if not 1 <= samples <= said.most:
         raise UsageError(f"{said.model} makes 1 to {said.most} pictures a call, not {samples}")
-    return _way(said.dialect, prepared.request.operation).write(prepared, said, samples)
+    way = _way(said.dialect, prepared.request.operation)
+    return way.write(prepared, _seeded(prepared, target, way, first), samples)
+
+
+def locate(name: str, base_url: str, path: str, model: str, query: Sequence[tuple[str, str]] = ()) -> str:
+    """The URL of a call in the dialect `name`, for a path that `encode` gave; `query` is the caller's own.
+
+    A name of the caller's replaces the dialect's own. Raises UsageError for no dialect.
+    """
+    url, _, own = dialect(name).locate(base_url, path, model).partition("?")
+    given = {one for one, _ in query}
+    pairs = [pair for pair in parse_qsl(own, keep_blank_values=True) if pair[0] not in given]
+    told = urlencode([*pairs, *query], quote_via=quote)
+    return f"{url}?{told}" if told else url
 
 
 def reader(
@@ -63,6 +80,21 @@ def decode(call: HttpCall) -> Request:
     if known is None or call.method != "POST":
         raise unknown_url(call)
     return known(call)
+
+
+def _seeded(prepared: Prepared, target: int, way: Way, first: int) -> Said:
+    """What is said, with the seed of the first of the pictures: servers count on from it within a call."""
+    said, rule = prepared.said[target], way.says.get("seed")
+    if not isinstance(rule, Named):
+        return said
+    pairs = dict(said.parameters)
+    seed = pairs.get(rule.name)
+    if isinstance(seed, int) and seed >= 0:
+        pairs[rule.name] = seed + said.sample + first
+    elif seed is None and way.derives:
+        keys = prepared.work.targets[target].keys
+        pairs[rule.name] = int(keys[first][:8], 16) >> 1 if first < len(keys) else first
+    return evolve(said, parameters=tuple(pairs.items()))
 
 
 def _way(name: str, operation: str) -> Way:

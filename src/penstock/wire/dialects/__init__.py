@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
-from penstock.wire.dialects import openai
-from penstock.wire.dialects._dialect import Dialect, Way
+from urllib.parse import urlsplit
 
-DIALECTS: dict[str, Dialect] = {one.name: one for one in (openai.DIALECT,)}
+from penstock.wire.dialects import azure, generic, openai, openrouter, sdwebui, together, xai
+from penstock.wire.dialects._dialect import Dialect, Way
+from penstock.wire.dialects._saying import Named, Rule, Spoken
+
+DIALECTS: dict[str, Dialect] = {
+    one.name: one
+    for one in (
+        openai.DIALECT,
+        azure.DIALECT,
+        openrouter.DIALECT,
+        generic.GATEWAY,
+        generic.LOCAL,
+        generic.LOCALAI,
+        sdwebui.DIALECT,
+        together.DIALECT,
+        xai.DIALECT,
+    )
+}
 """Every dialect there is."""
 
-__all__ = ["DIALECTS", "Dialect", "Way"]
+
+def spoken_at(base_url: str) -> str:
+    """The name of the dialect of who is known to be at a base URL; OpenAI's is everybody else's."""
+    host = (urlsplit(base_url).hostname or "").rstrip(".")
+    for one in DIALECTS.values():
+        if any(host == end.lstrip(".") or host.endswith(f".{end.lstrip('.')}") for end in one.hosts):
+            return one.name
+    return openai.DIALECT.name
+
+
+__all__ = ["DIALECTS", "Dialect", "Named", "Rule", "Spoken", "Way", "spoken_at"]

@@ -1,0 +1,72 @@
+"""Whoever speaks OpenAI's language with words of diffusion models: gateways, and servers of one's own.
+
+Three names for one shape. `generic` is for gateways, of which nothing else is known. `local` is for vLLM-omni and
+SGLang, which bill nothing; SGLang makes the same picture again unless it is told a seed, so they always are. `localai`
+is LocalAI, which takes a negative prompt behind a bar in the prompt.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from penstock.requests import GENERATE, PARAMETERS
+from penstock.wire.dialects._dialect import Dialect, Way, same
+from penstock.wire.dialects._saying import AVOID, STEPS, Behind, Named, Rule, Words
+from penstock.wire.dialects._writing import Painter
+from penstock.wire.pictures import PictureReader
+
+PATH = "/images/generations"
+_DIFFUSION: dict[str, Rule] = {
+    "seed": Named("seed"),
+    "negative_prompt": Named("negative_prompt"),
+    "steps": Named("num_inference_steps"),
+    "guidance": Named("guidance_scale"),
+}
+
+GATEWAY = Dialect(
+    name="generic",
+    title="gateways that speak like OpenAI",
+    ways={GENERATE: Way(Painter(PATH), PictureReader, same(*PARAMETERS) | _DIFFUSION)},
+    source="the common words of vLLM-omni, SGLang and Together; a gateway may know fewer",
+)
+
+LOCAL = evolve(
+    GATEWAY,
+    name="local",
+    title="vLLM-omni and SGLang",
+    ways={
+        GENERATE: Way(
+            Painter(PATH, fixed={"response_format": "b64_json"}),
+            PictureReader,
+            same("size") | _DIFFUSION,
+            emulated={"negative_prompt": AVOID, "quality": Words("num_inference_steps", STEPS)},
+            implied={"output_format": ("png",), "background": ("opaque",)},
+            derives=True,
+        ),
+    },
+    keyless=True,
+    free=True,
+    source="sources of vLLM-omni and SGLang-diffusion, read 2026-11",
+)
+
+LOCALAI = evolve(
+    LOCAL,
+    name="localai",
+    title="LocalAI",
+    ways={
+        GENERATE: Way(
+            Painter(PATH, fixed={"response_format": "b64_json"}),
+            PictureReader,
+            {
+                "size": Named("size"),
+                "seed": Named("seed"),
+                "steps": Named("step"),
+                "negative_prompt": Behind("|"),
+            },
+            emulated={"quality": Words("step", STEPS)},
+            implied={"output_format": ("png",), "background": ("opaque",)},
+            derives=True,
+        ),
+    },
+    source="LocalAI's documentation and source, read 2026-11: a size that it cannot read becomes 512x512",
+)

@@ -1,0 +1,58 @@
+"""xAI: a shape instead of a size, a refusal inside a 200, and what it costs in ticks."""
+
+from __future__ import annotations
+
+from penstock.readings import Problem, Usage
+from penstock.requests import GENERATE
+from penstock.wire._json import Json
+from penstock.wire.dialects._dialect import Dialect, Way
+from penstock.wire.dialects._saying import Named, Nearest
+from penstock.wire.dialects._writing import Painter
+from penstock.wire.pictures import Look, PictureReader, Shape, plain_look
+from penstock.wire.reader import Opening, Reader
+from penstock.wire.sink import Sink
+
+SHAPES = ("1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1")
+TICK = 100
+"""Picodollars of a tick: ten billion ticks are a dollar."""
+
+MOST_TICKS = 10**16
+
+
+def look(body: dict[str, Json]) -> Look:
+    """What stands besides pictures. Where all of them were held back, it is a refusal."""
+    told = body.get("usage")
+    ticks = told.get("cost_in_usd_ticks") if isinstance(told, dict) else None
+    known = isinstance(ticks, int) and not isinstance(ticks, bool) and 0 <= ticks < MOST_TICKS
+    cost = Usage(cost=ticks * TICK) if known and isinstance(ticks, int) else None
+    data = body.get("data")
+    items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
+    kept = [item for item in items if item.get("respect_moderation") is not False]
+    if body.get("respect_moderation") is False or (items and not kept):
+        words = "held back by the provider's moderation"
+        return Look(problem=Problem("moderation_blocked", message=words, stage="output", usage=cost))
+    return plain_look(body) if cost is None else Look(cost)
+
+
+def read(sink: Sink, opening: Opening) -> Reader:
+    """A reader of its replies."""
+    return PictureReader(sink, opening, Shape(look=look))
+
+
+DIALECT = Dialect(
+    name="xai",
+    title="xAI",
+    ways={
+        GENERATE: Way(
+            Painter("/images/generations", fixed={"response_format": "b64_json"}),
+            read,
+            says={
+                "size": Nearest("aspect_ratio", SHAPES),
+                "quality": Named("quality", ("low", "medium", "high")),
+                "user": Named("user"),
+            },
+        ),
+    },
+    hosts=("api.x.ai",),
+    source="docs.x.ai, cost tracking and image generation, read 2026-11; refusals as vercel/ai reads them, 2026-08-22",
+)

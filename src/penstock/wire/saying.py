@@ -1,0 +1,153 @@
+"""One neutral request, told as a dialect tells it: by the table of its way, and nothing is left out silently."""
+
+from __future__ import annotations
+
+from attrs import evolve, frozen
+
+from penstock.catalog import Model
+from penstock.requests import NEUTRAL, PARAMETERS, ImageRequest, Refusal, Scalar, Unsaid
+from penstock.wire.dialects import Dialect, Rule, Spoken, Way
+
+FIELDS = (*PARAMETERS, *NEUTRAL)
+"""What a table has a line for, in the order in which it is sent."""
+
+AUTO = "auto"
+"""What leaves a field to the server: to say nothing says the same."""
+
+SHOWN = 40
+QUOTES = "'\""
+
+
+@frozen
+class Saying:
+    """A request as it will be told.
+
+    `parameters` are what is sent, `warnings` what was changed or left out, `prompt` what is said instead of the
+    request's own ("": that), `unsaid` the fields that were given and are not sent. `keyed` is what keys are made of:
+    the request, or the one that says plainly what was emulated. `most` bounds the pictures of one call.
+    """
+
+    keyed: ImageRequest
+    most: int = 10
+    parameters: tuple[tuple[str, Scalar], ...] = ()
+    warnings: tuple[str, ...] = ()
+    prompt: str = ""
+    unsaid: tuple[str, ...] = ()
+
+
+def say(request: ImageRequest, dialect: Dialect, known: Model | None, unsaid: Unsaid) -> Saying | Refusal:
+    """How `request` is told in `dialect` to a model (`known` where the catalog has it); or what cannot be told.
+
+    `unsaid` says what is done with a field that the dialect has no words for: dropped with a warning, emulated with a
+    warning (else dropped), or refused.
+    """
+    way = dialect.ways.get(request.operation)
+    if way is None:
+        field = "images" if request.images else "model"
+        return Refusal(field, f"{field}: {dialect.name} has no words for {request.operation}")
+    if not way.urls and any(one.url for one in request.inputs):
+        return Refusal("images", f"images: {dialect.name} takes no addresses of images: give their bytes")
+    return _Teller(request, dialect.name, way, known, unsaid).told()
+
+
+class _Teller:
+    """Tells one request, field by field."""
+
+    def __init__(self, request: ImageRequest, dialect: str, way: Way, known: Model | None, unsaid: Unsaid) -> None:
+        self._request, self._dialect, self._way = request, dialect, way
+        self._known, self._unsaid = known, unsaid
+        self._keyed = request
+        self._pairs: list[tuple[str, Scalar]] = []
+        self._warnings: list[str] = []
+        self._left: list[str] = []
+        self._behind = ""
+
+    def told(self) -> Saying | Refusal:
+        """All of it, or the first field that is refused."""
+        request = self._request
+        for name in FIELDS:
+            value = self._value(name)
+            if value is None:
+                continue
+            refusal = self._field(name, value)
+            if refusal is not None:
+                return refusal
+        parameters = (*self._pairs, *request.extra)
+        prompt = request.prompt + self._behind if self._behind else ""
+        return Saying(self._keyed, self._way.most, parameters, tuple(self._warnings), prompt, tuple(self._left))
+
+    def _value(self, name: str) -> Scalar:
+        value: Scalar = getattr(self._request, name)
+        return AUTO if value is None and self._known is not None and name in self._known.always else value
+
+    def _field(self, name: str, value: Scalar) -> Refusal | None:
+        rule = self._rule(name)
+        spoken = None if rule is None else rule.say(value)
+        if spoken is None and (value == AUTO or value in self._way.implied.get(name, ())):
+            return None
+        if self._unsaid is Unsaid.REFUSE and (spoken is None or spoken.remark):
+            return Refusal(
+                name, f"{name}: {self._why(name, value, rule)}; leave it out, or let it be dropped or emulated"
+            )
+        if spoken is None and self._unsaid is Unsaid.EMULATE:
+            spoken = self._emulated(name, value)
+        if spoken is None:
+            self._left.append(name)
+            self._warnings.append(f"{self._why(name, value, rule)}: {self._without(name)}")
+            return None
+        if spoken.remark:
+            self._warnings.append(f"{name}{_shown(name, value)} is {spoken.remark}")
+        self._pairs += spoken.pairs
+        self._behind += spoken.behind
+        return None
+
+    def _rule(self, name: str) -> Rule | None:
+        """The line of the table. Where the catalog knows the model, its own word counts as well."""
+        if self._known is not None and name in PARAMETERS and name not in self._known.parameters:
+            return None
+        return self._way.says.get(name)
+
+    def _emulated(self, name: str, value: Scalar) -> Spoken | None:
+        """The value in another way, if there is one, and if nothing that is given says the same."""
+        rule = self._way.emulated.get(name)
+        spoken = None if rule is None else rule.say(value)
+        if spoken is None or any(pair[0] in dict(self._said()) for pair in spoken.pairs):
+            return None
+        behind = spoken.behind
+        keyed = evolve(self._keyed, prompt=self._keyed.prompt + behind, extra=(*self._keyed.extra, *spoken.pairs))
+        self._keyed = _cleared(keyed, name)
+        how = "within the prompt" if behind else " and ".join(f"as {one} {told}" for one, told in spoken.pairs)
+        return evolve(spoken, remark=f"said {how}: {self._dialect} has no words of its own for it")
+
+    def _said(self) -> list[tuple[str, Scalar]]:
+        """All pairs that the request's own fields are told as."""
+        said: list[tuple[str, Scalar]] = list(self._request.extra)
+        for name, rule in self._way.says.items():
+            value: Scalar = getattr(self._request, name)
+            spoken = None if value is None else rule.say(value)
+            said += () if spoken is None else spoken.pairs
+        return said
+
+    def _why(self, name: str, value: Scalar, rule: Rule | None) -> str:
+        if name == "seed" and self._known is not None:
+            return f"{self._request.model} knows no seed"
+        return f"{self._dialect} has no words for {name}" + ("" if rule is None else _shown(name, value))
+
+    def _without(self, name: str) -> str:
+        return "it is not sent" + (", and only tells this result from others" if name == "seed" else "")
+
+
+def _cleared(request: ImageRequest, name: str) -> ImageRequest:
+    """The request without a field that is now said in another way."""
+    match name:
+        case "negative_prompt":
+            return evolve(request, negative_prompt=None)
+        case "quality":
+            return evolve(request, quality=None)
+        case _:
+            return request
+
+
+def _shown(name: str, value: Scalar) -> str:
+    """A value behind its name, where it is none of the user's texts."""
+    return "" if name in ("negative_prompt", "user") else f" {ascii(value)[:SHOWN].strip(QUOTES)}"

@@ -1,0 +1,361 @@
+"""Each dialect against a table of transcripts: a request and its exact bytes, a reply and its exact reading."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from attrs import frozen
+
+from penstock.config import Config
+from penstock.errors import UsageError
+from penstock.ids import Handle
+from penstock.prepare import prepare
+from penstock.readings import Part, Problem, Reading, Success, Usage
+from penstock.requests import ImageRequest, Options, Prepared, Refusal, Unsaid
+from penstock.wire import DIALECTS, MemorySink, dialect, encode, locate, reader, spoken_at
+
+UNIX = 1_795_300_000.0
+RICH = ImageRequest(
+    prompt="a lynx",
+    model="m",
+    size="1024x512",
+    n=2,
+    seed=7,
+    negative_prompt="snow",
+    steps=30,
+    guidance=3.5,
+    output_format="png",
+)
+PLAIN = ImageRequest(prompt="a lynx", model="m")
+
+
+def ready(request: ImageRequest, spoken: str, options: Options | None = None) -> Prepared:
+    """The request, prepared for a dialect."""
+    made = prepare(request, options or Options(), Config(), handle=Handle(1), unix=UNIX, dialect=spoken)
+    assert isinstance(made, Prepared), made
+    return made
+
+
+def said(request: ImageRequest, spoken: str, options: Options | None = None, first: int = 0) -> dict[str, object]:
+    """The body that a request becomes."""
+    made = ready(request, spoken, options)
+    body: dict[str, object] = json.loads(encode(made, 0, min(request.n, made.said[0].most), first).body)
+    return body
+
+
+def warned(request: ImageRequest, spoken: str, options: Options | None = None) -> tuple[str, ...]:
+    """What is remarked of it."""
+    return ready(request, spoken, options).work.targets[0].warnings
+
+
+@frozen
+class Spoken:
+    """A request in a dialect: its base URL, what becomes of both, and what is remarked."""
+
+    dialect: str
+    base_url: str
+    url: str
+    body: str
+    warnings: tuple[str, ...] = ()
+    request: ImageRequest = RICH
+
+
+def unsaid(spoken: str, *names: str) -> tuple[str, ...]:
+    """The remarks on fields that are not sent."""
+    return tuple(
+        f"{spoken} has no words for {name}: it is not sent"
+        + (", and only tells this result from others" if name == "seed" else "")
+        for name in names
+    )
+
+
+TABLE = (
+    Spoken(
+        "openai",
+        "https://api.openai.com/v1",
+        "https://api.openai.com/v1/images/generations",
+        '{"model":"m","prompt":"a lynx","n":2,"size":"1024x512","output_format":"png","seed":7}',
+        unsaid("openai", "negative_prompt", "steps", "guidance"),
+    ),
+    Spoken(
+        "azure",
+        "https://r.openai.azure.com/openai/v1",
+        "https://r.openai.azure.com/openai/v1/images/generations?api-version=preview",
+        '{"model":"m","prompt":"a lynx","n":2,"size":"1024x512","output_format":"png","seed":7}',
+        unsaid("azure", "negative_prompt", "steps", "guidance"),
+    ),
+    Spoken(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        "https://openrouter.ai/api/v1/images",
+        '{"model":"m","prompt":"a lynx","n":2,"size":"1024x512","output_format":"png","seed":7}',
+        unsaid("openrouter", "negative_prompt", "steps", "guidance"),
+    ),
+    Spoken(
+        "generic",
+        "https://gateway.example/v1",
+        "https://gateway.example/v1/images/generations",
+        '{"model":"m","prompt":"a lynx","n":2,"size":"1024x512","output_format":"png","seed":7,'
+        '"negative_prompt":"snow","num_inference_steps":30,"guidance_scale":3.5}',
+    ),
+    Spoken(
+        "local",
+        "http://127.0.0.1:8000/v1",
+        "http://127.0.0.1:8000/v1/images/generations",
+        '{"model":"m","prompt":"a lynx","n":2,"response_format":"b64_json","size":"1024x512","seed":7,'
+        '"negative_prompt":"snow","num_inference_steps":30,"guidance_scale":3.5}',
+    ),
+    Spoken(
+        "localai",
+        "http://127.0.0.1:8080/v1",
+        "http://127.0.0.1:8080/v1/images/generations",
+        '{"model":"m","prompt":"a lynx|snow","n":2,"response_format":"b64_json","size":"1024x512","seed":7,"step":30}',
+        unsaid("localai", "guidance"),
+    ),
+    Spoken(
+        "sdwebui",
+        "http://127.0.0.1:7860",
+        "http://127.0.0.1:7860/sdapi/v1/txt2img",
+        '{"prompt":"a lynx","batch_size":2,"override_settings":{"sd_model_checkpoint":"m"},"save_images":false,'
+        '"width":1024,"height":512,"seed":7,"negative_prompt":"snow","steps":30,"cfg_scale":3.5}',
+    ),
+    Spoken(
+        "together",
+        "https://api.together.ai/v1",
+        "https://api.together.ai/v1/images/generations",
+        '{"model":"m","prompt":"a lynx","n":2,"response_format":"base64","width":1024,"height":512,'
+        '"output_format":"png","seed":7,"negative_prompt":"snow","steps":30,"guidance_scale":3.5}',
+    ),
+    Spoken(
+        "xai",
+        "https://api.x.ai/v1",
+        "https://api.x.ai/v1/images/generations",
+        '{"model":"m","prompt":"a lynx","n":2,"response_format":"b64_json","aspect_ratio":"2:1"}',
+        (
+            "size 1024x512 is said as aspect_ratio 2:1, the nearest there is: no pixels",
+            *unsaid("xai", "output_format", "seed", "negative_prompt", "steps", "guidance"),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize("told", TABLE, ids=lambda told: told.dialect)
+def test_one_request_in_every_dialect(told: Spoken) -> None:
+    """Exact URL, headers and bytes, and a remark on each field that is not sent."""
+    made = ready(told.request, told.dialect)
+    call = encode(made, 0, told.request.n)
+    assert told.body == call.body.decode()
+    assert ("POST", (("content-type", "application/json"),)) == (call.method, call.headers)
+    assert told.url == locate(told.dialect, told.base_url, call.path, told.request.model)
+    assert told.warnings == made.work.targets[0].warnings
+
+
+def test_every_dialect_has_a_transcript() -> None:
+    """A new one brings its own."""
+    assert set(DIALECTS) == {told.dialect for told in TABLE}
+
+
+@pytest.mark.parametrize("spoken", DIALECTS)
+def test_a_plain_request_needs_no_remark(spoken: str) -> None:
+    """Nothing is said of what was not asked for, nor of what a server does anyway."""
+    assert () == warned(PLAIN, spoken)
+    easy = ImageRequest(prompt="x", model="m", size="auto", quality="auto", background="auto", moderation="auto")
+    assert () == warned(easy, spoken)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "query", "url"),
+    [
+        ("https://r.openai.azure.com/openai/v1", (), "https://r.openai.azure.com/openai/v1/p?api-version=preview"),
+        (
+            "https://r.openai.azure.com/openai/v1",
+            (("api-version", "v1"), ("a", "b c&d")),
+            "https://r.openai.azure.com/openai/v1/p?api-version=v1&a=b%20c%26d",
+        ),
+        (
+            "https://r.openai.azure.com/openai/deployments/pics",
+            (("api-version", "2026-01-01"),),
+            "https://r.openai.azure.com/openai/deployments/pics/p?api-version=2026-01-01",
+        ),
+        (
+            "https://r.openai.azure.com",
+            (),
+            "https://r.openai.azure.com/openai/deployments/my%2Fpics/p?api-version=2025-04-01-preview",
+        ),
+        (
+            "https://r.openai.azure.com/openai",
+            (),
+            "https://r.openai.azure.com/openai/deployments/my%2Fpics/p?api-version=2025-04-01-preview",
+        ),
+    ],
+)
+def test_all_forms_of_azures_urls(base_url: str, query: tuple[tuple[str, str], ...], url: str) -> None:
+    """The deployment stands where the form wants it; a query of the caller's replaces the dialect's own."""
+    assert url == locate("azure", base_url, "/p", "my/pics", query)
+
+
+def test_a_query_goes_behind_any_url() -> None:
+    """Also where the dialect has none."""
+    assert "https://h/v1/p" == locate("openai", "https://h/v1", "/p", "m")
+    assert "https://h/v1/p?tenant=%C3%A4" == locate("openai", "https://h/v1", "/p", "m", (("tenant", "\u00e4"),))
+
+
+@pytest.mark.parametrize(
+    ("url", "spoken"),
+    [
+        ("https://api.openai.com/v1", "openai"),
+        ("https://r.openai.azure.com/openai/v1", "azure"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://api.x.ai/v1", "xai"),
+        ("https://api.together.xyz/v1", "together"),
+        ("https://fakeopenrouter.ai/api/v1", "openai"),
+        ("http://127.0.0.1:8000/v1", "openai"),
+    ],
+)
+def test_a_host_says_its_dialect(url: str, spoken: str) -> None:
+    """Only the host itself, or one below it; of all others nothing is known."""
+    assert spoken == spoken_at(url)
+
+
+def test_azure_makes_no_webp() -> None:
+    """A value that the dialect does not have is told like a field that it does not have."""
+    webp = ImageRequest(prompt="x", model="m", output_format="webp")
+    assert ("azure has no words for output_format webp: it is not sent",) == warned(webp, "azure")
+    refused = prepare(webp, Options(unsaid=Unsaid.REFUSE), Config(), handle=Handle(1), unix=UNIX, dialect="azure")
+    assert isinstance(refused, Refusal)
+    assert "output_format" == refused.field
+
+
+def test_a_seed_goes_on_from_call_to_call() -> None:
+    """A request of many pictures is many calls: no two of them begin with the same seed, whoever gave it."""
+    many = ImageRequest(prompt="x", model="m", n=25, seed=100)
+    assert [100, 110, 120] == [said(many, "local", first=first)["seed"] for first in (0, 10, 20)]
+    assert 103 == said(many, "local", Options(sample=3))["seed"]
+    assert -1 == said(ImageRequest(prompt="x", model="m", seed=-1), "sdwebui", first=0)["seed"]
+
+
+def test_a_server_that_would_repeat_itself_is_told_a_seed() -> None:
+    """It follows from the key: the same for the same picture, another one for any other."""
+    plain = ImageRequest(prompt="x", model="m", n=20)
+    seeds = [
+        said(plain, "local", options, first)["seed"] for options in (Options(), Options(sample=20)) for first in (0, 5)
+    ]
+    assert len(set(map(str, seeds))) == 4
+    assert all(isinstance(seed, int) and 0 <= seed < 2**31 for seed in seeds)
+    assert seeds[0] == said(plain, "local")["seed"]
+    assert "seed" not in said(plain, "generic")
+
+
+def test_what_cannot_be_said_is_refused_where_that_is_asked() -> None:
+    """The first such field is named, with what to do."""
+    strict = Options(unsaid=Unsaid.REFUSE)
+    for spoken, field in (("openai", "negative_prompt"), ("xai", "size"), ("localai", "guidance")):
+        made = prepare(RICH, strict, Config(), handle=Handle(1), unix=UNIX, dialect=spoken)
+        assert isinstance(made, Refusal)
+        assert field == made.field
+        assert f"{field}: " in made.message
+    assert ready(RICH, "together", strict).work.targets[0].warnings == ()
+
+
+def test_what_cannot_be_said_is_emulated_where_that_is_asked() -> None:
+    """A negative prompt stands in the prompt, a quality becomes steps; each is remarked, and texts are not repeated."""
+    emulate = Options(unsaid=Unsaid.EMULATE)
+    asked = ImageRequest(prompt="a lynx", model="m", negative_prompt="secret words", quality="low")
+    assert "a lynx\n\nThe picture must not show: secret words" == said(asked, "openai", emulate)["prompt"]
+    (remark,) = warned(asked, "openai", emulate)
+    assert "negative_prompt is said within the prompt: openai has no words of its own for it" == remark
+    body = said(asked, "local", emulate)
+    assert ("a lynx", "secret words", 15) == (body["prompt"], body["negative_prompt"], body["num_inference_steps"])
+    assert ("quality low is said as num_inference_steps 15: local has no words of its own for it",) == warned(
+        asked, "local", emulate
+    )
+
+
+def test_nothing_that_was_given_is_overruled_by_an_emulation() -> None:
+    """Steps that were asked for stay, and the quality is dropped."""
+    emulate = Options(unsaid=Unsaid.EMULATE)
+    asked = ImageRequest(prompt="x", model="m", steps=9, quality="low")
+    assert 9 == said(asked, "together", emulate)["steps"]
+    assert ("together has no words for quality: it is not sent",) == warned(asked, "together", emulate)
+
+
+def test_what_is_emulated_has_another_key_than_what_is_dropped() -> None:
+    """They are different pictures; what says the same plainly has the same key."""
+    asked = ImageRequest(prompt="x", model="m", negative_prompt="y")
+    keys = [ready(asked, "openai", Options(unsaid=how)).work.targets[0].keys for how in (Unsaid.DROP, Unsaid.EMULATE)]
+    plainly = ImageRequest(prompt="x\n\nThe picture must not show: y", model="m")
+    assert keys[0] != keys[1]
+    assert keys[1] == ready(plainly, "openai").work.targets[0].keys
+
+
+def test_nobody_speaks_other_dialects() -> None:
+    """The error names those that there are."""
+    with pytest.raises(UsageError, match=r"klingon.*openai"):
+        dialect("klingon")
+
+
+def read(spoken: str, body: object, status: int = 200) -> tuple[Reading, MemorySink]:
+    """The reading of a reply."""
+    sink = MemorySink()
+    made = reader("images.generate", sink, dialect=spoken, status=status, content_type="application/json")
+    made.feed(json.dumps(body).encode())
+    return made.close(), sink
+
+
+INFO = json.dumps({"width": 64, "height": 32, "index_of_first_image": 1, "all_seeds": [7, 8]})
+
+
+@pytest.mark.parametrize(
+    ("spoken", "body", "expected"),
+    [
+        (
+            "openrouter",
+            {"data": [{"b64_json": "QUJD", "media_type": "image/png"}], "usage": {"cost": 0.13, "total_tokens": 0}},
+            Success(Usage(cost=130_000_000_000), (Part(0, "memory-0", "", "", 3),)),
+        ),
+        (
+            "sdwebui",
+            {"images": ["QUFB", "QUJD", "REVG"], "parameters": {"prompt": "x"}, "info": INFO},
+            Success(
+                None,
+                (
+                    Part(0, "memory-1", "64x32", "", 3),
+                    Part(1, "memory-2", "64x32", "", 3),
+                    Part(2, "memory-0", "64x32", "", 3),
+                ),
+            ),
+        ),
+        ("sdwebui", {"images": ["QUFB"], "info": "no JSON"}, Success(None, (Part(0, "memory-0", "", "", 3),))),
+        (
+            "together",
+            {"id": "x", "model": "m", "object": "list", "data": [{"index": 0, "b64_json": "QUJD", "type": "b64_json"}]},
+            Success(None, (Part(0, "memory-0", "", "", 3),)),
+        ),
+        (
+            "xai",
+            {"data": [{"b64_json": "data:image/jpeg;base64,QUJD"}], "usage": {"cost_in_usd_ticks": 200_000_000}},
+            Success(Usage(cost=20_000_000_000), (Part(0, "memory-0", "", "", 3),)),
+        ),
+        (
+            "xai",
+            {"data": [{"b64_json": "QUJD"}], "respect_moderation": False, "usage": {"cost_in_usd_ticks": 5}},
+            Problem(
+                "moderation_blocked",
+                message="held back by the provider's moderation",
+                stage="output",
+                usage=Usage(cost=500),
+            ),
+        ),
+        (
+            "xai",
+            {"data": [{"url": None, "respect_moderation": False}]},
+            Problem("moderation_blocked", message="held back by the provider's moderation", stage="output"),
+        ),
+    ],
+)
+def test_replies_are_read_as_their_dialect_means_them(spoken: str, body: object, expected: Reading) -> None:
+    """Pictures in their places, what it cost, and refusals inside a 200."""
+    told, sink = read(spoken, body)
+    assert expected == told
+    assert bool(sink.pictures) == isinstance(expected, Success)
