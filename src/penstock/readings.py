@@ -133,7 +133,7 @@ class Problem:
 
     `hint` is the wait in seconds that its message names ("try again in 12s"). `own` is False where the body is not of
     the provider's error shape (a proxy's page): then nobody knows whether the request was executed. `stage` is "input",
-    "output" or "unknown" for a moderation refusal that says so.
+    "output" or "unknown" for a moderation refusal that says so. `param` is the parameter that it blames.
     """
 
     code: str | None = None
@@ -144,6 +144,7 @@ class Problem:
     own: bool = True
     stage: str | None = None
     usage: Usage | None = None
+    param: str | None = None
 
 
 @frozen

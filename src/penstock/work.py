@@ -137,8 +137,10 @@ class Target:
     `keys` has one key a sample. `demand` and `quote` are upper bounds *a sample* (tokens, picodollars); a quote of
     None is unknown. A divisible target may be bought in several calls of at most `most` samples. `gather` names what
     may be bought together with other jobs' samples in one call (None: nothing). `array` has an item a sample where
-    samples are different things (empty: they are alike); `demand` and `quote` are then the largest's. `size` and
-    `quality` are as they were asked for ("": left to the provider).
+    samples are different things (empty: they are alike); `demand` and `quote` are then the largest's, and one call
+    takes at most `most_tokens` tokens of them (None: any). `size` and `quality` are as they were asked for ("": left to
+    the provider). `adapts` names what of it can be said otherwise to a server that refuses it ("stream"). A `stream`
+    may bring previews, or text as it is written.
     """
 
     provider: str
@@ -154,16 +156,23 @@ class Target:
     purpose: Purpose = Purpose.GENERATE
     divisible: bool = True
     most: int = 10
+    most_tokens: int | None = None
     gather: str | None = None
     array: tuple[Item, ...] = ()
     scope: str = ""
     stream: bool = False
+    adapts: tuple[str, ...] = ()
     hedgeable: bool = True
     timeouts: Timeouts = Timeouts()
     size: str = ""
     quality: str = ""
     asked: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def pictures(self) -> bool:
+        """Whether what it brings are pictures."""
+        return self.operation.startswith("images.")
 
     @property
     def group(self) -> str:

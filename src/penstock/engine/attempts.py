@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from penstock.admission.headers import read as read_headers
 from penstock.commands import Abort, Deliver, Release, Send, Waits
+from penstock.engine.adapting import told
 from penstock.engine.billing import book, book_failure, share_cost
 from penstock.engine.entities import Attempt, Landing, Settling
 from penstock.engine.moves import Arrived, Judged
@@ -116,6 +117,9 @@ class Attempts:
         desk, call, bill = self.desk, attempt.call, attempt.bill
         target = call.target
         desk.attempt_life.go(attempt, AttemptInput.SEND)
+        attempt.without = desk.adapted.without(target)
+        if attempt.without:
+            desk.adapted.tell(attempt, _askers(attempt.flights))
         desk.allowance.attempted(quote(attempt), desk.now)
         desk.count("attempts")
         _count(attempt, 1)
@@ -140,6 +144,7 @@ class Attempts:
                 target.provider,
                 call.question.refs if call.question is not None else (),
                 call.question.policy if call.question is not None else "",
+                attempt.without,
             )
         )
 
@@ -244,7 +249,8 @@ class Attempts:
 
     def _judge(self, attempt: Attempt, fact: Responded | Failed, headers: Headers) -> None:
         desk, lane = self.desk, attempt.lane
-        judgement = judge(fact, attempt.call.target.dialect)
+        judgement = judge(fact, attempt.call.target.dialect, told(attempt))
+        desk.adapted.heard(attempt, judgement)
         reading = fact.reading if isinstance(fact, Responded) else None
         wait = asked(headers, reading, desk.unix())
         if judgement.rate:
@@ -296,10 +302,11 @@ class Attempts:
         attempt.lane.refusing = attempt.call.refused = None
         count = len(attempt.flights)
         parts, surplus = sort_parts(reading.parts, count)
-        cost = charged(usage, attempt.call.target.rates, len(reading.parts), quote(attempt), count)
+        pictures = len(reading.parts) if attempt.call.target.pictures else 0
+        cost = charged(usage, attempt.call.target.rates, pictures, quote(attempt), count)
         settling = Settling([None] * count, [False] * count, cost, usage, reading.answer)
         attempt.settling = settling
-        desk.counters["images"] += len(parts)
+        desk.counters["images"] += min(len(parts), pictures)
         share_cost(desk, attempt, parts, cost, usage)
         if surplus:
             desk.out.append(Release(tuple(part.ref for part in surplus)))

@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from penstock.commands import Halted, Notice, Notify
+from penstock.engine.adapting import Adapted
 from penstock.engine.refused import Refused
 from penstock.engine.tables import (
     ATTEMPT,
@@ -42,6 +43,7 @@ class Desk:
     """The one mutable context of an engine. Rooms read `now`, append to `out` and `moves`, and use the books."""
 
     __slots__ = (
+        "adapted",
         "allowance",
         "attempt_life",
         "call_life",
@@ -79,6 +81,7 @@ class Desk:
         self.parked: dict[str, list[Entry]] = {}
         self.refunds: dict[str, None] = {}
         self.refused = Refused()
+        self.adapted = Adapted()
         self.serial = 0
         self.job_life = Life(JOB, JobState, JobInput)
         self.flight_life = Life(FLIGHT, FlightState, FlightInput)

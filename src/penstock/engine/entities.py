@@ -284,6 +284,7 @@ class Attempt:
     settling: Settling | None = None
     partials: list[Ref] | None = None
     charges: tuple[int | None, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 @define(eq=False)

@@ -49,7 +49,7 @@ class Results:
             call.doubtful = call.doubtful or judgement.executed is Three.MAYBE
             call.final = call.final or judgement.next is Next.NEVER
             call.blamed = call.blamed or judgement.blames
-            if not judgement.rate and judgement.closes is Closes.NOTHING:
+            if not (judgement.rate or judgement.adapts) and judgement.closes is Closes.NOTHING:
                 tried(call)
         if call.out:
             return
@@ -103,7 +103,7 @@ class Results:
             self.calls.end(call, CallInput.FAIL, trouble)
             return True
         self.calls.leave_out(call, spent_flights(self.desk, call), trouble)
-        if judgement.next is Next.ADAPT:
+        if judgement.next is Next.ADAPT and not judgement.adapts:
             call.barred = (*call.barred, move.attempt.lane)
         return False
 

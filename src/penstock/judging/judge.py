@@ -39,6 +39,7 @@ _ROWS = (
     Judgement("account", _NO, _NO, _NO, Next.LANE, Closes.CREDENTIAL),
     Judgement("blocked", _NO, _NO, _NO, Next.NEVER),
     Judgement("invalid", _NO, _NO, _YES, Next.NEVER, blames=True),
+    Judgement("unsupported", _NO, _NO, _YES, Next.ADAPT),
     Judgement("moderation", _NO, _NO, _YES, Next.NEVER, blames=True),
     Judgement("moderation_output", _YES, _MAYBE, _YES, Next.NEVER, blames=True),
     Judgement("uncertain", _MAYBE, _MAYBE, _MAYBE, Next.AMBIGUOUS),
@@ -166,9 +167,10 @@ _PROMISES = frozenset({"server_error", "overloaded", "slow_down"})
 _STATUS = re.compile(r"[45][0-9]{2}", re.ASCII)
 
 
-def judge(fact: Responded | Failed, dialect: str) -> Judgement:
+def judge(fact: Responded | Failed, dialect: str, adapts: tuple[str, ...] = ()) -> Judgement:
     """Judge how an attempt ended, under the billing rules of `dialect` ("openai", "openrouter", "local").
 
+    `adapts` are words of the request that could be said otherwise: a refusal that names one is "unsupported".
     `x-should-retry: false` is obeyed; `true` is not heard: it overrides neither *never* nor the allowance.
     """
     table = TABLE.get(dialect, _OPENAI)
@@ -187,6 +189,10 @@ def judge(fact: Responded | Failed, dialect: str) -> Judgement:
             verdict = evolve(verdict, billed=Three.YES)
     if verdict.blames and not (isinstance(reading, Problem) and reading.own):
         verdict = evolve(verdict, blames=False)
+    if verdict.blames and verdict.kind == "invalid" and isinstance(reading, Problem):
+        word = next((name for name in adapts if _names(reading, name)), "")
+        if word:
+            return evolve(table["unsupported"], adapts=word)
     if verdict.closes is Closes.NOTHING and verdict.next is not Next.NEVER and _refuses_retry(fact.headers):
         return evolve(verdict, next=Next.NEVER)
     return verdict
@@ -253,6 +259,13 @@ def _word(status: int, problem: Problem) -> str:
     if gateway:
         return "uncertain"
     return STATUSES.get(status, "invalid" if status < 500 else "uncertain")
+
+
+def _names(problem: Problem, word: str) -> bool:
+    """Whether a refusal is about this word of the request; its message speaks where it names no parameter."""
+    if problem.param is not None:
+        return problem.param == word
+    return re.search(rf"\b{re.escape(word)}(?:ing)?\b", problem.message, re.IGNORECASE) is not None
 
 
 def _refuses_retry(headers: Headers) -> bool:

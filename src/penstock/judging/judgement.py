@@ -37,7 +37,8 @@ class Judgement:
     """The four axes: was it executed, is it billed, is quota gone, what next.
 
     `kind` is a word for people and figures ("rate_limited"). `rate` says that a limit refused it: the quota learns;
-    `blames` that the provider itself refused the request as such, and not just this attempt at it.
+    `blames` that the provider itself refused the request as such, and not just this attempt at it. `adapts` is the one
+    word of it that was refused, where that can be said otherwise.
     """
 
     kind: str
@@ -48,3 +49,4 @@ class Judgement:
     closes: Closes = Closes.NOTHING
     rate: bool = False
     blames: bool = False
+    adapts: str = ""

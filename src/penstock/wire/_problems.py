@@ -100,6 +100,7 @@ def _stated(error: dict[str, Json], body: dict[str, Json], clean: Clean) -> Prob
         limit=limit_hint(words),
         stage=_stage(error.get("moderation_details")),
         usage=usage(body.get("usage")),
+        param=_word(error.get("param"), clean),
     )
 
 
