@@ -55,7 +55,7 @@ def test_pixels_are_what_another_reader_says(width: int, height: int, form: str)
         ("WEBP", "RGB", {"exif": b"Exif\0\0", "quality": 10}, False),
     ],
 )
-def test_transparency_is_seen(form: str, mode: str, how: dict[str, object], alpha: bool) -> None:  # noqa: FBT001 - a table's column
+def test_transparency_is_seen(form: str, mode: str, how: dict[str, object], alpha: bool) -> None:
     """An alpha channel, or a colour that is made transparent, is alpha; nothing else is."""
     found = InputImage.of(picture(form, 24, 13, mode, **how))
     assert (24, 13, alpha) == (found.width, found.height, found.has_alpha)
@@ -79,10 +79,9 @@ def test_a_damaged_head_is_refused_or_read(form: str, at: int, byte: int) -> Non
     for data in (bytes(whole), bytes(whole[: at % len(whole)])):
         try:
             found = InputImage.of(data)
-        except InvalidRequest as error:
-            assert error.field == "images"
-        else:
-            assert found.width > 0 < found.height
+        except InvalidRequest:
+            continue
+        assert found.width > 0 < found.height
 
 
 @pytest.mark.parametrize(

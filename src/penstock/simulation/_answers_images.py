@@ -6,7 +6,7 @@ from zlib import crc32
 
 from attrs import frozen
 
-from penstock.catalog import estimated_tokens, rates
+from penstock.catalog import estimated_image_tokens, estimated_tokens, rates
 from penstock.http import HttpReply
 from penstock.readings import Usage
 from penstock.requests import ImageRequest
@@ -17,6 +17,9 @@ from penstock.work import Demand
 
 UNLISTED_TOKENS = 1_000
 """Output tokens of a picture of a model whose formula nobody knows."""
+
+UNSEEN = 1024
+"""Pixels of each side of an image behind a URL, which nobody fetches here."""
 
 DEFAULT_QUALITY = "medium"
 
@@ -49,18 +52,31 @@ class ImageCase:
         """The tokens of all its pictures: four bytes of prompt a token, the catalog's formulas."""
         request = self.request
         each = estimated_tokens(request.model, *self._chosen()) or UNLISTED_TOKENS
-        return Usage(input_text=8 + len(request.prompt.encode()) // 4, output_image=each * request.n)
+        text = 8 + len(request.prompt.encode()) // 4
+        return Usage(input_text=text, input_image=self._inputs(), output_image=each * request.n)
+
+    def _inputs(self) -> int:
+        """The tokens of the images that it is made from, by the catalog's formulas; a mask costs nothing here."""
+        request, total = self.request, 0
+        for one in request.images:
+            pixels = (one.width or UNSEEN, one.height or UNSEEN)
+            fidelity = request.input_fidelity or "low"
+            total += estimated_image_tokens(request.model, *pixels, fidelity) or UNLISTED_TOKENS
+        return total
 
     def demand(self) -> Demand:
         usage = self.usage()
-        return Demand(requests=1, images=self.request.n, tokens=usage.input_text + usage.output_image)
+        tokens, inputs = usage.input_text + usage.input_image + usage.output_image, len(self.request.images)
+        return Demand(requests=1, images=self.request.n + inputs, tokens=tokens, inputs=inputs)
 
     def cost(self, unix: float) -> int:
         usage = self.usage()
         price = rates("openai", self.request.model, unix) or UNLISTED
         text = UNLISTED.text if price.text is None else price.text
         image = UNLISTED.image_out if price.image_out is None else price.image_out
-        return usage.input_text * (text or 0) + usage.output_image * (image or 0)
+        taken = UNLISTED.image if price.image is None else price.image
+        spent = usage.input_text * (text or 0) + usage.input_image * (taken or 0)
+        return spent + usage.output_image * (image or 0)
 
     def reply(self, telling: Telling) -> HttpReply:
         request = self.request

@@ -11,7 +11,7 @@ from penstock.readings import Problem
 from penstock.wire import Undecodable
 from penstock.work import Demand, Rates
 
-UNLISTED = Rates(text=5_000_000, image_out=30_000_000, text_out=15_000_000)
+UNLISTED = Rates(text=5_000_000, image=8_000_000, image_out=30_000_000, text_out=15_000_000)
 """What a model costs whose price nobody published: the provider bills it all the same."""
 
 
