@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,45 @@ def test_places_outlive_their_process(tmp_path: Path) -> None:
         assert last.near("s:", (1.0, 0.0), 0.92) is None
     with sqlite3.connect(places) as db:
         assert [(0,)] == db.execute("SELECT count(*) FROM places").fetchall()
+
+
+def test_what_another_process_places_is_found(tmp_path: Path) -> None:
+    """At the next lookup, each of many, also where both place; the bound holds for both together."""
+    pictures, places = tmp_path / "pictures.sqlite", tmp_path / "near.sqlite"
+    with (
+        NearStore(SqliteStore(pictures), places, most=3) as one,
+        NearStore(SqliteStore(pictures), places, most=3) as other,
+    ):
+        assert one.near("s:", (1.0, 0.0), 0.9) is None
+        found: list[object] = []
+        for number, store in enumerate((other, one, other, other, one)):
+            store.write(Key(str(number)), Meta(cost=number), b"png")
+            store.place(Key(str(number)), "s:", (1.0, float(number)))
+            found += [
+                near and near[0].cost for near in (side.near("s:", (1.0, float(number)), 0.9) for side in (one, other))
+            ]
+        assert [0, 0, 1, 1, 2, 2, 3, 3, 4, 4] == found
+        assert [None, None] == [side.near("s:", (1.0, 0.0), 0.9) for side in (one, other)]
+    with closing(sqlite3.connect(places)) as db:
+        assert [(3,)] == db.execute("SELECT count(*) FROM places").fetchall()
+
+
+def test_a_list_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    """What was placed before is found, and what is placed from now on."""
+    places, pictures = tmp_path / "near.sqlite", MemoryStore()
+    with closing(sqlite3.connect(places)) as db, db:
+        db.execute(
+            "CREATE TABLE places (key BLOB PRIMARY KEY, scope TEXT NOT NULL, vector BLOB NOT NULL) WITHOUT ROWID"
+        )
+        db.execute("INSERT INTO places VALUES (?, ?, ?)", (b"a", "s:", unit((1.0, 0.0))))
+        db.execute("PRAGMA user_version = 1")
+    for key, vector in (("a", (1.0, 0.0)), ("b", (0.0, 1.0))):
+        with NearStore(pictures, places) as store:
+            store.write(Key(key), Meta(format=key), b"png")
+            store.place(Key("b"), "s:", (0.0, 1.0))
+            near = store.near("s:", vector, 0.9)
+            assert near is not None
+            assert key == near[0].format
 
 
 def test_a_file_that_is_another_is_left_alone(tmp_path: Path) -> None:

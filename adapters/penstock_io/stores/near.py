@@ -36,20 +36,29 @@ from penstock_io.stores import (
 from penstock_io.stores._codec import raw, unraw
 from penstock_io.stores._places import WIDTH, Places, Spot, unit
 
-VERSION = 1
-"""Goes up when the table changes; a file of another one is not used."""
+VERSION = 2
+"""Goes up when the table changes; a file of a later one is not used."""
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS places (key BLOB PRIMARY KEY, scope TEXT NOT NULL, vector BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE places (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, scope TEXT NOT NULL, vector BLOB NOT NULL);
+"""
+"""Numbers are never used again, so that whoever knows one finds what was placed since."""
+
+_COPY = """
+ALTER TABLE places RENAME TO before;
+{table}
+INSERT INTO places (key, scope, vector) SELECT key, scope, vector FROM before;
+DROP TABLE before;
 """
 
 
 class NearStore:
     """The pictures of `store`, which are found by meaning, too: the `most` that were placed last.
 
-    Where they lie is kept in the file `path` (None: in memory), by scopes and vectors that give no prompt away. It is
-    read once: what other processes place is found from the next start on. A picture that `store` has no more is
-    forgotten when it would have been found. What goes wrong with the file raises `StoreFault`.
+    Where they lie is kept in the file `path` (None: in memory), by scopes and vectors that give no prompt away. What
+    other processes place there is found, too. A picture that `store` has no more is forgotten when it would have been
+    found. What goes wrong with the file raises `StoreFault`.
     """
 
     def __init__(self, store: Store, path: Path | str | None = None, *, most: int = 20_000) -> None:
@@ -58,6 +67,7 @@ class NearStore:
         self._places = Places(most)
         self._turn = RLock()
         self._db: sqlite3.Connection | None = None
+        self._seen: tuple[int, int] = (0, 0)
 
     def __repr__(self) -> str:
         return f"<NearStore {self.store!r}{f' by {self.path}' if self.path else ''}>"
@@ -81,14 +91,19 @@ class NearStore:
         if direction is None:
             return
         with self._asked() as db:
+            if db is not None:
+                self._follow(db)
             gone = self._places.put(key, Spot(scope, direction))
             if db is not None:
-                db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (raw(key), scope, direction))
+                values = (raw(key), scope, direction)
+                db.execute("INSERT OR REPLACE INTO places (key, scope, vector) VALUES (?, ?, ?)", values)
                 db.executemany("DELETE FROM places WHERE key = ?", [(raw(old),) for old in gone])
 
     def near(self, scope: str, vector: tuple[float, ...], threshold: float) -> tuple[Meta, bytes | Ref, float] | None:
         """The nearest picture that may pass for one of `scope`, with its cosine, if that is at least `threshold`."""
-        with self._asked():
+        with self._asked() as db:
+            if db is not None:
+                self._follow(db)
             ranked = list(self._places.nearest(scope, vector, threshold))
         for key, score in ranked:
             found = self.store.read(key)
@@ -175,7 +190,7 @@ class NearStore:
 
     @contextmanager
     def _asked(self) -> Generator[sqlite3.Connection | None]:
-        """The file, open and read once, in one transaction; None: there is none. Raises `StoreFault`."""
+        """The file, open, in one transaction; None: there is none. Raises `StoreFault`."""
         with self._turn:
             if self.path is None:
                 yield None
@@ -193,18 +208,34 @@ class NearStore:
         db = sqlite3.connect(path, check_same_thread=False, timeout=2.0)
         try:
             db.execute("PRAGMA journal_mode = WAL")
+            db.execute("BEGIN IMMEDIATE")
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if version != (VERSION if tables else 0):
+            (tables,) = db.execute("SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite%'").fetchone()
+            if version not in ({1, VERSION} if tables else {0}):
                 raise StoreDamaged(f"{path} is of another version, or no list of places")
-            with db:
-                db.execute(_TABLE)
+            if version != VERSION:
+                for step in (_COPY.format(table=_TABLE) if version else _TABLE).split(";"):
+                    db.execute(step)
                 db.execute(f"PRAGMA user_version = {VERSION}")
-            with closing(db.execute("SELECT key, scope, vector FROM places")) as rows:
-                for key, scope, vector in rows:
-                    if isinstance(scope, str) and isinstance(vector, bytes) and not len(vector) % WIDTH:
-                        self._places.put(unraw(key), Spot(scope, vector))
+            db.commit()
+            self._seen = (0, 0)
         except BaseException:
             db.close()
             raise
         return db
+
+    def _follow(self, db: sqlite3.Connection) -> None:
+        """Learn of what was placed since: by this file's others, or all of it after it was opened."""
+        (version,) = db.execute("PRAGMA data_version").fetchone()
+        before, last = self._seen
+        if version == before:
+            return
+        query = "SELECT number, key, scope, vector FROM places WHERE number > ? ORDER BY number"
+        gone: list[Key] = []
+        with closing(db.execute(query, (last,))) as rows:
+            for number, key, scope, vector in rows:
+                last = number
+                if isinstance(scope, str) and isinstance(vector, bytes) and not len(vector) % WIDTH:
+                    gone += self._places.put(unraw(key), Spot(scope, vector))
+        db.executemany("DELETE FROM places WHERE key = ?", [(raw(old),) for old in gone])
+        self._seen = (version, last)
