@@ -613,7 +613,7 @@ def test_truncated_reply_cannot_be_read() -> None:
         (b'{"model":"gpt-image-2","prompt":"a","steps":3}', "/images/generations", 400, "unknown_parameter", "steps"),
         (b'{"model":"who","prompt":"a","size":"9x"}', "/images/generations", 400, "invalid_value", "size"),
         (b'{"model":"gone","prompt":"a"}', "/images/generations", 404, "model_not_found", "model"),
-        (b"{}", "/chat/completions", 404, "unknown_url", None),
+        (b"{}", "/completions", 404, "unknown_url", None),
     ],
 )
 def test_requests_that_cannot_be_done(body: bytes, path: str, status: int, code: str | None, param: str | None) -> None:

@@ -49,6 +49,10 @@ class Calls:
             for flight in flights:
                 self._gather(flight, target)
             return
+        if target.array:
+            for part in _packed(flights, target):
+                self.queue(self._open(part, target), CallInput.QUEUE)
+            return
         size = 1
         if len(flights) > 1:
             size = len(flights)
@@ -102,8 +106,9 @@ class Calls:
 
     def _takes(self, call: Call, flight: Flight) -> bool:
         """Whether there is room for one more in a call that gathers, by its tokens."""
-        cap, one = self.desk.config.gathering.tokens, flight.demand()
-        return cap is None or one is None or call.demand().tokens + one.tokens <= cap
+        caps = [cap for cap in (self.desk.config.gathering.tokens, call.target.most_tokens) if cap is not None]
+        one = flight.demand()
+        return not caps or one is None or call.demand().tokens + one.tokens <= min(caps)
 
     def gathered(self, call: Call) -> None:
         """Full, or the longest wait is over."""
@@ -294,6 +299,21 @@ class Calls:
             for ask in flight.asks:
                 ask.job.waited(reason, self.desk.now - call.since)
         call.since = self.desk.now
+
+
+def _packed(flights: list[Flight], target: Target) -> list[list[Flight]]:
+    """Flights of different things in as few calls as their number and their tokens allow, in their order."""
+    parts: list[list[Flight]] = [[]]
+    tokens = 0
+    for flight in flights:
+        more = (flight.demand() or target.demand).tokens
+        heavy = target.most_tokens is not None and tokens + more > target.most_tokens
+        if parts[-1] and (heavy or len(parts[-1]) >= target.most):
+            parts.append([])
+            tokens = 0
+        parts[-1].append(flight)
+        tokens += more
+    return parts
 
 
 def gathering_name(target: Target) -> str:

@@ -12,8 +12,23 @@ from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.config import Config
 from penstock.ids import Handle
 from penstock.prepare._place import Place
+from penstock.prepare.chat import chat_target
+from penstock.prepare.embeddings import embedding_target
 from penstock.prepare.images import image_target
-from penstock.requests import Options, Prepared, Refusal, Request, Said
+from penstock.prepare.moderations import moderation_target
+from penstock.prepare.raw import raw_target
+from penstock.requests import (
+    ChatRequest,
+    EmbeddingRequest,
+    ImageRequest,
+    ModerationRequest,
+    Options,
+    Prepared,
+    Refusal,
+    Request,
+    Said,
+)
+from penstock.wire import dialect
 from penstock.work import Target, Work
 
 __all__ = ["Prepared", "Refusal", "prepare"]
@@ -42,7 +57,7 @@ def prepare(
     said: list[Said] = []
     for place, (name, model) in enumerate(chain):
         asked = request if place == 0 else evolve(request, model=model)
-        made = image_target(asked, Place(name, dialect, unix, options, prices, config, server))
+        made = _target(asked, Place(name, dialect, unix, options, prices, config, server))
         if isinstance(made, Refusal):
             return made if place == 0 else evolve(made, message=f"(fallback {place}: {name}/{model}) {made.message}")
         targets.append(made[0])
@@ -56,9 +71,32 @@ def prepare(
         deadline=options.deadline,
         on_ambiguous=options.on_ambiguous,
         cache=options.cache,
-        near=options.near and config.near is not None,
-        ttl=options.ttl if request.seed is None else None,  # what a seed names is to stay what it is
+        near=options.near and config.near is not None and isinstance(request, ImageRequest),
+        ttl=None if _named(request) else options.ttl,  # what a seed names is to stay what it is
         screens=options.screens,
         defer=options.defer,
     )
     return Prepared(handle, request, work, tuple(said))
+
+
+def _target(request: Request, at: Place) -> tuple[Target, Said] | Refusal:
+    """One target, by the kind of request."""
+    if request.operation not in dialect(at.dialect).ways:
+        return Refusal(
+            "dialect", f"the dialect {at.dialect!r} has no words for {request.operation}: ask another provider"
+        )
+    match request:
+        case ImageRequest():
+            return image_target(request, at)
+        case ChatRequest():
+            return chat_target(request, at)
+        case EmbeddingRequest():
+            return embedding_target(request, at)
+        case ModerationRequest():
+            return moderation_target(request, at)
+        case _:
+            return raw_target(request, at)
+
+
+def _named(request: Request) -> bool:
+    return isinstance(request, ImageRequest) and request.seed is not None

@@ -95,7 +95,9 @@ def _check_input(one: object, place: int) -> None:
     try:
         length = len(one.encode())
     except UnicodeEncodeError:
-        raise InvalidRequest(f"{where} holds half of a surrogate pair, which no server can read", field="inputs") from None
+        raise InvalidRequest(
+            f"{where} holds half of a surrogate pair, which no server can read", field="inputs"
+        ) from None
     if length > LONGEST:
         raise InvalidRequest(f"{where} has more than {LONGEST_TOKENS:,} tokens: cut it into parts", field="inputs")
 

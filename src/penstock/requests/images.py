@@ -13,6 +13,9 @@ from penstock.requests.inputs import InputImage
 MOST = 1_000
 """How many pictures one request may ask for; what a provider takes at a time is another matter (it is split)."""
 
+PREVIEWS = 3
+"""How many previews a stream may be asked for (OpenAI API reference, create image, 2026-09)."""
+
 GENERATE, EDIT = "images.generate", "images.edit"
 """What the calls are, as the engine and the wire name them: pictures from words, and from other pictures."""
 
@@ -28,9 +31,10 @@ class ImageRequest:
     pictures. `seed` names a variant: it is part of what makes a result another one, and is sent only to models that
     know seeds. `negative_prompt` says what is to be left out, `steps` and `guidance` how a diffusion model works,
     `strength` (0 to 1) how far it may leave the picture that it is given. `mask` shows by transparency what of the
-    first image is to change, `input_fidelity` says how closely images are kept. What a dialect has no words for is
-    dropped, emulated or refused, as `Options.unsaid` says. `extra` holds (name, value) pairs that are passed on as they
-    are, for models outside the catalog.
+    first image is to change, `input_fidelity` says how closely images are kept. With `partial_images` (0 to 3) it comes
+    as a stream with so many previews, at 100 tokens each; they change nothing of the picture. What a dialect has no
+    words for is dropped, emulated or refused, as `Options.unsaid` says. `extra` holds (name, value) pairs that are
+    passed on as they are, for models outside the catalog.
 
     Its repr does not show the prompts. Raises InvalidRequest for what no model can take.
     """
@@ -54,6 +58,7 @@ class ImageRequest:
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
     input_fidelity: str | None = None
+    partial_images: int | None = None
     extra: tuple[tuple[str, Scalar], ...] = ()
 
     def __attrs_post_init__(self) -> None:
@@ -68,6 +73,8 @@ class ImageRequest:
             whole(self.output_compression, "output_compression", 0, 100)
         if self.seed is not None:
             whole(self.seed, "seed", -(2**63), 2**63 - 1)
+        if self.partial_images is not None:
+            whole(self.partial_images, "partial_images", 0, PREVIEWS)
         self._check_neutral()
         self._check_inputs()
         self._check_extra()
@@ -85,7 +92,8 @@ class ImageRequest:
     @property
     def private(self) -> tuple[str, ...]:
         """What must never be told of it."""
-        return (self.prompt,) if self.negative_prompt is None else (self.prompt, self.negative_prompt)
+        said = (self.prompt,) if self.negative_prompt is None else (self.prompt, self.negative_prompt)
+        return (*said, *[one.url for one in self.inputs if one.url])
 
     @property
     def inputs(self) -> tuple[InputImage, ...]:

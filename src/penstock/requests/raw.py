@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from penstock.errors import InvalidRequest
 from penstock.requests._checks import model, whole
@@ -37,7 +37,11 @@ class RawRequest:
     model: str = ""
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(cast("object", self.path), str) or not _PATH.fullmatch(self.path) or "/../" in f"{self.path}/":
+        if (
+            not isinstance(cast("object", self.path), str)
+            or not _PATH.fullmatch(self.path)
+            or "/../" in f"{self.path}/"
+        ):
             raise InvalidRequest("path is below the base URL, such as /videos, without a query", field="path")
         if not isinstance(cast("object", self.demand), Demand):
             raise InvalidRequest("demand is such as Demand(tokens=1_000)", field="demand")
@@ -64,11 +68,6 @@ class RawRequest:
     def private(self) -> tuple[str, ...]:
         """What must never be told of it."""
         return tuple([one for one in texts_in(self.json.value) if one != self.model])
-
-    def gathered(self, others: tuple[tuple[RawRequest, tuple[int, ...]], ...]) -> RawRequest:
-        """Itself: nothing is asked along with it."""
-        del others
-        return evolve(self)
 
     def _named(self) -> str:
         body = self.json.value

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from penstock.catalog import names
 from penstock.http import CALL_HEADER, HttpCall, HttpReply
 from penstock.readings import Usage
-from penstock.requests import ImageRequest, Request
+from penstock.requests import ChatRequest, EmbeddingRequest, ImageRequest, ModerationRequest, RawRequest, Request
 from penstock.simulation._answers_images import ImageCase
+from penstock.simulation._answers_texts import ChatCase, EmbeddingCase, ModerationCase
 from penstock.simulation._case import Case, Telling, flags, refused
 from penstock.simulation._verdicts import Admission, Asked, Planned
 from penstock.wire import Undecodable, decode, problem
@@ -31,7 +32,17 @@ BAD_GATEWAY = (
 
 def case_of(request: Request) -> Case:
     """A request of any kind as its provider sees it."""
-    return ImageCase(request)
+    match request:
+        case ImageRequest():
+            return ImageCase(request)
+        case EmbeddingRequest():
+            return EmbeddingCase(request)
+        case ModerationRequest():
+            return ModerationCase(request)
+        case ChatRequest():
+            return ChatCase(request)
+        case RawRequest():
+            raise refused(404, "unknown_url", f"Unknown request URL: POST /v1{request.path}.")
 
 
 def usage_of(request: ImageRequest) -> Usage:

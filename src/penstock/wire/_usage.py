@@ -17,26 +17,26 @@ class _NonsenseError(Exception):
     """A figure that is none, or two that contradict each other."""
 
 
-def usage(value: Json) -> Usage | None:
+def usage(value: Json, *, texts: bool = False) -> Usage | None:
     """Tokens by class, or None where they are not said whole: a cost made of the rest would be too small.
 
     Whole is what says input and output, or one of them and their total, without a figure that is none (a text, below 0,
     beyond all measure) and without a contradiction. Input that is not itemised is text, output that is not itemised is
-    picture. Cached tokens are taken out of their class; of a sum of them above the text nobody can say whose they are,
-    and none is taken. All zeros is how local servers say that they do not count. The provider's own cost stands alone:
-    with it, tokens that are not said whole are 0.
+    picture, or with `texts` text. Cached tokens are taken out of their class; of a sum of them above the text nobody
+    can say whose they are, and none is taken. All zeros is how local servers say that they do not count. The provider's
+    own cost stands alone: with it, tokens that are not said whole are 0.
     """
     if not isinstance(value, dict):
         return None
     cost = _bill(value)
     try:
-        found = _tokens(value)
+        found = _tokens(value, 0 if texts else 1)
     except _NonsenseError:
         found = (0, 0, 0, 0, 0, 0)
     return Usage(*found, cost) if any(found) or cost is not None else None
 
 
-def _tokens(value: dict[str, Json]) -> tuple[int, int, int, int, int, int]:
+def _tokens(value: dict[str, Json], output: int) -> tuple[int, int, int, int, int, int]:
     given, made = _sides(value)
     items = _table(value, *(f"{name}_details" for name in _INPUT))
     text, image = _split(given, _count(items, "text_tokens"), _count(items, "image_tokens"), rest=0)
@@ -48,7 +48,7 @@ def _tokens(value: dict[str, Json]) -> tuple[int, int, int, int, int, int]:
     if cached_image > image or cached_text > text:
         raise _NonsenseError
     items = _table(value, *(f"{name}_details" for name in _OUTPUT))
-    told, pictures = _split(made, _count(items, "text_tokens"), _count(items, "image_tokens"), rest=1)
+    told, pictures = _split(made, _count(items, "text_tokens"), _count(items, "image_tokens"), rest=output)
     return text - cached_text, cached_text, image - cached_image, cached_image, pictures, told
 
 

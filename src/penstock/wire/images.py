@@ -32,7 +32,7 @@ class Undecodable(Exception):
 
 def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
     """The call that buys `samples` pictures of `prepared` from whom is told `said`."""
-    body: dict[str, Scalar] = {"model": said.model, "prompt": said.prompt or prepared.request.prompt, "n": samples}
+    body: dict[str, Scalar] = {"model": said.model, "prompt": said.prompt or prepared.pictures.prompt, "n": samples}
     body.update(said.parameters)
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
@@ -50,12 +50,10 @@ def made(body: Mapping[str, Json], images: tuple[InputImage, ...] = (), mask: In
     number = body.get("n")
     if number is not None and (isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST):
         raise refusal(400, f"Invalid 'n': expected an integer from 1 to {MOST}.", "invalid_value", "n")
-    if body.get("stream"):
-        raise refusal(400, "Invalid 'stream': streaming is not supported here.", "invalid_value", "stream")
     if known is not None and "response_format" in body:
         raise _unknown("response_format")
     words = {name: body[name] for name in PARAMETERS if body.get(name) is not None}
-    passed = ("model", "prompt", "n", "stream", *PARAMETERS)
+    passed = ("model", "prompt", "n", "stream", "partial_images", *PARAMETERS)
     extra = {name: value for name, value in body.items() if name not in passed}
     if known is not None and "seed" in words:
         raise _unknown("seed")
@@ -76,6 +74,7 @@ def made(body: Mapping[str, Json], images: tuple[InputImage, ...] = (), mask: In
             images=images,
             mask=mask,
             input_fidelity=_word(words, "input_fidelity"),
+            partial_images=_previews(body),
             extra=tuple((name, _scalar(name, value)) for name, value in extra.items()),
         )
     except InvalidRequest as error:
@@ -121,6 +120,16 @@ def _number(words: Mapping[str, Json], name: str) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
         raise refusal(400, f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
     return value
+
+
+def _previews(body: Mapping[str, Json]) -> int | None:
+    """How many previews a stream shall have; None where no stream is asked for."""
+    stream, number = body.get("stream"), _number(body, "partial_images")
+    if stream is not None and not isinstance(stream, bool):
+        raise refusal(400, "Invalid type for 'stream': expected a boolean.", "invalid_type", "stream")
+    if number and not stream:
+        raise refusal(400, "Invalid 'partial_images': only with 'stream'.", "invalid_value", "partial_images")
+    return (number or 0) if stream else None
 
 
 def _scalar(name: str, value: Json) -> Scalar:

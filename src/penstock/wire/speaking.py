@@ -13,10 +13,15 @@ from penstock.requests import Prepared, Request, Said
 from penstock.wire import edits, images
 from penstock.wire.dialects import DIALECTS, Dialect, Named, Way
 from penstock.wire.images import unknown_url
-from penstock.wire.reader import CAP, Opening, Reader
+from penstock.wire.plain import PLAIN_DECODERS
+from penstock.wire.reader import CAP, Opening, Reader, Stream
 from penstock.wire.sink import Sink
 
-DECODERS: dict[str, Callable[[HttpCall], Request]] = {images.PATH: images.decode, edits.PATH: edits.decode}
+DECODERS: dict[str, Callable[[HttpCall], Request]] = {
+    images.PATH: images.decode,
+    edits.PATH: edits.decode,
+    **PLAIN_DECODERS,
+}
 """Who reads the calls to each path of OpenAI's API."""
 
 
@@ -28,10 +33,11 @@ def dialect(name: str) -> Dialect:
     return found
 
 
-def encode(prepared: Prepared, target: int, samples: int, first: int = 0) -> HttpCall:
+def encode(prepared: Prepared, target: int, samples: int, first: int = 0, *, without: tuple[str, ...] = ()) -> HttpCall:
     """The HTTP call that buys `samples` of `prepared` at its target number `target`; without a credential.
 
     `first` is which of the request's pictures the first of them is: its seed goes on from call to call.
+    `without` are words that its server refuses to be told (`Said.otherwise`).
     Raises UsageError for a target that is not there, more samples than it takes at a time, or what its dialect cannot
     say.
     """
@@ -41,7 +47,7 @@ def encode(prepared: Prepared, target: int, samples: int, first: int = 0) -> Htt
     if not 1 <= samples <= said.most:
         raise UsageError(f"{said.model} makes 1 to {said.most} pictures a call, not {samples}")
     way = _way(said.dialect, prepared.request.operation)
-    return way.write(prepared, _seeded(prepared, target, way, first), samples)
+    return way.write(prepared, _seeded(prepared, target, way, first).without(without), samples)
 
 
 def locate(name: str, base_url: str, path: str, model: str, query: Sequence[tuple[str, str]] = ()) -> str:
@@ -72,6 +78,23 @@ def reader(
     Raises UsageError for an operation that the dialect does not have.
     """
     return _way(dialect, operation).read(sink, Opening(status, content_type, tuple(redact), cap))
+
+
+def listener(
+    operation: str,
+    sink: Sink,
+    *,
+    dialect: str = "openai",
+    status: int,
+    content_type: str = "",
+    redact: Sequence[str] = (),
+    cap: int = CAP,
+) -> Stream:
+    """The same for a reply that was asked for as a stream. Raises UsageError also where the dialect has no streams."""
+    listen = _way(dialect, operation).listen
+    if listen is None:
+        raise UsageError(f"no streams of {operation} in the dialect {dialect!r}")
+    return listen(sink, Opening(status, content_type, tuple(redact), cap))
 
 
 def decode(call: HttpCall) -> Request:

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from penstock.http import HttpCall
 from penstock.requests import Prepared, Said, Scalar
 from penstock.wire.dialects._saying import EMULATED, Rule, same
-from penstock.wire.reader import Opening, Reader
+from penstock.wire.reader import Opening, Reader, Stream
 from penstock.wire.sink import Sink
 
 Write = Callable[[Prepared, Said, int], HttpCall]
@@ -17,6 +17,9 @@ Write = Callable[[Prepared, Said, int], HttpCall]
 
 Read = Callable[[Sink, Opening], Reader]
 """Makes what takes its reply."""
+
+Listen = Callable[[Sink, Opening], Stream]
+"""Makes what takes its reply where a stream was asked for, which may be a plain one all the same."""
 
 
 @frozen
@@ -26,7 +29,7 @@ class Way:
     `says` is the table of the neutral fields, `emulated` how those may be said otherwise that it lacks, `implied` what
     a server does anyway, so that it need not be said. `most` bounds the pictures of one call, whatever the model.
     `derives`: a server that makes the same picture again unless it is told a seed is told one. `urls`: images may be
-    told by their addresses.
+    told by their addresses. `listen`: it can come as a stream, and that is asked for by `stream` (None: it cannot).
     """
 
     write: Write
@@ -37,6 +40,8 @@ class Way:
     most: int = 10
     derives: bool = False
     urls: bool = True
+    masks: bool = True
+    listen: Listen | None = None
 
 
 def joined(base_url: str, path: str, model: str) -> str:

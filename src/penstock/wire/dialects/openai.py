@@ -6,6 +6,8 @@ from penstock.requests import EDIT, GENERATE, PARAMETERS
 from penstock.wire import edits, images
 from penstock.wire.dialects._dialect import Dialect, Way, same
 from penstock.wire.pictures import PictureReader
+from penstock.wire.plain import PLAIN_WAYS
+from penstock.wire.streams import PictureStream
 
 SAYS = same(*PARAMETERS)
 
@@ -13,8 +15,9 @@ DIALECT = Dialect(
     name="openai",
     title="OpenAI",
     ways={
-        GENERATE: Way(images.encode, PictureReader, SAYS),
-        EDIT: Way(edits.encode, PictureReader, SAYS),
+        GENERATE: Way(images.encode, PictureReader, SAYS, listen=PictureStream),
+        EDIT: Way(edits.encode, PictureReader, SAYS, listen=PictureStream),
+        **PLAIN_WAYS,
     },
     hosts=("api.openai.com",),
     source="openai-openapi 2.3.0 of 2026-08-21; API reference and guides, read 2026-09",

@@ -1,0 +1,178 @@
+"""`POST /chat/completions`, both ways: a conversation goes out, and the reply is kept as it came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from penstock.errors import InvalidRequest, UsageError
+from penstock.http import HttpCall, HttpReply
+from penstock.readings import Problem, Usage
+from penstock.requests import CHAT_PARAMETERS, ChatRequest, Frozen, Message, Prepared, Said
+from penstock.requests.chat import chat_value
+from penstock.wire._json import Json
+from penstock.wire._usage import usage
+from penstock.wire.bodies import BodyReader, Piece
+from penstock.wire.content import heard, told
+from penstock.wire.images import parsed, refusal
+from penstock.wire.reader import Opening
+from penstock.wire.sink import Sink
+
+PATH = "/chat/completions"
+FORMAT = "json"
+
+NESTED = ("stop", "response_format", "tools", "tool_choice")
+"""Fields that are no plain values: the request says them itself."""
+
+OLD_BOUND = "max_tokens"
+"""What servers call the bound of an answer that do not know `max_completion_tokens`."""
+
+
+def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
+    """The call that asks for the answers to `prepared`. Raises UsageError."""
+    request = prepared.request
+    if not isinstance(request, ChatRequest) or samples != 1:
+        raise UsageError("not a conversation")
+    body: dict[str, object] = {"model": said.model, "messages": [spoken(one) for one in request.messages]}
+    body.update(said.parameters)
+    for name in NESTED:
+        value = chat_value(request, name)
+        if value is not None:
+            body[name] = value
+    body.update({name: one.value for name, one in request.extra})
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
+
+
+def spoken(message: Message) -> dict[str, object]:
+    """A message as the API has it."""
+    content: object = told(message.content) if isinstance(message.content, tuple) else message.content
+    body: dict[str, object] = {"role": message.role, "content": content}
+    if message.name is not None:
+        body["name"] = message.name
+    if message.tool_calls is not None:
+        body["tool_calls"] = message.tool_calls.value
+    if message.tool_call_id is not None:
+        body["tool_call_id"] = message.tool_call_id
+    return body
+
+
+def read(sink: Sink, opening: Opening) -> BodyReader:
+    """Takes a reply: all of it goes to the sink, as JSON."""
+    return BodyReader(sink, opening, _take)
+
+
+def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(choices, list) or not any(isinstance(one, dict) for one in choices):
+        return "no answer"
+    return usage(body.get("usage"), texts=True), [(0, raw, FORMAT, "")]
+
+
+# The provider's side
+
+
+def decode(call: HttpCall) -> ChatRequest:
+    """The request that a call to this endpoint asks for. Raises Undecodable as the API would answer."""
+    body = parsed(call.body)
+    model, messages = body.get("model"), body.get("messages")
+    if not isinstance(model, str) or not model:
+        raise refusal(400, "Missing required parameter: 'model'.", "missing_required_parameter", "model")
+    if not isinstance(messages, list) or not messages:
+        raise refusal(400, "Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
+    known = ("model", "messages", "stream", "stream_options", OLD_BOUND, *CHAT_PARAMETERS)
+    stop = body.get("stop")
+    stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+    number = _whole(body, "n")
+    try:
+        return ChatRequest(
+            messages=tuple([understood(one) for one in messages]),
+            model=model,
+            max_completion_tokens=_whole(body, "max_completion_tokens") or _whole(body, OLD_BOUND),
+            temperature=_number(body, "temperature"),
+            top_p=_number(body, "top_p"),
+            n=1 if number is None else number,
+            stop=tuple([one for one in stops if isinstance(one, str)]),
+            seed=_whole(body, "seed"),
+            response_format=_frozen(body, "response_format"),
+            tools=_frozen(body, "tools"),
+            tool_choice=_frozen(body, "tool_choice"),
+            user=_word(body, "user"),
+            extra=tuple([(name, Frozen.of(value, name)) for name, value in body.items() if name not in known]),
+        )
+    except InvalidRequest as error:
+        raise refusal(400, f"Invalid value: {error}.", "invalid_value", error.field) from None
+
+
+def understood(value: Json) -> Message:
+    """A message as the API has it, as a value. Raises Undecodable, InvalidRequest."""
+    if not isinstance(value, dict):
+        raise refusal(400, "Invalid type for 'messages': expected objects.", "invalid_type", "messages")
+    role, content, name = value.get("role"), value.get("content"), value.get("name")
+    if content is not None and not isinstance(content, str | list):
+        raise refusal(400, "Invalid type for 'messages.content'.", "invalid_type", "messages")
+    calls, answered = value.get("tool_calls"), value.get("tool_call_id")
+    return Message(
+        role if isinstance(role, str) else "",
+        heard(content, "messages") if isinstance(content, list) else content,
+        name if isinstance(name, str) else None,
+        None if calls is None else Frozen.of(calls, "tool_calls"),
+        answered if isinstance(answered, str) else None,
+    )
+
+
+def _frozen(body: Mapping[str, Json], name: str) -> Frozen | None:
+    value = body.get(name)
+    return None if value is None else Frozen.of(value, name)
+
+
+def _word(body: Mapping[str, Json], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
+    return value
+
+
+def _whole(body: Mapping[str, Json], name: str) -> int | None:
+    value = body.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise refusal(400, f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
+    return value
+
+
+def _number(body: Mapping[str, Json], name: str) -> float | None:
+    value = body.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise refusal(400, f"Invalid type for '{name}': expected a number.", "invalid_type", name)
+    return value
+
+
+def reply(
+    choices: Sequence[Mapping[str, object]],
+    used: Usage,
+    request: ChatRequest,
+    created: int,
+    headers: Sequence[tuple[str, str]] = (),
+) -> HttpReply:
+    """A 200 with answers, each a message and why it ended."""
+    body = {
+        "id": f"chatcmpl-{created}",
+        "object": "chat.completion",
+        "created": created,
+        "model": request.model,
+        "choices": [{"index": place, **one} for place, one in enumerate(choices)],
+        "usage": told_usage(used),
+    }
+    return HttpReply(200, (("content-type", "application/json"), *headers), json.dumps(body).encode())
+
+
+def told_usage(used: Usage) -> dict[str, object]:
+    """Tokens as this endpoint says them."""
+    given = used.input_text + used.input_cached_text
+    return {
+        "prompt_tokens": given,
+        "completion_tokens": used.output_text,
+        "total_tokens": given + used.output_text,
+        "prompt_tokens_details": {"cached_tokens": used.input_cached_text, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+    }

@@ -1,0 +1,179 @@
+"""`POST /embeddings`, both ways: vectors travel as base64 or as numbers, and are kept as 32-bit floats."""
+
+from __future__ import annotations
+
+import json
+from binascii import Error, a2b_base64, b2a_base64
+from collections.abc import Sequence
+from struct import error as struct_error
+from struct import pack, unpack
+
+from penstock.errors import InvalidRequest, UsageError
+from penstock.http import HttpCall, HttpReply
+from penstock.readings import Problem, Usage
+from penstock.requests import EmbeddingInput, EmbeddingRequest, Prepared, Said, Scalar
+from penstock.wire._json import Json
+from penstock.wire._usage import usage
+from penstock.wire.bodies import BodyReader, Piece
+from penstock.wire.images import parsed, refusal
+from penstock.wire.reader import Opening
+from penstock.wire.sink import Sink
+
+PATH = "/embeddings"
+MOST, LONGEST = 2_048, 8_192
+"""Inputs of one call, and tokens of an input (OpenAI API reference, create embeddings, 2026-08)."""
+
+FORMAT = "f32"
+"""What a stored vector is: 32-bit floats, little-endian."""
+
+WIDTH = 4
+
+
+def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
+    """The call that buys the vectors of all inputs of `prepared`, which are `samples`. Raises UsageError."""
+    request = prepared.request
+    if not isinstance(request, EmbeddingRequest) or len(request.inputs) != samples:
+        raise UsageError(f"not a request for {samples} embeddings")
+    inputs = [one if isinstance(one, str) else list(one) for one in request.inputs]
+    single = len(inputs) == 1 and isinstance(inputs[0], str)
+    body: dict[str, object] = {"model": said.model, "input": inputs[0] if single else inputs}
+    body.update(said.parameters)
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
+
+
+def read(sink: Sink, opening: Opening) -> BodyReader:
+    """Takes a reply: each vector goes to the sink under the place of its input."""
+    return BodyReader(sink, opening, _take)
+
+
+def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
+    del raw
+    data = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(data, list):
+        return "no vectors"
+    found: dict[int, bytes] = {}
+    for place, item in enumerate(data):
+        if not isinstance(item, dict):
+            continue
+        said = item.get("index")
+        index = said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < len(data) else place
+        vector = packed(item.get("embedding"))
+        if index in found:
+            return "a vector is given twice"
+        if vector is not None:
+            found[index] = vector
+    pieces = [(index, vector, FORMAT, str(len(vector) // WIDTH)) for index, vector in sorted(found.items())]
+    return (usage(body.get("usage")), pieces) if pieces else "no vectors"
+
+
+def packed(value: Json) -> bytes | None:
+    """A vector as 32-bit floats, little-endian; None for what is none, or too large for them."""
+    if isinstance(value, str):
+        try:
+            vector = a2b_base64(value, strict_mode=True)
+        except (Error, ValueError):
+            return None
+        return vector if vector and not len(vector) % WIDTH else None
+    if not isinstance(value, list) or not value:
+        return None
+    numbers = [one for one in value if isinstance(one, int | float) and not isinstance(one, bool)]
+    try:
+        return pack(f"<{len(value)}f", *numbers)
+    except (struct_error, OverflowError):
+        return None
+
+
+def unpacked(vector: bytes) -> tuple[float, ...]:
+    """The numbers of a vector."""
+    return unpack(f"<{len(vector) // WIDTH}f", vector)
+
+
+# The provider's side
+
+
+def decode(call: HttpCall) -> EmbeddingRequest:
+    """The request that a call to this endpoint asks for. Raises Undecodable as the API would answer."""
+    body = parsed(call.body)
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise refusal(400, "Missing required parameter: 'model'.", "missing_required_parameter", "model")
+    encoding = body.get("encoding_format", "float")
+    dimensions, user = body.get("dimensions"), body.get("user")
+    if dimensions is not None and (isinstance(dimensions, bool) or not isinstance(dimensions, int)):
+        raise refusal(400, "Invalid type for 'dimensions': expected an integer.", "invalid_type", "dimensions")
+    if user is not None and not isinstance(user, str):
+        raise refusal(400, "Invalid type for 'user': expected a string.", "invalid_type", "user")
+    inputs = _inputs(body.get("input"))
+    passed = ("model", "input", "dimensions", "encoding_format", "user")
+    extra: list[tuple[str, Scalar]] = []
+    for name, value in body.items():
+        if name not in passed:
+            if isinstance(value, list | dict):
+                raise refusal(400, f"Unknown parameter: '{name}'.", "unknown_parameter", name)
+            extra.append((name, value))
+    try:
+        return EmbeddingRequest(
+            inputs=inputs,
+            model=model,
+            dimensions=dimensions,
+            encoding=encoding if isinstance(encoding, str) else "",
+            user=user,
+            extra=tuple(extra),
+        )
+    except InvalidRequest as error:
+        raise refusal(400, f"Invalid value: {error}.", "invalid_value", error.field) from None
+
+
+def _inputs(value: Json) -> tuple[EmbeddingInput, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list) or not value:
+        raise refusal(400, "'$.input' is invalid.", None, "input")
+    if all(isinstance(one, int) for one in value):
+        return (_tokens(value),)
+    if len(value) > MOST:
+        raise refusal(400, f"'$.input' is invalid: at most {MOST} inputs.", None, "input")
+    found: list[EmbeddingInput] = []
+    for one in value:
+        if isinstance(one, str) and one:
+            found.append(one)
+        elif isinstance(one, list) and one:
+            found.append(_tokens(one))
+        else:
+            raise refusal(400, "'$.input' is invalid.", None, "input")
+    return tuple(found)
+
+
+def _tokens(value: list[Json]) -> tuple[int, ...]:
+    tokens = [one for one in value if isinstance(one, int) and not isinstance(one, bool)]
+    if len(tokens) != len(value):
+        raise refusal(400, "'$.input' is invalid.", None, "input")
+    if len(tokens) > LONGEST:
+        message = f"This model's maximum context length is {LONGEST} tokens, however you requested {len(tokens)}."
+        raise refusal(400, message, "context_length_exceeded", "input")
+    return tuple(tokens)
+
+
+def reply(
+    vectors: Sequence[bytes], used: Usage, request: EmbeddingRequest, headers: Sequence[tuple[str, str]] = ()
+) -> HttpReply:
+    """A 200 with vectors of 32-bit floats, as the request wants them."""
+    data = [
+        {
+            "object": "embedding",
+            "index": place,
+            "embedding": b2a_base64(one, newline=False).decode()
+            if request.encoding == "base64"
+            else list(unpacked(one)),
+        }
+        for place, one in enumerate(vectors)
+    ]
+    tokens = used.input_text
+    body = {
+        "object": "list",
+        "data": data,
+        "model": request.model,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+    return HttpReply(200, (("content-type", "application/json"), *headers), json.dumps(body).encode())

@@ -1,0 +1,41 @@
+"""Any other POST: a body as it was given, and a reply as it came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock.errors import UsageError
+from penstock.http import HttpCall
+from penstock.readings import Problem, Usage
+from penstock.requests import Prepared, RawRequest, Said
+from penstock.wire._formats import sniff
+from penstock.wire._json import Json
+from penstock.wire._usage import usage
+from penstock.wire.bodies import BodyReader, Piece
+from penstock.wire.reader import Opening
+from penstock.wire.sink import HEAD, Sink
+
+_OF_ERRORS = frozenset({"error", "usage", "user_id", "code", "status", "message", "type"})
+"""Names that a body has which is an error and nothing else."""
+
+
+def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
+    """The call, as it was asked for. Raises UsageError."""
+    request = prepared.request
+    if not isinstance(request, RawRequest) or samples != 1 or said.model != request.model:
+        raise UsageError("not a raw request")
+    return HttpCall("POST", request.path, (("content-type", "application/json"),), request.json.text.encode())
+
+
+def read(sink: Sink, opening: Opening) -> BodyReader:
+    """Takes any reply; all of it goes to the sink."""
+    return BodyReader(sink, opening, _take, json=False)
+
+
+def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
+    if not raw:
+        return "empty"
+    if isinstance(body, dict) and body.get("error") and set(body) <= _OF_ERRORS:
+        return "an error"
+    form = "json" if body is not None else sniff(raw[:HEAD]) or "bin"
+    return usage(body.get("usage")) if isinstance(body, dict) else None, [(0, raw, form, "")]
