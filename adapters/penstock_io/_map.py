@@ -84,7 +84,7 @@ class _Line:
         self.open: set[JobId] = set()
         self.bell = port.event()
         self.index = 0
-        self.fed = False
+        self.fed = self.left = False
         self.fault: Exception | None = None
         self.stop: Callable[[], object] | None = None
 
@@ -99,10 +99,10 @@ class _Line:
     async def feed(self) -> None:
         try:
             while True:
-                while len(self.ready) >= UNREAD or (self.open and self.port.appetite() <= 0):
+                while not self.left and (len(self.ready) >= UNREAD or (self.open and self.port.appetite() <= 0)):
                     await self.bell.wait()
-                item = await self.draw()
-                if item is End.END:
+                item = End.END if self.left else await self.draw()  # trio cancels nobody who was just woken
+                if item is End.END or self.left:
                     return
                 self.submit(item)
                 await self.port.breathe()
@@ -138,6 +138,7 @@ class _Line:
         self.port.step(submitted)
 
     def leave(self) -> None:
+        self.left = True
         if self.stop is not None:
             self.stop()
         for job in list(self.open):
