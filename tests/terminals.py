@@ -55,7 +55,7 @@ class Terminal:
             self.stream.close()
             self.keys.close()
             assert self._reader is not None
-            self._reader.join(10)
+            self._reader.join(120)
             os.close(self.master)
         return b"".join(self._seen).decode()
 

@@ -76,7 +76,9 @@ def test_keys_do_not_depend_on_the_hash_seed(seed: str) -> None:
         "print(*keys(r, provider='p', dialect='openai', model='flux', tenant='t', first=3, samples=1))"
     )
     env = {**os.environ, "PYTHONHASHSEED": seed}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, timeout=240
+    )
     request = ImageRequest(prompt="a", model="flux", extra=(("m", None), ("a", 2), ("x", 1)))
     assert done.stdout.strip() == one(request, provider="p", tenant="t", sample=3)
 

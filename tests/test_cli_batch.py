@@ -238,7 +238,7 @@ def asked(command: Command, answer: bytes, meanwhile: Callable[[], object] = tup
         except OSError:  # whoever held the other end has left
             break
     os.close(ours)
-    return process.wait(timeout=60), said.decode()
+    return process.wait(timeout=240), said.decode()
 
 
 # Mistakes

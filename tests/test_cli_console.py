@@ -368,7 +368,7 @@ def test_a_process_without_standard_streams_runs() -> None:
     """`2>&- <&-` leaves Python without both."""
     code = "from penstock_io.cli.console import Console\nc = Console(); c.tell('x'); print(c.ask('?'))"
     shell = ["/bin/sh", "-c", f'exec "{sys.executable}" -c "$0" 2>&- <&-', code]
-    done = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(shell, capture_output=True, text=True, check=False, timeout=240)
     assert (0, "False\n") == (done.returncode, done.stdout)
 
 

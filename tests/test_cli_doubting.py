@@ -59,7 +59,7 @@ def at_a_terminal(command: list[str], answer: bytes | None) -> tuple[int, str]:
             else:
                 os.write(ours, answer)
     os.close(ours)
-    return process.wait(timeout=60), said.decode()
+    return process.wait(timeout=240), said.decode()
 
 
 def folder_of(path: Path, sim: SimServer) -> Folder:

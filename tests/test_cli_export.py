@@ -130,7 +130,7 @@ def test_a_reader_who_leaves_ends_it_quietly(folder: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "penstock_io.cli.main", "export", str(folder), "--to", "-"]
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=60)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False, timeout=240)
     os.close(writer)
     assert (True, b"") == (done.returncode != 0, done.stderr)
 

@@ -20,7 +20,6 @@ from typing import ClassVar
 import pytest
 
 from penstock.requests import ImageRequest
-from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.cli.buying import Spending, asking, request_of
 from penstock_io.cli.config import resolve
 from penstock_io.cli.connecting import Connection
@@ -253,7 +252,7 @@ def test_somebody_at_a_terminal_is_asked_above_a_dollar(sim: SimServer) -> None:
     while b"[y/N]" not in said:
         said += os.read(ours, 4096)
     os.write(ours, b"n\n")
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     os.close(ours)
     assert (2, before, []) == (process.returncode, received(sim), names())
     assert b"40 pictures cost at most $" in said
@@ -261,7 +260,7 @@ def test_somebody_at_a_terminal_is_asked_above_a_dollar(sim: SimServer) -> None:
 
 def test_an_interrupt_waits_for_what_is_paid(sim: SimServer) -> None:
     """Ctrl-C once: the picture that is out arrives and is saved, and the exit code is 130."""
-    with serving(ServerSettings(latency=Latency(1.0, 0.0))) as slow:
+    with serving() as slow:
         code, told, said = interrupted(slow, 1)
     assert (130, 130, ["fox.png"], ["fox.png"]) == (code, told["exit_code"], told["files"], names())
     assert "waiting for 1 request on the way and paid for" in said
@@ -285,7 +284,7 @@ def test_an_interrupt_while_pictures_are_saved_does_not_lose_them(sim: SimServer
 
 def test_a_second_interrupt_breaks_off(sim: SimServer) -> None:
     """Ctrl-C twice: nobody knows whether it is billed, and that is said with its bound."""
-    with serving(ServerSettings(latency=Latency(60.0, 0.0))) as stuck:
+    with serving() as stuck:
         code, told, said = interrupted(stuck, 2)
         billed = stuck.stats()["billed"]
     assert (130, 130, [], []) == (code, told["exit_code"], told["files"], names())
@@ -299,6 +298,7 @@ def test_a_second_interrupt_breaks_off(sim: SimServer) -> None:
 def interrupted(sim: SimServer, times: int) -> tuple[int, dict[str, object], str]:
     """A command that is interrupted while its request is out: its exit code, its JSON and what it said."""
     words = ["a fox", "-o", "fox.png", "--json", "--base-url", sim.base_url]
+    sim.hold()
     process = subprocess.Popen(
         [sys.executable, "-m", "penstock_io", "generate", *words],
         stderr=subprocess.PIPE,
@@ -314,7 +314,8 @@ def interrupted(sim: SimServer, times: int) -> tuple[int, dict[str, object], str
         while word not in said:
             said += process.stderr.readline()
             assert process.poll() is None or word in said
-    out, rest = process.communicate(timeout=60)
+    sim.release()
+    out, rest = process.communicate(timeout=240)
     return process.returncode, json.loads(out), said + rest
 
 

@@ -84,7 +84,7 @@ def test_a_simulated_provider_says_which_option_is_no_good(arguments: str, capsy
 def test_the_package_runs_as_a_module() -> None:
     """`python -m penstock_io` is `penstock`."""
     done = subprocess.run(
-        [sys.executable, "-m", "penstock_io", "--version"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "penstock_io", "--version"], capture_output=True, text=True, check=True, timeout=240
     )
     assert done.stdout.startswith("penstock ")
 
@@ -93,7 +93,7 @@ def test_the_package_runs_as_a_module() -> None:
 def test_the_start_is_light(arguments: list[str]) -> None:
     """Until a command runs nothing heavy is loaded: no HTTP, no event loop, no database, not even the core."""
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, check=False, timeout=240
     )
     loaded = done.stderr.splitlines()[-1].split()
     assert "argparse" in loaded
@@ -105,7 +105,7 @@ def test_a_plan_loads_nothing_that_only_a_run_needs(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("a fox\n")
     command = ["batch", str(tmp_path / "in.txt"), "--out", str(tmp_path / "out"), "--dry-run"]
     probe = [sys.executable, "-c", PROBE, *command]
-    done = subprocess.run(probe, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(probe, capture_output=True, text=True, check=True, timeout=240)
     loaded = set(done.stderr.splitlines()[-1].split())
     assert "penstock_io.batch.survey" in loaded
     heavy = {"penstock.engine", "penstock_io.asyncio", "penstock_io.ledger", "penstock_io._http", "ssl"}

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from penstock.simulation.server import Latency, ServerSettings
 from penstock_io.simserver import SimServer, serving
 from tests.batch_command import Command, wait
+from tests.batching import FAST
 
 
 @pytest.fixture
 def sim() -> Iterator[SimServer]:
-    """A provider that takes its time."""
-    with serving(ServerSettings(latency=Latency(0.6, 0.0))) as running:
+    """A provider without limits."""
+    with serving(FAST) as running:
         yield running
 
 
@@ -29,16 +29,17 @@ def command(tmp_path: Path, sim: SimServer, capsys: pytest.CaptureFixture[str]) 
 
 def test_an_interrupt_awaits_what_is_paid(command: Command) -> None:
     """Nothing new is sent, what is out arrives, exit 130; the same command does the rest."""
+    command.sim.hold()
     process = command.start()
     command.out_with(4, process)
     process.send_signal(signal.SIGINT)
-    code, out, err = wait(process)
+    command.said("nothing new is sent", process)
+    command.sim.release()
+    code, out, _ = wait(process)
     assert 130 == code
-    assert "nothing new is sent" in err
-    executed = command.sim.stats()["executed"]
-    assert 4 <= executed < 12
-    assert (executed, 0, 12 - executed) == command.counts()
-    assert f"{executed} completed, {12 - executed} pending" in out
+    assert 4 == command.sim.stats()["executed"]
+    assert (4, 0, 8) == command.counts()
+    assert "4 completed, 8 pending" in out
     assert 0 == wait(command.start())[0]
     assert 12 == command.sim.stats()["executed"]
 
@@ -49,9 +50,7 @@ def test_a_second_interrupt_breaks_off(command: Command) -> None:
     process = command.start()
     command.out_with(4, process, stalled=True)
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    while "nothing new is sent" not in process.stderr.readline():
-        assert process.poll() is None
+    command.said("nothing new is sent", process)
     process.send_signal(signal.SIGINT)
     code, _, err = wait(process)
     assert (130, True) == (code, "broken off" in err)

@@ -187,7 +187,7 @@ def make_client(way: str, library: str) -> Any:
     return kind(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout=None, trust_env=False)
 
 
-def make_order(way: str, port: int, call: HttpCall = REQUEST, *, scheme: str = "http", connect: float = 5.0) -> Order:
+def make_order(way: str, port: int, call: HttpCall = REQUEST, *, scheme: str = "http", connect: float = 60.0) -> Order:
     """An order for a server of this test."""
     url = f"{scheme}://127.0.0.1:{port}/v1{call.path}"
     return Order(url, call, SECRET, connect=connect, alone=way == "threads")
@@ -204,13 +204,17 @@ def run(way: str, library: str, exchange: Exchange, abort: threading.Event | Non
 
 
 def _run_thread(library: str, exchange: Exchange, abort: threading.Event | None, reports: list[Event]) -> Event:
-    with ThreadPoolExecutor(1) as pool, make_client("threads", library) as client:
-        future = pool.submit(exchange.run, client, reports.append)
-        if abort is not None:
-            assert abort.wait(LONG)
-            if exchange.progress.stop():
-                return exchange.answer()
-        return future.result(LONG)
+    pool = ThreadPoolExecutor(1)
+    try:
+        with make_client("threads", library) as client:
+            future = pool.submit(exchange.run, client, reports.append)
+            if abort is not None:
+                assert abort.wait(LONG)
+                if exchange.progress.stop():
+                    return exchange.answer()
+            return future.result(LONG)
+    finally:
+        pool.shutdown(wait=abort is None)  # one that hangs in a handshake ends when the server does
 
 
 async def _run_asyncio(library: str, exchange: Exchange, abort: threading.Event | None, reports: list[Event]) -> Event:
@@ -372,14 +376,16 @@ def test_a_server_that_does_not_speak_tls(way: str, library: str) -> None:
 
 
 def test_a_handshake_that_takes_too_long(way: str, library: str) -> None:
-    """The time-out to connect covers the handshake, too."""
+    """The time-out to connect covers the handshake, too; one that comes before the connection stands is another one."""
 
     def script(_: socket.socket, over: threading.Event) -> None:
         over.wait()
 
+    ended = (Kind.TIMEOUT, Reached.NOTHING)
     with serving(script) as server:
-        order = make_order(way, server.port, scheme="https", connect=2.0)
-        assert (Kind.TIMEOUT, Reached.CONNECTED) == fail(way, library, order)
+        while ended == (Kind.TIMEOUT, Reached.NOTHING):  # this machine was busy elsewhere
+            ended = fail(way, library, make_order(way, server.port, scheme="https", connect=0.5))
+    assert (Kind.TIMEOUT, Reached.CONNECTED) == ended
 
 
 @LEFT_OVER
@@ -511,8 +517,7 @@ def test_breaking_off(way: str, library: str, stage: Reached, script: Script, ca
     """
     progress, notes = Watched(stage), Notes()
     with serving(script) as server:
-        # a thread is not waited for that hangs in a handshake: it ends by its time-out
-        order = make_order(way, server.port, call, scheme=scheme, connect=1.0 if scheme == "https" else LONG)
+        order = make_order(way, server.port, call, scheme=scheme, connect=LONG)
         event, _ = run(way, library, Exchange(order, notes, progress), abort=progress.there)
     assert Failed(ATTEMPT, Kind.ABORTED, stage) == event
     assert (Kind.ABORTED, stage) == notes.failures[0]
@@ -548,7 +553,7 @@ def test_breaking_off_while_connecting(way: str, library: str) -> None:
     progress, started = Progress([True]), threading.Event()
     started.set()
     with deaf() as port:
-        order = make_order(way, port, connect=1.0)
+        order = make_order(way, port, connect=10.0)  # a thread that connects cannot be interrupted
         event, _ = run(way, library, Exchange(order, Notes(), progress), abort=started)
     assert Failed(ATTEMPT, Kind.ABORTED, Reached.NOTHING) == event
 
@@ -563,7 +568,7 @@ def test_a_thread_that_was_stopped_while_it_connected_sends_nothing() -> None:
             super().hear(name, info)
             if name.endswith("connect_tcp.started"):
                 connecting.set()
-                assert go.wait(5)
+                assert go.wait(LONG)
 
     def script(connection: socket.socket, _: threading.Event) -> None:
         heard.put(connection.recv(1000))
@@ -572,7 +577,7 @@ def test_a_thread_that_was_stopped_while_it_connected_sends_nothing() -> None:
     with serving(script) as server, ThreadPoolExecutor(1) as pool, make_client("threads", "httpx2") as client:
         exchange = Exchange(make_order("threads", server.port), Notes(), exchange_progress)
         future = pool.submit(exchange.run, client, lambda _: None)
-        assert connecting.wait(5)
+        assert connecting.wait(LONG)
         assert exchange_progress.stop()
         assert Failed(ATTEMPT, Kind.ABORTED, Reached.NOTHING) == exchange.answer()
         go.set()

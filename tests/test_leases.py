@@ -273,7 +273,7 @@ def test_the_thread_of_a_client_that_has_nothing_to_do_beats() -> None:
 
     worker = Worker(Due(None, None, None, Payloads()))
     for _ in range(3):
-        beaten.get(timeout=60.0)
+        beaten.get(timeout=240)
     worker.close()
 
 

@@ -18,10 +18,11 @@ from penstock.requests import ImageRequest, Options
 from penstock.work import Work
 from penstock_io._client import Done
 from penstock_io._map import Port, Results
+from penstock_io.refining import Make, SyncResult
 from penstock_io.resources import Result
 from tests.field.worlds import target
 
-SOON = 30.0
+SOON = 100.0
 """Seconds after which whoever still waits is taken to wait for ever."""
 
 
@@ -38,13 +39,22 @@ class Remembered(int):
     def __hash__(self) -> int:
         self._hashes += 1
         if self._hashes > 1:
-            self._may.wait(SOON)
+            self._may.wait(2 * SOON)
         return int.__hash__(self)
 
 
 def asked(number: int) -> ImageRequest:
     """A request like no other."""
     return ImageRequest(prompt=f"kettle {number}", model="gpt-image-2")
+
+
+def made(result: Result) -> SyncResult:
+    """A result as a client gives it, but for edits."""
+
+    def later(make: Make, options: Options) -> SyncResult:
+        raise UsageError(f"nobody edits {make} with {options}")
+
+    return SyncResult(result.request, result.outcome, result.images, result.error, result.index, later=later)
 
 
 class Owner:
@@ -72,7 +82,7 @@ class Owner:
 
     def results(self, count: int) -> Results:
         """A map over so many."""
-        return Results(Port(self.join, self.post, lambda: self.appetite), map(asked, range(count)), Options())
+        return Results(Port(self.join, self.post, lambda: self.appetite, made), map(asked, range(count)), Options())
 
 
 @given(count=st.integers(0, 5), appetite=st.sampled_from((0, 100)))
@@ -82,7 +92,7 @@ def test_the_end_comes_though_a_job_is_not_yet_forgotten(count: int, appetite: i
     read: list[int] = []
     reader = Thread(target=lambda: read.extend(result.index for result in owner.results(count)), daemon=True)
     reader.start()
-    reader.join(SOON / 3)
+    reader.join(SOON)
     owner.may_forget.set()
     for thread in owner.threads:
         thread.join(SOON)
@@ -95,7 +105,7 @@ def test_a_request_that_cannot_be_joined_leaves_nothing_to_wait_for() -> None:
     def refuse(*_: object) -> Submitted:
         raise UsageError("the client is broken")
 
-    results = Results(Port(refuse, lambda _: None, lambda: 1), map(asked, range(1)), Options())
+    results = Results(Port(refuse, lambda _: None, lambda: 1, made), map(asked, range(1)), Options())
     with pytest.raises(UsageError, match="broken"):
         next(results)
     with pytest.raises(StopIteration):
@@ -112,7 +122,7 @@ def test_what_ended_before_the_client_was_left_is_read() -> None:
         return 0 if len(owner.threads) == 2 else 1
 
     owner.may_forget.set()
-    results = Results(Port(owner.join, owner.post, appetite), map(asked, range(9)), Options())
+    results = Results(Port(owner.join, owner.post, appetite, made), map(asked, range(9)), Options())
     first = next(results)
     for thread in owner.threads:
         thread.join(SOON)

@@ -55,7 +55,7 @@ print(*sorted(set(sys.modules) - before))
 
 def loaded() -> tuple[set[str], set[str]]:
     """What a fresh interpreter loads beyond `import attrs`: for `import penstock`, then for every public module."""
-    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, timeout=240)
     first, every = done.stdout.splitlines()
     return set(first.split()), set(every.split())
 

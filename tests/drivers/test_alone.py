@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def test_a_time_out_may_be_the_answer() -> None:
     waiter: Future[None] = Future()
     waiter.set_exception(TimeoutError("the answer itself"))
     over = threading.Event()
-    owner = threading.Thread(target=over.wait, args=(5.0,))
+    owner = threading.Thread(target=over.wait, daemon=True)
     owner.start()
     with pytest.raises(TimeoutError, match="the answer itself"):
         wait(waiter, owner)
@@ -138,6 +138,44 @@ def test_closing_a_map() -> None:
             results.close()
             with pytest.raises(StopIteration):
                 next(results)
+
+
+def test_a_map_that_is_left_just_as_its_feeder_was_woken_draws_nothing_more() -> None:
+    """Nobody would read what is drawn then, and it would be bought all the same."""
+    drawn: list[int] = []
+
+    def source() -> Iterator[ImageRequest]:
+        for number in range(1000):
+            drawn.append(number)
+            yield request(number)
+
+    async def use(client: penstock_io.asyncio.Client | penstock_io.trio.Client, pause: Pause) -> tuple[int, int]:
+        async with client:
+            results = client.images.map(source())
+            await anext(results)
+            before = 0
+            while before < len(drawn):  # until its feeder waits
+                before = len(drawn)
+                for _ in range(100):
+                    await pause(0)
+            results._line.ring()
+            await results.aclose()
+            for _ in range(100):
+                await pause(0)
+            unfinished = (await client.snapshot()).unfinished
+            sim.release()
+            return len(drawn) - before, unfinished
+
+    limits = Limits(concurrency=1)
+    with serving(QUICK) as sim:
+        for kind in (penstock_io.asyncio.Client, penstock_io.trio.Client):
+            sim.hold()
+            sim.release(1)
+            client = kind(sim.base_url, ["sk-1"], limits=limits)
+            if isinstance(client, penstock_io.trio.Client):
+                assert (0, 0) == trio.run(use, client, trio.sleep)
+            else:
+                assert (0, 0) == asyncio.run(use(client, asyncio.sleep))
 
 
 def test_a_task_cancelled_before_its_first_step() -> None:
