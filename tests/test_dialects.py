@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
+from base64 import b64encode
 
 import pytest
 from attrs import frozen
@@ -11,9 +14,8 @@ from penstock.config import Config
 from penstock.errors import UsageError
 from penstock.ids import Handle
 from penstock.prepare import prepare
-from penstock.readings import Part, Problem, Reading, Success, Usage
-from penstock.requests import ImageRequest, Options, Prepared, Refusal, Unsaid
-from penstock.wire import DIALECTS, MemorySink, dialect, encode, locate, reader, spoken_at
+from penstock.requests import ImageRequest, InputImage, Options, Prepared, Refusal, Unsaid
+from penstock.wire import DIALECTS, dialect, encode, locate, spoken_at
 
 UNIX = 1_795_300_000.0
 RICH = ImageRequest(
@@ -27,6 +29,22 @@ RICH = ImageRequest(
     guidance=3.5,
     output_format="png",
 )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+PIXEL = b"".join(
+    (
+        b"\x89PNG\r\n\x1a\n",
+        _chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, 8, 6, 0, 0, 0)),
+        _chunk(b"IDAT", zlib.compress(bytes(16 * 65))),
+        _chunk(b"IEND", b""),
+    )
+)
+"""A PNG of 16 by 16 pixels."""
+
 PLAIN = ImageRequest(prompt="a lynx", model="m")
 
 
@@ -69,6 +87,20 @@ def unsaid(spoken: str, *names: str) -> tuple[str, ...]:
         for name in names
     )
 
+
+FORM = "".join(
+    f'--MARK\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+    for name, text in (
+        ("prompt", "a lynx"),
+        ("aspect_ratio", "16:9"),
+        ("output_format", "png"),
+        ("seed", "7"),
+        ("negative_prompt", "snow"),
+        ("cfg_scale", "3.5"),
+        ("model", "m"),
+    )
+)
+"""A form, but for its boundary and its end."""
 
 TABLE = (
     Spoken(
@@ -121,6 +153,13 @@ TABLE = (
         '"width":1024,"height":512,"seed":7,"negative_prompt":"snow","steps":30,"cfg_scale":3.5}',
     ),
     Spoken(
+        "stability",
+        "https://api.stability.ai",
+        "https://api.stability.ai/v2beta/stable-image/generate/sd3",
+        FORM,
+        ("size 1024x512 is said as aspect_ratio 16:9, the nearest there is: no pixels", *unsaid("stability", "steps")),
+    ),
+    Spoken(
         "together",
         "https://api.together.ai/v1",
         "https://api.together.ai/v1/images/generations",
@@ -144,9 +183,18 @@ TABLE = (
 def test_one_request_in_every_dialect(told: Spoken) -> None:
     """Exact URL, headers and bytes, and a remark on each field that is not sent."""
     made = ready(told.request, told.dialect)
-    call = encode(made, 0, told.request.n)
-    assert told.body == call.body.decode()
-    assert ("POST", (("content-type", "application/json"),)) == (call.method, call.headers)
+    call = encode(made, 0, min(told.request.n, made.said[0].most))
+    if told.body == FORM:
+        mark = call.body[2:34].decode()
+        assert told.body.replace("MARK", mark) + f"--{mark}--\r\n" == call.body.decode()
+        assert (
+            ("content-type", f"multipart/form-data; boundary={mark}"),
+            ("accept", "application/json"),
+        ) == call.headers
+    else:
+        assert told.body == call.body.decode()
+        assert (("content-type", "application/json"),) == call.headers
+    assert call.method == "POST"
     assert told.url == locate(told.dialect, told.base_url, call.path, told.request.model)
     assert told.warnings == made.work.targets[0].warnings
 
@@ -295,67 +343,26 @@ def test_nobody_speaks_other_dialects() -> None:
         dialect("klingon")
 
 
-def read(spoken: str, body: object, status: int = 200) -> tuple[Reading, MemorySink]:
-    """The reading of a reply."""
-    sink = MemorySink()
-    made = reader("images.generate", sink, dialect=spoken, status=status, content_type="application/json")
-    made.feed(json.dumps(body).encode())
-    return made.close(), sink
+def test_no_mask_for_who_has_no_words_for_it() -> None:
+    """It is refused before anything is sent; so is an address where bytes are needed."""
+    image = InputImage.at("https://h/a.png")
+    for spoken, asked, field in (
+        ("openrouter", ImageRequest(prompt="x", model="m", images=(image,), mask=image), "mask"),
+        ("sdwebui", ImageRequest(prompt="x", model="m", images=(image,)), "images"),
+        ("together", ImageRequest(prompt="x", model="m", images=(image,)), "dialect"),
+    ):
+        made = prepare(asked, Options(), Config(), handle=Handle(1), unix=UNIX, dialect=spoken)
+        assert isinstance(made, Refusal)
+        assert (field, True) == (made.field, spoken in made.message)
 
 
-INFO = json.dumps({"width": 64, "height": 32, "index_of_first_image": 1, "all_seeds": [7, 8]})
-
-
-@pytest.mark.parametrize(
-    ("spoken", "body", "expected"),
-    [
-        (
-            "openrouter",
-            {"data": [{"b64_json": "QUJD", "media_type": "image/png"}], "usage": {"cost": 0.13, "total_tokens": 0}},
-            Success(Usage(cost=130_000_000_000), (Part(0, "memory-0", "", "", 3),)),
-        ),
-        (
-            "sdwebui",
-            {"images": ["QUFB", "QUJD", "REVG"], "parameters": {"prompt": "x"}, "info": INFO},
-            Success(
-                None,
-                (
-                    Part(0, "memory-1", "64x32", "", 3),
-                    Part(1, "memory-2", "64x32", "", 3),
-                    Part(2, "memory-0", "64x32", "", 3),
-                ),
-            ),
-        ),
-        ("sdwebui", {"images": ["QUFB"], "info": "no JSON"}, Success(None, (Part(0, "memory-0", "", "", 3),))),
-        (
-            "together",
-            {"id": "x", "model": "m", "object": "list", "data": [{"index": 0, "b64_json": "QUJD", "type": "b64_json"}]},
-            Success(None, (Part(0, "memory-0", "", "", 3),)),
-        ),
-        (
-            "xai",
-            {"data": [{"b64_json": "data:image/jpeg;base64,QUJD"}], "usage": {"cost_in_usd_ticks": 200_000_000}},
-            Success(Usage(cost=20_000_000_000), (Part(0, "memory-0", "", "", 3),)),
-        ),
-        (
-            "xai",
-            {"data": [{"b64_json": "QUJD"}], "respect_moderation": False, "usage": {"cost_in_usd_ticks": 5}},
-            Problem(
-                "moderation_blocked",
-                message="held back by the provider's moderation",
-                stage="output",
-                usage=Usage(cost=500),
-            ),
-        ),
-        (
-            "xai",
-            {"data": [{"url": None, "respect_moderation": False}]},
-            Problem("moderation_blocked", message="held back by the provider's moderation", stage="output"),
-        ),
-    ],
-)
-def test_replies_are_read_as_their_dialect_means_them(spoken: str, body: object, expected: Reading) -> None:
-    """Pictures in their places, what it cost, and refusals inside a 200."""
-    told, sink = read(spoken, body)
-    assert expected == told
-    assert bool(sink.pictures) == isinstance(expected, Success)
+def test_images_go_along_in_each_dialects_words() -> None:
+    """As base64 to a WebUI, as references to OpenRouter."""
+    image = InputImage.of(PIXEL)
+    asked = ImageRequest(prompt="x", model="m", images=(image,), strength=0.5)
+    body = said(asked, "sdwebui")
+    assert ([b64encode(PIXEL).decode()], 0.5) == (body["init_images"], body["denoising_strength"])
+    assert "/sdapi/v1/img2img" == encode(ready(asked, "sdwebui"), 0, 1).path
+    address = f"data:image/png;base64,{b64encode(PIXEL).decode()}"
+    assert [{"type": "image_url", "image_url": {"url": address}}] == said(asked, "openrouter")["input_references"]
+    assert ("openrouter has no words for strength: it is not sent",) == warned(asked, "openrouter")

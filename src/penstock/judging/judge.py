@@ -49,9 +49,9 @@ _ROWS = (
 )
 
 _BILLED: dict[str, dict[str, Three]] = {
-    # where a dialect bills otherwise: OpenRouter only what was delivered, a local server nothing
+    # where a dialect bills otherwise: OpenRouter only what was delivered, a server of one's own nothing
     "openrouter": {"moderation_output": _NO, "uncertain": _NO, "aborted": _NO},
-    "local": {row.kind: _NO for row in _ROWS},
+    **{dialect: {row.kind: _NO for row in _ROWS} for dialect in ("local", "localai", "sdwebui")},
 }
 
 
@@ -86,6 +86,8 @@ WORDS: dict[str, str] = {
     "content_policy_violation": "moderation",
     "content_filter": "moderation",
     "contentFilter": "moderation",
+    "content_moderation": "moderation",
+    "CONTENT_FILTERED": "moderation",
     "rate_limit_exceeded": "rate_limited",
     "slow_down": "slow_down",
     "rate_limit_error": "rate_limited",

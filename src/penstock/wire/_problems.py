@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from attrs import evolve
+
 from penstock.durations import duration
 from penstock.readings import LimitHint, Problem
 from penstock.wire._json import Json
@@ -53,6 +55,10 @@ def from_body(body: Json, clean: Clean) -> Problem | None:
         return _spoken(detail, clean)
     if isinstance(detail, list) and detail:
         return _spoken("; ".join(_said(item) for item in detail[:5]), clean)
+    errors, name = body.get("errors"), body.get("name")
+    if isinstance(errors, list) and errors and isinstance(name, str):
+        said = "; ".join(one for one in errors[:5] if isinstance(one, str))
+        return evolve(_spoken(said, clean), code=_word(name, clean))  # Stability's form
     return _stated(body, body, clean) if body.get("object") == "error" else None
 
 

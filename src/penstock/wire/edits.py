@@ -26,7 +26,7 @@ LONGEST_URL = 20_971_520
 FIELDS = ("prompt", "background", "input_fidelity", "model", "n")
 """With what a form begins; what follows is in the order of the alphabet, as the official client has it."""
 
-_WHOLE = frozenset({"n", "output_compression", "seed"})
+_WHOLE = frozenset({"n", "output_compression", "partial_images", "seed"})
 
 
 def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
@@ -72,9 +72,9 @@ def as_form(request: ImageRequest, told: dict[str, Scalar]) -> HttpCall:
 def as_json(request: ImageRequest, told: dict[str, Scalar]) -> HttpCall:
     """JSON with an address for each image."""
     body: dict[str, Json] = {**told}
-    body["images"] = [{"image_url": _address(one)} for one in request.images]
+    body["images"] = [{"image_url": address(one)} for one in request.images]
     if request.mask is not None:
-        body["mask"] = {"image_url": _address(request.mask)}
+        body["mask"] = {"image_url": address(request.mask)}
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
 
@@ -140,7 +140,8 @@ def _address_length(image: InputImage) -> int:
     return len(f"data:image/{image.format};base64,") + 4 * -(-image.nbytes // 3)
 
 
-def _address(image: InputImage) -> str:
+def address(image: InputImage) -> str:
+    """An image as JSON has it: where it is, or itself as a data URL."""
     return image.url or f"data:image/{image.format};base64,{b64encode(image.data).decode()}"
 
 
@@ -157,7 +158,9 @@ def _value(part: Part) -> Json:
         raise refusal(400, f"Invalid encoding of '{part.name}': expected UTF-8.", "invalid_value", part.name) from None
     digits = text.removeprefix("-")
     whole = part.name in _WHOLE and digits.isascii() and digits.isdigit() and len(digits) < 20
-    return int(text) if whole else text == "true" if part.name == "stream" else text
+    if part.name == "stream" and text in ("true", "false"):
+        return text == "true"
+    return int(text) if whole else text
 
 
 def _read(data: bytes, name: str) -> InputImage:

@@ -47,6 +47,8 @@ def say(request: ImageRequest, dialect: Dialect, known: Model | None, unsaid: Un
         return Refusal(field, f"{field}: {dialect.name} has no words for {request.operation}")
     if not way.urls and any(one.url for one in request.inputs):
         return Refusal("images", f"images: {dialect.name} takes no addresses of images: give their bytes")
+    if not way.masks and request.mask is not None:
+        return Refusal("mask", f"mask: {dialect.name} has no words for a mask: leave it out")
     return _Teller(request, dialect.name, way, known, unsaid).told()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from penstock.wire.dialects import azure, generic, openai, openrouter, sdwebui, together, xai
+from penstock.wire.dialects import azure, generic, openai, openrouter, sdwebui, stability, together, xai
 from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import Named, Rule, Spoken
 
@@ -18,6 +18,7 @@ DIALECTS: dict[str, Dialect] = {
         generic.LOCAL,
         generic.LOCALAI,
         sdwebui.DIALECT,
+        stability.DIALECT,
         together.DIALECT,
         xai.DIALECT,
     )

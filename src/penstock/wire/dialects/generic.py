@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from penstock.requests import GENERATE, PARAMETERS
+from penstock.requests import EDIT, GENERATE, PARAMETERS
+from penstock.wire import edits
 from penstock.wire.dialects._dialect import Dialect, Way, same
 from penstock.wire.dialects._saying import AVOID, STEPS, Behind, Named, Rule, Words
 from penstock.wire.dialects._writing import Painter
 from penstock.wire.pictures import PictureReader
+from penstock.wire.streams import PictureStream
 
 PATH = "/images/generations"
 _DIFFUSION: dict[str, Rule] = {
@@ -23,11 +25,25 @@ _DIFFUSION: dict[str, Rule] = {
     "guidance": Named("guidance_scale"),
 }
 
+_STRENGTH: dict[str, Rule] = {"strength": Named("strength")}
+
 GATEWAY = Dialect(
     name="generic",
     title="gateways that speak like OpenAI",
-    ways={GENERATE: Way(Painter(PATH), PictureReader, same(*PARAMETERS) | _DIFFUSION)},
+    ways={
+        GENERATE: Way(Painter(PATH), PictureReader, same(*PARAMETERS) | _DIFFUSION, listen=PictureStream),
+        EDIT: Way(edits.encode, PictureReader, same(*PARAMETERS) | _DIFFUSION | _STRENGTH, listen=PictureStream),
+    },
     source="the common words of vLLM-omni, SGLang and Together; a gateway may know fewer",
+)
+
+_LOCAL = Way(
+    Painter(PATH, fixed={"response_format": "b64_json"}),
+    PictureReader,
+    same("size") | _DIFFUSION,
+    emulated={"negative_prompt": AVOID, "quality": Words("num_inference_steps", STEPS)},
+    implied={"output_format": ("png",), "background": ("opaque",)},
+    derives=True,
 )
 
 LOCAL = evolve(
@@ -35,14 +51,8 @@ LOCAL = evolve(
     name="local",
     title="vLLM-omni and SGLang",
     ways={
-        GENERATE: Way(
-            Painter(PATH, fixed={"response_format": "b64_json"}),
-            PictureReader,
-            same("size") | _DIFFUSION,
-            emulated={"negative_prompt": AVOID, "quality": Words("num_inference_steps", STEPS)},
-            implied={"output_format": ("png",), "background": ("opaque",)},
-            derives=True,
-        ),
+        GENERATE: _LOCAL,
+        EDIT: evolve(_LOCAL, write=edits.encode, says={**_LOCAL.says, **_STRENGTH}),
     },
     keyless=True,
     free=True,

@@ -1,0 +1,81 @@
+"""Stability's Stable Image (v2beta): a form even without files, one picture a call, and refusals inside a 200.
+
+The model is `core`, `ultra`, or one of SD3 (`sd3.5-large`), which share a path. It is asked for JSON; the picture alone
+is taken as well.
+"""
+
+from __future__ import annotations
+
+from penstock.http import HttpCall
+from penstock.readings import Problem
+from penstock.requests import GENERATE, Prepared, Said
+from penstock.wire import multipart
+from penstock.wire._formats import sniff
+from penstock.wire._json import Json
+from penstock.wire.bodies import BodyReader
+from penstock.wire.dialects._dialect import Dialect, Way
+from penstock.wire.dialects._saying import Named, Nearest
+from penstock.wire.dialects._writing import asked
+from penstock.wire.pictures import Look, PictureReader, Shape
+from penstock.wire.reader import Opening, Reader
+from penstock.wire.sink import HEAD, Sink
+
+PATH = "/v2beta/stable-image/generate/"
+SHAPES = ("16:9", "1:1", "21:9", "2:3", "3:2", "4:5", "5:4", "9:16", "9:21")
+PLAIN = ("core", "ultra", "sd3")
+"""Models that are paths; any other is one of SD3's."""
+
+
+def write(prepared: Prepared, said: Said, samples: int) -> HttpCall:
+    """The call for one picture."""
+    del samples  # there is one in each call
+    told = {"prompt": asked(prepared, said), **{name: f"{value}" for name, value in said.parameters}}
+    if said.model not in PLAIN:
+        told["model"] = said.model
+    path = PATH + (said.model if said.model in PLAIN else "sd3")
+    kind, body = multipart.write([multipart.Part(name, value.encode()) for name, value in told.items()])
+    return HttpCall("POST", path, (("content-type", kind), ("accept", "application/json")), body)
+
+
+def look(body: dict[str, Json]) -> Look:
+    """Any other end than success is a refusal: of a picture that was made, and held back."""
+    reason = body.get("finish_reason")
+    if reason is None or reason == "SUCCESS":
+        return Look()
+    code = reason if isinstance(reason, str) else "ERROR"
+    return Look(problem=Problem(code, message=f"it ended with {code}", stage="output"))
+
+
+def read(sink: Sink, opening: Opening) -> Reader:
+    """A reader of its replies."""
+    if opening.good and opening.content_type.lower().startswith("image/"):
+        return BodyReader(sink, opening, _alone, json=False)
+    return PictureReader(sink, opening, Shape((b"image",), look))
+
+
+def _alone(told: Json, raw: bytes) -> tuple[None, list[tuple[int, bytes, str, str]]] | str:
+    del told
+    return (None, [(0, raw, sniff(raw[:HEAD]), "")]) if raw else "an empty picture"
+
+
+DIALECT = Dialect(
+    name="stability",
+    title="Stability (v2beta)",
+    ways={
+        GENERATE: Way(
+            write,
+            read,
+            says={
+                "size": Nearest("aspect_ratio", SHAPES),
+                "seed": Named("seed"),
+                "negative_prompt": Named("negative_prompt"),
+                "guidance": Named("cfg_scale"),
+                "output_format": Named("output_format", ("png", "jpeg", "webp")),
+            },
+            most=1,
+        ),
+    },
+    hosts=("api.stability.ai",),
+    source="Stability's v2beta reference, read 2026-11, and schemas of it by third parties; it does not say what a "
+    "filtered picture costs",
+)

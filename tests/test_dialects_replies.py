@@ -1,0 +1,129 @@
+"""What servers answer in each dialect, against a table of transcripts: a reply and its exact reading."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from penstock.ids import Ref
+from penstock.readings import Part, Problem, Reading, Success, Usage
+from penstock.wire import MemorySink, reader
+
+
+def read(spoken: str, body: object, status: int = 200) -> tuple[Reading, MemorySink]:
+    """The reading of a reply."""
+    sink = MemorySink()
+    made = reader("images.generate", sink, dialect=spoken, status=status, content_type="application/json")
+    made.feed(json.dumps(body).encode())
+    return made.close(), sink
+
+
+INFO = json.dumps({"width": 64, "height": 32, "index_of_first_image": 1, "all_seeds": [7, 8]})
+
+
+@pytest.mark.parametrize(
+    ("spoken", "body", "expected"),
+    [
+        (
+            "openrouter",
+            {"data": [{"b64_json": "QUJD", "media_type": "image/png"}], "usage": {"cost": 0.13, "total_tokens": 0}},
+            Success(Usage(cost=130_000_000_000), (Part(0, Ref("memory-0"), "", "", 3),)),
+        ),
+        (
+            "sdwebui",
+            {"images": ["QUFB", "QUJD", "REVG"], "parameters": {"prompt": "x"}, "info": INFO},
+            Success(
+                None,
+                (
+                    Part(0, Ref("memory-1"), "64x32", "", 3),
+                    Part(1, Ref("memory-2"), "64x32", "", 3),
+                    Part(2, Ref("memory-0"), "64x32", "", 3),
+                ),
+            ),
+        ),
+        ("sdwebui", {"images": ["QUFB"], "info": "no JSON"}, Success(None, (Part(0, Ref("memory-0"), "", "", 3),))),
+        (
+            "together",
+            {"id": "x", "model": "m", "object": "list", "data": [{"index": 0, "b64_json": "QUJD", "type": "b64_json"}]},
+            Success(None, (Part(0, Ref("memory-0"), "", "", 3),)),
+        ),
+        (
+            "xai",
+            {"data": [{"b64_json": "data:image/jpeg;base64,QUJD"}], "usage": {"cost_in_usd_ticks": 200_000_000}},
+            Success(Usage(cost=20_000_000_000), (Part(0, Ref("memory-0"), "", "", 3),)),
+        ),
+        (
+            "xai",
+            {"data": [{"b64_json": "QUJD"}], "respect_moderation": False, "usage": {"cost_in_usd_ticks": 5}},
+            Problem(
+                "moderation_blocked",
+                message="held back by the provider's moderation",
+                stage="output",
+                usage=Usage(cost=500),
+            ),
+        ),
+        (
+            "stability",
+            {"image": "QUJD", "finish_reason": "SUCCESS", "seed": 3},
+            Success(None, (Part(0, Ref("memory-0"), "", "", 3),)),
+        ),
+        (
+            "stability",
+            {"image": "QUJD", "finish_reason": "CONTENT_FILTERED", "seed": 3},
+            Problem("CONTENT_FILTERED", message="it ended with CONTENT_FILTERED", stage="output"),
+        ),
+        (
+            "xai",
+            {"data": [{"url": None, "respect_moderation": False}]},
+            Problem("moderation_blocked", message="held back by the provider's moderation", stage="output"),
+        ),
+    ],
+)
+def test_replies_are_read_as_their_dialect_means_them(spoken: str, body: object, expected: Reading) -> None:
+    """Pictures in their places, what it cost, and refusals inside a 200."""
+    told, sink = read(spoken, body)
+    assert expected == told
+    assert bool(sink.pictures) == isinstance(expected, Success)
+
+
+def test_a_picture_alone_is_a_picture() -> None:
+    """Stability may send the bytes themselves, whatever it was asked for."""
+    picture = b"\x89PNG\r\n\x1a\n rest"
+    sink = MemorySink()
+    made = reader("images.generate", sink, dialect="stability", status=200, content_type="image/png")
+    made.feed(picture[:4])
+    made.feed(picture[4:])
+    assert Success(None, (Part(0, Ref("memory-0"), "", "png", len(picture)),)) == made.close()
+    assert [picture] == list(sink.pictures.values())
+
+
+@pytest.mark.parametrize(
+    ("spoken", "status", "body", "expected"),
+    [
+        (
+            "stability",
+            403,
+            {"id": "1", "name": "content_moderation", "errors": ["Your request was flagged."]},
+            Problem("content_moderation", message="Your request was flagged."),
+        ),
+        ("stability", 400, {"name": "bad_request", "errors": ["a", 5, "b"]}, Problem("bad_request", message="a; b")),
+        ("openrouter", 402, {"error": {"code": 402, "message": "no credit"}}, Problem("402", message="no credit")),
+        ("local", 422, {"detail": [{"loc": ["body", "size"], "msg": "bad"}]}, Problem(message="body.size: bad")),
+        (
+            "sdwebui",
+            500,
+            {"error": "OutOfMemoryError", "detail": "", "errors": "x"},
+            Problem(message="OutOfMemoryError"),
+        ),
+        (
+            "localai",
+            500,
+            {"error": {"code": 500, "message": "no model", "type": ""}},
+            Problem("500", message="no model"),
+        ),
+    ],
+)
+def test_errors_are_read_in_each_dialects_shape(spoken: str, status: int, body: object, expected: Problem) -> None:
+    """They are the provider's own words."""
+    assert expected == read(spoken, body, status)[0]
