@@ -22,7 +22,7 @@ from penstock_io.stores._codec import digest
 from penstock_io.stores.files import INDEX, FilesStore
 from penstock_io.stores.memory import MemoryStore
 from penstock_io.stores.near import NearStore
-from penstock_io.stores.objects import ObjectStore
+from penstock_io.stores.objects import LeasedObjectStore
 from penstock_io.stores.redis import RedisStore
 from penstock_io.stores.sqlite import SqliteStore
 from penstock_io.stores.tiered import Tier, Tiered
@@ -224,7 +224,7 @@ class Objects:
     def open(self, clock: Clock, max_bytes: int | None) -> Kept:
         """The folder."""
         del max_bytes
-        return ObjectStore(self.folder.as_uri(), clock=clock)
+        return LeasedObjectStore(self.folder.as_uri(), clock=clock)
 
     def spoil(self, key: Key) -> None:
         """Another last byte."""
@@ -269,9 +269,9 @@ class InS3:
         assert blob is not None
         store._put(digest(key), change(blob), None)
 
-    def _store(self, clock: Clock) -> ObjectStore:
+    def _store(self, clock: Clock) -> LeasedObjectStore:
         url, options = json.loads(self.url)
-        return ObjectStore(url, options=options, timeout=PATIENCE, clock=clock)
+        return LeasedObjectStore(url, options=options, timeout=PATIENCE, clock=clock)
 
 
 def noted(folder: Path, begun: Callable[[], str]) -> str:
@@ -300,7 +300,7 @@ DURABLE = sorted(name for name in BENCHES if name != "memory")
 CROWDED = sorted(name for name in DURABLE if getattr(BENCHES[name], "crowds", True))
 """Those that several processes may use at once."""
 
-LEASING = sorted(name for name in CROWDED if name != "objects")
+LEASING = CROWDED
 """Those in which one of them can say that it makes a picture."""
 
 SPOILT = sorted(name for name in DURABLE if name != "tiered")

@@ -185,13 +185,13 @@ CLAIMS = st.tuples(KEYS, NAMES, st.integers(0, 4), st.integers(0, 2))
 """Who wants the lease on what, for how many seconds (0: gives it back), and how many seconds pass before that."""
 
 
-@pytest.mark.parametrize("name", sorted(set(BENCHES) - {"memory", "objects", "s3", "redis"}))
+@pytest.mark.parametrize("name", sorted(set(BENCHES) - {"memory", "redis"}))
 @settings(max_examples=40)
 @given(claims=st.lists(CLAIMS, max_size=30))
 def test_leases_are_those_of_their_model(name: str, claims: list[tuple[Key, str, int, int]]) -> None:
     """One has the lease, until it gives it back or the time is over; the other is told for how long.
 
-    Memory and objects have none; Redis goes by its own clock, and has claims of its own.
+    Memory has none; Redis goes by its own clock, and has claims of its own.
     """
     now, model = 0.0, dict[Key, tuple[str, float]]()
     with TemporaryDirectory() as folder:
@@ -276,7 +276,7 @@ def test_what_was_read_last_makes_room_last(name: str, tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("name", ["files", "sqlite", "tiered"])
+@pytest.mark.parametrize("name", ["files", "objects", "s3", "sqlite", "tiered"])
 def test_only_its_holder_gives_a_lease_back(name: str, tmp_path: Path) -> None:
     """Another's word for it changes nothing."""
     store = BENCHES[name](tmp_path).open(lambda: 0.0, None)

@@ -10,10 +10,10 @@ import pytest
 from penstock.errors import UsageError
 from penstock.ids import Key
 from penstock.outcomes import Meta
-from penstock_io.stores import Damage, StoreFault
+from penstock_io.stores import Damage, Leasing, StoreFault
 from penstock_io.stores._codec import digest
 from penstock_io.stores._sealed import BEGINNING
-from penstock_io.stores.objects import ObjectStore, shown
+from penstock_io.stores.objects import LeasedObjectStore, ObjectStore, shown
 from tests.stores.servers import S3, s3
 
 K, L = Key("k"), Key("l")
@@ -130,3 +130,57 @@ def test_options_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be used"):
         ObjectStore((tmp_path / "file").as_uri())
     assert "s3://bucket/x" == shown("s3://me:secret@bucket/x/?secret")
+
+
+def place(name: str, folder: Path) -> tuple[str, dict[str, str]]:
+    """A bucket, or a folder."""
+    if name == "folder":
+        return (folder / "objects").as_uri(), {}
+    return f"s3://{s3().bucket()}/p", s3().options
+
+
+class Late(LeasedObjectStore):
+    """One who is overtaken at the last moment: between reading a lease that has ended and taking it over."""
+
+    other: LeasedObjectStore
+
+    def _lease(self, path: str) -> tuple[str, float, str] | None:
+        found = super()._lease(path)
+        if found is not None and found[1] <= self._clock():
+            assert self.other.claim(K, "other", 7.0) is None
+        return found
+
+
+@pytest.mark.parametrize("name", ["s3", "folder"])
+def test_a_lease_that_others_took_meanwhile_is_theirs(name: str, tmp_path: Path) -> None:
+    """In a bucket whoever is late is told so, and for how long; what he gives back is not his. Nobody's fault."""
+    now = 1000.0
+    url, options = place(name, tmp_path)
+    late = Late(url, options=options, timeout=LONG, clock=lambda: now)
+    late.other = LeasedObjectStore(url, options=options, timeout=LONG, clock=lambda: now)
+    assert late.claim(K, "first", 5.0) is None
+    now += 5.0
+    if name == "s3":
+        assert 7.0 == late.claim(K, "late", 5.0)
+    late.give_back(K, "late")
+    assert late.other.claim(K, "other", 7.0) is None
+    assert (None, []) == (late.read(K), list(late.entries()))
+    assert 0 == late.figures().faults
+
+
+@pytest.mark.parametrize("name", ["s3", "folder"])
+def test_a_lease_that_is_damaged_is_nobodys(name: str, tmp_path: Path) -> None:
+    """It is taken as one that has ended, and never taken for a picture."""
+    url, options = place(name, tmp_path)
+    store = LeasedObjectStore(url, options=options, timeout=LONG, clock=lambda: 0.0)
+    for data in (b"", b"[]", b'{"name": 3}', b"\xff"):
+        store._bucket.put(f"leases/{digest(K)}", data)
+        assert store.claim(K, "one", 5.0) is None
+        assert 5.0 == store.claim(K, "other", 5.0)
+    assert ([], []) == (list(store.verify()), list(store._names()))
+
+
+def test_leases_are_asked_for_by_name(tmp_path: Path) -> None:
+    """They take exchanges of their own: only the store that is called so has them."""
+    uri = (tmp_path / "objects").as_uri()
+    assert [False, True] == [isinstance(one, Leasing) for one in (ObjectStore(uri), LeasedObjectStore(uri))]

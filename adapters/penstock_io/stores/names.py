@@ -44,9 +44,9 @@ def _by_scheme(scheme: str, clock: Clock) -> Callable[[str], Kept] | None:
         rest = "rediss" if scheme in ("rediss", "valkeys") else "unix" if scheme == "unix" else "redis"
         return lambda url: RedisStore(f"{rest}://{url.partition('://')[2]}", clock=clock)
     if scheme in OBJECTS:
-        from penstock_io.stores.objects import ObjectStore  # noqa: PLC0415 - an extra
+        from penstock_io.stores.objects import LeasedObjectStore  # noqa: PLC0415 - an extra
 
-        return lambda url: ObjectStore(url, clock=clock)
+        return lambda url: LeasedObjectStore(url, clock=clock)
     return None
 
 

@@ -1,26 +1,36 @@
 """Pictures in object storage (S3 and what speaks it, Google, Azure), or in a folder. Needs the extra `objects`.
 
-For pictures that are to outlive machines. It has no leases and makes no room: put a store of either kind before it with
-`Tiered`, and give the bucket a rule for its age.
+For pictures that are to outlive machines. It makes no room: give the bucket a rule for its age. Leases take exchanges
+of their own, so that they are those of another class; Redis before it with `Tiered` has quicker ones.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 from urllib.parse import unquote, urlsplit
 
 from penstock.errors import UsageError
+from penstock.ids import Key
+from penstock_io.stores import StoreFault
+from penstock_io.stores._codec import digest
 from penstock_io.stores._sealed import SealedStore, Told
 
 _BUCKETS = frozenset({"s3", "s3a", "gs", "az", "azure", "abfs"})
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
+
+_Mode = Literal["create", "overwrite"] | dict[str, str]
+
+_TURNS = 8
+"""So often a lease is looked at again that others changed meanwhile."""
 
 _NAME = re.compile(r"(?:.*/)?[0-9a-f]{2}/([0-9a-f]{64})")
 
@@ -36,8 +46,8 @@ class _Bucket(Protocol):
         """A part of it."""
         ...
 
-    def put(self, path: str, file: bytes) -> object:
-        """Store it."""
+    def put(self, path: str, file: bytes, *, mode: _Mode = "overwrite") -> object:
+        """Store it: in any case, only where nothing is, or only where that is still there."""
         ...
 
     def head(self, path: str) -> Mapping[str, object]:
@@ -54,6 +64,11 @@ class _Bucket(Protocol):
 
 
 class _Found(Protocol):
+    @property
+    def meta(self) -> Mapping[str, object]:
+        """What is known of it."""
+        ...
+
     def bytes(self) -> bytes:
         """All of it."""
         ...
@@ -133,6 +148,77 @@ class ObjectStore(SealedStore):
         if isinstance(fault, known.BaseError | OSError):
             return Told(f"it refuses: {type(fault).__name__}")
         return None
+
+
+class LeasedObjectStore(ObjectStore):
+    """As `ObjectStore`, with leases: small objects of their own, which the place lets only one process make or replace.
+
+    They go by the clocks of those who take them, which should agree within seconds. In a folder two processes that take
+    over a lease which has just ended may both have it, because no file system compares before it replaces.
+    """
+
+    def claim(self, key: Key, name: str, seconds: float) -> float | None:
+        """Take or renew the lease on a key; None: `name` has it, else the seconds until another's ends."""
+        path = _lease(key)
+        with self._asked():
+            for _ in range(_TURNS):
+                now = self._clock()
+                mine = json.dumps({"name": name, "until": now + seconds}).encode()
+                if self._put_as(path, mine, "create"):
+                    return None
+                found = self._lease(path)
+                if found is None:
+                    continue
+                holder, until, tag = found
+                if holder != name and until > now:
+                    return until - now
+                if self._replace(path, mine, tag):
+                    return None
+        raise StoreFault(f"{self.place}: a lease changes faster than it can be read")
+
+    def give_back(self, key: Key, name: str) -> None:
+        """End a lease of `name`'s; one that is over is left to whoever takes it. Raises `StoreFault`."""
+        path = _lease(key)
+        with self._asked():
+            found = self._lease(path)
+            if found is not None and found[0] == name and found[1] > self._clock():
+                with suppress(FileNotFoundError):
+                    self._bucket.delete(path)
+
+    def _lease(self, path: str) -> tuple[str, float, str] | None:
+        """Who has it until when, and what tells it apart; of what cannot be read nobody has it. None: there is none."""
+        try:
+            found = self._bucket.get(path)
+            tag, data = str(found.meta.get("e_tag")), bytes(found.bytes())
+        except FileNotFoundError:
+            return None
+        try:
+            said = json.loads(data)
+            return str(said["name"]), float(said["until"]), tag
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return "", 0.0, tag
+
+    def _replace(self, path: str, data: bytes, tag: str) -> bool:
+        """Put a lease in the place of the one that was read; False: another one is there by now."""
+        try:
+            return self._put_as(path, data, {"e_tag": tag})
+        except NotImplementedError:  # a folder
+            with suppress(FileNotFoundError):
+                self._bucket.delete(path)
+            return self._put_as(path, data, "create")
+
+    def _put_as(self, path: str, data: bytes, mode: _Mode) -> bool:
+        from obstore import exceptions as known  # noqa: PLC0415 - an extra, loaded by whoever has such a store
+
+        try:
+            self._bucket.put(path, data, mode=mode)
+        except (known.AlreadyExistsError, known.PreconditionError, FileNotFoundError, FileExistsError):
+            return False
+        return True
+
+
+def _lease(key: Key) -> str:
+    return f"leases/{digest(key)}"
 
 
 def _path(name: str) -> str:
