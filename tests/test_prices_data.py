@@ -18,6 +18,9 @@ from penstock.catalog.prices import BATCH, CLASSES, STANDARD, find_in, table_of
 LISTED = rows(load("prices.json")["prices"])
 
 PUBLISHED = {
+    "sdwebui * standard 2022-08-22": "d707c1dc",
+    "localai * standard 2022-08-22": "27ae4a78",
+    "local * standard 2022-08-22": "48d4f5df",
     "gpt-image-1 standard 2026-07-22": "656010a3",
     "gpt-image-1-mini standard 2026-07-22": "e0db777d",
     "chatgpt-image-latest standard 2026-07-22": "e5d2edee",
@@ -48,9 +51,10 @@ OBLONG = {
 
 
 def names_of(row: dict[str, Json]) -> list[str]:
-    """An entry by model, processing and first day, once a model."""
-    processing = text(row.get("processing")) or STANDARD
-    return [f"{model} {processing} {text(row['since'])}" for model in texts(row["models"])]
+    """An entry by model, processing and first day, once a model; of other dialects than OpenAI's also by theirs."""
+    processing, dialect = text(row.get("processing")) or STANDARD, text(row["dialect"])
+    whose = "" if dialect == "openai" else f"{dialect} "
+    return [f"{whose}{model} {processing} {text(row['since'])}" for model in texts(row["models"])]
 
 
 def digest(row: dict[str, Json]) -> str:
@@ -135,3 +139,13 @@ def test_a_snapshot_may_have_a_price_of_its_own() -> None:
     assert [50_000_000_000, None, 40_000_000_000] == [None if rates is None else rates.picture for rates in told]
     assert find_in(table, "e", ("m",), catalog.moment("2026-01-31"), STANDARD) is None
     assert find_in(table, "d", ("m",), catalog.moment("2026-01-31"), BATCH) is None
+
+
+@pytest.mark.parametrize("dialect", ["local", "localai", "sdwebui"])
+def test_servers_of_ones_own_bill_nothing(dialect: str) -> None:
+    """Whatever the model is called, one of the catalog's names too; elsewhere an unknown name has no price."""
+    for model in ("flux", "gpt-image-2"):
+        found = catalog.rates(dialect, model, catalog.moment("2026-11-21"))
+        assert found is not None
+        assert (0, "servers of your own bill nothing") == (found.picture, found.source)
+    assert catalog.rates("generic", "flux", catalog.moment("2026-11-21")) is None

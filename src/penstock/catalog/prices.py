@@ -20,6 +20,9 @@ CLASSES = ("text", "cached_text", "image", "cached_image", "image_out", "text_ou
 
 MILLION = 1_000_000
 
+ANY = "*"
+"""Stands for all models of a dialect that are not listed themselves."""
+
 
 @frozen
 class Price:
@@ -47,7 +50,7 @@ def find(dialect: str, names: tuple[str, ...], unix: float, processing: str = ST
 
 def find_in(table: Table, dialect: str, names: tuple[str, ...], unix: float, processing: str) -> Rates | None:
     """The same, in any table of prices."""
-    for name in names:
+    for name in (*names, ANY):
         spans = table.get((dialect, processing, name))
         if spans is not None:
             return held(spans, unix)
