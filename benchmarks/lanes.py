@@ -1,6 +1,6 @@
 """What a decision costs with a million waiting calls and a hundred lanes, beside a bare loop over a heap.
 
-    python -m benchmarks lanes [--waiting 1000000] [--lanes 100] [--decisions 50000] [--check]
+    python -m benchmarks lanes [--waiting 1000000] [--lanes 100] [--decisions 50000] [--check] [--count]
 
 A decision is one call bound to one lane: everything between a fact and the order that follows from it, in lines, lanes,
 quotas and budgets. Its seconds are those spent in the dispatcher; `whole` is the engine's step around it, with all four
@@ -9,6 +9,9 @@ too. `mixed`: 1 to 4 pictures and 100 to 4,000 tokens a request, three prioritie
 pushes and pops as many entries of a heap as large, in the same run: what this machine is worth. All is processor time
 of this process, without what reading the clock takes, measured in slices, of which the quickest tenth is told: what
 others do on the machine is not what is measured.
+
+With `--count` it is bytecodes and calls of functions that are counted, which no load changes: of 2,000 decisions, with
+the patience that a client has unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import time
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from random import Random
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -31,10 +35,15 @@ from penstock.ids import Handle, JobId, Key, Ref
 from penstock.readings import Part, Success, Usage
 from penstock.work import Demand, Priority, Target, Work
 
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from _typeshed import TraceFunction
+
 GOAL = 20.0
 """Microseconds a decision."""
 
-TENANTS, SLICE = 100, 200
+TENANTS, SLICE, COUNTED = 100, 200, 2_000
 
 
 @frozen
@@ -86,6 +95,31 @@ def quick(slices: Sequence[float]) -> float:
     return sorted(slices)[len(slices) // 10]
 
 
+class Counter:
+    """Counts what the interpreter does in the dispatcher."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.bytecodes = self.calls = 0
+        self._bind = engine._rooms.dispatch.pump  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]  as below
+        engine._rooms.dispatch.pump = self._pump  # type: ignore[method-assign]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]  as below
+
+    def _pump(self) -> list:  # type: ignore[type-arg]  # as it is
+        sys.settrace(self._called)
+        try:
+            return self._bind()
+        finally:
+            sys.settrace(None)
+
+    def _called(self, frame: FrameType, event: str, arg: object) -> TraceFunction | None:
+        if event == "call":
+            self.calls += 1
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        else:
+            self.bytecodes += event == "opcode"
+        del arg
+        return self._called
+
+
 class Stopwatch:
     """Sums up the seconds that the dispatcher takes."""
 
@@ -103,20 +137,46 @@ class Stopwatch:
         return found
 
 
+class Town:
+    """An engine at its limits with a full line, whose calls are each answered after a while."""
+
+    def __init__(self, waiting: int, lanes: int, *, mixed: bool, patience: float | None = None) -> None:
+        limits = Limits(rpm=600.0, ipm=600.0, tpm=600_000.0, burst=1 / 12, concurrency=64)
+        keys = tuple(Credential(f"key-{number}", limits=limits) for number in range(lanes))
+        self.rng = Random(2)
+        self.engine = Engine(Config(keys, notify=False, patience=patience), rng=self.rng, epoch=0.0)
+        self.now = 0.0
+        self._events: list[tuple[float, int, Event]] = []
+        self._sent = 0
+        for job, work in enumerate(works(waiting, mixed=mixed)):
+            self._answer(self.engine.handle(Submitted(JobId(job), work), 0.0))
+
+    def step(self) -> int:
+        """Until the next event, with it; how many calls went."""
+        deadline = self.engine.next_deadline()
+        if self._events and (deadline is None or self._events[0][0] <= deadline):
+            self.now, _, event = heappop(self._events)
+        else:
+            self.now, event = max(self.now, deadline or self.now), Ticked()
+        return self._answer(self.engine.handle(event, self.now))
+
+    def _answer(self, commands: Sequence[object]) -> int:
+        """Let what was sent come back later; how many that were."""
+        before = self._sent
+        for command in commands:
+            if isinstance(command, Send):
+                self._sent += 1
+                reading = Success(Usage(cost=900), (Part(0, Ref(f"b:{command.attempt}"), "1024x1024", "png", 1000),))
+                at = self.now + self.rng.lognormvariate(-1.2, 0.25)
+                heappush(self._events, (at, self._sent, Responded(command.attempt, 200, (), reading)))
+        return self._sent - before
+
+
 def measure(waiting: int, lanes: int, decisions: int, *, mixed: bool) -> Cost:
-    """Fill the line, then let `decisions` calls go as their lanes have room, each answered after a while."""
-    rng = Random(2)
-    limits = Limits(rpm=600.0, ipm=600.0, tpm=600_000.0, burst=1 / 12, concurrency=64)
-    config = Config(
-        tuple(Credential(f"key-{number}", limits=limits) for number in range(lanes)), notify=False, patience=None
-    )
-    engine = Engine(config, rng=rng, epoch=0.0)
-    events: list[tuple[float, int, Event]] = []
-    number = 0
-    for job, work in enumerate(works(waiting + decisions, mixed=mixed)):
-        number += _answered(events, engine.handle(Submitted(JobId(job), work), 0.0), 0.0, rng, number)
-    watch = Stopwatch(engine)
-    bound, now, began = 0, 0.0, 0
+    """Fill the line, then let `decisions` calls go as their lanes have room."""
+    town = Town(waiting + decisions, lanes, mixed=mixed)
+    watch = Stopwatch(town.engine)
+    bound, began = 0, 0
     decided: list[float] = []
     stepped: list[float] = []
     start = time.process_time()
@@ -125,28 +185,30 @@ def measure(waiting: int, lanes: int, decisions: int, *, mixed: bool) -> Cost:
             decided.append(watch.seconds / (bound - began) * 1e6)
             stepped.append((time.process_time() - start) / (bound - began) * 1e6)
             watch.seconds, began, start = 0.0, bound, time.process_time()
-        deadline = engine.next_deadline()
-        if events and (deadline is None or events[0][0] <= deadline):
-            now, _, event = heappop(events)
-        else:
-            now, event = max(now, deadline or now), Ticked()
-        more = _answered(events, engine.handle(event, now), now, rng, number + bound)
-        bound += more
+        bound += town.step()
     return Cost(quick(decided), quick(stepped), bare(waiting, decisions))
 
 
-def _answered(
-    events: list[tuple[float, int, Event]], commands: Sequence[object], now: float, rng: Random, number: int
-) -> int:
-    """Let what was sent come back later; how many that were."""
-    sent = 0
-    for command in commands:
-        if isinstance(command, Send):
-            sent += 1
-            reading = Success(Usage(cost=900), (Part(0, Ref(f"b:{command.attempt}"), "1024x1024", "png", 1000),))
-            at = now + rng.lognormvariate(-1.2, 0.25)
-            heappush(events, (at, number + sent, Responded(command.attempt, 200, (), reading)))
-    return sent
+def counted(waiting: int, lanes: int, decisions: int, *, mixed: bool) -> tuple[float, float]:
+    """Bytecodes and calls of functions a decision, with the patience that a client has."""
+    town = Town(waiting + decisions, lanes, mixed=mixed, patience=Config().patience)
+    bound = 0
+    while bound < SLICE:
+        bound += town.step()
+    counter = Counter(town.engine)
+    bound = 0
+    while bound < decisions:
+        bound += town.step()
+    return counter.bytecodes / bound, counter.calls / bound
+
+
+def count(cases: Sequence[tuple[int, int]]) -> None:
+    """Print what is counted."""
+    for mixed in (False, True):
+        for waiting, lanes in cases:
+            bytecodes, calls = counted(waiting, lanes, COUNTED, mixed=mixed)
+            name = f"{waiting:,} wait, {lanes} lanes, {'mixed' if mixed else 'even'}"
+            print(f"{name:36} {bytecodes:7.0f} bytecodes in {calls:5.1f} calls", flush=True)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -156,11 +218,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--lanes", type=int, default=100)
     parser.add_argument("--decisions", type=int, default=50_000)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--count", action="store_true")
     options = parser.parse_args(arguments)
+    cases = [(1_000, 2), (options.waiting, 2), (1_000, options.lanes), (options.waiting, options.lanes)]
+    if options.count:
+        count(cases)
+        return 0
     gc.disable()
     failed = False
     print(f"{'':28} {'decision':>10} {'heap':>8} {'ratio':>7} {'whole step':>12}")
-    cases = [(1_000, 2), (options.waiting, 2), (1_000, options.lanes), (options.waiting, options.lanes)]
     for mixed in (False, True):
         for waiting, lanes in cases:
             cost = measure(waiting, lanes, options.decisions, mixed=mixed)

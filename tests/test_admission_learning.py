@@ -151,8 +151,8 @@ def test_rests_double(barren: int, late: float) -> None:
         now += late + 0.01
         assert pace.refused(now - late - 0.01, now)
         if count > 1:
-            assert pace.ready() >= now + min(60.0, 0.2 * 2.0**count)
-        now = max(now, pace.ready()) + 0.001
+            assert pace.opens >= now + min(60.0, 0.2 * 2.0**count)
+        now = max(now, pace.opens) + 0.001
     pace.admitted(now)
     assert 0 == pace.barren
 
@@ -161,7 +161,7 @@ def test_few_are_at_risk() -> None:
     """What is sent within the time that a refusal takes is bounded at first, and grows with what is let in."""
     pace, now, sends = Pace(), 0.0, list[float]()
     for _ in range(2000):
-        now = max(now, pace.ready())
+        now = max(now, pace.opens)
         pace.sent(now, 0.0, None)
         sends.append(now)
     for start, most in ((0, 6), (100, 9), (1000, 40)):

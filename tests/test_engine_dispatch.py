@@ -187,6 +187,31 @@ def test_the_bucket_that_would_be_full_first_is_used() -> None:
     assert {"c0": 3, "c1": 3} == {name: names.count(name) for name in ("c0", "c1")}
 
 
+def test_whose_rest_is_over_stands_behind_who_is_full() -> None:
+    """A lane that may go again after a gap is no reason to pass over one whose refill is being lost; alone it goes."""
+    field = Field([Limits(ipm=60.0, burst=0.1), Limits(ipm=60.0, burst=0.1)])
+    full, rested = field.group.lanes
+    for lane in (full, rested):
+        lane.breaker.bound = None
+    over = rest(field, rested)
+    assert full is field.group.look(field.call(DEMANDS[0]), over).lane
+    assert rested.order is field.group.filling
+    field.now = over
+    over = rest(field, rested)
+    field.group.remove(full)
+    assert rested is field.group.look(field.call(DEMANDS[0]), over).lane
+    assert rested.order is field.group.resting
+
+
+def rest(field: Field, lane: Lane) -> float:
+    """Use a lane until it may not go again at once; when it may."""
+    while lane.order is not field.group.resting:
+        field.now = max(field.now, lane.ready_at(DEMANDS[0], field.now))
+        field.serve(lane, DEMANDS[0])
+    assert lane.rank is not None
+    return lane.rank[0] + 0.001
+
+
 @pytest.mark.parametrize(("weight", "share"), [(1.0, 8), (3.0, 12)])
 def test_lanes_with_equal_room_share_by_weight(weight: float, share: int) -> None:
     """Exchanges out go by weight where nothing else says which lane is better."""

@@ -37,10 +37,10 @@ _GAPLESS = 0.002
 class Pace:
     """Times are absolute. `sends` counts since the last refusal, `barren` refusals in a row with nothing let in.
 
-    Nothing goes before `blocked` (a wait that was asked for), `rest` (after several refusals in a row) and `next` (one
-    after the other). `heard` is when the last refusal was heard that was news, `before` the one before it, `first` when
-    the first request went, `slowest` about how long the slower replies take. `careful`: a measurement goes on, in which
-    few may be at risk. `eager`: nothing is held back before the first refusal.
+    Nothing goes before `opens`, the latest of `blocked` (a wait that was asked for), `rest` (after several refusals in
+    a row) and `next` (one after the other). `heard` is when the last refusal was heard that was news, `before` the one
+    before it, `first` when the first request went, `slowest` about how long the slower replies take. `careful`: a
+    measurement goes on, in which few may be at risk. `eager`: nothing is held back before the first refusal.
     """
 
     blocked: float = -inf
@@ -58,11 +58,7 @@ class Pace:
     reach: int = 0
     widen: float = -inf
     last: float = -inf
-
-    def ready(self) -> float:
-        """The earliest time for another attempt."""
-        time = self.blocked if self.blocked > self.next else self.next
-        return time if time > self.rest else self.rest
+    opens: float = -inf
 
     def widened(self, out: int, time: float) -> float:
         """The earliest time at or after `time` at which another may go beside so many that are out."""
@@ -89,6 +85,7 @@ class Pace:
         # before the first refusal a few may go together
         start = max(self.next, now - (_TOGETHER if rate else _UNKNOWN) * gap) if self.heard == -inf else now
         self.next = -inf if gap <= _GAPLESS else start + gap
+        self._open()
 
     def risk(self, trusted: int | None) -> float:
         """How many requests may be at risk beside what is refilled."""
@@ -117,6 +114,7 @@ class Pace:
         elif sent >= self.before and self.barren > 1:
             self.barren = 1  # it was let in before the last refusal, though that was heard of first
             self.rest = -inf
+            self._open()
 
     def refused(self, sent: float, now: float) -> bool:
         """An attempt sent at `sent` was refused: whether that is news.
@@ -131,8 +129,19 @@ class Pace:
         self.barren += 1
         if self.barren > 1:
             self.rest = now + min(LONGEST, FIRST * 2.0 ** min(self.barren, 12))
+            self._open()
         return True
 
     def block(self, until: float) -> None:
         """Nothing goes before `until`."""
         self.blocked = max(self.blocked, until)
+        self._open()
+
+    def hasten(self, until: float) -> None:
+        """A rest after refusals is over by `until`."""
+        self.rest = min(self.rest, until)
+        self._open()
+
+    def _open(self) -> None:
+        time = self.blocked if self.blocked > self.next else self.next
+        self.opens = time if time > self.rest else self.rest

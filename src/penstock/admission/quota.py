@@ -16,9 +16,10 @@ from penstock.admission.headers import DAY, QUANTITIES, RateReport
 from penstock.admission.pace import LONGEST, Pace
 from penstock.admission.permits import Never, Permit, QuotaFigures, mark_of, needs
 from penstock.admission.refusals import Refusals
+from penstock.admission.taught import recall, taught
 from penstock.config import Limits
 from penstock.errors import UsageError
-from penstock.lessons import Lesson, Lessons
+from penstock.lessons import NO_LESSONS, Lessons
 from penstock.readings import LimitHint
 from penstock.three import Three
 from penstock.work import Demand
@@ -26,11 +27,6 @@ from penstock.work import Demand
 __all__ = ["Never", "Permit", "Quota", "QuotaFigures"]
 
 _NEVER_BEFORE = (0.0, 0.0, 0.0)
-
-_NOTHING = Lessons()
-
-KEPT = DAY
-"""Seconds for which what was taught is believed by later runs."""
 
 
 class Quota:
@@ -49,7 +45,7 @@ class Quota:
         self,
         limits: Limits,
         now: float,
-        prior: Lessons = _NOTHING,
+        prior: Lessons = NO_LESSONS,
         family: Family | None = None,
         *,
         eager: bool = False,
@@ -72,7 +68,7 @@ class Quota:
         self._concurrency: float = inf
         self.in_flight = 0
         self.relimit(limits, now)
-        self._recall(prior, now)
+        recall(prior, self._gauges, self._walls, self._slots, now)
 
     def relimit(self, limits: Limits, now: float) -> None:
         """Believe other limits. What they leave as it was keeps what was learned; what is out stays out."""
@@ -123,21 +119,24 @@ class Quota:
 
     def ready_at(self, demand: Demand, now: float) -> float:
         """When this demand may go: at or before `now` at once, `inf` only after something that is out comes back."""
-        if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
+        out = self.in_flight
+        if out >= self._concurrency or out >= self._slots.found:
             return inf
         if self._asked is not demand:
             self._asked, self._ready = demand, self._look(demand)
-        time = self._ready if self._ready > now else now
-        return self._pace.widened(self.in_flight, time)
+        time, pace = self._ready, self._pace
+        if time < now:
+            time = now
+        return pace.widen if out >= pace.reach and pace.widen > time else time
 
     def _look(self, demand: Demand) -> float:
         """When this demand may go as far as rates go; a time that is past, or `-inf`: at once."""
-        time = self._pace.ready()
-        if demand.requests and (ready := self._requests.ready(demand.requests)) > time:
+        time = self._pace.opens
+        if (need := demand.requests) and (ready := self._requests.ready(need)) > time:
             time = ready
-        if demand.tokens and (ready := self._tokens.ready(demand.tokens)) > time:
+        if (need := demand.tokens) and (ready := self._tokens.ready(need)) > time:
             time = ready
-        if demand.images and (ready := self._images.ready(demand.images)) > time:
+        if (need := demand.images) and (ready := self._images.ready(need)) > time:
             time = ready
         return self._walls.ready(needs(demand), time) if self._walls.known else time
 
@@ -149,7 +148,7 @@ class Quota:
         if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
             return "concurrency"
         pace = self._pace
-        time = pace.widened(self.in_flight, pace.ready())
+        time = pace.widened(self.in_flight, pace.opens)
         reason = "blocked" if time > max(pace.next, pace.widen) else "pace"
         for quantity, gauge, need in zip(QUANTITIES, self._gauges, needs(demand), strict=True):
             ready = gauge.ready(need) if need else -inf
@@ -165,11 +164,15 @@ class Quota:
         time of `inf` is when something comes back, of `-inf` any; a second of `-inf` is one without a bucket. A level
         as of a moment ahead is there to be taken now, and counts from now.
         """
-        if self.in_flight >= self._concurrency or self.in_flight >= self._slots.found:
+        out, pace = self.in_flight, self._pace
+        if out >= self._concurrency or out >= self._slots.found:
             return inf, -inf, 0, 0.0, 0.0
-        opens, full, index, last = self._pace.widened(self.in_flight, self._pace.ready()), -inf, 0, None
+        opens = pace.opens
+        if out >= pace.reach and pace.widen > opens:
+            opens = pace.widen
         if opens > now:
             return opens, -inf, 0, 0.0, 0.0
+        full, index, last = -inf, 0, None
         if (gauge := self._requests).rate and demand.requests and (at := gauge.full_at(now)) > full:
             full, last = at, gauge
         if (gauge := self._tokens).rate and demand.tokens and (at := gauge.full_at(now)) > full:
@@ -197,7 +200,10 @@ class Quota:
 
     def reserve(self, demand: Demand, now: float) -> Permit:
         """Take what one exchange needs, now. Raises UsageError if it is not ready; nothing has changed then."""
-        if self.ready_at(demand, now) > now:
+        pace, refusals, out = self._pace, self._refusals, self.in_flight
+        # whoever has just asked knows; all that may have changed since is how many may be out
+        known = self._asked is demand and self._ready <= now and (out < pace.reach or pace.widen <= now)
+        if not known and self.ready_at(demand, now) > now:
             raise UsageError("reserved before it was ready: ask ready_at() first")
         requests, tokens, images = self._gauges
         spent = (requests.spent, tokens.spent, images.spent)
@@ -205,25 +211,24 @@ class Quota:
         while recent and recent[0].sent < now - SPREAD:
             recent.popleft().after = spent
         levels = (
-            requests.take(demand.requests, now) if demand.requests else 0.0,
-            tokens.take(demand.tokens, now) if demand.tokens else 0.0,
-            images.take(demand.images, now) if demand.images else 0.0,
+            requests.take(need, now) if (need := demand.requests) else 0.0,
+            tokens.take(need, now) if (need := demand.tokens) else 0.0,
+            images.take(need, now) if (need := demand.images) else 0.0,
         )
         if self._walls.known:
             self._walls.take(needs(demand), now)
         self._asked = None
         self._order += 1
         opening = recent[0].spent if recent else spent
-        permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, self.in_flight,
-                        self._pace.last)  # fmt: skip
+        permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, out, pace.last)
         recent.append(permit)
-        self._pace.last = now
-        self._refusals.family.sends += 1
-        if self._refusals.learns:
-            self._refusals.sent(demand, now)
-        if not self._pace.free():
-            self._pace.sent(now, self._sure(demand), self._trusted(), self.in_flight)
-        self.in_flight += 1
+        pace.last = now
+        refusals.family.sends += 1
+        if refusals.learns:
+            refusals.sent(demand, now)
+        if not pace.free():
+            pace.sent(now, self._sure(demand), self._trusted(), out)
+        self.in_flight = out + 1
         return permit
 
     def settle(self, permit: Permit, taken: Three, now: float, tokens: int | None = None) -> bool:
@@ -298,19 +303,7 @@ class Quota:
 
     def lessons(self, now: float) -> Lessons:
         """What the provider and its refusals taught until now, to begin warm with next time."""
-        buckets = [
-            Lesson(quantity, figures.per_minute, figures.capacity, 60.0, figures.source, figures.age or 0.0)
-            for quantity, gauge in zip(QUANTITIES, self._gauges, strict=True)
-            if (figures := gauge.figures(now)).source in {"told", "learned"} and figures.per_minute is not None
-        ]
-        buckets += [
-            Lesson(wall.quantity, wall.gauge.per_minute, wall.gauge.capacity, wall.window, wall.gauge.source,
-                   wall.gauge.age or 0.0)
-            for wall in self._walls.figures(now)
-            if wall.gauge.source in {"told", "learned"} and wall.gauge.per_minute is not None
-        ]  # fmt: skip
-        found = self._slots.found
-        return Lessons(tuple(buckets)) if found == inf else Lessons(tuple(buckets), int(found), now - self._slots.since)
+        return taught(self._gauges, self._walls, self._slots, now)
 
     def figures(self, now: float) -> QuotaFigures:
         """Everything as believed now."""
@@ -325,20 +318,6 @@ class Quota:
             until if until > now else None,
             self._walls.figures(now),
         )
-
-    def _recall(self, prior: Lessons, now: float) -> None:
-        """Believe what an earlier run was taught. Buckets may have been used up then, and have refilled since."""
-        for lesson in prior.buckets:
-            if lesson.age > KEPT or lesson.quantity not in QUANTITIES or not 0.0 < lesson.per_minute < inf:
-                continue
-            index = QUANTITIES.index(lesson.quantity)
-            gauge = self._gauges[index]
-            if lesson.window != gauge.window:
-                gauge = self._walls.open(index, lesson.window, gauge, now)
-            gauge.recall(lesson.per_minute, lesson.capacity, now - lesson.age, now)
-        if prior.concurrency is not None and prior.age <= KEPT:
-            self._slots.found = self._slots.first = max(1, prior.concurrency)
-            self._slots.since = now - prior.age
 
     def _trusted(self) -> int | None:
         """How many were let in by all siblings, where headers tell of limits; None where they do not, or not of all."""

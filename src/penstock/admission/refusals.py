@@ -156,7 +156,7 @@ class Refusals:
                 gauge.lacked(told, mark_of(permit, index, gauge, need), now)
                 if gauge.rate:
                     # somebody else took it, or it was less than told: no reason to stay behind for long
-                    self.pace.rest = min(self.pace.rest, now + _BEHIND * need / gauge.rate)
+                    self.pace.hasten(now + _BEHIND * need / gauge.rate)
                 return True
         return False
 

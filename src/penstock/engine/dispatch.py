@@ -130,16 +130,16 @@ class Dispatch:
     def pump(self) -> list[Bound | Never | Stale]:
         """Bind free lanes to heads of lines, as far as it goes now."""
         found: list[Bound | Never | Stale] = []
-        roster = self.roster
-        if self.desk.closed is not None and self._ending != (self.desk.closed, self.desk.halt is None):
-            self._ending = (self.desk.closed, self.desk.halt is None)
+        roster, desk = self.roster, self.desk
+        if desk.closed is not None and self._ending != (desk.closed, desk.halt is None):
+            self._ending = (desk.closed, desk.halt is None)
             for group in roster.groups.values():
                 self.touch(group)
         if roster.stirred:
             roster.arrange()
         while self._dirty:
             group = self._dirty.popleft()
-            if group.line and (self.desk.halt is None or self.desk.closed is not None):
+            if group.line and (desk.halt is None or desk.closed is not None):
                 self._serve(group, found)
                 if roster.stirred:
                     roster.arrange()
@@ -149,18 +149,18 @@ class Dispatch:
     def _serve(self, group: Group, found: list[Bound | Never | Stale]) -> None:
         aside: list[Call] = []
         soonest = inf
-        line = group.line
+        line, desk, roster = group.line, self.desk, self.roster
         while len(aside) < ASIDE and (call := line.head()) is not None:
-            if self.desk.closed is not None and not self._serves(call, found):
+            if desk.closed is not None and not self._serves(call, found):
                 self._leave(call)
                 continue
-            if self.roster.stirred:
-                self.roster.arrange()
-            look = group.look(call, self.desk.now)
+            if roster.stirred:
+                roster.arrange()
+            look = group.look(call, desk.now)
             if look.lane is not None:
                 self._bind(call, look.lane, found)
                 continue
-            late = stalls(self.desk, call, look) if look.usable else None
+            late = stalls(desk, call, look) if look.usable else None
             if late is not None:
                 self._leave(call)
                 found.append(Never(call, late))
@@ -207,25 +207,26 @@ class Dispatch:
         return True
 
     def _bind(self, call: Call, lane: Lane, found: list[Bound | Never | Stale]) -> None:
-        if self.desk.config.claims and stale(call, self.desk.now):
+        desk = self.desk
+        if desk.config.claims and stale(call, desk.now):
             self._leave(call)
-            self.desk.call_life.go(call, CallInput.CLAIM)
+            desk.call_life.go(call, CallInput.CLAIM)
             found.append(Stale(call))
             return
-        invoice = bill(self.desk, call)
-        ledger = self.desk.ledger
+        invoice = bill(desk, call)
+        ledger = desk.ledger
         fit = ledger.fits(invoice.shares) if invoice is not None else None
         self._leave(call, served=fit is Fit.NOW)
         if invoice is None or fit is None:
             found.append(Never(call, Trouble("cancelled", "nobody asks for it any more")))
         elif fit is Fit.NOW:
-            permit = lane.take(call.demand(), self.desk.now)
+            permit = lane.take(call.demand(), desk.now)
             self.roster.taken(lane)
-            self.desk.call_life.go(call, CallInput.BEGIN)
+            desk.call_life.go(call, CallInput.BEGIN)
             found.append(Bound(call, lane, permit, invoice, ledger.reserve(invoice.shares)))
-        elif fit is Fit.LATER and self.desk.config.budget.policy is BudgetPolicy.WAIT:
-            self.desk.call_life.go(call, CallInput.PARK)
-            call.since = self.desk.now
+        elif fit is Fit.LATER and desk.config.budget.policy is BudgetPolicy.WAIT:
+            desk.call_life.go(call, CallInput.PARK)
+            call.since = desk.now
             self.parking.park(call, invoice)
         else:
             found.append(Never(call, broke(ledger, fit, invoice), splits=fit is not Fit.UNKNOWN))

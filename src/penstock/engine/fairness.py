@@ -134,23 +134,26 @@ class Line:
     def head(self) -> Call | None:
         """Who goes next; None where nobody waits."""
         head = self._head
-        if head is None or not stands(head[1], head[0].priority):
-            head = self._head = self._next()
+        if head is not None:
+            call = head[1]
+            if call.state is CallState.QUEUED and call.priority == head[0].priority:
+                return call
+        head = self._head = self._next()
         return head[1] if head is not None else None
 
     def pop(self, *, served: bool) -> None:
         """Take the head out; `served`: it goes, and its tenant and class are charged with its pictures."""
-        head, self._head = self._head, None
-        if head is None or not stands(head[1], head[0].priority):
-            head = self._next()
-        if head is None:
+        if self.head() is None or self._head is None:
             return
-        one, call = head
+        one, call = self._head
+        self._head = None
         flow = one.waiting[0][2]
         if served:
             cost = len(call.flights) or 1
-            one.now = max(one.now, flow.tag)
-            self._now = max(self._now, one.tag)
+            if flow.tag > one.now:
+                one.now = flow.tag
+            if one.tag > self._now:
+                self._now = one.tag
             flow.tag += cost / flow.weight
             one.tag += cost / one.share
         self._drop(one)
@@ -196,9 +199,10 @@ class Line:
         best: tuple[Class, Call] | None = None
         least = 0.0
         for one in self._classes:
-            while one.waiting:
-                call = one.waiting[0][2].calls[0][1]
-                if stands(call, one.priority):
+            waiting = one.waiting
+            while waiting:
+                call = waiting[0][2].calls[0][1]
+                if call.state is CallState.QUEUED and call.priority == one.priority:
                     tag = one.tag + (len(call.flights) or 1) / one.share
                     if best is None or tag < least - 1e-9:
                         best, least = (one, call), tag
@@ -208,14 +212,18 @@ class Line:
         return best
 
     def _drop(self, one: Class) -> None:
-        flow = one.waiting[0][2]
+        waiting = one.waiting
+        flow = waiting[0][2]
         heappop(flow.calls)
         self._size -= 1
         if flow.calls:
             one.turn += 1
-            heapreplace(one.waiting, (flow.tag, one.turn, flow))
+            if len(waiting) == 1:
+                waiting[0] = (flow.tag, one.turn, flow)
+            else:
+                heapreplace(waiting, (flow.tag, one.turn, flow))
         else:
-            heappop(one.waiting)
+            heappop(waiting)
             self._forget(one)
 
     def _forget(self, one: Class) -> None:

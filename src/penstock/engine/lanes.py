@@ -98,7 +98,10 @@ class Lane:
 
     def ready_at(self, demand: Demand, now: float) -> float:
         """When a demand may go here, by its limits and its health; `inf`: when something comes back, or never."""
-        return max(self.breaker.ready_at(now), self.quota.ready_at(demand, now))
+        ready = self.quota.ready_at(demand, now)
+        if self.breaker.health is Health.GOOD:
+            return ready
+        return max(self.breaker.ready_at(now), ready)
 
     def usable(self, call: Call, demand: Demand) -> bool:
         """Whether a call may ever go here, as things are believed."""
@@ -176,17 +179,18 @@ class Group:
             if lane.breaker.until > now:
                 self._put(lane, self.resting, lane.breaker.until)
             return
-        opens, full_at, lane.index, lane.span, lane.rate = lane.quota.outlook(self.target.demand, now)
-        healthy = lane.breaker.ready_at(now)
-        if healthy > opens:
+        quota, breaker = lane.quota, lane.breaker
+        opens, full_at, lane.index, lane.span, lane.rate = quota.outlook(self.target.demand, now)
+        if breaker.health is not Health.GOOD and (healthy := breaker.ready_at(now)) > opens:
             opens = healthy
         if opens > now:
             # while it waits for that its buckets may not have filled up either
-            opens = opens if opens == inf else max(opens, lane.quota.ready_at(self.least, now))
+            if opens != inf and (ready := quota.ready_at(self.least, now)) > opens:
+                opens = ready
             self._move(lane, self.busy if opens == inf else self.resting, opens)
             return
         if full_at <= now:
-            self._move(lane, self.full, lane.quota.in_flight / lane.credential.weight)
+            self._move(lane, self.full, quota.in_flight / lane.credential.weight)
             return
         if lane.span > self._span:
             self._span = lane.span
@@ -241,12 +245,26 @@ class Group:
         while self.filling and self.filling[0][0] <= now:
             self.arrange(self.filling[0][2], now)
 
+    def _only(self, now: float) -> Lane | None:
+        """The lane whose rest is over where no other one may be free: its place in an order is of no account then."""
+        if self.full or self.filling or (len(self.resting) > 1 and self.resting[1][0] <= now):
+            return None
+        lane = self.resting[0][2]
+        return lane if lane.closed is None and lane.breaker.health is Health.GOOD else None
+
     # The search
 
     def look(self, call: Call, now: float) -> Look:
         """The lane for a call, or when there will be one."""
-        self.settle(now)
         found, demand, least = Look(), call.demand(), self.least
+        if self.resting and self.resting[0][0] <= now:
+            lane = self._only(now)
+            if lane is not None and lane.usable(call, demand) and lane.quota.ready_at(demand, now) <= now:
+                found.lane, found.usable = lane, True
+                return found
+            self.settle(now)
+        elif self.filling and self.filling[0][0] <= now:
+            self.settle(now)
         if demand is not least and (
             demand.images < least.images or demand.tokens < least.tokens or demand.requests < least.requests
         ):
@@ -254,6 +272,10 @@ class Group:
         for _, _, lane in self.full:
             if self._try(found, lane, call, demand, now):
                 return found
+        return self._fill(found, call, demand, now)
+
+    def _fill(self, found: Look, call: Call, demand: Demand, now: float) -> Look:
+        """The first of those that fill up which has room already, or when there will be one."""
         bound, needs = -1.0, (demand.requests, demand.tokens, demand.images)
         for full_at, _, lane in self.filling:
             if found.soonest < inf:
@@ -282,7 +304,7 @@ class Group:
                 break
             if lane.usable(call, demand):
                 found.take_in(lane, max(opens, lane.ready_at(demand, now)))
-        if not found.busy and any(lane.usable(call, demand) for _, _, lane in self.busy):
+        if self.busy and not found.busy and any(lane.usable(call, demand) for _, _, lane in self.busy):
             found.usable = found.busy = True
 
     def _try(self, found: Look, lane: Lane, call: Call, demand: Demand, now: float) -> bool:

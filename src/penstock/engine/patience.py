@@ -41,14 +41,17 @@ def stalls(desk: Desk, call: Call, look: Look | None = None) -> Trouble | None:
     `look` is what its group found for it. A lane that is merely busy keeps its line: something that is out may come
     back at any moment. One that rests after errors is waited for from the first of them on, or since the call waits.
     """
-    if desk.config.patience is None and not _hurried(call):
+    patience, now = desk.config.patience, desk.now
+    if patience is None and not _hurried(call):
         return None
-    now = desk.now
     look = call.group.look(call, now) if look is None else look
     first = look.first
     if look.lane is not None or look.busy or first is None or look.soonest == inf:
         return None
     down = first.breaker.down
+    fresh = down is None and (call.refused is None or first.refusing is None)
+    if fresh and (patience is None or look.soonest <= now + patience) and not _hurried(call):
+        return None  # most waits are short, and begin now
     since = now
     if down is not None and first.breaker.ready_at(now) > now:
         since, said = max(call.since, down), "the provider has failed several times in a row, and is asked again in"
@@ -97,7 +100,14 @@ def _askers(call: Call) -> list[Job]:
 
 
 def _hurried(call: Call) -> bool:
-    return any(job.work.deadline is not None for job in _askers(call))
+    """Whether somebody who waits for a call has a deadline."""
+    if call.question is not None:
+        return any(job.work.deadline is not None for job in _askers(call))
+    for flight in call.flights:
+        for ask in flight.asks:
+            if ask.job.work.deadline is not None and ask.live():
+                return True
+    return False
 
 
 def _deadline(job: Job) -> float:
