@@ -150,13 +150,33 @@ def ended(process: subprocess.Popen[str], stdin: str | None = None) -> Ran:
 
 
 def reached(process: subprocess.Popen[str], witness: Witness, executed: int) -> None:
-    """Wait until the server has executed so many requests of a program that runs."""
+    """Wait until the server has executed so many requests of a program that runs; it answers none from then on.
+
+    Until `witness.answering` is set: so the program still runs, and has as many out as it may, however busy this
+    machine is.
+    """
     event, end = Event(), monotonic() + PATIENCE
-    witness.after(executed, event.set)
+
+    def there() -> None:
+        witness.answering.clear()
+        event.set()
+
+    witness.after(executed, there)
     while not event.wait(0.05):
         assert monotonic() < end
         if process.poll() is not None:
             raise AssertionError(f"it ended before: {ended(process)}")
+
+
+def heard(process: subprocess.Popen[str], words: str) -> str:
+    """Wait until a program says this on standard error; what it said until then."""
+    assert process.stderr is not None
+    said = ""
+    while words not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    return said
 
 
 def prompts(count: int, start: int = 0) -> list[Row]:

@@ -133,6 +133,7 @@ def other_server(*keys: str, habits: Habits | None = None, faults: dict[str, Fau
         yield witness
     finally:
         witness.closing.set()
+        witness.answering.set()
         listener.shutdown()
         listener.server_close()
         thread.join()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.desk import KEY, LOW, OTHER, Desk, check, dollars, ended, once, paid, prompts, reached
+from tests.acceptance.desk import KEY, LOW, OTHER, Desk, check, dollars, ended, heard, once, paid, prompts, reached
 from tests.acceptance.other_server import other_server
 from tests.acceptance.witness import Habits, Witness
 
@@ -23,7 +23,7 @@ RETRY = ("--on-ambiguous", "retry")
 @pytest.fixture
 def witness() -> Iterator[Witness]:
     """A server that takes its time over each picture."""
-    with other_server(KEY, OTHER, habits=Habits(latency=0.15)) as server:
+    with other_server(KEY, OTHER, habits=Habits(latency=0.05)) as server:
         yield server
 
 
@@ -42,6 +42,7 @@ def test_killed_and_started_again(desk: Desk, witness: Witness) -> None:
             reached(process, witness, count)
             process.kill()
             assert -signal.SIGKILL == ended(process).code
+        witness.answering.set()
         names = {path.name for path in (desk.out / "images").iterdir() if not path.name.startswith(".tmp-")}
         settled.append((names, witness.executed))
     last = desk.batch(desk.folder / "rows.jsonl", "--max-concurrency", OUT, *RETRY)
@@ -66,6 +67,7 @@ def test_skip_never_pays_twice(desk: Desk, witness: Witness) -> None:
         reached(process, witness, 30)
         process.kill()
         ended(process)
+    witness.answering.set()
     last = desk.batch(desk.folder / "rows.jsonl", "--on-ambiguous", "skip")
     assert 1 == last.code, last.err
     assert {1} == set(witness.executed.values())
@@ -83,6 +85,8 @@ def test_an_interrupt_waits_for_what_is_paid(desk: Desk, witness: Witness, sign:
     with desk.started(*command) as process:
         reached(process, witness, 30)
         process.send_signal(sign)
+        heard(process, "nothing new is sent")
+        witness.answering.set()
         stopped = ended(process)
     assert 130 == stopped.code, stopped.err
     executed = len(witness.items)
@@ -98,15 +102,14 @@ def test_an_interrupt_waits_for_what_is_paid(desk: Desk, witness: Witness, sign:
 
 def test_a_second_interrupt_breaks_off(tmp_path: Path) -> None:
     """What was out is ambiguous then, with a bound of what it may have cost, and the folder goes on."""
-    with other_server(KEY, habits=Habits(latency=30.0)) as slow:
+    with other_server(KEY) as slow:
+        slow.answering.clear()
         desk = Desk(tmp_path, slow.base_url)
         rows = prompts(40)
         with desk.started(*words(desk, desk.write("rows.jsonl", rows))) as process:
             reached(process, slow, OUT)
             process.send_signal(signal.SIGINT)
-            assert process.stderr is not None
-            said = iter(process.stderr.readline, "")
-            assert any(str(OUT) in line and "out" in line for line in said)
+            assert f"waiting for {OUT} requests that are out" in heard(process, "nothing new is sent")
             process.send_signal(signal.SIGINT)
             assert 130 == ended(process).code
         assert {"ambiguous": OUT, "pending": 40 - OUT} == desk.statuses()

@@ -20,7 +20,7 @@ MAGIC = {"png": b"\x89PNG", "jpeg": b"\xff\xd8\xff", "webp": b"RIFF", "gif": b"G
 def post(witness: Witness, prompt: str, key: str = "key-1", /, **body: object) -> tuple[int, dict[str, str], bytes]:
     """One request; (status, headers in lower case, body)."""
     address = urlsplit(witness.base_url)
-    connection = HTTPConnection(address.hostname or "", address.port, timeout=20)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=120)
     try:
         fields = {"model": "gpt-image-2", "prompt": prompt, "quality": "low"} | body
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -126,7 +126,7 @@ def test_credit_runs_out() -> None:
 )
 def test_beyond_the_limit_is_refused_as_the_habit_says(told: str, header: str | None) -> None:
     """The third request of a burst of two is a 429, with the wait where it is told; another key has its own limit."""
-    habits = Habits(requests=Rate(60, 2), told=told)
+    habits = Habits(requests=Rate(0.1, 2), told=told)
     with other_server("key-1", "key-2", habits=habits) as witness:
         replies = [post(witness, "a kettle") for _ in range(3)]
         assert 200 == post(witness, "a kettle", "key-2")[0]
@@ -161,7 +161,7 @@ def test_a_picture_by_url_is_served_and_a_key_sent_there_is_noticed() -> None:
     """The URL leads to the picture; a request for it that carries a key is written down."""
     with other_server("key-1", habits=Habits(linked=True)) as witness:
         url = urlsplit(json.loads(post(witness, "a kettle")[2])["data"][0]["url"])
-        connection = HTTPConnection(url.hostname or "", url.port, timeout=20)
+        connection = HTTPConnection(url.hostname or "", url.port, timeout=120)
         for headers in ({}, {"Authorization": "Bearer key-1"}):
             connection.request("GET", f"{url.path}?{url.query}", headers=headers)
             assert picture("png", "1024x1024", "a kettle", 0) == connection.getresponse().read()

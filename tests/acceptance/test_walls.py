@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
-from tests.acceptance.desk import KEY, OTHER, Desk, Row, check, dollars, once, paid, prompts
+from tests.acceptance.desk import KEY, Desk, Row, check, dollars, once, paid, prompts
 from tests.acceptance.limits import Rate, Window
 from tests.acceptance.other_server import other_server
 from tests.acceptance.witness import Fault, Habits, Witness
+from tests.clocks import Ahead
 
 
 @pytest.mark.parametrize(
@@ -160,17 +162,23 @@ def test_so_many_failures_end_the_run(desk: Desk, witness: Witness) -> None:
     assert not witness.items
 
 
-def test_a_deadline_ends_the_run(tmp_path: Path) -> None:
+def test_a_deadline_ends_the_run(desk: Desk, witness: Witness, clock: Ahead) -> None:
     """After --deadline nothing new is sent, what is out is awaited, the rest is pending, and the exit code is 4."""
     rows = prompts(100)
-    with other_server(KEY, OTHER, habits=Habits(latency=0.2)) as server:
-        desk = Desk(tmp_path, server.base_url)
-        ran = desk.batch(desk.write("rows.jsonl", rows), "--deadline", "2s", "--max-concurrency", 4)
-        assert 4 == ran.code, ran.err
-        assert "--deadline" in ran.err
-        assert {"completed", "pending"} == set(desk.statuses())
-        paid(desk, server)
-        check(desk, rows)
+
+    def pass_time() -> None:
+        witness.answering.clear()
+        clock.pass_time(300.0)
+        Timer(1.0, witness.answering.set).start()  # before or after it knows
+
+    witness.after(20, pass_time)
+    ran = desk.batch(desk.write("rows.jsonl", rows), "--deadline", "5m", "--max-concurrency", 4)
+    assert 4 == ran.code, ran.err
+    assert "--deadline" in ran.err
+    assert {"completed", "pending"} == set(desk.statuses())
+    assert len(witness.items) == desk.statuses()["completed"] >= 20
+    paid(desk, witness)
+    check(desk, rows)
 
 
 def test_without_a_key_nothing_begins(desk: Desk, witness: Witness) -> None:

@@ -107,6 +107,8 @@ class Witness:
         self.closing = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
+        self.answering = threading.Event()
+        self.answering.set()
         self.hides = False
         self._faults = faults or {}
         self._faulted: Counter[tuple[str, str]] = Counter()
@@ -191,6 +193,7 @@ class Witness:
         if not self._pay(key, cost):
             return no_credit()
         self._execute(Item(key, prompt, n, cost, body))
+        self.answering.wait()
         self.closing.wait(self.habits.latency + (fault.seconds if fault else 0.0))
         answer = self._picture_reply(body, prompt, n)
         match fault.kind if fault else "":
