@@ -9,9 +9,11 @@ from typing import TypeVar
 from penstock.config import Config, Limits
 from penstock.engine import Snapshot, Waiting
 from penstock.events import Mode, Reconfigured
-from penstock.requests import ImageRequest
+from penstock.requests import ImageRequest, Options
 from penstock_io._access import keyed, renamed
 from penstock_io._client import Base, Http
+from penstock_io.refining import AsyncResult, Make, SyncResult
+from penstock_io.resources import Result
 
 Told = TypeVar("Told")
 
@@ -48,6 +50,14 @@ class Asked(Base[Http]):
 
 class AsyncBase(Asked[Http]):
     """What the two asynchronous clients let a user ask."""
+
+    @abstractmethod
+    async def _later(self, make: Make, options: Options) -> AsyncResult:
+        """Make a request off the loop, and wait for its result."""
+
+    def _made(self, result: Result) -> AsyncResult:
+        """A result whose pictures can be edited."""
+        return AsyncResult(result.request, result.outcome, result.images, result.error, result.index, later=self._later)
 
     def _appetite(self) -> int:
         return self.engine.appetite()
@@ -88,6 +98,17 @@ class AsyncBase(Asked[Http]):
 
 class SyncBase(Asked[Http]):
     """What the client for threads lets a user ask, from any thread."""
+
+    @abstractmethod
+    def _run(self, request: ImageRequest, options: Options) -> SyncResult:
+        """Wait for a result."""
+
+    def _later(self, make: Make, options: Options) -> SyncResult:
+        return self._run(make(), options)
+
+    def _made(self, result: Result) -> SyncResult:
+        """A result whose pictures can be edited."""
+        return SyncResult(result.request, result.outcome, result.images, result.error, result.index, later=self._later)
 
     @abstractmethod
     def _ask(self, question: Callable[[], Told]) -> Told:

@@ -36,7 +36,7 @@ from penstock_io._access import PROVIDER, address, carried, keyed, named, querie
 from penstock_io._debts import Debts
 from penstock_io._hooks import Asking
 from penstock_io._http import Exchange
-from penstock_io._orders import Orders
+from penstock_io._orders import Orders, whole
 from penstock_io._owing import fetch_due
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker, known_as, shifted, unheard
@@ -329,6 +329,7 @@ class Base(ABC, Generic[Http]):
         if isinstance(prepared, Refusal):
             outcome = unsendable(prepared.message, prepared.field)
             raise InvalidRequest(prepared.message, field=prepared.field, outcome=outcome)
+        whole(request)
         job = Job(JobId(number), handle, request, done, index)
         self._prepared[handle] = prepared
         self._jobs[job.id] = job

@@ -20,6 +20,7 @@ from penstock.events import Cancelled, Event, Submitted
 from penstock.ids import JobId
 from penstock.requests import ImageRequest, Options
 from penstock_io._client import Done
+from penstock_io.refining import AsyncResult, SyncResult
 from penstock_io.resources import Result, refused
 
 UNREAD = 64
@@ -49,11 +50,15 @@ Feed = Callable[[], Coroutine[object, object, None]]
 
 @frozen
 class Port:
-    """What a `map` needs of a client: to make a job ready, to tell of it from any thread, how many more are wanted."""
+    """What a `map` needs of a client: to make a job ready, to tell of it from any thread, how many more are wanted.
+
+    `made` is a result as the client gives it.
+    """
 
     join: Callable[[ImageRequest, Options, Done, int], Submitted]
     post: Callable[[Event], None]
     appetite: Callable[[], int]
+    made: Callable[[Result], SyncResult]
 
 
 @frozen
@@ -71,6 +76,7 @@ class AsyncPort:
     event: Callable[[], Bell]
     spawn: Callable[[Feed], Callable[[], object]]
     breathe: Callable[[], Awaitable[object]]
+    made: Callable[[Result], AsyncResult]
 
 
 class _Line:
@@ -162,7 +168,7 @@ class AsyncResults:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Result:
+    async def __anext__(self) -> AsyncResult:
         line = self._line
         if line.stop is None:
             line.begin()
@@ -176,7 +182,7 @@ class AsyncResults:
         line.ring()
         if isinstance(result, BaseException):
             raise result
-        return result
+        return line.port.made(result)
 
     async def aclose(self) -> None:
         """Give up what is left; paid pictures still arrive in the store."""
@@ -210,7 +216,7 @@ class Results:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Result:
+    def __next__(self) -> SyncResult:
         try:
             self._feed()
         except UsageError:  # the client was left, or broke: what it ended before is still to be had
@@ -224,7 +230,7 @@ class Results:
         self._taken += 1
         if isinstance(result, BaseException):
             raise result
-        return result
+        return self._port.made(result)
 
     def _feed(self) -> None:
         heap = self._heap

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from penstock.commands import Send
+from penstock.errors import InvalidRequest
 from penstock.events import Fetched
 from penstock.http import CALL_HEADER, HttpCall
 from penstock.ids import Ref
-from penstock.requests import Prepared, Request
+from penstock.requests import ImageRequest, Prepared, Request
 from penstock.wire import dialect, encode, locate
 from penstock_io._http import Exchange, Order, Progress
 from penstock_io._payloads import Payloads
@@ -74,6 +75,14 @@ class Orders:
             if len(text) >= SHORTEST:
                 said |= {text, escape(text), json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
         return (*self._keys.values(), *self._values, *sorted(said))
+
+
+def whole(request: Request) -> None:
+    """Raise `InvalidRequest` for images whose bytes are not here: they can be planned with, and not be sent."""
+    if isinstance(request, ImageRequest) and not all(one.sendable for one in request.inputs):
+        raise InvalidRequest(
+            "the bytes of an image are not here: penstock_io.inputs.read_image has them", field="images"
+        )
 
 
 def same_origin(url: str, base_url: str) -> bool:

@@ -20,6 +20,7 @@ from penstock.requests import ImageRequest, Options
 from penstock_io._asking import AsyncBase
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._map import AsyncPort, AsyncResults, Feed, Item
+from penstock_io.refining import AsyncResult, Make
 from penstock_io.resources import Images, Result
 
 Requests = Iterable[Item] | AsyncIterable[Item]
@@ -32,10 +33,10 @@ class Client(AsyncBase[AsyncHttp]):
     """
 
     @cached_property
-    def images(self) -> Images[Coroutine[object, object, Result], Requests, AsyncResults]:
+    def images(self) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults]:
         """Pictures. Raises `UsageError` before the client is entered."""
         self._unless_broken()
-        return Images(self._run, partial(AsyncResults, self._port()))
+        return Images(self._run, partial(AsyncResults, self._port()), self._later)
 
     async def __aenter__(self) -> Self:
         try:
@@ -77,7 +78,7 @@ class Client(AsyncBase[AsyncHttp]):
                 if self._given is None:
                     await self._http.aclose()
 
-    async def _run(self, request: ImageRequest, options: Options) -> Result:
+    async def _run(self, request: ImageRequest, options: Options) -> AsyncResult:
         waiter: asyncio.Future[Result] = self._loop.create_future()
         submitted = self._join(request, options, partial(_settle, waiter))
         self._step(submitted)
@@ -86,7 +87,10 @@ class Client(AsyncBase[AsyncHttp]):
         except asyncio.CancelledError:
             self._step(Cancelled(submitted.job))
             raise
-        return result.checked()
+        return self._made(result.checked())
+
+    async def _later(self, make: Make, options: Options) -> AsyncResult:
+        return await self._run(await asyncio.to_thread(make), options)
 
     # The driver
 
@@ -131,7 +135,7 @@ class Client(AsyncBase[AsyncHttp]):
     def _port(self) -> AsyncPort:
         nap = partial(asyncio.sleep, 0)
         return AsyncPort(
-            self._join, self._step, self._post, self._appetite, self._bells, asyncio.Event, self._spawn, nap
+            self._join, self._step, self._post, self._appetite, self._bells, asyncio.Event, self._spawn, nap, self._made
         )
 
     def _spawn(self, feed: Feed) -> Callable[[], object]:

@@ -6,10 +6,10 @@ makes of a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, Self, TypeVar, cast
 
 from attrs import asdict, field, frozen
 
@@ -33,21 +33,15 @@ from penstock.errors import (
 from penstock.outcomes import Outcome, Picture, Route, Source, Status, Trouble
 from penstock.readings import Usage
 from penstock.requests import ImageRequest, Options, Scalar
+from penstock_io._ended import PICODOLLARS, Ended, dollars
+from penstock_io.inputs import ImageSource, read_image, read_images
 
 Returned = TypeVar("Returned")
 Requests = TypeVar("Requests")
 Results = TypeVar("Results")
 
-PICODOLLARS = Decimal(10) ** 12
-"""How many of the engine's integer units make a dollar."""
-
 DEFAULT = Options()
 """Nothing special: no deadline, no tags, the store is used."""
-
-
-def dollars(picodollars: int | None) -> Decimal | None:
-    """An amount as exact dollars; None is unknown and stays so."""
-    return None if picodollars is None else Decimal(picodollars) / PICODOLLARS
 
 
 def tokens_told(usage: Usage | None) -> dict[str, int] | None:
@@ -106,7 +100,7 @@ class Image:
 
 
 @frozen
-class Result:
+class Result(Ended):
     """What became of one request. `error` is None where all pictures are there.
 
     A partial result has some of its pictures in `images` and says in `error` why the others are missing. `index` is the
@@ -118,26 +112,6 @@ class Result:
     images: tuple[Image, ...] = ()
     error: PenstockError | None = None
     index: int = 0
-
-    @property
-    def cost(self) -> Decimal | None:
-        """What this request was charged, in exact dollars; None where a price is unknown."""
-        return dollars(self.outcome.charge)
-
-    @property
-    def usage(self) -> Usage | None:
-        """Tokens, as the provider counted them."""
-        return self.outcome.usage
-
-    @property
-    def attempts(self) -> int:
-        """Exchanges of the calls that it paid or waited for."""
-        return self.outcome.attempts
-
-    @property
-    def cached(self) -> bool:
-        """Whether all of it came from the store."""
-        return self.outcome.status is Status.CACHED
 
     @property
     def score(self) -> float | None:
@@ -152,27 +126,6 @@ class Result:
         """
         told = "seed" if self.request.seed is not None and self.outcome.pictures else ""
         return self.outcome.reproducible or told
-
-    @property
-    def saved(self) -> Decimal | None:
-        """What its pictures cost that it did not pay: they were stored, or another request paid."""
-        return dollars(self.outcome.saved)
-
-    @property
-    def route(self) -> Route | None:
-        """What served it, or was tried last: provider, model, place in its chain. None: it was nobody's turn yet."""
-        return self.outcome.route
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was changed or is doubtful about the request."""
-        return self.outcome.warnings
-
-    def checked(self) -> Result:
-        """Itself, or its error raised where there is no picture at all."""
-        if self.error is not None and self.outcome.status is not Status.PARTIAL:
-            raise self.error
-        return self
 
 
 _BY_STATUS: dict[Status, type[JobError]] = {
@@ -239,10 +192,14 @@ class Images(Generic[Returned, Requests, Results]):
     """`client.images`."""
 
     def __init__(
-        self, run: Callable[[ImageRequest, Options], Returned], spread: Callable[[Requests, Options], Results]
+        self,
+        run: Callable[[ImageRequest, Options], Returned],
+        spread: Callable[[Requests, Options], Results],
+        later: Callable[[Callable[[], ImageRequest], Options], Returned],
     ) -> None:
         self._run = run
         self._spread = spread
+        self._later = later
 
     def generate(  # noqa: PLR0913 - the API's own parameters, all by name
         self,
@@ -258,6 +215,9 @@ class Images(Generic[Returned, Requests, Results]):
         output_compression: int | None = None,
         user: str | None = None,
         seed: int | None = None,
+        negative_prompt: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
         extra: Mapping[str, Scalar] | None = None,
         options: Options = DEFAULT,
     ) -> Returned:
@@ -280,9 +240,62 @@ class Images(Generic[Returned, Requests, Results]):
             output_compression=output_compression,
             user=user,
             seed=seed,
+            negative_prompt=negative_prompt,
+            steps=steps,
+            guidance=guidance,
             extra=tuple((extra or {}).items()),
         )
         return self._run(request, options)
+
+    def edit(  # noqa: PLR0913 - the API's own parameters, all by name
+        self,
+        *,
+        image: ImageSource | Sequence[ImageSource],
+        prompt: str,
+        model: str,
+        mask: ImageSource | None = None,
+        size: str | None = None,
+        quality: str | None = None,
+        n: int = 1,
+        background: str | None = None,
+        moderation: str | None = None,
+        input_fidelity: str | None = None,
+        output_format: str | None = None,
+        output_compression: int | None = None,
+        user: str | None = None,
+        seed: int | None = None,
+        strength: float | None = None,
+        extra: Mapping[str, Scalar] | None = None,
+        options: Options = DEFAULT,
+    ) -> Returned:
+        """Make `n` pictures from one image or several, as the prompt says, and wait for them: a `Result`.
+
+        An image is bytes, a path, an address (https://...), a picture of a result, or an `InputImage`; files are read
+        off an event loop. `mask` is a PNG as large as the first image, transparent where that is to change. Raises as
+        `generate` does; `InvalidRequest` also for what is no image, or none that the model takes.
+        """
+
+        def made() -> ImageRequest:
+            return ImageRequest(
+                prompt=prompt,
+                model=model,
+                size=size,
+                quality=quality,
+                n=n,
+                background=background,
+                moderation=moderation,
+                output_format=output_format,
+                output_compression=output_compression,
+                user=user,
+                seed=seed,
+                strength=strength,
+                images=read_images(image),
+                mask=None if mask is None else read_image(mask, "mask"),
+                input_fidelity=input_fidelity,
+                extra=tuple((extra or {}).items()),
+            )
+
+        return self._later(made, options)
 
     def map(self, requests: Requests, options: Options = DEFAULT) -> Results:
         """Results of many requests as they come, each with its `index` and `request`; the input is drawn lazily.

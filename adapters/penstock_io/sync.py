@@ -23,6 +23,7 @@ from penstock_io._asking import SyncBase
 from penstock_io._futures import Gone, answer, settle, wait
 from penstock_io._http import Exchange, SyncHttp, open_client
 from penstock_io._map import Item, Port, Results
+from penstock_io.refining import SyncResult
 from penstock_io.resources import Images, Result
 
 T = TypeVar("T")
@@ -41,11 +42,11 @@ class Client(SyncBase[SyncHttp]):
     entered = "with Client(...) as client"
 
     @cached_property
-    def images(self) -> Images[Result, Iterable[Item], Results]:
+    def images(self) -> Images[SyncResult, Iterable[Item], Results]:
         """Pictures. Raises `UsageError` before the client is entered."""
         self._unless_broken()
-        port = Port(self._join, self._post, lambda: self._ask(self.engine.appetite))
-        return Images(self._run, partial(Results, port))
+        port = Port(self._join, self._post, lambda: self._ask(self.engine.appetite), self._made)
+        return Images(self._run, partial(Results, port), self._later)
 
     def __enter__(self) -> Self:
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
@@ -83,7 +84,7 @@ class Client(SyncBase[SyncHttp]):
                 if self._given is None:
                     self._http.close()
 
-    def _run(self, request: ImageRequest, options: Options) -> Result:
+    def _run(self, request: ImageRequest, options: Options) -> SyncResult:
         waiter: Future[Result] = Future()
         submitted = self._join(request, options, partial(settle, waiter))
         self._post(submitted)
@@ -92,7 +93,7 @@ class Client(SyncBase[SyncHttp]):
         except KeyboardInterrupt:
             self._post(Cancelled(submitted.job))
             raise
-        return result.checked()
+        return self._made(result.checked())
 
     def _ask(self, question: Callable[[], T]) -> T:
         self._unless_broken()

@@ -18,6 +18,7 @@ from penstock.requests import ImageRequest, Options
 from penstock_io._asking import AsyncBase
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._map import AsyncPort, AsyncResults, Feed, Item
+from penstock_io.refining import AsyncResult, Make
 from penstock_io.resources import Images, Result
 
 Requests = Iterable[Item] | AsyncIterable[Item]
@@ -30,10 +31,10 @@ class Client(AsyncBase[AsyncHttp]):
     """
 
     @cached_property
-    def images(self) -> Images[Coroutine[object, object, Result], Requests, AsyncResults]:
+    def images(self) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults]:
         """Pictures. Raises `UsageError` before the client is entered."""
         self._unless_broken()
-        return Images(self._run, partial(AsyncResults, self._port()))
+        return Images(self._run, partial(AsyncResults, self._port()), self._later)
 
     async def __aenter__(self) -> Self:
         try:
@@ -82,7 +83,7 @@ class Client(AsyncBase[AsyncHttp]):
             if self._given is None:
                 await self._http.aclose()
 
-    async def _run(self, request: ImageRequest, options: Options) -> Result:
+    async def _run(self, request: ImageRequest, options: Options) -> AsyncResult:
         there, results = trio.Event(), list[Result | BaseException]()
 
         def done(result: Result | BaseException) -> None:
@@ -98,7 +99,10 @@ class Client(AsyncBase[AsyncHttp]):
             raise
         if isinstance(results[0], BaseException):
             raise results[0]
-        return results[0].checked()
+        return self._made(results[0].checked())
+
+    async def _later(self, make: Make, options: Options) -> AsyncResult:
+        return await self._run(await trio.to_thread.run_sync(make), options)
 
     # The driver
 
@@ -142,7 +146,9 @@ class Client(AsyncBase[AsyncHttp]):
 
     def _port(self) -> AsyncPort:
         nap = trio.lowlevel.checkpoint
-        return AsyncPort(self._join, self._step, self._post, self._appetite, self._bells, trio.Event, self._spawn, nap)
+        return AsyncPort(
+            self._join, self._step, self._post, self._appetite, self._bells, trio.Event, self._spawn, nap, self._made
+        )
 
     def _spawn(self, feed: Feed) -> Callable[[], object]:
         scope = trio.CancelScope()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from penstock.outcomes import Outcome, Route, Source, Status, Trouble
     from penstock.readings import Verdict
-    from penstock.requests import ImageRequest, Options
+    from penstock.requests import ImageRequest, InputImage, Options
     from penstock.work import CachePolicy, OnAmbiguous, Priority, Screen, Timeouts
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "Engine",
     "Halted",
     "ImageRequest",
+    "InputImage",
     "InvalidRequest",
     "JobError",
     "Limits",

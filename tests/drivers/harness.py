@@ -96,6 +96,10 @@ class Side(ABC):
     def snapshot(self) -> Snapshot:
         """The engine's figures."""
 
+    @abstractmethod
+    def ask(self, what: Callable[[Any], Any]) -> Any:
+        """What `what` makes of the client, awaited where that is to be awaited."""
+
     def pass_time(self, seconds: float) -> None:
         """So many seconds pass at once for the client: what is late by then is broken off, however fast the machine is.
 
@@ -197,6 +201,10 @@ class ThreadSide(Side):
         snapshot: Snapshot = self.client.snapshot()
         return snapshot
 
+    def ask(self, what: Callable[[Any], Any]) -> Any:
+        """As above."""
+        return what(self.client)
+
 
 class AsyncioPending(Pending):
     """A task that awaits a `generate`."""
@@ -290,6 +298,14 @@ class AsyncioSide(Side):
         """As above."""
         snapshot: Snapshot = asyncio.run_coroutine_threadsafe(self.client.snapshot(), self.loop).result(WAIT)
         return snapshot
+
+    def ask(self, what: Callable[[Any], Any]) -> Any:
+        """As above."""
+
+        async def wait() -> Any:
+            return await what(self.client)
+
+        return asyncio.run_coroutine_threadsafe(wait(), self.loop).result(WAIT)
 
 
 class TrioPending(Pending):
@@ -385,6 +401,15 @@ class TrioSide(Side):
         """As above."""
         snapshot: Snapshot = trio.from_thread.run(self.client.snapshot, trio_token=self.token)
         return snapshot
+
+    def ask(self, what: Callable[[Any], Any]) -> Any:
+        """As above."""
+
+        async def wait() -> Any:
+            with trio.fail_after(WAIT):
+                return await what(self.client)
+
+        return trio.from_thread.run(wait, trio_token=self.token)
 
 
 def in_thread(run: Callable[[], None]) -> tuple[threading.Thread, Future[None]]:

@@ -28,7 +28,7 @@ from penstock.errors import (
 from penstock.events import Event
 from penstock.outcomes import Outcome, Route, Trouble
 from penstock.readings import Usage, Verdict
-from penstock.requests import ImageRequest, Options
+from penstock.requests import ImageRequest, InputImage, Options
 from penstock.work import OnAmbiguous, Screen
 from penstock_io._perform import Question
 from penstock_io.journal import Journal
@@ -113,6 +113,9 @@ def threads(folder: Path) -> None:
             read(result)
         for result in client.images.map((request, Options(sample=number)) for number in range(2)):
             read(result)
+        edited = client.images.edit(image=[Path("a.png"), b"", "b.png"], prompt="red", model="gpt-image-2")
+        read(edited.edit("make the sky red", mask="mask.png").edit("and add a boat"))
+        read(client.images.edit(image=edited.images[0], mask=InputImage.of(b""), prompt="red", model="gpt-image-2"))
         snapshot: Snapshot = client.snapshot()
         for asked, waiting in client.explain():
             use(asked.prompt, waiting.reason, waiting.until)
@@ -142,6 +145,8 @@ async def asyncio() -> None:
             read(result)
         async for result in client.images.map(pairs()):
             read(result)
+        edited = await client.images.edit(image="https://x.example/a.png", prompt="red", model="gpt-image-2")
+        read(await (await edited.edit("make the sky red")).edit("and add a boat", options=Options(tenant="acme")))
         results = client.images.map(iter([ImageRequest(prompt="a cat", model="gpt-image-2")]))
         await results.aclose()
         use((await client.snapshot()).money, await client.explain(10))

@@ -113,6 +113,8 @@ class Server:
             self._retire(now)
         line = self.books.line(identity, call)
         fault = self._fault() if self._faults or self._script else ""
+        if fault and FAULTS[fault].streams and not asked.streams:
+            fault = ""
         if fault and not FAULTS[fault].admitted:
             return self._outside(fault)
         account = self._accounts.get(credential)
@@ -304,7 +306,7 @@ class Server:
         if account.credit is not None:
             account.credit -= cost
         books.executed += 1
-        books.pictures += demand.images
+        books.pictures += demand.images - demand.inputs
         books.billed += cost
 
     def _occupy(self, account: Account, delay: float) -> None:
