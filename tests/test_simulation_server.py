@@ -284,7 +284,8 @@ def test_each_fault_does_what_its_row_says(name: str) -> None:
     fault = FAULTS[name]
     server = served(ServerLimits(rpm=60))
     server.inject(name, "")
-    admission = ask(server)
+    streams = Asked(streams=True)
+    admission = server.admit("key", PICTURE, 0.0, identity="a", call="a", cost=7, asked=streams)
     taken = 60 - server._accounts["key"].buckets[0].level if "key" in server._accounts else 0
     assert (1 if fault.admitted else 0) == taken
     assert (fault.status, fault.reset) == (admission.status, admission.reset)

@@ -329,8 +329,34 @@ class _Connection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             return
+        if planned.reply is not None and planned.pieces:
+            transport.write(self._head_of(planned.reply, "transfer-encoding: chunked"))
+            self._stream(planned, 0, len(planned.reply.body) if planned.cut is None else planned.cut)
+            return
         if planned.reply is not None:
-            self._write(transport, planned.reply, planned.cut)
+            head = self._head_of(planned.reply, f"content-length: {len(planned.reply.body)}")
+            transport.writelines((head, planned.reply.body[: planned.cut]))
+        self._finish(planned, transport)
+
+    def _stream(self, planned: Planned, place: int, left: int) -> None:
+        """Send a piece of a stream, and the next one when it is due; at most `left` bytes of them all."""
+        self._timer = None
+        transport = self._transport
+        if transport is None:
+            return
+        piece = planned.pieces[place][1][:left]
+        if piece:
+            transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        left, place = left - len(piece), place + 1
+        if left and place < len(planned.pieces):
+            after, rest = planned.pieces[place][0], partial(self._stream, planned, place, left)
+            self._timer = asyncio.get_running_loop().call_later(after, self._due, rest)
+            return
+        if not planned.reset:
+            transport.write(b"0\r\n\r\n")
+        self._finish(planned, transport)
+
+    def _finish(self, planned: Planned, transport: asyncio.Transport) -> None:
         if planned.reset:
             self._reset()
             return
@@ -349,12 +375,11 @@ class _Connection(asyncio.Protocol):
         else:
             self.drop()
 
-    def _write(self, transport: asyncio.Transport, reply: HttpReply, cut: int | None) -> None:
+    def _head_of(self, reply: HttpReply, framing: str) -> bytes:
         head = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Status')}\r\n"]
         head += [f"{name}: {value}\r\n" for name, value in reply.headers if name != "content-length"]
-        head.append(f"content-length: {len(reply.body)}\r\n")
-        head.append("\r\n" if self._keep else "connection: close\r\n\r\n")
-        transport.writelines(("".join(head).encode("latin-1", "replace"), reply.body[:cut]))
+        head.append(framing + ("\r\n\r\n" if self._keep else "\r\nconnection: close\r\n\r\n"))
+        return "".join(head).encode("latin-1", "replace")
 
     def _give_up(self, status: int) -> None:
         """Answer what cannot be understood, and leave."""

@@ -15,13 +15,17 @@ from penstock.catalog import (
     input_tokens_bound,
     objection,
     parting,
+    preview_tokens,
 )
 from penstock.catalog import model as lookup
 from penstock.money.quote import Shape, quote
 from penstock.prepare._place import Place
-from penstock.requests import ImageRequest, Refusal, Said
+from penstock.requests import ImageRequest, Otherwise, Refusal, Said, Scalar, Unsaid
 from penstock.wire import Saying, dialect, edits, say
 from penstock.work import Demand, Target, Timeouts
+
+STREAMING = ("stream", "partial_images")
+"""The words with which a stream is asked for."""
 
 UNSEEN = (1024, 1024)
 """Pixels of an image that only the provider will see, for its tokens."""
@@ -38,7 +42,12 @@ def image_target(request: ImageRequest, at: Place) -> tuple[Target, Said] | Refu
     if (unfit := edits.unfit(request)) is not None:
         return unfit
     saying = say(request, dialect(at.dialect), known, at.options.unsaid)
-    return saying if isinstance(saying, Refusal) else _Maker(request, at, known, saying).make()
+    if isinstance(saying, Refusal):
+        return saying
+    maker = _Maker(request, at, known, saying)
+    if request.partial_images is not None and not maker.streams and at.options.unsaid is Unsaid.REFUSE:
+        return Refusal("partial_images", f"partial_images: {maker.mute}; leave it out, or let it be dropped")
+    return maker.make()
 
 
 @frozen
@@ -55,7 +64,7 @@ class _Maker:
         price = self.at.prices.price(self.at.provider, self.at.dialect, request.model, self.at.unix)
         cost = quote(self._told(), price, self._shape())
         timeouts, hurry = self._timeouts()
-        most = min(saying.most, known.most if known is not None else saying.most)
+        most = 1 if self.streams else min(saying.most, known.most if known is not None else saying.most)
         target = Target(
             provider=self.at.provider,
             model=request.model,
@@ -79,14 +88,43 @@ class _Maker:
             most=most,
             gather=self._gather(timeouts),
             scope=self._scope(),
+            stream=self.streams,
+            adapts=tuple([one.name for one in self._otherwise()]),
             timeouts=timeouts,
             size=request.size or "",
             quality=request.quality or "",
             asked=(("seed", str(request.seed)),) if "seed" in saying.unsaid else (),
-            warnings=(*saying.warnings, *self._ending(), *hurry),
+            warnings=(*saying.warnings, *self._muted(), *self._ending(), *hurry),
         )
-        said = Said(request.model, self.at.dialect, saying.parameters, most, saying.prompt, options.sample)
+        parameters = (*saying.parameters, *self._streamed())
+        said = Said(request.model, self.at.dialect, parameters, most, saying.prompt, options.sample, self._otherwise())
         return target, said
+
+    @property
+    def streams(self) -> bool:
+        """Whether it comes as a stream. How the pictures of one stream are told apart is not known: one each."""
+        way = dialect(self.at.dialect).ways[self.request.operation]
+        return self.request.partial_images is not None and way.listen is not None
+
+    @property
+    def mute(self) -> str:
+        """Why there is no stream."""
+        return f"{self.at.dialect} has no streams of {self.request.operation}"
+
+    def _muted(self) -> tuple[str, ...]:
+        unheard = self.request.partial_images is not None and not self.streams
+        return (f"{self.mute}: there are no previews",) if unheard else ()
+
+    def _streamed(self) -> tuple[tuple[str, Scalar], ...]:
+        """How a stream is asked for."""
+        previews = self.request.partial_images
+        if not self.streams or previews is None:
+            return ()
+        return (("stream", True), ("partial_images", previews)) if previews else (("stream", True),)
+
+    def _otherwise(self) -> tuple[Otherwise, ...]:
+        """A server that refuses either word is asked for no stream."""
+        return tuple([Otherwise(name, STREAMING) for name in STREAMING]) if self.streams else ()
 
     def _told(self) -> ImageRequest:
         """The request with the prompt that is sent."""
@@ -95,11 +133,14 @@ class _Maker:
     def _shape(self) -> Shape:
         """What its price depends on besides: the mask counts as an image, since nobody says that it costs nothing."""
         pixels = tuple([(one.width, one.height) for one in self.request.inputs])
-        return Shape(images=pixels, fidelity=self.request.input_fidelity)
+        return Shape(previews=self._previews(), images=pixels, fidelity=self.request.input_fidelity)
+
+    def _previews(self) -> int:
+        return self.request.partial_images or 0 if self.streams else 0
 
     def _demand(self, output: int | None) -> Demand:
         """What a picture takes: `output` tokens where no formula says how many. An image nobody saw is a usual one."""
-        request, tokens = self.request, input_tokens_bound(self._told().prompt)
+        request, tokens = self.request, input_tokens_bound(self._told().prompt) + preview_tokens(self._previews())
         for one in request.inputs:
             pixels = (one.width, one.height) if one.width else UNSEEN
             tokens += estimated_image_tokens(request.model, *pixels, request.input_fidelity) or 0
@@ -108,7 +149,7 @@ class _Maker:
 
     def _gather(self, timeouts: Timeouts) -> str | None:
         """What may be bought along with it in one call: whatever is asked for in just the same words, by whomever."""
-        if self.at.config.gathering.most <= 1:
+        if self.at.config.gathering.most <= 1 or self.streams:
             return None
         told = canonical(self.request, self.request.model) | {
             "prompt": self.request.prompt,

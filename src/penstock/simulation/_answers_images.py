@@ -6,13 +6,14 @@ from zlib import crc32
 
 from attrs import frozen
 
-from penstock.catalog import estimated_image_tokens, estimated_tokens, rates
+from penstock.catalog import estimated_image_tokens, estimated_tokens, preview_tokens, rates
 from penstock.http import HttpReply
 from penstock.readings import Usage
 from penstock.requests import ImageRequest
 from penstock.simulation._case import UNLISTED, Telling, refused
 from penstock.simulation.painter import DEFAULT_SIZE, measure, paint
 from penstock.wire import reply
+from penstock.wire.pieces import pictures
 from penstock.work import Demand
 
 UNLISTED_TOKENS = 1_000
@@ -53,6 +54,7 @@ class ImageCase:
         request = self.request
         each = estimated_tokens(request.model, *self._chosen()) or UNLISTED_TOKENS
         text = 8 + len(request.prompt.encode()) // 4
+        each += preview_tokens(request.partial_images or 0)
         return Usage(input_text=text, input_image=self._inputs(), output_image=each * request.n)
 
     def _inputs(self) -> int:
@@ -81,11 +83,30 @@ class ImageCase:
     def reply(self, telling: Telling) -> HttpReply:
         request = self.request
         size, quality = self._chosen()
-        seeds = (crc32(f"{request.seed}/{telling.call}/{index}".encode()) for index in range(request.n))
-        pictures = [paint(request.prompt, size, quality, seed, least=telling.picture_bytes) for seed in seeds]
-        return reply(
-            pictures, self.usage(), request, telling.created, size=size, quality=quality, headers=telling.headers
-        )
+        made = [self._picture(telling, index) for index in range(request.n)]
+        return reply(made, self.usage(), request, telling.created, size=size, quality=quality, headers=telling.headers)
+
+    @property
+    def streams(self) -> bool:
+        return self.request.partial_images is not None
+
+    def events(self, telling: Telling) -> list[bytes]:
+        """Previews are rough, and of other colours than the picture."""
+        size, quality = self._chosen()
+        finished: list[tuple[list[bytes], bytes]] = []
+        for index in range(self.request.n):
+            seed = self._seed(telling, index)
+            numbers = range(1, 1 + (self.request.partial_images or 0))
+            previews = [paint(self.request.prompt, size, "low", seed + number) for number in numbers]
+            finished.append((previews, self._picture(telling, index)))
+        return pictures(self.request, finished, self.usage(), telling.created, size=size, quality=quality)
+
+    def _seed(self, telling: Telling, index: int) -> int:
+        return crc32(f"{self.request.seed}/{telling.call}/{index}".encode())
+
+    def _picture(self, telling: Telling, index: int) -> bytes:
+        size, quality = self._chosen()
+        return paint(self.request.prompt, size, quality, self._seed(telling, index), least=telling.picture_bytes)
 
     def _chosen(self) -> tuple[str, str]:
         """Size and quality, with what "auto" comes to here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -61,6 +61,20 @@ class Case(Protocol):
 
     def reply(self, telling: Telling) -> HttpReply:
         """The answer."""
+        ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A request that may ask for a stream."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether it does."""
+        ...
+
+    def events(self, telling: Telling) -> list[bytes]:
+        """Its answer as server-sent events, in order; the last of them brings what is billed."""
         ...
 
 

@@ -15,7 +15,8 @@ from penstock.readings import Usage
 from penstock.requests import ChatRequest, EmbeddingRequest, ImageRequest, ModerationRequest, RawRequest, Request
 from penstock.simulation._answers_images import ImageCase
 from penstock.simulation._answers_texts import ChatCase, EmbeddingCase, ModerationCase
-from penstock.simulation._case import Case, Telling, flags, refused
+from penstock.simulation._broadcast import asks_stream, broadcast
+from penstock.simulation._case import Case, Streaming, Telling, flags, refused
 from penstock.simulation._verdicts import Admission, Asked, Planned
 from penstock.wire import Undecodable, decode, problem
 from penstock.wire.speaking import DECODERS
@@ -83,7 +84,7 @@ def answer(server: Server, call: HttpCall, now: float) -> Planned:
         identity=identity,
         call=name,
         cost=case.cost(unix),
-        asked=Asked(case.model, case.quality, flags(server.settings.flagged, case.words)),
+        asked=Asked(case.model, case.quality, flags(server.settings.flagged, case.words), asks_stream(case)),
     )
     return _planned(server, admission, case, name, created=int(unix))
 
@@ -104,6 +105,8 @@ def _read(server: Server, call: HttpCall) -> Case:
     if server.settings.models is not None and case.model not in server.settings.models:
         message = f"The model `{case.model}` does not exist or you do not have access to it."
         raise refused(404, "model_not_found", message, "model")
+    if asks_stream(case) and not server.settings.streams:
+        raise refused(400, "unsupported_parameter", "Unsupported parameter: 'stream'.", "stream")
     case.check()
     return case
 
@@ -131,7 +134,10 @@ def _planned(
     told = (*admission.headers, ("x-request-id", f"req_{number}"))
     if case is not None and admission.status == 200:
         told = (*told, ("openai-processing-ms", str(int(admission.delay * 1000))))
-        made = case.reply(Telling(name, created, told, settings.picture_bytes, settings.flagged))
+        telling = Telling(name, created, told, settings.picture_bytes, settings.flagged)
+        if isinstance(case, Streaming) and case.streams:
+            return broadcast(case.events(telling), admission, told)
+        made = case.reply(telling)
     elif admission.problem is not None and admission.problem.own:
         made = problem(admission.status, admission.problem, told, param=param)
     else:

@@ -15,7 +15,7 @@ class Fault:
     `status` is that of the reply (0: there is none). `executed`: the picture is made and billed; None: a coin decides.
     `admitted`: the call passes the rate limits first and takes quota. `slow`: it ends when the picture would have been
     ready; else soon. `reset`: the connection is torn down. `stalls`: nothing ever comes back. `told`: its reply carries
-    rate headers.
+    rate headers. `streams`: it goes wrong within a stream, and nothing is wrong with a call that asked for none.
     """
 
     status: int = 0
@@ -25,6 +25,7 @@ class Fault:
     reset: bool = False
     stalls: bool = False
     told: bool = True
+    streams: bool = False
 
 
 FAULTS: dict[str, Fault] = {
@@ -38,6 +39,10 @@ FAULTS: dict[str, Fault] = {
     "503": Fault(status=503),
     "busy": Fault(status=503, admitted=False),
     "moderation": Fault(status=400),
+    "stream_error": Fault(status=200, slow=True, streams=True),
+    "stream_cut": Fault(status=200, executed=True, slow=True, reset=True, streams=True),
+    "stream_hurry": Fault(status=200, executed=True, slow=True, streams=True),
+    "stream_undone": Fault(status=200, executed=True, slow=True, streams=True),
 }
 """Every fault by its name in `--faults`."""
 
@@ -181,6 +186,7 @@ class ServerSettings:
     `hints` says whether a refusal says how long to wait, `names` whether it says which limit it is about.
     `models` None: any model is served. `picture_bytes` pads each picture to at least that size. `epoch` is the Unix
     time at which `now` is 0. `flagged` is the word that makes a prompt be refused by moderation.
+    Without `streams` whoever asks for a stream is refused.
     """
 
     limits: ServerLimits = ServerLimits()
@@ -198,6 +204,7 @@ class ServerSettings:
     picture_bytes: int = 0
     epoch: float = 0.0
     flagged: str = "forbidden"
+    streams: bool = True
 
     def __attrs_post_init__(self) -> None:
         check_faults(self.faults)

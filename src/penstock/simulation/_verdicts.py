@@ -16,11 +16,15 @@ ADMITTED = "admitted"
 
 @frozen
 class Asked:
-    """What of a request matters besides its demand: `flagged` says that moderation will refuse its prompt."""
+    """What of a request matters besides its demand: `flagged` says that moderation will refuse its prompt.
+
+    `streams`: it asks for a stream.
+    """
 
     model: str = ""
     quality: str = ""
     flagged: bool = False
+    streams: bool = False
 
 
 PLAIN = Asked()
@@ -62,6 +66,7 @@ class Planned:
     """What the bytes door answers: after `delay` seconds (`inf`: never) send `reply`, if there is one.
 
     `cut` is how many bytes of the body to send of a reply that is cut off. `reset`: then tear the connection down.
+    With `pieces` the body goes out in parts, each so many seconds after the one before (the first at once): a stream.
     """
 
     delay: float
@@ -69,6 +74,7 @@ class Planned:
     reset: bool = False
     cut: int | None = None
     admission: Admission | None = field(default=None, repr=False)
+    pieces: tuple[tuple[float, bytes], ...] = field(default=(), repr=False)
 
 
 class CredentialStats(TypedDict):
