@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, Self, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from attrs import asdict, field, frozen
 
@@ -30,10 +30,10 @@ from penstock.errors import (
     ScreenFailed,
     UsageError,
 )
-from penstock.outcomes import Outcome, Picture, Route, Source, Status, Trouble
+from penstock.outcomes import Outcome, Picture, Source, Status, Trouble
 from penstock.readings import Usage
 from penstock.requests import ImageRequest, Options, Scalar
-from penstock_io._ended import PICODOLLARS, Ended, dollars
+from penstock_io._ended import PICODOLLARS, Ended
 from penstock_io.inputs import ImageSource, read_image, read_images
 
 Returned = TypeVar("Returned")
