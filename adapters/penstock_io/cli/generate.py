@@ -254,7 +254,8 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
     from attrs import asdict  # noqa: PLC0415 - as above
 
     from penstock.errors import JobError  # noqa: PLC0415 - as above
-    from penstock_io.resources import dollars, tokens_told  # noqa: PLC0415 - as above
+    from penstock_io._ended import dollars  # noqa: PLC0415 - as above
+    from penstock_io.resources import tokens_told  # noqa: PLC0415 - as above
 
     result, error = bought.result, bought.result.error
     outcome, request = result.outcome, result.request
