@@ -52,7 +52,7 @@ class Server:
         self.refill(now)
         needs = (demand.requests, demand.tokens, demand.images)
         for index, (need, limit) in enumerate(zip(needs, self.limits, strict=True)):
-            if limit is not None and need > self.levels[index] + 1e-6:
+            if limit is not None and need and need > self.levels[index] + 1e-6:
                 self.refused += 1
                 wait = (need - self.levels[index]) / (limit / 60.0)
                 if self.charges:

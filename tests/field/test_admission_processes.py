@@ -37,13 +37,13 @@ def work(processes: list[Watched], each: int) -> float:
     return max(process.now for process in processes)
 
 
-@pytest.mark.parametrize(("count", "most"), [(2, 80), (4, 180)])
+@pytest.mark.parametrize(("count", "most"), [(2, 10), (4, 30)])
 @pytest.mark.parametrize("burst", [0.1, 1.0])
 def test_replicas_use_n_times_the_limit(count: int, most: int, burst: float) -> None:
     """Litellm 27736 and 40291: limits are kept by each process, so four of them send four times as much.
 
-    Ours hear from every reply what the others took: as fast as the limit allows. What they hear is as old as a reply
-    takes, so somebody is refused now and then, but no storm of refusals adds to the load.
+    Ours hear from every reply what the others took, and count for theirs what they use themselves: as fast as the limit
+    allows. What is sent before the first reply is back may be refused, and hardly anything afterwards.
     """
     processes = replicas(count, config(*keys(1, Limits(rpm=300))), TELLING, ServerLimits(rpm=300, burst=burst))
     took = work(processes, 480 // count)
@@ -71,7 +71,7 @@ def test_a_process_that_comes_later_finds_nothing_left() -> None:
     give(second, jobs(100))
     together(first, second)
     assert (300, 100) == (first.ended(), second.ended())
-    assert refusals(first.server) <= 60
+    assert refusals(first.server) <= 25
     assert max(first.now, second.now) < (400 - 30) / 5 * 1.1 + 5.0
 
 
@@ -104,7 +104,7 @@ def test_models_whose_limit_nobody_said_is_shared() -> None:
     models(made, 60)
     made.run()
     assert 180 == made.ended()
-    assert refusals(made.server) <= 80
+    assert refusals(made.server) <= 30
     assert made.now < (180 - 12) / 2 * 1.3 + 5.0
 
 
@@ -130,5 +130,5 @@ def test_keys_of_one_account_are_taken_for_three_limits(told: bool) -> None:
     give(ours, jobs(180))
     ours.run()
     assert 180 == ours.ended()
-    assert refusals(ours.server) <= (80 if told else 6)
+    assert refusals(ours.server) <= (25 if told else 6)
     assert ours.now < (180 - 12) / 2 * 1.1 + 5.0

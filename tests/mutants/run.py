@@ -28,6 +28,7 @@ DIRECTED = (
     "tests/test_admission_learning.py",
     "tests/test_admission_quota.py",
     "tests/test_admission_invariants.py",
+    "tests/test_admission_sharing.py",
     "tests/test_breaker.py",
     "tests/test_lessons.py",
     "tests/histories",

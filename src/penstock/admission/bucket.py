@@ -31,12 +31,17 @@ from __future__ import annotations
 
 from math import inf
 
-from attrs import define, frozen
+from attrs import define, field
 
 from penstock.admission.headers import Told
+from penstock.admission.marks import SPREAD, GaugeFigures, Mark
+from penstock.admission.sharing import Others
+from penstock.admission.ways import Ways
 
-SPREAD = 0.030
-"""By how many seconds the ways of two requests to the server may differ."""
+__all__ = ["SPREAD", "Gauge", "GaugeFigures", "Mark"]
+
+_ALONE = 0.9
+"""The share of a bucket from which on what is missing is rather the ways' fault than that of others."""
 
 _TICK = 1e-7
 """Seconds by which a wait is cut short: coming back at the time named is then never too early by a rounding error."""
@@ -46,37 +51,6 @@ _GROW, _EACH = 0.125, 0.25
 
 _ENOUGH, _LEAST = 0.4, 4.0
 """For how many requests, for each second of `tau` and at least, nothing is tried out after a refusal."""
-
-
-@frozen
-class GaugeFigures:
-    """A bucket as believed: `level` and `capacity` in its unit, `per_minute` its rate (None: no limit is known).
-
-    `source` is "told" (by the provider), "learned" (from refusals), "limit" (configured), "ceiling" (configured, never
-    exceeded) or "none"; `age` the seconds since it was told, learned or configured.
-    """
-
-    level: float
-    capacity: float
-    per_minute: float | None
-    source: str
-    age: float | None = None
-
-
-@frozen
-class Mark:
-    """How a gauge stood when a request was sent, for corrections later. Counts are of all that was ever spent.
-
-    `after` counts what had been spent when SPREAD had passed since.
-    """
-
-    sent: float
-    need: float
-    level: float
-    spent: float
-    opening: float
-    after: float
-    returned: float
 
 
 @define(eq=False)
@@ -110,6 +84,9 @@ class Gauge:
     ceiling: float = inf
     most: float = inf
     largest: float = 1.0
+    spread: float = SPREAD
+    others: Others = field(factory=Others)
+    ways: Ways = field(factory=Ways)
 
     def configure(self, limit: float | None, burst: float, now: float, *, ceiling: bool = False) -> None:
         """Believe a configured limit a minute (None: none). What was spent of a bucket already known stays spent."""
@@ -186,7 +163,7 @@ class Gauge:
             self.peak = level
         if level - need > need + rate and self.quiet < now + self.tau - 1.0:
             self.probe(self.tau, now)  # it holds nothing up: there is nothing to find out
-        brim = now + (level - self.capacity) / rate + SPREAD
+        brim = now + (level - self.capacity) / rate + self.spread
         self.at = brim if brim > at else at
         self.level = level - need
         return level
@@ -240,8 +217,13 @@ class Gauge:
         self.newest = order
         self.since, self.quiet = now, inf
         fresh = self._measure(told, least=told.remaining >= 1.0) or fresh
-        low, high = self.bounds(*self._left(told), mark, now)
+        least, most = self._left(told)
         self.refill(now)
+        if fresh or self.ways.fixed == inf:
+            self.others.left, self.ways.fixed = None, now
+        self._share(least, most, mark)
+        self.spread = self.ways.believed(now)
+        low, high = self.bounds(self._mine(least, mark, now), self._mine(most, mark, now), mark, now)
         self.level = low if fresh else min(max(self.level, low), max(low, high), self.capacity)
 
     def admitted(self, told: Told, now: float) -> None:
@@ -255,10 +237,12 @@ class Gauge:
         self.refill(now)
         least = told.remaining or 0.0
         if told.reset is not None and self.rate:
-            owed = self.rate * (told.reset + told.step)
+            owed = self.true * (told.reset + told.step)
             # a bucket as large as believed would have had enough: then it holds at least what was asked for
             held = self.capacity if self.capacity - owed < mark.need else max(self.top, mark.need)
             least = min(least, held - owed)
+        self._surprised(least, mark, now)
+        least = self._mine(least, mark, now)
         low, _ = self.bounds(least, least, mark, now)
         self.level = min(self.level, low)
 
@@ -277,7 +261,8 @@ class Gauge:
         self.capacity = min(max(1.0, self.capacity * share) if share else full, self.most)
         self.bound = max(self.capacity, full if self.bound < inf else self.capacity) if share else self.capacity
         self.top, self.roof = self.top * share, (self.roof * share if share else inf)
-        self.limit, self.rate = limit, limit / 60.0
+        self.limit, self.rate = limit, limit / 60.0 * self.others.share
+        self.others.left, self.ways.fixed = None, now
         self.level = min(self.level, self.capacity)
         return True
 
@@ -286,9 +271,9 @@ class Gauge:
         since = max(0.0, now - mark.sent)
         later = self.spent - mark.spent - mark.need
         # what came later took no more than there was
-        unsure = min(mark.spent - mark.opening, max(0.0, least) + self.rate * SPREAD)
+        unsure = min(mark.spent - mark.opening, max(0.0, least) + self.rate * self.spread)
         early = mark.after - mark.spent - mark.need
-        low = min(self.capacity, least - unsure + self.rate * max(0.0, since - SPREAD)) - later
+        low = min(self.capacity, least - unsure + self.rate * max(0.0, since - self.spread)) - later
         spent = later - early - (self.returned - mark.returned)
         return low, min(self.capacity, most + self.rate * since - spent)
 
@@ -297,9 +282,9 @@ class Gauge:
         remaining = told.remaining or 0.0
         if told.reset is None or not self.top:
             return remaining, remaining + 1.0
-        unsure = self.rate * told.step
-        least = min(self.top, self.capacity) - self.rate * told.reset - unsure
-        most = min(self.roof, self.capacity + 1.0) - self.rate * told.reset + unsure
+        unsure = self.true * told.step
+        least = min(self.top, self.capacity) - self.true * told.reset - unsure
+        most = min(self.roof, self.capacity + 1.0) - self.true * told.reset + unsure
         if remaining < 1.0:
             return min(least, 1.0), min(max(least, most), 1.0)
         if least >= remaining + 1.0 or most < remaining:
@@ -312,10 +297,10 @@ class Gauge:
         A refused request may be owed, and then less remained than the nothing that is told: `least` says that it is
         sure that no less did.
         """
-        full, unsure = self.rate * self.window, self.rate * told.step
+        full, unsure = self.true * self.window, self.true * told.step
         if told.reset is None or told.remaining is None:
             return False
-        seen = told.remaining + told.reset * self.rate
+        seen = told.remaining + told.reset * self.true
         if seen > 2.0 * full + 1.0:
             return False  # not the time to full of a bucket of this rate
         if least:
@@ -328,6 +313,32 @@ class Gauge:
         self.bound = self.capacity
         self.level = min(self.level, self.capacity)
         return self.capacity < before - 1.0
+
+    @property
+    def true(self) -> float:
+        """The rate a second at which it refills for all who draw on it."""
+        return 0.0 if self.limit is None else self.limit / 60.0
+
+    def _mine(self, left: float, mark: Mark, now: float) -> float:
+        """What of all that was left counts here."""
+        others = self.others
+        if others.share == 1.0:
+            return left
+        return others.mine(left, (now - mark.sent) * self.true, self.unit, self.capacity)
+
+    def _share(self, least: float, most: float, mark: Mark) -> None:
+        """Count what others took since the last reply, which left between these two."""
+        others, rate = self.others, self.true
+        left, spent = (least + most) / 2.0, mark.spent + mark.need - mark.returned
+        others.seen(mark.sent, left, spent, rate, self.capacity, 2.0 * (self.largest + rate * self.spread))
+        self.rate = rate * others.share
+
+    def _surprised(self, least: float, mark: Mark, now: float) -> None:
+        """It lacked what was believed to be there: others took it, or ways vary by more than was thought."""
+        self.others.refused(mark.need)
+        if self.rate and mark.level > 0.999 * mark.need and self.others.share > _ALONE:
+            self.ways.surprised(mark.sent, (mark.need - least) / self.true, self.capacity / self.true, now)
+            self.spread = self.ways.spread
 
     # What refusals teach
 
@@ -370,7 +381,7 @@ class Gauge:
             since = min(self.spent - mark.spent, self.capacity)
             spent = since if charges else max(0.0, since - mark.need) if sure else 0.0
             # it may have been on its way for longer than those that follow
-            level = left - spent + self.rate * max(0.0, now - mark.sent - SPREAD)
+            level = left - spent + self.rate * max(0.0, now - mark.sent - self.spread)
             if not sure:
                 level = min(level, self.level if charges else self.level + mark.need)
             self.level = min(self.capacity, level)

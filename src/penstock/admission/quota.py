@@ -38,7 +38,7 @@ class Quota:
 
     __slots__ = (
         "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_pacing", "_ready", "_recent",
-        "_refusals", "_requests", "_returned", "_slots", "_tokens", "_told", "_walls", "in_flight",
+        "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_told", "_walls", "in_flight",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,7 @@ class Quota:
         self._recent: deque[Permit] = deque()
         self._returned = _NEVER_BEFORE
         self._order = 0
+        self._spread = SPREAD
         # what was last asked for and when it may go, until something is taken or learned
         self._asked: Demand | None = None
         self._ready = -inf
@@ -208,7 +209,7 @@ class Quota:
         requests, tokens, images = self._gauges
         spent = (requests.spent, tokens.spent, images.spent)
         recent = self._recent
-        while recent and recent[0].sent < now - SPREAD:
+        while recent and recent[0].sent < now - self._spread:
             recent.popleft().after = spent
         levels = (
             requests.take(need, now) if (need := demand.requests) else 0.0,
@@ -291,6 +292,7 @@ class Quota:
         refusals = self._refusals
         news = refusals.begin(permit, wait, now)
         if refusals.explained(permit, now):
+            self._spread = max(gauge.spread for gauge in self._gauges)
             return
         if limit is None or limit.quantity not in {*QUANTITIES, "concurrency"}:
             refusals.unnamed(permit, wait, now, news=news)
@@ -355,13 +357,13 @@ class Quota:
         self._returned = (requests.returned, tokens.returned, images.returned)
 
     def _splits(self, demand: Demand) -> bool:
-        """Whether one picture of it would fit. Reference images count as pictures here: nobody tells them apart."""
-        count = demand.images
+        """Whether one picture of it would fit, with all that it is made from."""
+        count = demand.images - demand.inputs
         return (
             count > 1
             and demand.requests <= self._requests.bound
             and demand.tokens / count <= self._tokens.bound
-            and self._images.bound >= 1.0
+            and self._images.bound >= 1.0 + demand.inputs
         )
 
     def _bound(self) -> None:
