@@ -9,15 +9,18 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
-from threading import Thread
+from threading import Event, Thread
+from typing import cast
 from urllib.request import Request, urlopen
 
 import pytest
+import redis as plain
 
 TRIES = 10
 """How often another port is tried: between finding one free and taking it somebody else may."""
@@ -33,7 +36,7 @@ def missing(what: str) -> None:
 class Redis:
     """A Redis server that keeps nothing on disk. `url` is by TCP, `local` by a socket of its own."""
 
-    def __init__(self, *, tcp: bool = True) -> None:
+    def __init__(self, *, tcp: bool = True, cluster: bool = False) -> None:
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         if program is None:
             missing("redis-server")
@@ -42,6 +45,8 @@ class Redis:
         self.path = self.folder / "s"
         self.port = 0
         self._tcp = tcp
+        self._cluster = cluster
+        self.bus = 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
@@ -66,6 +71,9 @@ class Redis:
     def _started(self) -> bool:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.path)]
         options += ["--save", "", "--appendonly", "no", "--dir", str(self.folder), "--daemonize", "no"]
+        if self._cluster:
+            self.bus = free_port()
+            options += ["--cluster-enabled", "yes", "--cluster-port", str(self.bus)]
         process = subprocess.Popen([self._program, *options], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         if any("eady to accept connections" in line for line in process.stdout):
@@ -99,6 +107,43 @@ class Redis:
         """It, and its folder."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Cluster:
+    """Three Redis servers that share the slots between them."""
+
+    def __init__(self) -> None:
+        self.servers = [Redis(cluster=True) for _ in range(3)]
+        clients = [plain.Redis(port=server.port) for server in self.servers]
+        for client, (first, last) in zip(clients, ((0, 5460), (5461, 10922), (10923, 16383)), strict=True):
+            asked(client, "CLUSTER", "ADDSLOTSRANGE", first, last)
+        for server in self.servers[1:]:
+            asked(clients[0], "CLUSTER", "MEET", "127.0.0.1", server.port, server.bus)
+        while not all(_agrees(client) for client in clients):
+            Event().wait(0.05)  # they tell each other when they like
+        for client in clients:
+            client.close()
+
+    @property
+    def url(self) -> str:
+        """Where the first one listens."""
+        return self.servers[0].url
+
+    def remove(self) -> None:
+        """All of them."""
+        for server in self.servers:
+            server.remove()
+
+
+def asked(client: plain.Redis, *command: str | int) -> object:
+    """What a server says."""
+    return cast("Callable[..., object]", client.execute_command)(*command)
+
+
+def _agrees(client: plain.Redis) -> bool:
+    """Whether a server knows who has which slots, and that all are there."""
+    slots = asked(client, "CLUSTER", "SLOTS")
+    return "cluster_state:ok" in str(asked(client, "CLUSTER", "INFO")) and isinstance(slots, list) and len(slots) == 3
 
 
 class S3:

@@ -16,8 +16,9 @@ from penstock.ids import Key
 from penstock.outcomes import Meta
 from penstock_io.stores import Damage, StoreDamaged, StoreFault
 from penstock_io.stores._codec import digest
+from penstock_io.stores.names import store_named
 from penstock_io.stores.redis import KEPT, RedisStore, shown
-from tests.stores.servers import Redis, missing, redis
+from tests.stores.servers import Cluster, Redis, missing, redis
 
 K, L = Key("k"), Key("l")
 META = Meta("8x8", "png", 3)
@@ -268,3 +269,39 @@ def test_what_is_extra_is_loaded_by_whoever_needs_it() -> None:
         "print(sorted({'redis', 'obstore', 'numpy'} & set(sys.modules)))"
     )
     assert "[]\n" == subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_it_lives_in_a_cluster() -> None:
+    """Pictures lie on all three servers; they are read, listed, leased and dropped wherever they are."""
+    cluster = Cluster()
+    store = RedisStore(cluster.url, timeout=LONG, cluster=True)
+    keys = [Key(f"picture {number}") for number in range(40)]
+    for key in keys:
+        store.write(key, META, key.encode())
+        assert [None, True] == [store.claim(key, "one", LONG), (store.claim(key, "other", LONG) or 0.0) > 0.0]
+    lies = [len(list(Plain(port=one.port).scan_iter(match="*:picture"))) for one in cluster.servers]
+    assert (40, True) == (sum(lies), all(lies))
+    assert {key: (META, key.encode()) for key in keys} == {key: store.read(key) for key in keys}
+    assert (set(keys), set(keys)) == ({entry.key for entry in store.entries()}, store.held(keys))
+    assert set(keys) == store.held([*keys, *(Key(f"other {number}") for number in range(40))])
+    assert [True, False] == [store.delete(keys[0]), store.delete(keys[0])]
+    for key in keys:
+        store.give_back(key, "one")
+        assert store.claim(key, "other", LONG) is None
+    store.close()
+    named = store_named(cluster.url.replace("redis://", "redis+cluster://").removesuffix("/0"))
+    assert 39 == named.figures().entries
+    cluster.remove()
+    with pytest.raises(StoreFault, match="out of reach"):
+        named.read(keys[1])
+    named.close()
+
+
+def test_a_cluster_that_is_not_there_costs_a_fault() -> None:
+    """Nothing is connected to before it is asked; a socket of this machine is no cluster."""
+    store = RedisStore("redis://127.0.0.1:1/0", timeout=LONG, cluster=True)
+    store.close()
+    with pytest.raises(StoreFault, match="out of reach"):
+        store.read(K)
+    with pytest.raises(UsageError, match="a Redis cluster is reached by"):
+        RedisStore("unix:///tmp/s", cluster=True)

@@ -13,6 +13,7 @@ from penstock_io.stores import Holding, Keeping, Store
 Clock = Callable[[], float]
 
 REDIS = ("redis", "rediss", "unix", "valkey", "valkeys")
+CLUSTER = ("redis+cluster", "rediss+cluster")
 OBJECTS = ("s3", "gs", "az", "azure", "file")
 
 FORMS = "a file (SQLite), a folder (with its index.sqlite), redis://HOST/0, or s3://BUCKET/PREFIX (gs, az, file)"
@@ -38,6 +39,11 @@ def store_named(name: str, *, new: bool = False, clock: Clock = time) -> Kept:
 
 
 def _by_scheme(scheme: str, clock: Clock) -> Callable[[str], Kept] | None:
+    if scheme in CLUSTER:
+        from penstock_io.stores.redis import RedisStore  # noqa: PLC0415 - an extra
+
+        plain = scheme.partition("+")[0]
+        return lambda url: RedisStore(f"{plain}://{url.partition('://')[2]}", cluster=True, clock=clock)
     if scheme in REDIS:
         from penstock_io.stores.redis import RedisStore  # noqa: PLC0415 - an extra
 

@@ -10,13 +10,16 @@ import re
 from collections.abc import Callable, Iterator
 from math import ceil
 from time import time
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
 from penstock.errors import UsageError
 from penstock.ids import Key
 from penstock_io.stores._codec import digest
 from penstock_io.stores._sealed import SealedStore, Told
+
+if TYPE_CHECKING:
+    from redis.retry import Retry
 
 KEPT = 60.0
 """Seconds for which the server keeps a picture after it has expired: clocks differ, and its own are not asked."""
@@ -51,8 +54,22 @@ class _Server(Protocol):
         """Ask the server."""
         ...
 
+    def scan_iter(self, match: str, count: int) -> Iterator[bytes]:
+        """Names of all servers, some of them twice."""
+        ...
+
     def close(self) -> None:
         """Let connections go."""
+        ...
+
+
+class _Kind(Protocol):
+    """A class of redis-py's clients."""
+
+    def from_url(
+        self, url: str, *, socket_timeout: float, socket_connect_timeout: float, retry: Retry, decode_responses: bool
+    ) -> _Server:
+        """A client of the server at an address."""
         ...
 
 
@@ -61,9 +78,9 @@ class RedisStore(SealedStore):
 
     Pictures of more than `limit` bytes are not kept (None: all are): put a store on disk behind it with `Tiered`. What
     is dropped when the server is full is the server's affair (`maxmemory-policy`). The server has `timeout` seconds to
-    answer; one that does not is left alone for `rest` seconds. `clock` gives Unix seconds; leases go by the server's
-    own clock. Raises `UsageError` for an address that is none, and where redis-py is not installed; a server that is
-    not there raises nothing before it is asked.
+    answer; one that does not is left alone for `rest` seconds. `cluster`: it is one of a Redis cluster, whose others it
+    tells of. `clock` gives Unix seconds; leases go by the server's own clock. Raises `UsageError` for an address that
+    is none, and where redis-py is not installed; a server that is not there raises nothing before it is asked.
     """
 
     def __init__(
@@ -74,6 +91,7 @@ class RedisStore(SealedStore):
         limit: int | None = 16 << 20,
         timeout: float = 1.0,
         rest: float = 5.0,
+        cluster: bool = False,
         clock: Callable[[], float] = time,
     ) -> None:
         if not _SPACE.fullmatch(namespace):
@@ -82,7 +100,14 @@ class RedisStore(SealedStore):
             raise UsageError(f"timeout must be above 0 seconds, not {timeout}")
         super().__init__(shown(url), limit=limit, rest=rest, clock=clock)
         self.namespace = namespace
-        self._server = _connected(url, timeout)
+        self._connect = _connector(url, timeout, cluster=cluster)
+        self._connected: _Server | None = None if cluster else self._connect()  # that of a cluster asks it at once
+
+    @property
+    def _server(self) -> _Server:
+        if self._connected is None:
+            self._connected = self._connect()
+        return self._connected
 
     def claim(self, key: Key, name: str, seconds: float) -> float | None:
         """Take or renew the lease on a key; None: `name` has it, else the seconds until another's ends."""
@@ -99,7 +124,9 @@ class RedisStore(SealedStore):
 
     def close(self) -> None:
         """Let connections go; what is asked afterwards opens new ones."""
-        self._server.close()
+        connected = self._connected
+        if connected is not None:
+            connected.close()
 
     def _get(self, name: str) -> bytes | None:
         return cast("bytes | None", self._server.execute_command("GET", self._picture(name)))
@@ -121,13 +148,8 @@ class RedisStore(SealedStore):
 
     def _names(self) -> Iterator[str]:
         beginning = len(self.namespace) + 2
-        cursor = 0
-        while True:
-            said = self._server.execute_command("SCAN", cursor, "MATCH", self._picture("*"), "COUNT", 1000)
-            cursor, names = cast("tuple[int, list[bytes]]", said)
-            yield from (name[beginning : beginning + 64].decode() for name in names)
-            if not int(cursor):
-                return
+        for name in self._server.scan_iter(match=self._picture("*"), count=1000):
+            yield name[beginning : beginning + 64].decode()
 
     def _picture(self, name: str) -> str:
         return f"{self.namespace}:{{{name}}}:picture"
@@ -144,7 +166,7 @@ class RedisStore(SealedStore):
             return Told("it does not answer in time", gone=True)
         if isinstance(fault, known.BusyLoadingError):
             return Told("it is loading what it holds", gone=True)
-        if isinstance(fault, known.ConnectionError | OSError):
+        if isinstance(fault, known.ConnectionError | known.RedisClusterException | OSError):
             return Told("it is out of reach", gone=True)
         if isinstance(fault, known.RedisError):
             code = str(fault).partition(" ")[0]  # the rest of its words may hold what is stored
@@ -167,23 +189,29 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{host}:{port or 6379}{parts.path}"
 
 
-def _connected(url: str, timeout: float) -> _Server:
-    """A client, which connects when it is asked for something. One try more: a server may have let go what was idle."""
+def _connector(url: str, timeout: float, *, cluster: bool) -> Callable[[], _Server]:
+    """What makes a client. One try more for each command: a server may have let go what was idle."""
     try:
-        from redis import Redis  # noqa: PLC0415 - an extra, loaded by whoever has such a store
+        from redis import Redis, RedisCluster  # noqa: PLC0415 - an extra, loaded by whoever has such a store
         from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
         from redis.exceptions import ConnectionError as Gone  # noqa: PLC0415 - as above
         from redis.retry import Retry  # noqa: PLC0415 - as above
     except ImportError as missing:
         raise UsageError("a store in Redis needs redis-py: pip install 'penstock[redis]'") from missing
-    try:
-        server = Redis.from_url(  # pyright: ignore[reportUnknownMemberType] - redis-py does not say what it takes
-            url,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 1, (Gone,)),
-            decode_responses=False,
-        )
-    except ValueError:
-        raise UsageError(f"{shown(url)} has a part that redis-py does not know") from None
-    return cast("_Server", server)
+    if cluster and urlsplit(url).scheme == "unix":
+        raise UsageError("a Redis cluster is reached by redis:// or rediss://, not by a socket of this machine")
+    kind = cast("_Kind", RedisCluster if cluster else Redis)
+
+    def connect() -> _Server:
+        try:
+            return kind.from_url(
+                url,
+                socket_timeout=timeout,
+                socket_connect_timeout=timeout,
+                retry=Retry(NoBackoff(), 1, (Gone,)),
+                decode_responses=False,
+            )
+        except ValueError:
+            raise UsageError(f"{shown(url)} has a part that redis-py does not know") from None
+
+    return connect
