@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from penstock.cache.near import alike, features, scope, shelf
@@ -127,12 +128,13 @@ def test_spellings_of_numbers_and_colours_are_one() -> None:
     assert features("two gray cats without hats") == features("2 grey cats, no hats")
 
 
+@example("FULL")
 @given(st.text(max_size=60).filter(lambda text: bool(text.strip()) and text.isprintable()))
 def test_every_prompt_is_alike_to_itself_and_hidden(prompt: str) -> None:
-    """Whatever it is, a scope is made of it, which has digits alone."""
+    """Whatever it is, a scope is made of it: digests, and numbers of axes with the end that is named."""
     mine = where(prompt)
     assert alike(mine, mine)
-    assert set(mine) <= set("0123456789abcdef:")
+    assert re.fullmatch(r"[0-9a-f]{64}:(?:[0-9a-f]{4})*:(?:[a-x][0-4])*", mine)
     assert 64 == len(shelf(mine))
 
 
