@@ -16,7 +16,7 @@ from penstock.ids import Handle, JobId
 from penstock.outcomes import Outcome, Status
 from penstock.requests import ImageRequest, Options
 from penstock.work import Work
-from penstock_io._client import Done
+from penstock_io._ends import Done
 from penstock_io._map import Port, Results
 from penstock_io.refining import Make, SyncResult
 from penstock_io.resources import Result

@@ -184,7 +184,7 @@ def test_null_is_as_good_as_nothing() -> None:
 def test_any_body_is_a_request_or_refused(raw: bytes) -> None:
     """Nothing else is raised."""
     try:
-        told = bool(decode(HttpCall("POST", "/images/generations", (), raw)).prompt)
+        told = bool(decode(HttpCall("POST", "/images/generations", (), raw)).private)
     except Undecodable as error:
         told = error.status == 400
     assert told

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import cached_property, partial
 from typing import TypeVar
 
 from penstock.config import Config, Limits
 from penstock.engine import Snapshot, Waiting
 from penstock.events import Mode, Reconfigured
-from penstock.requests import ImageRequest, Options
+from penstock.requests import ImageRequest, Options, Request
 from penstock_io._access import keyed, renamed
 from penstock_io._client import Base, Http
+from penstock_io.answers import Answered, ChatResult, EmbeddingResult, ModerationResult, Plain, RawResult
+from penstock_io.endpoints import Chat, Embeddings, Moderations, Raw
 from penstock_io.refining import AsyncResult, Make, SyncResult
 from penstock_io.resources import Result
 
@@ -20,7 +23,7 @@ Told = TypeVar("Told")
 Keys = Sequence[str] | Mapping[str, str]
 """API keys, or keys by label."""
 
-Explained = tuple[tuple[ImageRequest, Waiting], ...]
+Explained = tuple[tuple[Request, Waiting], ...]
 """Unfinished requests and what they wait for."""
 
 
@@ -50,6 +53,37 @@ class Asked(Base[Http]):
 
 class AsyncBase(Asked[Http]):
     """What the two asynchronous clients let a user ask."""
+
+    @cached_property
+    def chat(self) -> Chat[Coroutine[object, object, ChatResult]]:
+        """Conversations. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Chat(partial(self._answered, ChatResult.of))
+
+    @cached_property
+    def embeddings(self) -> Embeddings[Coroutine[object, object, EmbeddingResult]]:
+        """Vectors of texts. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Embeddings(partial(self._answered, EmbeddingResult.of))
+
+    @cached_property
+    def moderations(self) -> Moderations[Coroutine[object, object, ModerationResult]]:
+        """What a moderation says. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Moderations(partial(self._answered, ModerationResult.of))
+
+    @cached_property
+    def raw(self) -> Raw[Coroutine[object, object, RawResult]]:
+        """Any other POST. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Raw(partial(self._answered, RawResult.of))
+
+    @abstractmethod
+    async def _answer(self, request: Plain, options: Options) -> Answered:
+        """Wait for what is no picture."""
+
+    async def _answered(self, of: Callable[[Answered], Told], request: Plain, options: Options) -> Told:
+        return of(await self._answer(request, options))
 
     @abstractmethod
     async def _later(self, make: Make, options: Options) -> AsyncResult:
@@ -98,6 +132,37 @@ class AsyncBase(Asked[Http]):
 
 class SyncBase(Asked[Http]):
     """What the client for threads lets a user ask, from any thread."""
+
+    @cached_property
+    def chat(self) -> Chat[ChatResult]:
+        """Conversations. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Chat(partial(self._answered, ChatResult.of))
+
+    @cached_property
+    def embeddings(self) -> Embeddings[EmbeddingResult]:
+        """Vectors of texts. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Embeddings(partial(self._answered, EmbeddingResult.of))
+
+    @cached_property
+    def moderations(self) -> Moderations[ModerationResult]:
+        """What a moderation says. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Moderations(partial(self._answered, ModerationResult.of))
+
+    @cached_property
+    def raw(self) -> Raw[RawResult]:
+        """Any other POST. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Raw(partial(self._answered, RawResult.of))
+
+    @abstractmethod
+    def _answer(self, request: Plain, options: Options) -> Answered:
+        """Wait for what is no picture."""
+
+    def _answered(self, of: Callable[[Answered], Told], request: Plain, options: Options) -> Told:
+        return of(self._answer(request, options))
 
     @abstractmethod
     def _run(self, request: ImageRequest, options: Options) -> SyncResult:

@@ -23,17 +23,17 @@ from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, ReadCache, Record, Release, Send
 from penstock.config import Config, Limits
 from penstock.engine import Engine
-from penstock.errors import InvalidRequest, UsageError
+from penstock.errors import UsageError
 from penstock.events import CacheRead, Closed, Event, Fetched, Mode, Recorded, Submitted, Ticked
 from penstock.ids import AttemptId, Handle, JobId
 from penstock.money.balances import Balances
-from penstock.outcomes import Outcome, Picture, Status
-from penstock.prepare import prepare
-from penstock.requests import ImageRequest, Options, Prepared, Refusal
+from penstock.outcomes import Outcome, Status
+from penstock.requests import ImageRequest, Options, Prepared, Request
 from penstock.simulation.trace import Recorder
 from penstock.work import OnAmbiguous, Purpose
-from penstock_io._access import PROVIDER, address, carried, keyed, named, queried, speaking
+from penstock_io._access import address, carried, keyed, named, queried, speaking
 from penstock_io._debts import Debts
+from penstock_io._ends import Done, Told, answered, gathered, pictured
 from penstock_io._hooks import Asking
 from penstock_io._http import Exchange
 from penstock_io._orders import Orders, whole
@@ -41,18 +41,15 @@ from penstock_io._owing import fetch_due
 from penstock_io._payloads import Payloads
 from penstock_io._perform import Hook, Performer, Worker, known_as, shifted, unheard
 from penstock_io._setup import OnSend, OnSubmit, Setup, Trace
+from penstock_io.answers import Plain
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.ledger import Ledger
-from penstock_io.resources import Image, Result, error_of, unsendable
 from penstock_io.stores import Store
 
 Http = TypeVar("Http")
 
 DRIFT = 2.0
 """Seconds by which the wall clock may run ahead of ours before the engine is told: the machine slept."""
-
-Done = Callable[[Result | BaseException], object]
-"""Hears what became of a job, on the driver's own thread."""
 
 
 @frozen
@@ -61,9 +58,8 @@ class Job:
 
     id: JobId
     handle: Handle
-    request: ImageRequest = field(repr=False)
-    done: Done
-    index: int = 0
+    request: Request = field(repr=False)
+    done: Callable[[Outcome | BaseException], object]
 
 
 class Base(ABC, Generic[Http]):
@@ -286,7 +282,7 @@ class Base(ABC, Generic[Http]):
         if self._setup.on_send is not None:
             self._setup.on_send(send)
         fetches = send.purpose is Purpose.FETCH
-        made = self._orders.fetch(send) if fetches else self._orders.generate(send, self._prepared[send.handle])
+        made = self._orders.fetch(send) if fetches else self._orders.generate(send, gathered(send, self._prepared))
         if isinstance(made, Fetched):
             self._inbox.append(made)
             return
@@ -304,33 +300,29 @@ class Base(ABC, Generic[Http]):
         if exchange is not None:
             self._step(exchange.answer())
 
-    def _request(self, handle: Handle) -> ImageRequest | None:
+    def _request(self, handle: Handle) -> Request | None:
         prepared = self._prepared.get(handle)
         return None if prepared is None else prepared.request
 
     # Jobs
 
     def _join(self, request: ImageRequest, options: Options, done: Done, index: int = 0) -> Submitted:
-        """Make a job ready to be submitted. From any thread. Raises `InvalidRequest`."""
+        """Make a job for pictures ready to be submitted. From any thread. Raises `InvalidRequest`."""
+        return self._joined(request, options, partial(pictured, self._payloads, request, done, index), index)
+
+    def _join_other(self, request: Plain, options: Options, told: Told) -> Submitted:
+        """The same for anything else."""
+        return self._joined(request, options, partial(answered, self._payloads, request, told), 0)
+
+    def _joined(
+        self, request: Request, options: Options, done: Callable[[Outcome | BaseException], object], index: int
+    ) -> Submitted:
         self._unless_broken()
         number = next(self._numbers)
         handle = Handle(number)
-        prepared = prepare(
-            request,
-            options,
-            self.config,
-            handle=handle,
-            unix=self._epoch + self._now(),
-            provider=PROVIDER,
-            dialect=self._setup.dialect,
-            prices=self._setup.prices,
-            server=self._setup.maker,
-        )
-        if isinstance(prepared, Refusal):
-            outcome = unsendable(prepared.message, prepared.field)
-            raise InvalidRequest(prepared.message, field=prepared.field, outcome=outcome)
+        prepared = self._setup.prepared(request, options, self.config, handle, self._epoch + self._now())
         whole(request)
-        job = Job(JobId(number), handle, request, done, index)
+        job = Job(JobId(number), handle, request, done)
         self._prepared[handle] = prepared
         self._jobs[job.id] = job
         if self._setup.on_submit is not None:
@@ -360,15 +352,9 @@ class Base(ABC, Generic[Http]):
             self._setup.ledger.saved(work, outcome, unix, provider=self._performer.provider)
         if not command.detached:
             self._prepared.pop(job.handle, None)
-        images = tuple(self._image(picture) for picture in outcome.pictures)
-        job.done(Result(job.request, outcome, images, error_of(outcome), job.index))
+        job.done(outcome)
         for bell in list(self._bells):
             bell()
-
-    def _image(self, picture: Picture) -> Image:
-        path = self._payloads.path(picture.ref)
-        content = self._payloads.read(picture.ref) if path is None else path
-        return Image(picture, content, self._payloads.note(picture.ref))
 
     # The end
 

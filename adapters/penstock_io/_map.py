@@ -19,7 +19,7 @@ from penstock.errors import InvalidRequest, UsageError
 from penstock.events import Cancelled, Event, Submitted
 from penstock.ids import JobId
 from penstock.requests import ImageRequest, Options
-from penstock_io._client import Done
+from penstock_io._ends import Done
 from penstock_io.refining import AsyncResult, SyncResult
 from penstock_io.resources import Result, refused
 

@@ -14,7 +14,6 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
@@ -27,30 +26,33 @@ from penstock.events import Busy, CacheRead, Consulted, Event, Found, Hit, Miss,
 from penstock.ids import Handle, Key, Ref
 from penstock.outcomes import Meta
 from penstock.readings import Answer, Fault, Vector, Verdict
+from penstock.requests import ImageRequest, Request
 from penstock_io._leases import Leases
 from penstock_io._payloads import Payloads
 from penstock_io.journal import Journal, Written
 from penstock_io.ledger import Ledger
 from penstock_io.stores import Holding, Lasting, Leasing, Marking, Near, Store, words
 
-if TYPE_CHECKING:
-    from penstock.requests import ImageRequest
-
 
 @frozen
 class Question:
-    """What a hook is asked: the request, and the pictures to be judged (none: its prompt is)."""
+    """What a hook is asked: the request, and the pictures to be judged (none: its prompt is).
+
+    `request` is one for pictures (None: it is none); `asked` is whatever was asked for, and `pictures` has then what
+    came of it: replies, verdicts, vectors.
+    """
 
     hook: str
     request: ImageRequest | None = field(default=None, repr=False)
     pictures: tuple[bytes, ...] = field(default=(), repr=False)
+    asked: Request | None = field(default=None, repr=False)
 
 
 Hook = Callable[[Question], "Verdict | Vector | Answer | Sequence[float]"]
 """A function of the user's, called on a thread. An embedder may answer with the numbers themselves."""
 
 
-def _no_request(handle: Handle) -> ImageRequest | None:
+def _no_request(handle: Handle) -> Request | None:
     del handle
     return None
 
@@ -89,7 +91,7 @@ class Performer:
         *,
         ledger: Ledger | None = None,
         provider: str = "",
-        requests: Callable[[Handle], ImageRequest | None] = _no_request,
+        requests: Callable[[Handle], Request | None] = _no_request,
         notices: Callable[[Notice], object] = unheard,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -155,7 +157,9 @@ class Performer:
             return Consulted(command.question, Fault(f"no hook {command.hook!r}"))
         try:
             pictures = tuple(self._payloads.read(ref) for ref in command.subject.refs)
-            answer = hook(Question(command.hook, self._requests(command.subject.handle), pictures))
+            asked = self._requests(command.subject.handle)
+            request = asked if isinstance(asked, ImageRequest) else None
+            answer = hook(Question(command.hook, request, pictures, asked))
             if not isinstance(answer, Verdict | Vector | Answer):
                 answer = Vector(self._payloads.keep_vector(tuple(map(float, answer))))
         except Exception as fault:  # noqa: BLE001  # whatever a user's function raises is its answer

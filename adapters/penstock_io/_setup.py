@@ -15,19 +15,21 @@ from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Notice, Send
 from penstock.config import Config, Credential, Limits
 from penstock.engine import Snapshot
-from penstock.errors import UsageError
+from penstock.errors import InvalidRequest, UsageError
 from penstock.events import Event
-from penstock.ids import JobId
+from penstock.ids import Handle, JobId
 from penstock.money.balances import NOTHING, Balances
 from penstock.money.periods import check as check_caps
 from penstock.money.periods import split
+from penstock.prepare import prepare
+from penstock.requests import Options, Prepared, Refusal, Request
 from penstock.work import OnAmbiguous, Work
 from penstock_io._access import PROVIDER
 from penstock_io._perform import Hook
 from penstock_io.journal import Journal
 from penstock_io.ledger import Ledger
 from penstock_io.lessons import keep, recall
-from penstock_io.resources import picodollars
+from penstock_io.resources import picodollars, unsendable
 from penstock_io.stores import Leasing, Store
 
 Trace = Callable[[Event, float], object]
@@ -97,6 +99,23 @@ class Setup:
     def maker(self) -> str:
         """Whose pictures they are, as far as their keys tell."""
         return self.base_url if self.server is None else self.server
+
+    def prepared(self, request: Request, options: Options, config: Config, handle: Handle, unix: float) -> Prepared:
+        """A request made ready under `handle` at `unix` (seconds). Raises `InvalidRequest`."""
+        made = prepare(
+            request,
+            options,
+            config,
+            handle=handle,
+            unix=unix,
+            provider=PROVIDER,
+            dialect=self.dialect,
+            prices=self.prices,
+            server=self.maker,
+        )
+        if isinstance(made, Refusal):
+            raise InvalidRequest(made.message, field=made.field, outcome=unsendable(made.message, made.field))
+        return made
 
     def configured(self, names: Sequence[str]) -> Config:
         """The engine's configuration for these credentials."""

@@ -11,18 +11,20 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import cached_property, partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from penstock.errors import UsageError
-from penstock.events import Cancelled, Event, Mode
+from penstock.events import Cancelled, Event, Mode, Submitted
 from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
 from penstock_io._asking import AsyncBase
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._map import AsyncPort, AsyncResults, Feed, Item
+from penstock_io.answers import Answered, Plain
 from penstock_io.refining import AsyncResult, Make
-from penstock_io.resources import Images, Result
+from penstock_io.resources import Images
 
+T = TypeVar("T")
 Requests = Iterable[Item] | AsyncIterable[Item]
 
 
@@ -79,15 +81,21 @@ class Client(AsyncBase[AsyncHttp]):
                     await self._http.aclose()
 
     async def _run(self, request: ImageRequest, options: Options) -> AsyncResult:
-        waiter: asyncio.Future[Result] = self._loop.create_future()
-        submitted = self._join(request, options, partial(_settle, waiter))
+        return self._made((await self._waited(partial(self._join, request, options))).checked())
+
+    async def _answer(self, request: Plain, options: Options) -> Answered:
+        result: Answered = await self._waited(partial(self._join_other, request, options))
+        return result.checked()
+
+    async def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
+        waiter: asyncio.Future[T] = self._loop.create_future()
+        submitted = join(partial(_settle, waiter))
         self._step(submitted)
         try:
-            result = await waiter
+            return await waiter
         except asyncio.CancelledError:
             self._step(Cancelled(submitted.job))
             raise
-        return self._made(result.checked())
 
     async def _later(self, make: Make, options: Options) -> AsyncResult:
         return await self._run(await asyncio.to_thread(make), options)
@@ -145,7 +153,7 @@ class Client(AsyncBase[AsyncHttp]):
         return task.cancel
 
 
-def _settle(waiter: asyncio.Future[Result], result: Result | BaseException) -> None:
+def _settle(waiter: asyncio.Future[T], result: T | BaseException) -> None:
     if waiter.done():
         return  # whoever waited has left
     if isinstance(result, BaseException):

@@ -16,15 +16,16 @@ from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
-from penstock.events import Cancelled, Event, Mode
+from penstock.events import Cancelled, Event, Mode, Submitted
 from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
 from penstock_io._asking import SyncBase
 from penstock_io._futures import Gone, answer, settle, wait
 from penstock_io._http import Exchange, SyncHttp, open_client
 from penstock_io._map import Item, Port, Results
+from penstock_io.answers import Answered, Plain
 from penstock_io.refining import SyncResult
-from penstock_io.resources import Images, Result
+from penstock_io.resources import Images
 
 T = TypeVar("T")
 
@@ -85,15 +86,21 @@ class Client(SyncBase[SyncHttp]):
                     self._http.close()
 
     def _run(self, request: ImageRequest, options: Options) -> SyncResult:
-        waiter: Future[Result] = Future()
-        submitted = self._join(request, options, partial(settle, waiter))
+        return self._made(self._waited(partial(self._join, request, options)).checked())
+
+    def _answer(self, request: Plain, options: Options) -> Answered:
+        result: Answered = self._waited(partial(self._join_other, request, options))
+        return result.checked()
+
+    def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
+        waiter: Future[T] = Future()
+        submitted = join(partial(settle, waiter))
         self._post(submitted)
         try:
-            result = self._wait(waiter)
+            return self._wait(waiter)
         except KeyboardInterrupt:
             self._post(Cancelled(submitted.job))
             raise
-        return self._made(result.checked())
 
     def _ask(self, question: Callable[[], T]) -> T:
         self._unless_broken()

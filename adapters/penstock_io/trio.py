@@ -7,20 +7,22 @@ from contextlib import suppress
 from functools import cached_property, partial
 from math import inf
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import trio
 
 from penstock.errors import UsageError
-from penstock.events import Cancelled, Event, Mode
+from penstock.events import Cancelled, Event, Mode, Submitted
 from penstock.ids import AttemptId
 from penstock.requests import ImageRequest, Options
 from penstock_io._asking import AsyncBase
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._map import AsyncPort, AsyncResults, Feed, Item
+from penstock_io.answers import Answered, Plain
 from penstock_io.refining import AsyncResult, Make
-from penstock_io.resources import Images, Result
+from penstock_io.resources import Images
 
+T = TypeVar("T")
 Requests = Iterable[Item] | AsyncIterable[Item]
 
 
@@ -84,13 +86,20 @@ class Client(AsyncBase[AsyncHttp]):
                 await self._http.aclose()
 
     async def _run(self, request: ImageRequest, options: Options) -> AsyncResult:
-        there, results = trio.Event(), list[Result | BaseException]()
+        return self._made((await self._waited(partial(self._join, request, options))).checked())
 
-        def done(result: Result | BaseException) -> None:
+    async def _answer(self, request: Plain, options: Options) -> Answered:
+        result: Answered = await self._waited(partial(self._join_other, request, options))
+        return result.checked()
+
+    async def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
+        there, results = trio.Event(), list[T | BaseException]()
+
+        def done(result: T | BaseException) -> None:
             results.append(result)
             there.set()
 
-        submitted = self._join(request, options, done)
+        submitted = join(done)
         self._step(submitted)
         try:
             await there.wait()
@@ -99,7 +108,7 @@ class Client(AsyncBase[AsyncHttp]):
             raise
         if isinstance(results[0], BaseException):
             raise results[0]
-        return self._made(results[0].checked())
+        return results[0]
 
     async def _later(self, make: Make, options: Options) -> AsyncResult:
         return await self._run(await trio.to_thread.run_sync(make), options)

@@ -118,7 +118,7 @@ def threads(folder: Path) -> None:
         read(client.images.edit(image=edited.images[0], mask=InputImage.of(b""), prompt="red", model="gpt-image-2"))
         snapshot: Snapshot = client.snapshot()
         for asked, waiting in client.explain():
-            use(asked.prompt, waiting.reason, waiting.until)
+            use(asked.operation, waiting.reason, waiting.until)
         client.reconfigure(api_keys=["sk-2"], resume=True)
         client.reconfigure(without={"mine": "sk-1"}, limits=Limits(rpm=50, ipm=5))
         use(snapshot.at_rest)

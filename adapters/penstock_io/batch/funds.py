@@ -9,8 +9,8 @@ from attrs import frozen
 
 from penstock.commands import BudgetLow
 from penstock.config import Budget, BudgetPolicy
-from penstock_io.batch.progress import Level
 from penstock_io._ended import dollars
+from penstock_io.batch.progress import Level
 from penstock_io.resources import picodollars
 
 if TYPE_CHECKING:

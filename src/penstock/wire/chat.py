@@ -10,11 +10,11 @@ from penstock.http import HttpCall, HttpReply
 from penstock.readings import Problem, Usage
 from penstock.requests import CHAT_PARAMETERS, ChatRequest, Frozen, Message, Prepared, Said
 from penstock.requests.chat import chat_value
-from penstock.wire._json import Json
+from penstock.wire._json import Json, parse
 from penstock.wire._usage import usage
 from penstock.wire.bodies import BodyReader, Piece
 from penstock.wire.content import heard, told
-from penstock.wire.images import parsed, refusal
+from penstock.wire.images import Undecodable, parsed, refusal
 from penstock.wire.reader import Opening
 from penstock.wire.sink import Sink
 
@@ -119,6 +119,14 @@ def understood(value: Json) -> Message:
         None if calls is None else Frozen.of(calls, "tool_calls"),
         answered if isinstance(answered, str) else None,
     )
+
+
+def message_of(given: Frozen) -> Message:
+    """The message that a JSON value says. Raises InvalidRequest."""
+    try:
+        return understood(parse(given.text.encode()))
+    except Undecodable as error:
+        raise InvalidRequest(error.problem.message, field="messages") from None
 
 
 def _frozen(body: Mapping[str, Json], name: str) -> Frozen | None:

@@ -1,0 +1,168 @@
+"""What a user asks of a client besides pictures: `client.chat`, `.embeddings`, `.moderations`, `.raw`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from penstock.requests import (
+    ChatRequest,
+    Content,
+    EmbeddingInput,
+    EmbeddingRequest,
+    Frozen,
+    Message,
+    ModerationRequest,
+    Options,
+    RawRequest,
+    Scalar,
+)
+from penstock.requests.moderations import DEFAULT_MODERATION
+from penstock.wire.chat import message_of
+from penstock.work import Demand
+from penstock_io.resources import DEFAULT, picodollars
+
+Returned = TypeVar("Returned")
+
+
+class Chat(Generic[Returned]):
+    """`client.chat`."""
+
+    def __init__(self, run: Callable[[ChatRequest, Options], Returned]) -> None:
+        self._run = run
+
+    def complete(  # noqa: PLR0913 - the API's own parameters, all by name
+        self,
+        *,
+        messages: str | Sequence[Message | Mapping[str, object]],
+        model: str,
+        max_completion_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        n: int = 1,
+        stop: str | Sequence[str] = (),
+        seed: int | None = None,
+        response_format: object = None,
+        tools: object = None,
+        tool_choice: object = None,
+        user: str | None = None,
+        extra: Mapping[str, object] | None = None,
+        options: Options = DEFAULT,
+    ) -> Returned:
+        """Answer a conversation and wait for it: a `ChatResult`.
+
+        `messages` are `Message`s or dicts as the API has them; a text is one message of the user's. Raises as
+        `client.images.generate` does.
+        """
+        request = ChatRequest(
+            messages=_messages(messages),
+            model=model,
+            max_completion_tokens=max_completion_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            n=n,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            seed=seed,
+            response_format=response_format,
+            tools=tools,
+            tool_choice=tool_choice,
+            user=user,
+            extra=tuple((extra or {}).items()),
+        )
+        return self._run(request, options)
+
+
+class Embeddings(Generic[Returned]):
+    """`client.embeddings`."""
+
+    def __init__(self, run: Callable[[EmbeddingRequest, Options], Returned]) -> None:
+        self._run = run
+
+    def create(
+        self,
+        *,
+        input: str | Sequence[str | Sequence[int]],  # noqa: A002 - the API's own name
+        model: str,
+        dimensions: int | None = None,
+        encoding: str = "base64",
+        user: str | None = None,
+        extra: Mapping[str, Scalar] | None = None,
+        options: Options = DEFAULT,
+    ) -> Returned:
+        """Make a vector of each input and wait for them: an `EmbeddingResult`.
+
+        An input is a text or a list of tokens. What is stored is not bought again, input by input. Raises as
+        `client.images.generate` does.
+        """
+        given: Sequence[str | Sequence[int]] = (input,) if isinstance(input, str) else input
+        inputs: tuple[EmbeddingInput, ...] = tuple([one if isinstance(one, str) else tuple(one) for one in given])
+        request = EmbeddingRequest(
+            inputs=inputs,
+            model=model,
+            dimensions=dimensions,
+            encoding=encoding,
+            user=user,
+            extra=tuple((extra or {}).items()),
+        )
+        return self._run(request, options)
+
+
+class Moderations(Generic[Returned]):
+    """`client.moderations`."""
+
+    def __init__(self, run: Callable[[ModerationRequest, Options], Returned]) -> None:
+        self._run = run
+
+    def create(
+        self,
+        *,
+        input: str | Sequence[str] = (),  # noqa: A002 - the API's own name
+        content: Sequence[Content] = (),
+        model: str = DEFAULT_MODERATION,
+        options: Options = DEFAULT,
+    ) -> Returned:
+        """Look at texts, or at one `content` of texts and `InputImage`s, and wait for it: a `ModerationResult`.
+
+        Raises as `client.images.generate` does.
+        """
+        texts = (input,) if isinstance(input, str) else tuple(input)
+        return self._run(ModerationRequest(texts=texts, content=tuple(content), model=model), options)
+
+
+class Raw(Generic[Returned]):
+    """`client.raw`."""
+
+    def __init__(self, run: Callable[[RawRequest, Options], Returned]) -> None:
+        self._run = run
+
+    def post(
+        self,
+        path: str,
+        *,
+        json: object,
+        demand: Demand = Demand(),
+        quote: Decimal | None = None,
+        model: str = "",
+        options: Options = DEFAULT,
+    ) -> Returned:
+        """Send `json` to a path below the base URL and wait for the reply: a `RawResult`.
+
+        `demand` is what it takes of the limits, `quote` the most that it may cost, in dollars (None: unknown, which a
+        budget refuses unless it allows unknown prices). `model` names its lane (default: that in `json`, else the
+        path). Raises as `client.images.generate` does.
+        """
+        bound = None if quote is None else picodollars(quote)
+        request = RawRequest(path=path, json=json, demand=demand, quote=bound, model=model)
+        return self._run(request, options)
+
+
+def _messages(given: str | Sequence[Message | Mapping[str, object]]) -> tuple[Message, ...]:
+    if isinstance(given, str):
+        return (Message("user", given),)
+    return tuple([one if isinstance(one, Message) else _message(one) for one in given])
+
+
+def _message(body: Mapping[str, object]) -> Message:
+    """A message from a dict, as the API has it. Raises InvalidRequest."""
+    return message_of(Frozen.of(dict(body), "messages"))
