@@ -131,7 +131,8 @@ def reset(connection: socket.socket) -> None:
 class Notes:
     """A receiver that writes down what it is told."""
 
-    def __init__(self, enough: int = 1 << 30) -> None:
+    def __init__(self, enough: int = 1 << 30, *, tells: bool = False) -> None:
+        self._tells = tells
         self.opens: list[int] = []
         self.data = b""
         self.failures: list[tuple[Kind, Reached]] = []
@@ -148,6 +149,10 @@ class Notes:
         """Note the bytes."""
         self.data += data
         return len(self.data) < self._enough
+
+    def news(self) -> list[Event]:
+        """Say how many bytes there are by now."""
+        return [Opened(ATTEMPT, len(self.data))] if self._tells else []
 
     def closed(self) -> Event:
         """Say that all is there."""
@@ -272,6 +277,34 @@ def test_a_reply_is_read_to_its_end(way: str, library: str) -> None:
     assert [Opened(ATTEMPT, 200)] == reports
     assert b"0123456789" == notes.data
     assert [] == notes.failures
+
+
+def test_news_is_reported_as_it_comes(way: str, library: str) -> None:
+    """What a receiver makes of each piece is reported before the server says more, and nothing after it had enough."""
+    told = threading.Event()
+
+    def script(connection: socket.socket, over: threading.Event) -> None:
+        read_request(connection)
+        connection.sendall(HEAD + b"01234")
+        if told.wait(LONG):
+            connection.sendall(b"56789")
+        del over
+
+    class Heard(Notes):
+        def news(self) -> list[Event]:
+            told.set()
+            return super().news()
+
+    notes = Heard(tells=True)
+    with serving(script) as server:
+        event, reports = run(way, library, Exchange(make_order(way, server.port), notes, Progress([False])))
+    assert (DONE, b"0123456789") == (event, notes.data)
+    assert [Opened(ATTEMPT, size) for size in (200, 5, 10)] == reports
+    brief = Notes(5, tells=True)
+    with serving(answer) as server:
+        event, reports = run(way, library, Exchange(make_order(way, server.port), brief, Progress([False])))
+    assert Failed(ATTEMPT, Kind.TOO_LARGE, Reached.READING) == event
+    assert 2 == len(reports)
 
 
 def test_what_is_sent(way: str, library: str) -> None:

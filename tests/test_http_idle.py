@@ -32,6 +32,10 @@ class Done:
         """More."""
         return bool(data)
 
+    def news(self) -> list[Event]:
+        """Nothing before the end."""
+        return []
+
     def closed(self) -> Event:
         """All of it came."""
         return _failed("all")

@@ -75,6 +75,10 @@ class Receiver(Protocol):
         """More of the body. False: enough, break it off and ask `closed`."""
         ...
 
+    def news(self) -> list[Event]:
+        """What is to be reported now, before the end: asked after each `feed`."""
+        ...
+
     def closed(self) -> Event:
         """The body is complete (or was enough): the event that ends the attempt."""
         ...
@@ -287,8 +291,15 @@ class Exchange:
         if event is not None:
             report(event)
 
+    def _fed(self, data: bytes, report: Callable[[Event], None]) -> bool:
+        """Take more of the body, and report what is new. False: it is enough."""
+        going = self.receiver.feed(data)
+        for event in self.receiver.news():
+            report(event)
+        return going
+
     def run(self, client: SyncHttp, report: Callable[[Event], None]) -> Event:
-        """Make it in this thread. `report` gets Opened; the event that ends the attempt is returned."""
+        """Make it in this thread. `report` gets Opened and Streamed; the event that ends the attempt is returned."""
         order = self.order
         try:
             request = client.build_request(
@@ -303,7 +314,7 @@ class Exchange:
             try:
                 self._opened(response.status_code, response.headers.multi_items(), report)
                 for chunk in response.iter_bytes():
-                    if not self.receiver.feed(chunk):
+                    if not self._fed(chunk, report):
                         break
                 ended = self.ended = self.receiver.closed()
             finally:
@@ -328,7 +339,7 @@ class Exchange:
             try:
                 self._opened(response.status_code, response.headers.multi_items(), report)
                 async for chunk in response.aiter_bytes():
-                    if not self.receiver.feed(chunk) and self.ended is None:
+                    if self.ended is None and not self._fed(chunk, report):
                         self.ended = self.receiver.closed()
                         await response.aclose()  # not `break`: the next read fails, which unwinds their generators
                 ended = self.ended = self.ended or self.receiver.closed()

@@ -45,7 +45,7 @@ class Orders:
     def generate(self, send: Send, prepared: Prepared) -> Exchange:
         """A paid request."""
         first = min(send.parts[0][1]) if send.parts and send.parts[0][1] else 0
-        call = encode(prepared, send.target, send.samples, first)
+        call = encode(prepared, send.target, send.samples, first, without=send.without)
         call = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
         secret = self._keys[send.lane.credential]
         said = prepared.said[send.target]
@@ -55,7 +55,11 @@ class Orders:
             url, call, secret, self._headers, auth=spoken.auth, connect=send.timeouts.connect, alone=self._alone
         )
         sink = MemorySink(self._payloads) if self._payloads.root is None else FileSink(self._payloads)
-        receiver = Reply(send.attempt, send.operation, sink, self._secrets(prepared.request), dialect=spoken.name)
+        secrets = self._secrets(prepared.request)
+        samples = tuple([sample for _, own in send.parts for sample in own]) if send.stream else ()
+        receiver = Reply(
+            send.attempt, send.operation, sink, secrets, dialect=spoken.name, stream=send.stream, samples=samples
+        )
         return Exchange(order, receiver, Progress(self._traced))
 
     def fetch(self, send: Send) -> Exchange | Fetched:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from penstock.events import Event, Failed, Fetched, Opened, Responded
+from attrs import evolve
+
+from penstock.events import Event, Failed, Fetched, Opened, Responded, Streamed
 from penstock.ids import AttemptId
-from penstock.readings import Kind, Reached
+from penstock.readings import Item, Kind, Partial, Reached
 from penstock.wire import CAP, Reader, Sink, allowed, reader, sniff
+from penstock.wire.reader import Stream
 from penstock.wire.sink import HEAD
+from penstock.wire.speaking import listener
 from penstock_io._payloads import Payloads
 
 FETCH_CAP = 64 << 20
@@ -16,7 +20,11 @@ FETCH_CAP = 64 << 20
 
 
 class Reply:
-    """Reads a provider's answer with `penstock.wire.reader`; ends with Responded or Failed."""
+    """Reads a provider's answer with `penstock.wire.reader`; ends with Responded or Failed.
+
+    With `stream` it is read as one, as far as it is one: what it brings before the end is `news`. `samples` are those
+    that its pictures are.
+    """
 
     def __init__(
         self,
@@ -27,25 +35,43 @@ class Reply:
         cap: int = CAP,
         *,
         dialect: str = "openai",
+        stream: bool = False,
+        samples: tuple[int, ...] = (),
     ) -> None:
         self._attempt, self._sink = attempt, sink
         self._status = 0
         self._headers: tuple[tuple[str, str], ...] = ()
-        self._redact = redact
+        self._redact, self._samples = redact, samples
         self._read = partial(reader, operation, sink, dialect=dialect, redact=redact, cap=cap)
+        listen = partial(listener, operation, sink, dialect=dialect, redact=redact, cap=cap)
+        self._listen = listen if stream else None
+        self._stream: Stream | None = None
         self._reader: Reader = self._read(status=0)
 
     def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
         """Start a reader for this status and type."""
         self._status, self._headers = status, allowed(headers, self._redact)
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
-        self._reader = self._read(status=status, content_type=kind)
+        if self._listen is None:
+            self._reader = self._read(status=status, content_type=kind)
+        else:
+            self._reader = self._stream = self._listen(status=status, content_type=kind)
         return Opened(self._attempt, status, self._headers)
 
     def feed(self, data: bytes) -> bool:
-        """Cut the pictures out of what arrived."""
+        """Cut the pictures out of what arrived. A stream that said its last word is not waited for any longer."""
         self._reader.feed(data)
-        return not self._reader.too_large
+        return not (self._reader.too_large or (self._stream is not None and self._stream.over))
+
+    def news(self) -> list[Event]:
+        """The previews and pieces of text that have arrived."""
+        return [] if self._stream is None else [Streamed(self._attempt, self._placed(i)) for i in self._stream.take()]
+
+    def _placed(self, item: Item) -> Item:
+        """A preview under the number of the sample that it is of."""
+        if isinstance(item, Partial) and item.index < len(self._samples):
+            return evolve(item, index=self._samples[item.index])
+        return item
 
     def closed(self) -> Event:
         """The reading, or TOO_LARGE."""
@@ -54,7 +80,10 @@ class Reply:
         return Responded(self._attempt, self._status, self._headers, self._reader.close())
 
     def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:
-        """Forget what was read so far."""
+        """Forget what was read so far; what a stream had brought whole before it broke off is paid, and kept."""
+        whole = None if self._stream is None else self._stream.broken()
+        if whole is not None:
+            return Responded(self._attempt, self._status, self._headers, whole)
         self._sink.discard()
         return Failed(self._attempt, kind, reached, detail)
 
@@ -84,6 +113,10 @@ class Download:
         self._chunks.append(data)
         self._size += len(data)
         return self._size <= self._cap and self._status == 200
+
+    def news(self) -> list[Event]:
+        """Nothing before the end."""
+        return []
 
     def closed(self) -> Event:
         """A reference to the bytes, or why there is none."""
