@@ -89,7 +89,7 @@ def outcome(job: Job, status: Status, *, stores: bool = False) -> Outcome:
             if shown:
                 ref = job.files[len(pictures)] if job.files else landing.ref
                 pictures.append(Picture(ask.index, ref, source, landing.meta, landing.key))
-            if source is not Source.BOUGHT:
+            if shown and source is not Source.BOUGHT:
                 saved += landing.meta.cost or 0
             score = landing.score if landing.score is not None else score
             served = max(served, ask.target)
