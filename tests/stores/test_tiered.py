@@ -166,6 +166,17 @@ def test_it_can_be_looked_through() -> None:
     assert [None, None] == [hot.read(A), cold.read(A)]
 
 
+def test_a_list_tells_of_what_copies_were_made_of(tmp_path: Path) -> None:
+    """A copy that came later, and ends sooner, says nothing of when the picture was stored."""
+    now = 1000.0
+    with SqliteStore(tmp_path / "cold", clock=lambda: now) as cold:
+        cold.write(A, PLAIN, b"a", 100.0)
+        now += 5.0
+        store = Tiered(Tier(MemoryStore(clock=lambda: now), fresh=1.0), cold)
+        assert store.read(A) is not None
+        assert [(1000.0, 1100.0)] == [(entry.stored, entry.expires) for entry in store.entries()]
+
+
 def test_a_deletion_that_fails_is_told_after_all_were_asked(tmp_path: Path) -> None:
     """What could not be dropped may come back: whoever wanted it gone has to know."""
     (tmp_path / "file").write_bytes(b"no database" * 1000)

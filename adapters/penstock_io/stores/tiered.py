@@ -165,9 +165,9 @@ class Tiered:
         return tuple(self._faults)
 
     def entries(self) -> Iterator[StoreEntry]:
-        """What can be read now, each key once, as the first tier that lists it has it."""
+        """What can be read now, each key once, as the last tier that lists it has it: those before it have copies."""
         known: set[Key] = set()
-        for _, able in self._keeping():
+        for _, able in reversed(self._keeping()):
             for entry in able.entries():
                 if entry.key not in known:
                     known.add(entry.key)
