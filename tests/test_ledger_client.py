@@ -269,7 +269,7 @@ def test_what_the_store_had_is_noted_as_saved(sim: SimServer, path: Path) -> Non
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as Unix does")
 def test_what_a_killed_process_had_out_counts(path: Path) -> None:
     """SIGKILL with requests out: they may have been billed, and the cap of the day has that much less room."""
-    with serving(ServerSettings(latency=Latency(30.0, 0.0))) as slow:
+    with serving(ServerSettings(latency=Latency(600.0, 0.0))) as slow:
         command = [sys.executable, "-c", CHILD, slow.base_url, str(path), str(4 * BOUND)]
         with subprocess.Popen(command, env=os.environ | {"TZ": "Pacific/Auckland"}) as child:
             while slow.stats()["received"] < 4:

@@ -32,7 +32,7 @@ def refusal(options: str) -> tuple[str, set[str]]:
 
 def posted(port: int) -> tuple[int, str, set[str]]:
     """One picture: the status, the message of an error, the names of the headers."""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=120)) as connection:
         connection.request("POST", "/v1/images/generations", BODY, {"authorization": "Bearer key"})
         answer = connection.getresponse()
         body = json.loads(answer.read())
@@ -83,7 +83,7 @@ def test_headers_of_the_day() -> None:
             try:
                 assert process.stdout is not None
                 port = process.stdout.readline().decode().strip().removeprefix("http://127.0.0.1:").removesuffix("/v1")
-                with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)) as connection:
+                with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=120)) as connection:
                     connection.request("POST", "/v1/images/generations", BODY, {"authorization": "Bearer key"})
                     told[options] = connection.getresponse().getheader("x-ratelimit-limit-requests")
             finally:

@@ -28,7 +28,7 @@ from penstock_io.stores.sqlite import SqliteStore
 from penstock_io.stores.tiered import Tier, Tiered
 from tests.stores import servers
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds for another process's write: on a busy machine nobody is told that a store is busy."""
 
 Clock = Callable[[], float]

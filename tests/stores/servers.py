@@ -172,7 +172,7 @@ class S3:
         """A new one."""
         name = f"bucket-{next(self._buckets)}"
         request = Request(f"{self.url}/{name}", method="PUT")  # noqa: S310 - http, to our own server
-        with urlopen(request, timeout=60.0):  # noqa: S310 - as above
+        with urlopen(request, timeout=240.0):  # noqa: S310 - as above
             return name
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from tests.stores.servers import S3, s3
 
 K, L = Key("k"), Key("l")
 META = Meta("8x8", "png", 3)
-LONG = 60.0
+LONG = 240.0
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def begun(name: str, folder: Path, role: str, number: int = 0) -> Popen[str]:
 
 def lines(process: Popen[str]) -> list[str]:
     """What it said until its end, which must be a good one."""
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=280)
     assert 0 == process.returncode
     return said.splitlines()
 

@@ -23,7 +23,7 @@ from tests.stores.servers import Cluster, Redis, missing, redis
 K, L = Key("k"), Key("l")
 META = Meta("8x8", "png", 3)
 SPACES = count()
-LONG = 60.0
+LONG = 240.0
 """Seconds for a server that works: on a busy machine, too."""
 
 

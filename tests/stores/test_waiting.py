@@ -26,7 +26,7 @@ from tests.stores.servers import Redis
 MODEL = "gpt-image-2.6-flare"
 PNG = b"\x89PNG\r\n\x1a\nmade by another process"
 CONFIG = Config(read_patience=600.0)
-LONG = 60.0
+LONG = 240.0
 
 
 @pytest.fixture
