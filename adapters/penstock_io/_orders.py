@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from urllib.parse import urlsplit
 
 from attrs import evolve
 
 from penstock.commands import Send
+from penstock.config import Config
 from penstock.errors import InvalidRequest
-from penstock.events import Fetched
+from penstock.events import Event, Fetched
 from penstock.http import CALL_HEADER, HttpCall
-from penstock.ids import Ref
-from penstock.requests import ImageRequest, Prepared, Request
+from penstock.ids import Handle, Ref
+from penstock.readings import Problem
+from penstock.requests import ImageRequest, Prepared, Request, Said
 from penstock.wire import dialect, encode, locate
+from penstock.work import Purpose
+from penstock_io._asides import Aside, question, unasked
+from penstock_io._ends import gathered
 from penstock_io._http import Exchange, Order, Progress
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download, Reply
@@ -42,25 +48,48 @@ class Orders:
         self._values = tuple([value for _, value in (*setup.headers, *setup.query) if len(value) >= TELLING])
         self._traced = [False]
 
+    def make(self, send: Send, prepared: Mapping[Handle, Prepared], config: Config) -> Exchange | Event:
+        """What an order comes to: an exchange, or its end where there is nothing to be sent."""
+        match send.purpose:
+            case Purpose.FETCH:
+                return self.fetch(send)
+            case Purpose.GENERATE:
+                return self.generate(send, gathered(send, prepared))
+            case _:
+                return self.ask(send, prepared[send.handle], config)
+
     def generate(self, send: Send, prepared: Prepared) -> Exchange:
         """A paid request."""
         first = min(send.parts[0][1]) if send.parts and send.parts[0][1] else 0
         call = encode(prepared, send.target, send.samples, first, without=send.without)
-        call = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
-        secret = self._keys[send.lane.credential]
         said = prepared.said[send.target]
-        spoken = dialect(said.dialect)
-        url = locate(spoken.name, self._base_url, call.path, said.model, self._query)
-        order = Order(
-            url, call, secret, self._headers, auth=spoken.auth, connect=send.timeouts.connect, alone=self._alone
-        )
-        sink = MemorySink(self._payloads) if self._payloads.root is None else FileSink(self._payloads)
         secrets = self._secrets(prepared.request)
         samples = tuple([sample for _, own in send.parts for sample in own]) if send.stream else ()
-        receiver = Reply(
-            send.attempt, send.operation, sink, secrets, dialect=spoken.name, stream=send.stream, samples=samples
-        )
-        return Exchange(order, receiver, Progress(self._traced))
+        read = partial(Reply, send.attempt, send.operation, self._sink(), secrets, dialect=said.dialect)
+        receiver = read(stream=send.stream, samples=samples)
+        return Exchange(self._order(send, call, said), receiver, Progress(self._traced))
+
+    def ask(self, send: Send, prepared: Prepared, config: Config) -> Exchange | Event:
+        """A question that the provider answers; its end where it cannot be asked."""
+        asked = question(send, prepared, config, self._payloads)
+        if isinstance(asked, Problem):
+            return unasked(send, asked)
+        secrets = self._secrets(asked.request)
+        said = asked.said[0]
+        reply = Reply(send.attempt, asked.request.operation, self._sink(), secrets, dialect=said.dialect)
+        order = self._order(send, encode(asked, 0, 1), said)
+        return Exchange(order, Aside(reply, send, self._payloads), Progress(self._traced))
+
+    def _sink(self) -> MemorySink | FileSink:
+        return MemorySink(self._payloads) if self._payloads.root is None else FileSink(self._payloads)
+
+    def _order(self, send: Send, call: HttpCall, said: Said) -> Order:
+        named = evolve(call, headers=(*call.headers, (CALL_HEADER, str(send.call))))
+        secret = self._keys[send.lane.credential]
+        spoken = dialect(said.dialect)
+        url = locate(spoken.name, self._base_url, call.path, said.model, self._query)
+        connect = send.timeouts.connect
+        return Order(url, named, secret, self._headers, auth=spoken.auth, connect=connect, alone=self._alone)
 
     def fetch(self, send: Send) -> Exchange | Fetched:
         """A download without a credential; refused at once where it would lead to somebody else."""
