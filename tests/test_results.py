@@ -8,7 +8,8 @@ from penstock import errors
 from penstock.errors import InvalidRequest, JobError, PenstockError
 from penstock.outcomes import Outcome, Route, Status, Trouble
 from penstock.requests import ImageRequest
-from penstock_io.resources import Result, error_of, refused
+from penstock_io._naming import error_of
+from penstock_io.resources import Result, refused
 
 REQUEST = ImageRequest(prompt="a kettle", model="gpt-image-2")
 

@@ -24,16 +24,17 @@ from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, 
 from penstock.config import Config, Limits
 from penstock.engine import Engine
 from penstock.errors import UsageError
-from penstock.events import CacheRead, Closed, Event, Fetched, Mode, Recorded, Submitted, Ticked
+from penstock.events import CacheRead, Closed, Event, Mode, Recorded, Streamed, Submitted, Ticked
 from penstock.ids import AttemptId, Handle, JobId
 from penstock.money.balances import Balances
 from penstock.outcomes import Outcome, Status
+from penstock.readings import Item
 from penstock.requests import ImageRequest, Options, Prepared, Request
 from penstock.simulation.trace import Recorder
-from penstock.work import OnAmbiguous, Purpose
+from penstock.work import OnAmbiguous
 from penstock_io._access import address, carried, keyed, named, queried, speaking
 from penstock_io._debts import Debts
-from penstock_io._ends import Done, Told, answered, gathered, pictured
+from penstock_io._ends import Done, Told, answered, pictured
 from penstock_io._hooks import Asking
 from penstock_io._http import Exchange
 from penstock_io._orders import Orders, whole
@@ -44,6 +45,7 @@ from penstock_io._setup import OnSend, OnSubmit, Setup, Trace
 from penstock_io.answers import Plain
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.ledger import Ledger
+from penstock_io.previews import Hear, hearing, nobody
 from penstock_io.stores import Store
 
 Http = TypeVar("Http")
@@ -115,6 +117,7 @@ class Base(ABC, Generic[Http]):
         self._payloads = journal.payloads if journal is not None else Payloads()
         self._given = http_client
         self._jobs: dict[JobId, Job] = {}
+        self._hearers: dict[JobId, Callable[[Item], object]] = {}
         self._prepared: dict[Handle, Prepared] = {}
         self._out: dict[AttemptId, Exchange] = {}
         self._orders = Orders(self._setup, self._keys, self._payloads, alone=self.alone)
@@ -240,7 +243,7 @@ class Base(ABC, Generic[Http]):
                 case Consult():
                     self._asking.ask(command, self._performer.consult, self._post)
                 case Deliver():
-                    pass  # nobody can ask for a stream here yet
+                    self._hearers.get(command.job, nobody)(command.item)
                 case _:
                     if isinstance(command, Release) and command.handle is not None:
                         self._prepared.pop(command.handle, None)
@@ -281,18 +284,19 @@ class Base(ABC, Generic[Http]):
     def _start(self, send: Send) -> None:
         if self._setup.on_send is not None:
             self._setup.on_send(send)
-        fetches = send.purpose is Purpose.FETCH
-        made = self._orders.fetch(send) if fetches else self._orders.generate(send, gathered(send, self._prepared))
-        if isinstance(made, Fetched):
+        made = self._orders.make(send, self._prepared, self.config)
+        if not isinstance(made, Exchange):
             self._inbox.append(made)
             return
         self._out[send.attempt] = made
         self._send(send.attempt, made)
 
     def _heard(self, attempt: AttemptId, event: Event) -> None:
-        """An exchange reports something before its end."""
+        """An exchange reports something before its end; what comes too late is let go."""
         if attempt in self._out:
             self._step(event)
+        elif isinstance(event, Streamed):
+            self._payloads.release((event.item.ref,))
 
     def _over(self, attempt: AttemptId) -> None:
         """An exchange ended; a second time does nothing."""
@@ -309,6 +313,12 @@ class Base(ABC, Generic[Http]):
     def _join(self, request: ImageRequest, options: Options, done: Done, index: int = 0) -> Submitted:
         """Make a job for pictures ready to be submitted. From any thread. Raises `InvalidRequest`."""
         return self._joined(request, options, partial(pictured, self._payloads, request, done, index), index)
+
+    def _listen(self, request: ImageRequest, options: Options, done: Done, hear: Hear) -> Submitted:
+        """The same for one whose previews are heard."""
+        submitted = self._join(request, options, done)
+        self._hearers[submitted.job] = hearing(self._payloads, hear)
+        return submitted
 
     def _join_other(self, request: Plain, options: Options, told: Told) -> Submitted:
         """The same for anything else."""
@@ -344,6 +354,7 @@ class Base(ABC, Generic[Http]):
 
     def _finish(self, command: Finish) -> None:
         job = self._jobs.pop(command.job, None)
+        self._hearers.pop(command.job, None)
         if job is None:
             return
         outcome = self._debts.said(self._prepared[job.handle].work, command.outcome)

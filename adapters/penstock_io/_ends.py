@@ -11,9 +11,10 @@ from penstock.commands import Send
 from penstock.ids import Handle, Ref
 from penstock.outcomes import Outcome
 from penstock.requests import EmbeddingRequest, ImageRequest, ModerationRequest, Prepared
+from penstock_io._naming import error_of
 from penstock_io._payloads import Payloads
 from penstock_io.answers import Answered, Piece, Plain
-from penstock_io.resources import Image, Result, error_of
+from penstock_io.resources import Image, Result
 
 Done = Callable[[Result | BaseException], object]
 """Hears what became of a job for pictures, on the driver's own thread."""

@@ -18,7 +18,7 @@ from attrs import field, frozen
 from penstock.errors import PenstockError
 from penstock.outcomes import Outcome, Picture, Source
 from penstock.requests import ChatRequest, EmbeddingRequest, ModerationRequest, RawRequest
-from penstock_io._ended import Ended
+from penstock_io.resources import Ended
 
 Plain = ChatRequest | EmbeddingRequest | ModerationRequest | RawRequest
 """Whatever is asked for that is no picture."""

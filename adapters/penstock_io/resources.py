@@ -9,39 +9,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, Self, TypeVar, cast
 
 from attrs import asdict, field, frozen
 
 from penstock.errors import (
-    Ambiguous,
-    BudgetExceeded,
-    Cancelled,
-    ContentRefused,
-    CredentialRejected,
-    DeadlineExceeded,
-    Halted,
     InvalidRequest,
-    JobError,
-    NotStored,
     PenstockError,
-    ProviderError,
-    QueueFull,
-    ScreenFailed,
     UsageError,
 )
-from penstock.outcomes import Outcome, Picture, Source, Status, Trouble
+from penstock.outcomes import Outcome, Picture, Route, Source, Status, Trouble
 from penstock.readings import Usage
 from penstock.requests import ImageRequest, Options, Scalar
-from penstock_io._ended import PICODOLLARS, Ended
 from penstock_io.inputs import ImageSource, read_image, read_images
 
 Returned = TypeVar("Returned")
 Requests = TypeVar("Requests")
 Results = TypeVar("Results")
+Streams = TypeVar("Streams")
+
+PICODOLLARS = Decimal(10) ** 12
+"""How many of the engine's integer units make a dollar."""
 
 DEFAULT = Options()
 """Nothing special: no deadline, no tags, the store is used."""
+
+
+def dollars(picodollars: int | None) -> Decimal | None:
+    """An amount as exact dollars; None is unknown and stays so."""
+    return None if picodollars is None else Decimal(picodollars) / PICODOLLARS
 
 
 def tokens_told(usage: Usage | None) -> dict[str, int] | None:
@@ -99,6 +95,56 @@ class Image:
         return target
 
 
+class Ended:
+    """Something with an `outcome`, and an `error` where not all is there that was asked for."""
+
+    __slots__ = ()
+
+    outcome: Outcome
+    error: PenstockError | None
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What this request was charged, in exact dollars; None where a price is unknown."""
+        return dollars(self.outcome.charge)
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens, as the provider counted them."""
+        return self.outcome.usage
+
+    @property
+    def attempts(self) -> int:
+        """Exchanges of the calls that it paid or waited for."""
+        return self.outcome.attempts
+
+    @property
+    def cached(self) -> bool:
+        """Whether all of it came from the store."""
+        return self.outcome.status is Status.CACHED
+
+    @property
+    def saved(self) -> Decimal | None:
+        """What it cost that this request did not pay: it was stored, or another request paid."""
+        return dollars(self.outcome.saved)
+
+    @property
+    def route(self) -> Route | None:
+        """What served it, or was tried last: provider, model, place in its chain. None: it was nobody's turn yet."""
+        return self.outcome.route
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was changed or is doubtful about the request."""
+        return self.outcome.warnings
+
+    def checked(self) -> Self:
+        """Itself, or its error raised where nothing came at all."""
+        if self.error is not None and self.outcome.status is not Status.PARTIAL:
+            raise self.error
+        return self
+
+
 @frozen
 class Result(Ended):
     """What became of one request. `error` is None where all pictures are there.
@@ -128,55 +174,6 @@ class Result(Ended):
         return self.outcome.reproducible or told
 
 
-_BY_STATUS: dict[Status, type[JobError]] = {
-    Status.REFUSED: ContentRefused,
-    Status.EXPIRED: DeadlineExceeded,
-    Status.AMBIGUOUS: Ambiguous,
-    Status.CANCELLED: Cancelled,
-    Status.DEFERRED: JobError,
-    Status.FAILED: ProviderError,
-    Status.PARTIAL: ProviderError,
-}
-_BY_KIND: dict[str, type[JobError]] = {
-    "budget": BudgetExceeded,
-    "unknown_price": BudgetExceeded,
-    "account": CredentialRejected,
-    "credential": CredentialRejected,
-    "no_lane": Halted,
-    "patience": DeadlineExceeded,
-    "removed": Halted,
-    "quota_exhausted": Halted,
-    "not_stored": NotStored,
-    "queue_full": QueueFull,
-    "screen_fault": ScreenFailed,
-}
-"""Failures that are not the provider's.
-
-`Halted` is what no other request to the same provider would escape either, until somebody does something about it: no
-credential for it, no credit. A model that is gone or forbidden is the provider's refusal of what was asked: another
-model may go. Whatever had to be given up because the engine was halted is `Halted`, too, whatever halted it.
-"""
-
-
-def error_of(outcome: Outcome) -> JobError | None:
-    """The named error of an outcome; None where everything asked for is there.
-
-    It says what happened and what to do, then in brackets the kind, and the provider's status, code and request id.
-    """
-    kind = _BY_STATUS.get(outcome.status)
-    if kind is None:
-        return None
-    trouble = outcome.error
-    if trouble is None:
-        return kind(outcome.status.value, outcome)
-    if outcome.status in {Status.FAILED, Status.PARTIAL}:
-        kind = _BY_KIND.get(trouble.kind, kind)
-    elif outcome.status is Status.CANCELLED and trouble.kind != "cancelled":
-        kind = Halted
-    codes = (trouble.kind, trouble.status, trouble.code, trouble.request_id)
-    return kind(f"{trouble.text} ({', '.join(str(code) for code in codes if code is not None)})", outcome)
-
-
 def refused(request: ImageRequest, error: InvalidRequest, index: int) -> Result:
     """The result of a request that could not be sent; its error carries the outcome, too."""
     outcome = error.outcome = error.outcome or unsendable(str(error), error.field)
@@ -188,7 +185,7 @@ def unsendable(message: str, field: str | None) -> Outcome:
     return Outcome(Status.FAILED, error=Trouble("invalid", message, None, field))
 
 
-class Images(Generic[Returned, Requests, Results]):
+class Images(Generic[Returned, Requests, Results, Streams]):
     """`client.images`."""
 
     def __init__(
@@ -196,10 +193,12 @@ class Images(Generic[Returned, Requests, Results]):
         run: Callable[[ImageRequest, Options], Returned],
         spread: Callable[[Requests, Options], Results],
         later: Callable[[Callable[[], ImageRequest], Options], Returned],
+        listen: Callable[[Callable[[], ImageRequest], Options], Streams],
     ) -> None:
         self._run = run
         self._spread = spread
         self._later = later
+        self._listen = listen
 
     def generate(  # noqa: PLR0913 - the API's own parameters, all by name
         self,
@@ -296,6 +295,56 @@ class Images(Generic[Returned, Requests, Results]):
             )
 
         return self._later(made, options)
+
+    def stream(  # noqa: PLR0913 - the API's own parameters, all by name
+        self,
+        *,
+        prompt: str,
+        model: str,
+        partial_images: int = 2,
+        image: ImageSource | Sequence[ImageSource] | None = None,
+        mask: ImageSource | None = None,
+        size: str | None = None,
+        quality: str | None = None,
+        n: int = 1,
+        background: str | None = None,
+        moderation: str | None = None,
+        input_fidelity: str | None = None,
+        output_format: str | None = None,
+        output_compression: int | None = None,
+        user: str | None = None,
+        seed: int | None = None,
+        extra: Mapping[str, Scalar] | None = None,
+        options: Options = DEFAULT,
+    ) -> Streams:
+        """Make `n` pictures and see them being made: iterate for up to `partial_images` previews each, then the result.
+
+        With `image` they are made from that, as `edit` makes them. Each preview costs 100 tokens; fewer may come, and
+        none of what is stored, of what a picture screen must see first, and from a server that has no streams. The last
+        item is the `Result`; errors are raised as `generate` and `edit` raise them. Leaving early gives up waiting.
+        """
+
+        def made() -> ImageRequest:
+            return ImageRequest(
+                prompt=prompt,
+                model=model,
+                size=size,
+                quality=quality,
+                n=n,
+                background=background,
+                moderation=moderation,
+                output_format=output_format,
+                output_compression=output_compression,
+                user=user,
+                seed=seed,
+                images=() if image is None else read_images(image),
+                mask=None if mask is None else read_image(mask, "mask"),
+                input_fidelity=input_fidelity,
+                partial_images=partial_images,
+                extra=tuple((extra or {}).items()),
+            )
+
+        return self._listen(made, options)
 
     def map(self, requests: Requests, options: Options = DEFAULT) -> Results:
         """Results of many requests as they come, each with its `index` and `request`; the input is drawn lazily.

@@ -26,6 +26,7 @@ from penstock_io._map import Item, Port, Results
 from penstock_io.answers import Answered, Plain
 from penstock_io.refining import SyncResult
 from penstock_io.resources import Images
+from penstock_io.streams import Stream
 
 T = TypeVar("T")
 
@@ -43,11 +44,11 @@ class Client(SyncBase[SyncHttp]):
     entered = "with Client(...) as client"
 
     @cached_property
-    def images(self) -> Images[SyncResult, Iterable[Item], Results]:
+    def images(self) -> Images[SyncResult, Iterable[Item], Results, Stream]:
         """Pictures. Raises `UsageError` before the client is entered."""
         self._unless_broken()
         port = Port(self._join, self._post, lambda: self._ask(self.engine.appetite), self._made)
-        return Images(self._run, partial(Results, port), self._later)
+        return Images(self._run, partial(Results, port), self._later, partial(Stream, port, self._listen))
 
     def __enter__(self) -> Self:
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()

@@ -21,6 +21,7 @@ from penstock_io._map import AsyncPort, AsyncResults, Feed, Item
 from penstock_io.answers import Answered, Plain
 from penstock_io.refining import AsyncResult, Make
 from penstock_io.resources import Images
+from penstock_io.streams import AsyncStream
 
 T = TypeVar("T")
 Requests = Iterable[Item] | AsyncIterable[Item]
@@ -33,10 +34,12 @@ class Client(AsyncBase[AsyncHttp]):
     """
 
     @cached_property
-    def images(self) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults]:
+    def images(self) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults, AsyncStream]:
         """Pictures. Raises `UsageError` before the client is entered."""
         self._unless_broken()
-        return Images(self._run, partial(AsyncResults, self._port()), self._later)
+        port = self._port()
+        listen = partial(AsyncStream, port, self._listen, trio.to_thread.run_sync)
+        return Images(self._run, partial(AsyncResults, port), self._later, listen)
 
     async def __aenter__(self) -> Self:
         try:

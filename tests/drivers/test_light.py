@@ -19,8 +19,7 @@ from penstock.errors import UsageError
 from penstock.work import OnAmbiguous
 from penstock_io._access import fingerprint, named
 from penstock_io._setup import Setup
-from penstock_io._ended import dollars
-from penstock_io.resources import picodollars
+from penstock_io.resources import dollars, picodollars
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from attrs import frozen
 
 from penstock.commands import BudgetLow
 from penstock.config import Budget, BudgetPolicy
-from penstock_io._ended import dollars
 from penstock_io.batch.progress import Level
-from penstock_io.resources import picodollars
+from penstock_io.resources import dollars, picodollars
 
 if TYPE_CHECKING:
     from penstock_io.journal import Account

@@ -11,12 +11,11 @@ from attrs import evolve, field, frozen
 from penstock.ids import Key
 from penstock.outcomes import Outcome, Trouble
 from penstock.readings import Usage
-from penstock_io._ended import PICODOLLARS
 from penstock_io.batch.rows import Invalid, Json
 from penstock_io.batch.states import NEW, RowState, Runs
 from penstock_io.batch.verdict import DOUBT, Standing, facts_of_end, judged, see
 from penstock_io.journal import Account, JobName, Tally
-from penstock_io.resources import tokens_told
+from penstock_io.resources import PICODOLLARS, tokens_told
 from penstock_io.words import at_least, at_most, count, money, summed
 
 if TYPE_CHECKING:
