@@ -91,7 +91,7 @@ def test_places_outlive_their_process(tmp_path: Path) -> None:
         assert "b" == found[0].size
         last.store.delete(Key("b"))  # type: ignore[attr-defined] # the store on disk can
         assert last.near("s:", (1.0, 0.0), 0.92) is None
-    with sqlite3.connect(places) as db:
+    with closing(sqlite3.connect(places)) as db:
         assert [(0,)] == db.execute("SELECT count(*) FROM places").fetchall()
 
 
@@ -137,7 +137,7 @@ def test_a_list_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
 def test_a_file_that_is_another_is_left_alone(tmp_path: Path) -> None:
     """Neither somebody's database nor what is none is used; it is a fault in words."""
     other, text = tmp_path / "other.sqlite", tmp_path / "text.sqlite"
-    with sqlite3.connect(other) as db:
+    with closing(sqlite3.connect(other)) as db, db:
         db.execute("CREATE TABLE mine (x)")
     text.write_text("no database at all, but some words\n" * 50, encoding="utf-8")
     with pytest.raises(StoreDamaged, match="no list of places"):

@@ -211,6 +211,8 @@ class Calls:
             self.shed(call)
             if not self.wants(call):
                 self.end(call, CallInput.NOBODY, NOBODY)
+            elif call.state is CallState.PARKED:
+                self.dispatch.parking.look(call)
         elif call.state is CallState.RUNNING and not call.live():
             self.desk.call_life.go(call, CallInput.SALVAGE)
             if move.abort:

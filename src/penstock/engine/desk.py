@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from penstock.commands import Command
     from penstock.config import Config
-    from penstock.engine.lanes import Entry
     from penstock.engine.moves import Move
+    from penstock.engine.parking import Entry
     from penstock.events import Mode
     from penstock.money.ledger import Balances, Share
 

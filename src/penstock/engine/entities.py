@@ -210,6 +210,7 @@ class Call:
     """One unit of provider work, paid once. `flights` empty: it answers a `question` instead.
 
     `refused` is since when rate limits refuse it (absolute seconds; None: they do not, or it got further since).
+    `parked` names the scope whose money it waits for, and the ticket of that wait.
     `final` says that it is not tried again, `blamed` that the provider refused the request itself, `doubtful` that an
     attempt may have been executed.
     """
@@ -235,6 +236,7 @@ class Call:
     refused: float | None = None
     verdict: Trouble | None = None
     lined: bool = False
+    parked: tuple[str, int] = ("", 0)
     billed: tuple[Flight, ...] = ()
     bill: Bill | None = None
 

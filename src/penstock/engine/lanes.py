@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from penstock.money.ledger import Ledger
     from penstock.work import Target
 
-Entry = tuple[int, int, "Call"]
-"""A place in a line of calls that wait for money: priority, number in line, who."""
-
 Rank = tuple[float, int, "Lane"]
 """A lane's place in one of its group's orders: a time or a load, the turn in which it got it, which lane."""
 

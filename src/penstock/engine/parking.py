@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 from penstock.engine.billing import bill
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from penstock.engine.desk import Desk
     from penstock.engine.entities import Bill, Call
-    from penstock.engine.lanes import Entry
+
+Entry = tuple[int, int, int, "Call"]
+"""Priority, place in line, the ticket of this wait, and who waits. A call that left its wait has another ticket."""
 
 PORTION = 64
 """How many parked calls of one scope a step looks at."""
@@ -29,11 +32,29 @@ class Parking:
         self.desk = desk
         self.lines = desk.parked
         self._enqueue = enqueue
+        self._tickets = count(1)
 
     def park(self, call: Call, invoice: Bill) -> None:
         """It waits for refunds of the scope that is tight."""
-        tight = self.desk.ledger.tight(invoice.shares)
-        heappush(self.lines.setdefault(tight, []), (call.priority, call.place, call))
+        self._wait(call, self.desk.ledger.tight(invoice.shares))
+
+    def _wait(self, call: Call, tight: str) -> None:
+        call.parked = (tight, next(self._tickets))
+        heappush(self.lines.setdefault(tight, []), (call.priority, call.place, call.parked[1], call))
+
+    def look(self, call: Call) -> None:
+        """Others pay for a call that waits: back to its line, unless they wait for the same money."""
+        invoice = bill(self.desk, call)
+        if invoice is None:
+            return
+        ledger = self.desk.ledger
+        if ledger.fits(invoice.shares) is not Fit.LATER or ledger.tight(invoice.shares) != call.parked[0]:
+            self._leave(call)
+
+    def _leave(self, call: Call) -> None:
+        call.parked = ("", 0)
+        self.desk.call_life.go(call, CallInput.QUEUE)
+        self._enqueue(call)
 
     def unpark(self) -> list[Never]:
         """Money came back to some scopes: whoever waits for those goes back to its line, as far as it fits, in order.
@@ -55,9 +76,9 @@ class Parking:
 
     def _head(self, scope: str, line: list[Entry], found: list[Never]) -> bool:
         """Deal with the head of a line; False where it goes on waiting for this scope."""
-        entry = line[0]
-        call = entry[2]
-        invoice = bill(self.desk, call) if call.state is CallState.PARKED else None
+        _, _, ticket, call = line[0]
+        waits = call.state is CallState.PARKED and call.parked == (scope, ticket)
+        invoice = bill(self.desk, call) if waits else None
         if invoice is None:
             heappop(line)
             return True
@@ -67,10 +88,9 @@ class Parking:
             return False
         heappop(line)
         if fit is Fit.LATER:
-            heappush(self.lines.setdefault(tight, []), entry)
+            self._wait(call, tight)
         elif fit is Fit.NOW:
-            self.desk.call_life.go(call, CallInput.QUEUE)
-            self._enqueue(call)
+            self._leave(call)
         else:
             found.append(Never(call, broke(self.desk.ledger, fit, invoice), splits=fit is not Fit.UNKNOWN))
         return True
