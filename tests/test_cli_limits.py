@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from penstock.config import Limits
-from penstock.lessons import Lesson, Lessons
+from penstock.lessons import Lesson, Lessons, Use
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock_io.cli.batching import settings_of
 from penstock_io.cli.config import OptionError, resolve
@@ -32,6 +32,7 @@ KEPT = Kept(
         ),
         8,
         600.0,
+        (Use("images", 86400.0, 300.0, 0.5, told=True, age=7200.0),),
     ),
 )
 
@@ -54,6 +55,7 @@ def test_for_people(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "MY_KEY (0123456789ab) at https://one.example/v1, gpt-image-2",
         "  images             5 a minute  told     40 s ago",
         "  requests         10,000 a day  learned  2 h ago",
+        "  images              240 a day  used     2 h ago",
         "  at a time                   8  learned  10 min ago",
     ] == capsys.readouterr().out.splitlines()
 
@@ -67,6 +69,9 @@ def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (one["quantity"], round(one["limit"], 6), one["window_seconds"], one["source"], one["age_seconds"])
         for one in told["limits"][:2]
     ]
+    whose = {"key": KEPT.key, "base_url": URL, "pool": "gpt-image-2"}
+    gone = {"quantity": "images", "used": 240.0, "window_seconds": 86400.0, "told": True, "age_seconds": 7200}
+    assert [whose | gone] == told["used"]
     assert ("concurrency", 8, None) == tuple(told["limits"][2][name] for name in ("quantity", "limit", "burst"))
 
 

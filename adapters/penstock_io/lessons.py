@@ -3,6 +3,11 @@
 Figures, sources and ages, by a key's fingerprint, the address and the pool: no keys, no prompts. Nobody depends on it:
 a file that cannot be read or written is as good as none, what the provider says counts before it, and after a day what
 it says is forgotten.
+
+What was used of a day's limit is kept, too, and the next run goes on from there. It is written when a run ends: runs
+that follow each other share a day, and of runs that go on at the same time each adds its own when it ends (where the
+provider tells what remains, its figure has them all, and the worst one is kept). None of them sees the others before,
+and one that is killed tells nobody.
 """
 
 from __future__ import annotations
@@ -11,8 +16,9 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -20,7 +26,10 @@ from urllib.parse import urlsplit
 from attrs import evolve, frozen
 
 from penstock.config import Config
-from penstock.lessons import Lesson, Lessons
+from penstock.lessons import Lesson, Lessons, Use
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from penstock.engine import Snapshot
@@ -29,6 +38,9 @@ KEPT = 86_400.0
 """Seconds for which a lesson is kept."""
 
 VERSION = 1
+
+TRIES, MOMENT = 100, 0.02
+"""How often, and after how many seconds each, the file is asked for that another process is writing."""
 
 
 @frozen
@@ -71,7 +83,7 @@ def load(path: Path, unix: float) -> list[Kept]:
         return []
     lines = cast("dict[str, object]", content).get("quotas")
     found = [_read(line, unix) for line in cast("list[object]", lines if isinstance(lines, list) else [])]
-    return [one for one in found if one is not None and (one.lessons.buckets or one.lessons.concurrency is not None)]
+    return [one for one in found if one is not None and not one.lessons.empty]
 
 
 def recall(path: Path, config: Config, base_url: str, unix: float) -> Config:
@@ -93,12 +105,57 @@ def keep(path: Path, snapshot: Snapshot, base_url: str, unix: float) -> None:
     fresh = {
         (_digits(lane.credential), lane.pool): Kept(lane.credential, base_url, lane.pool, lane.lessons)
         for lane in snapshot.lanes
-        if lane.lessons.buckets or lane.lessons.concurrency is not None
+        if not lane.lessons.empty
     }
     if not fresh:
         return
-    others = [one for one in load(path, unix) if one.base_url != base_url or (_digits(one.key), one.pool) not in fresh]
-    write(path, [*others, *fresh.values()], unix)
+    with _alone(path):
+        others: list[Kept] = []
+        for one in load(path, unix):
+            whose = (_digits(one.key), one.pool)
+            if one.base_url != base_url or whose not in fresh:
+                others.append(one)
+            else:
+                fresh[whose] = evolve(fresh[whose], lessons=_joined(one.lessons, fresh[whose].lessons))
+        write(path, [*others, *fresh.values()], unix)
+
+
+def _joined(before: Lessons, after: Lessons) -> Lessons:
+    """What a run was taught, with what others used meanwhile of the same days."""
+    used = {(one.quantity, one.window): one for one in before.used if one.later(one.age)}
+    for one in after.used:
+        other = used.get((one.quantity, one.window))
+        left = 0.0 if other is None else other.later(other.age)
+        amount = max(one.amount, left) if one.told else left + max(0.0, one.amount - one.carried)
+        used[one.quantity, one.window] = evolve(one, amount=amount, carried=0.0)
+    return evolve(after, used=tuple(used.values()))
+
+
+@contextmanager
+def _alone(path: Path) -> Generator[None]:
+    """Let no other process change the file meanwhile; whoever cannot have that goes on without it."""
+    if sys.platform == "win32":
+        yield
+        return
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder = os.open(path.parent, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        for _ in range(TRIES):
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:  # somebody writes it just now
+                time.sleep(MOMENT)
+            except OSError:  # a file system without locks
+                break
+        yield
+    finally:
+        os.close(folder)
 
 
 def forget(path: Path) -> bool:
@@ -144,6 +201,17 @@ def _line(one: Kept, unix: float) -> dict[str, object]:
             }
             for lesson in one.lessons.buckets
         ],
+        "used": [
+            {
+                "quantity": use.quantity,
+                "window": use.window,
+                "amount": use.amount,
+                "per_minute": use.per_minute,
+                "told": use.told,
+                "at": unix - use.age,
+            }
+            for use in one.lessons.used
+        ],
     }
 
 
@@ -152,6 +220,7 @@ def _read(line: object, unix: float) -> Kept | None:
     try:
         told = cast("dict[str, object]", line)
         buckets = [_lesson(one, unix) for one in cast("list[dict[str, object]]", told["buckets"])]
+        used = [_use(one, unix) for one in cast("list[dict[str, object]]", told.get("used", []))]
         concurrency, age = told["concurrency"], unix - _number(told["at"])
         if concurrency is not None and not 0.0 <= age < KEPT:
             concurrency, age = None, 0.0
@@ -159,6 +228,7 @@ def _read(line: object, unix: float) -> Kept | None:
             tuple(one for one in buckets if 0.0 <= one.age < KEPT),
             None if concurrency is None else max(1, int(_number(concurrency))),
             max(0.0, age),
+            tuple(one for one in used if one.age < KEPT and one.later(one.age)),
         )
         return Kept(str(told["key"]), str(told["base_url"]), str(told["pool"]), lessons)
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -175,6 +245,13 @@ def _lesson(told: dict[str, object], unix: float) -> Lesson:
         str(told["source"]),
         unix - _number(told["at"]),
     )
+
+
+def _use(told: dict[str, object], unix: float) -> Use:
+    """What was used; of a clock that was set back it counts as used just now."""
+    amount, window, rate = (abs(_number(told[name])) for name in ("amount", "window", "per_minute"))
+    age = max(0.0, unix - _number(told["at"]))
+    return Use(str(told["quantity"]), window, amount, rate, told=told["told"] is True, age=age)
 
 
 def _number(value: object) -> float:

@@ -1,4 +1,8 @@
-"""What a quota was taught: figures with their sources and ages, to begin warm with next time. No names, no secrets."""
+"""What a quota was taught: figures with their sources and ages, to begin warm with next time. No names, no secrets.
+
+A day is a bucket that refills in 24 hours, and runs one after the other draw on one: it is not counted anew by each,
+nor from midnight on, as nobody says whose midnight that would be. What a provider says of its own counts before it.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +26,42 @@ class Lesson:
 
 
 @frozen
+class Use:
+    """What of a long bucket was gone, `age` seconds ago: `amount` of `quantity`, which refills at `per_minute`.
+
+    `window` is the seconds that its limit is of (86400.0: a day). `carried` of it came from earlier runs. `told`: a
+    provider said how much remained, so that others of the same key are in it.
+    """
+
+    quantity: str
+    window: float
+    amount: float
+    per_minute: float
+    carried: float = 0.0
+    told: bool = False
+    age: float = 0.0
+
+    def later(self, seconds: float) -> float:
+        """How much of it is still gone so many seconds after it was seen."""
+        return max(0.0, self.amount - self.per_minute / 60.0 * max(0.0, seconds))
+
+
+@frozen
 class Lessons:
     """All that a quota was taught. `concurrency` is how many exchanges at a time were found to be let in (None: none).
 
-    `age` is how many seconds ago that was found.
+    `age` is how many seconds ago that was found. `used` is what of its hours and days was gone.
     """
 
     buckets: tuple[Lesson, ...] = ()
     concurrency: int | None = None
     age: float = 0.0
+    used: tuple[Use, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was taught."""
+        return not self.buckets and self.concurrency is None and not self.used
 
 
 NO_LESSONS = Lessons()

@@ -31,6 +31,7 @@ DIRECTED = (
     "tests/test_admission_sharing.py",
     "tests/test_breaker.py",
     "tests/test_lessons.py",
+    "tests/test_lessons_days.py",
     "tests/histories",
 )
 

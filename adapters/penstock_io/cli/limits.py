@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from penstock_io.cli.parsing import Formatter, Parser, Subparsers, complain
 from penstock_io.words import per
 
 if TYPE_CHECKING:
-    from penstock.lessons import Lesson
+    from penstock.lessons import Lesson, Use
     from penstock_io.cli.config import Values
     from penstock_io.lessons import Kept
 
@@ -31,13 +32,15 @@ DONE, USAGE = 0, 2
 EPILOG = """\
 What replies and refusals of the last day told is kept in the user's cache folder (or in the file that PENSTOCK_LESSONS
 names; "off": nowhere) and lets the next run begin at its limits; what the provider says then counts before it. Told: by
-headers or an error of the provider. Learned: from what was refused. --forget throws it away.
+headers or an error of the provider. Learned: from what was refused. Used: so much of a day (or an hour) is gone and not
+back yet, as the last run left it, and the next one goes on from there. --forget throws it away.
 
 What the environment (PENSTOCK_RPM) and the file of --config say for each key is shown, too. Limit: a belief, corrected
 by what the provider says. Ceiling: never exceeded.
 
 --json prints one object: file, limits (a list of key, base_url, pool, quantity, limit, window_seconds, burst, source,
-age_seconds), configured (a list of quantity, limit, window_seconds, source, said).
+age_seconds), used (a list of key, base_url, pool, quantity, used, window_seconds, told, age_seconds), configured (a
+list of quantity, limit, window_seconds, source, said).
 
 exit codes: 0 it was said; 2 the file cannot be thrown away, or that of --config cannot be used
 """
@@ -110,6 +113,7 @@ def said_lines(said: Sequence[dict[str, object]]) -> list[str]:
 def as_object(path: Path | None, kept: Sequence[Kept], said: Sequence[dict[str, object]]) -> str:
     """What `--json` prints."""
     limits: list[dict[str, object]] = []
+    used: list[dict[str, object]] = []
     for one in kept:
         whose: dict[str, object] = {"key": one.key, "base_url": one.base_url, "pool": one.pool}
         for lesson in one.lessons.buckets:
@@ -131,7 +135,13 @@ def as_object(path: Path | None, kept: Sequence[Kept], said: Sequence[dict[str, 
                 "age_seconds": round(one.lessons.age),
             }
             limits.append(whose | found | learned)
-    told = {"file": None if path is None else str(path), "limits": limits, "configured": list(said)}
+        used += [
+            whose
+            | {"quantity": use.quantity, "used": use.later(use.age), "window_seconds": use.window, "told": use.told,
+               "age_seconds": round(use.age)}
+            for use in one.lessons.used
+        ]  # fmt: skip
+    told = {"file": None if path is None else str(path), "limits": limits, "used": used, "configured": list(said)}
     return json.dumps(told, ensure_ascii=False, indent=2)
 
 
@@ -146,6 +156,7 @@ def as_lines(path: Path | None, kept: Sequence[Kept]) -> list[str]:
         digits, _, label = one.key.partition(":")
         lines.append(f"{label or digits}{f' ({digits})' if label else ''} at {one.base_url}, {one.pool}")
         rows = [row(lesson) for lesson in one.lessons.buckets]
+        rows += [gone(use) for use in one.lessons.used]
         if one.lessons.concurrency is not None:
             rows.append(("at a time", f"{one.lessons.concurrency}", "learned", ago(one.lessons.age)))
         lines += [f"  {what:14} {limit:>14}  {source:8} {age}" for what, limit, source, age in rows]
@@ -156,6 +167,11 @@ def row(lesson: Lesson) -> tuple[str, str, str, str]:
     """A bucket in words: what it counts, the limit with its window, who says so, when."""
     limit = lesson.per_minute * (lesson.window or 60.0) / 60.0
     return lesson.quantity, f"{limit:,.6g} {per(lesson.window)}", lesson.source, ago(lesson.age)
+
+
+def gone(use: Use) -> tuple[str, str, str, str]:
+    """What of a day is not back yet, in words."""
+    return use.quantity, f"{ceil(use.later(use.age)):,} {per(use.window)}", "used", ago(use.age)
 
 
 def ago(seconds: float) -> str:

@@ -124,18 +124,14 @@ class Gauge:
 
     def full_at(self, now: float) -> float:
         """When it is full, of a known rate; a level as of a moment ahead is there to be taken now, and counts now."""
-        at = self.at
-        return (at if at < now else now) + (self.capacity - self.level) / (
-            self.rate if at <= self.quiet else self.pull()
-        )
+        rate = self.rate if self.at <= self.quiet else self.pull()
+        return (self.at if self.at < now else now) + (self.capacity - self.level) / rate
 
     def pull(self) -> float:
         """The rate a second at which it is believed to refill now, which is more than its own while that is tried."""
         if self.at <= self.quiet:
             return self.rate
-        rate = self.rate
-        grow = _EACH * rate / self.unit
-        return rate * (1.0 + (self.at - self.quiet) * (grow if grow < _GROW else _GROW))
+        return self.rate * (1.0 + (self.at - self.quiet) * min(_GROW, _EACH * self.rate / self.unit))
 
     def take(self, need: float, now: float) -> float:
         """A request with this need is sent now. Returns the level just before."""

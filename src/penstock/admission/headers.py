@@ -122,8 +122,10 @@ def read(headers: Headers, unix: float) -> RateReport | None:
 def window_of(told: Told) -> float:
     """The seconds that a limit is of where the header does not say so: a minute, or what its time to full shows."""
     limit, remaining, until = told.limit, told.remaining, told.reset
-    if not limit or remaining is None or until is None or not 1.0 <= remaining < limit:
+    if not limit or remaining is None or until is None or remaining >= limit:
         return MINUTE
+    if remaining < 1.0:  # a minute's bucket is not that empty, whatever refusals took besides
+        return MINUTE if until < 3_600.0 else 3_600.0 if until < 9_000.0 else DAY
     # a bucket of a minute that holds no more than its limit would be full after this long
     if until <= _SURE * MINUTE * (limit - remaining + 1.0) / limit + told.step:
         return MINUTE

@@ -275,7 +275,11 @@ class Quota:
             # of a quantity on which it does not draw, a reply knows as much: its need is then 0
             if told is not None:
                 gauge = self._gauges[index]
-                self._refusals.told[index] = True
+                wall = self._walls.meant(index, told, gauge)
+                if wall is None:
+                    self._refusals.told[index] = True
+                else:
+                    gauge = wall
                 gauge.observe(told, permit.order, mark_of(permit, index, gauge, needed[index]), now)
         for index, window, told in report.others:
             gauge = self._walls.open(index, window, self._gauges[index], now)

@@ -1,6 +1,7 @@
 """What a quota hands on to the next run, and what it makes of what an earlier one handed on.
 
-What was told or learned of limits is believed again for a day; what the provider says counts before it.
+What was told or learned of limits is believed again for a day; what the provider says counts before it. What was used
+of a day (or an hour) stays used, whoever said its limit: the bucket goes on where the last run left it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from penstock.admission.headers import DAY, QUANTITIES
-from penstock.lessons import Lesson, Lessons
+from penstock.lessons import Lesson, Lessons, Use
 
 if TYPE_CHECKING:
     from penstock.admission.adaptive import Slots
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 KEPT = DAY
 """Seconds for which what was taught is believed by later runs."""
+
+LONG = 3_600.0
+"""Seconds of a window from which on what was used is handed on: what a minute holds is back before anybody asks."""
 
 
 def taught(gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) -> Lessons:
@@ -33,8 +37,20 @@ def taught(gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) ->
         for wall in walls.figures(now)
         if wall.gauge.source in {"told", "learned"} and wall.gauge.per_minute is not None
     ]  # fmt: skip
+    used = tuple(_used(index, gauge, walls, now) for index, gauge in walls.known if gauge.window >= LONG and gauge.rate)
+    gone = tuple(one for one in used if one.amount > 0.0)
     found = slots.found
-    return Lessons(tuple(buckets)) if found == inf else Lessons(tuple(buckets), int(found), now - slots.since)
+    if found == inf:
+        return Lessons(tuple(buckets), used=gone)
+    return Lessons(tuple(buckets), int(found), now - slots.since, gone)
+
+
+def _used(index: int, gauge: Gauge, walls: Walls, now: float) -> Use:
+    """What of a bucket is gone now. A level as of a moment ahead counts as it is: the careful figure."""
+    figures = gauge.figures(now)
+    rate, missing = figures.per_minute or 0.0, max(0.0, figures.capacity - figures.level)
+    carried = walls.carried(index, gauge.window, rate, now)
+    return Use(QUANTITIES[index], gauge.window, missing, rate, min(carried, missing), figures.source == "told")
 
 
 def recall(prior: Lessons, gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) -> None:
@@ -47,6 +63,11 @@ def recall(prior: Lessons, gauges: tuple[Gauge, ...], walls: Walls, slots: Slots
         if lesson.window != gauge.window:
             gauge = walls.open(index, lesson.window, gauge, now)
         gauge.recall(lesson.per_minute, lesson.capacity, now - lesson.age, now)
+        if lesson.window >= LONG:
+            gauge.level = gauge.capacity  # what was used of it is said below, and of a sibling's nothing was
+    for use in prior.used:
+        if use.quantity in QUANTITIES and use.age < KEPT and use.window >= LONG:
+            walls.carry(QUANTITIES.index(use.quantity), use.window, use.later(use.age), now)
     if prior.concurrency is not None and prior.age <= KEPT:
         slots.found = slots.first = max(1, prior.concurrency)
         slots.since = now - prior.age

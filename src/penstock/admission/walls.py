@@ -5,13 +5,16 @@ Most quotas have none of them, and then they cost nothing. They count what the b
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isclose
 
 from attrs import evolve
 
 from penstock.admission.bucket import Gauge, Mark
-from penstock.admission.headers import QUANTITIES
+from penstock.admission.headers import QUANTITIES, Told
 from penstock.admission.permits import WallFigures
+
+LONGER = 3_600.0
+"""Seconds of a window that a reply may mean without naming it."""
 
 HIDDEN = 0.0
 """The window of a wall that nobody declared."""
@@ -20,10 +23,12 @@ HIDDEN = 0.0
 class Walls:
     """The further buckets of a quota, by index of the quantity and window in seconds."""
 
-    __slots__ = ("known",)
+    __slots__ = ("_carried", "known")
 
     def __init__(self) -> None:
         self.known: list[tuple[int, Gauge]] = []
+        # what earlier runs had used, by index and window, and when that was so
+        self._carried: dict[tuple[int, float], tuple[float, float]] = {}
 
     def find(self, index: int, window: float) -> Gauge | None:
         """The bucket of a quantity and window; None where none is known."""
@@ -36,6 +41,33 @@ class Walls:
             gauge = Gauge(now, spent=main.spent, returned=main.returned, window=window)
             self.known.append((index, gauge))
         return gauge
+
+    def carry(self, index: int, window: float, amount: float, now: float) -> None:
+        """Earlier runs used so much of a bucket that is not there yet again; of one that is not known, nothing."""
+        gauge = self.find(index, window)
+        if gauge is not None and gauge.rate and amount > 0.0:
+            self._carried[index, window] = (amount, now)
+            # more than it holds was used where several ran at once: nothing goes before that is back, a day at most
+            gauge.level, gauge.at = gauge.capacity - min(amount, 2.0 * gauge.capacity), now
+
+    def carried(self, index: int, window: float, per_minute: float, now: float) -> float:
+        """What of that is still not there again."""
+        amount, since = self._carried.get((index, window), (0.0, now))
+        return max(0.0, amount - per_minute / 60.0 * (now - since))
+
+    def meant(self, index: int, told: Told, main: Gauge) -> Gauge | None:
+        """The longer bucket that a reply means which names no window; None: `main`, the one of a minute.
+
+        Its limit gives it away, where nobody ever told `main` of this one.
+        """
+        limit = told.limit
+        if not limit or (main.limit is not None and isclose(main.limit, limit)):
+            return None
+        for place, gauge in self.known:
+            long = place == index and gauge.window >= LONGER and gauge.limit is not None
+            if long and isclose((gauge.limit or 0.0) * gauge.window / 60.0, limit):
+                return gauge
+        return None
 
     def hidden(self) -> bool:
         """Whether a refusal showed a wall that nobody declared."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from penstock.admission.breaker import Breaker, Health
 from penstock.admission.family import Family
 from penstock.admission.quota import Quota
@@ -90,15 +92,15 @@ class Roster:
 
     def _prior(self, credential: Credential, pool: str) -> Lessons:
         """What a new quota begins with: what an earlier run was taught of it, else what a sibling's was by now."""
-        told = dict(credential.lessons).get(pool)
-        if told is not None:
+        told = dict(credential.lessons).get(pool, NO_LESSONS)
+        if told.buckets or told.concurrency is not None:
             return told
         for common in self.commons.values():
             if common.key[1] == pool and common.lanes and common.lanes[0].credential.provider == credential.provider:
                 taught = common.quota.lessons(self.desk.now)
                 if taught.buckets or taught.concurrency is not None:
-                    return taught
-        return NO_LESSONS
+                    return evolve(taught, used=told.used)  # its limits are most likely alike, its use is not
+        return told
 
     # What happens to lanes
 
