@@ -6,7 +6,7 @@ import gc
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -167,12 +167,13 @@ def test_a_preview_is_saved(tmp_path: Path) -> None:
 def test_leaving_the_client_ends_its_streams() -> None:
     """Broken off while a stream waits: whoever reads it gets an error, and nobody hangs."""
     steady = ServerSettings(latency=Latency(0.02, 0.0), refusal_delay=0.0)
-    with serving(steady) as sim, ThreadPoolExecutor(1) as pool:
+    with serving(steady) as sim, ThreadPoolExecutor(1) as pool, ExitStack() as stack:
         sim.hold()
-        with suppress(KeyError), penstock_io.sync.Client(sim.base_url, ["key"]) as client:
-            reading = pool.submit(list, client.images.stream(prompt="a cat", model="gpt-image-2"))
-            assert sim.wait(lambda stats: stats["in_flight"] == 1)
-            raise KeyError
+        client = stack.enter_context(penstock_io.sync.Client(sim.base_url, ["key"]))
+        reading = pool.submit(list, client.images.stream(prompt="a cat", model="gpt-image-2"))
+        assert sim.wait(lambda stats: stats["in_flight"] == 1)
+        client.__exit__(KeyError, KeyError(), None)
+        stack.pop_all()
         with pytest.raises(JobError):
             reading.result(120)
         sim.release()

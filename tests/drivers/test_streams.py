@@ -245,7 +245,10 @@ def test_with_a_journal_previews_leave_no_files(driver: str, library: str, provi
 def test_what_cannot_be_asked_for_is_said_at_the_first_step(driver: str, library: str, provider: SimServer) -> None:
     """By `InvalidRequest`, and nothing is sent."""
     with running(driver, library, base_url=provider.base_url, api_keys=["key"]) as side:
-        for wrong in ({"partial_images": 4}, {"size": "7x7"}, {"image": b"no image"}):
-            with pytest.raises(InvalidRequest):
-                watch(side, driver, **wrong)
+        with pytest.raises(InvalidRequest, match="partial_images"):
+            watch(side, driver, partial_images=4)
+        with pytest.raises(InvalidRequest, match="size"):
+            watch(side, driver, size="7x7")
+        with pytest.raises(InvalidRequest, match="image"):
+            watch(side, driver, image=b"no image")
     assert 0 == provider.stats()["received"]
