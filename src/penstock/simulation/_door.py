@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from penstock.catalog import names
 from penstock.http import CALL_HEADER, HttpCall, HttpReply
@@ -102,6 +102,9 @@ def _read(server: Server, call: HttpCall) -> Case:
     if call.method != "POST":
         raise refused(405, "method_not_supported", f"Not allowed to {call.method} on /v1{call.path}.")
     case = case_of(decode(call))
+    for name in server.settings.lacks:
+        if name in told_fields(call.body):
+            raise refused(400, "unknown_parameter", f"Unknown parameter: '{name}'.", name)
     if server.settings.models is not None and case.model not in server.settings.models:
         message = f"The model `{case.model}` does not exist or you do not have access to it."
         raise refused(404, "model_not_found", message, "model")
@@ -109,6 +112,12 @@ def _read(server: Server, call: HttpCall) -> Case:
         raise refused(400, "unsupported_parameter", "Unsupported parameter: 'stream'.", "stream")
     case.check()
     return case
+
+
+def told_fields(body: bytes) -> frozenset[str]:
+    """The names of the fields of a body in JSON."""
+    found: object = json.loads(body)
+    return frozenset(cast("dict[str, object]", found)) if isinstance(found, dict) else frozenset()
 
 
 def _models(server: Server) -> HttpReply:
