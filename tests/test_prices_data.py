@@ -18,9 +18,9 @@ from penstock.catalog.prices import BATCH, CLASSES, STANDARD, find_in, table_of
 LISTED = rows(load("prices.json")["prices"])
 
 PUBLISHED = {
-    "sdwebui * standard 2022-08-22": "d707c1dc",
-    "localai * standard 2022-08-22": "27ae4a78",
-    "local * standard 2022-08-22": "48d4f5df",
+    "sdwebui * standard 2022-08-22": "ca3b3c37",
+    "localai * standard 2022-08-22": "ea712030",
+    "local * standard 2022-08-22": "02f53c60",
     "gpt-image-1 standard 2026-07-22": "656010a3",
     "gpt-image-1-mini standard 2026-07-22": "e0db777d",
     "chatgpt-image-latest standard 2026-07-22": "e5d2edee",

@@ -24,7 +24,8 @@ GROUPS = {
         "quote": "what the rows of a file would cost, and what would be cheaper",
         "cost": "what was spent, by model, day and more, and what a month comes to",
     },
-    "know what limits there are": {
+    "know what there is": {
+        "models": "models with their dates, sizes, prices and what is unknown, and who speaks how",
         "limits": "what keys' limits turned out to be, who said so, and when",
     },
     "look at a batch": {

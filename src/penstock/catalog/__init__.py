@@ -7,10 +7,12 @@ from penstock.catalog.lookup import (
     Ending,
     Model,
     batch_rates,
+    checked,
     default_model,
     ending,
     estimated_image_tokens,
     estimated_tokens,
+    gone,
     image_tokens,
     input_tokens_bound,
     model,
@@ -23,7 +25,7 @@ from penstock.catalog.lookup import (
     typical_seconds,
 )
 from penstock.catalog.overrides import NO_OVERRIDES, Override, Overrides, Price
-from penstock.catalog.prices import moment, picture_rate, token_rate
+from penstock.catalog.prices import listed, moment, picture_rate, token_rate
 from penstock.catalog.sizes import GRID, Grid, parse
 
 __all__ = [
@@ -37,12 +39,15 @@ __all__ = [
     "Overrides",
     "Price",
     "batch_rates",
+    "checked",
     "default_model",
     "ending",
     "estimated_image_tokens",
     "estimated_tokens",
+    "gone",
     "image_tokens",
     "input_tokens_bound",
+    "listed",
     "model",
     "moment",
     "names",

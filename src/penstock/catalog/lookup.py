@@ -123,6 +123,16 @@ def ending(name: str) -> Ending | None:
     return _endings().get(name)
 
 
+def gone() -> tuple[str, ...]:
+    """Models that are no longer listed as such, by name: `ending` says when that was."""
+    return tuple([text(row["name"]) for row in rows(load("models.json")["gone"])])
+
+
+def checked() -> str:
+    """The day (YYYY-MM-DD) on which the list of models was last compared with its sources."""
+    return text(load("models.json")["checked"])
+
+
 def parting(name: str, unix: float) -> str:
     """What is to be said at `unix` (seconds) of a model that is, or will soon be, shut down; "" of all others."""
     end = ending(name)

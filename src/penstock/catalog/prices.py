@@ -48,6 +48,11 @@ def find(dialect: str, names: tuple[str, ...], unix: float, processing: str = ST
     return find_in(_prices(), dialect, names, unix, processing)
 
 
+def listed(dialect: str) -> tuple[str, ...]:
+    """The names that have or had a published price in a dialect, in the order of the list."""
+    return tuple(dict.fromkeys(name for spoken, _, name in _prices() if spoken == dialect and name != ANY))
+
+
 def find_in(table: Table, dialect: str, names: tuple[str, ...], unix: float, processing: str) -> Rates | None:
     """The same, in any table of prices."""
     for name in (*names, ANY):

@@ -8,7 +8,7 @@ from penstock.wire.headers import ALLOWED, allowed
 from penstock.wire.images import Undecodable
 from penstock.wire.reader import CAP, Reader
 from penstock.wire.replies import problem, reply
-from penstock.wire.saying import Saying, say
+from penstock.wire.saying import Saying, plainly, say
 from penstock.wire.sink import BadPayload, Decoder, MemorySink, Sink, Stored
 from penstock.wire.speaking import decode, dialect, encode, locate, reader
 
@@ -30,6 +30,7 @@ __all__ = [
     "dialect",
     "encode",
     "locate",
+    "plainly",
     "problem",
     "reader",
     "reply",

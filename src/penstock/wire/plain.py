@@ -17,6 +17,9 @@ PLAIN_WAYS: Mapping[str, Way] = {
     RAW: Way(raw.encode, raw.read),
 }
 
+COMMON: Mapping[str, Way] = {name: PLAIN_WAYS[name] for name in (CHAT, EMBEDDINGS, RAW)}
+"""What nearly everybody has who speaks like OpenAI."""
+
 PLAIN_DECODERS: Mapping[str, Callable[[HttpCall], Request]] = {
     chat.PATH: chat.decode,
     embeddings.PATH: embeddings.decode,

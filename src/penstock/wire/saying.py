@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from penstock.catalog import Model
+from penstock.catalog import Model, model
 from penstock.requests import NEUTRAL, PARAMETERS, ImageRequest, Refusal, Scalar, Unsaid
 from penstock.wire.dialects import Dialect, Rule, Spoken, Way
 
@@ -50,6 +50,12 @@ def say(request: ImageRequest, dialect: Dialect, known: Model | None, unsaid: Un
     if not way.masks and request.mask is not None:
         return Refusal("mask", f"mask: {dialect.name} has no words for a mask: leave it out")
     return _Teller(request, dialect.name, way, known, unsaid).told()
+
+
+def plainly(request: ImageRequest, spoken: Dialect) -> ImageRequest:
+    """The request that says plainly what is emulated of this one in a dialect: what its keys are made of."""
+    told = say(request, spoken, model(request.model), Unsaid.EMULATE)
+    return request if isinstance(told, Refusal) else told.keyed
 
 
 class _Teller:

@@ -15,6 +15,7 @@ from penstock.wire.dialects._dialect import Dialect, Way, same
 from penstock.wire.dialects._saying import AVOID, STEPS, Behind, Named, Rule, Words
 from penstock.wire.dialects._writing import Painter
 from penstock.wire.pictures import PictureReader
+from penstock.wire.plain import PLAIN_WAYS
 from penstock.wire.streams import PictureStream
 
 PATH = "/images/generations"
@@ -33,6 +34,7 @@ GATEWAY = Dialect(
     ways={
         GENERATE: Way(Painter(PATH), PictureReader, same(*PARAMETERS) | _DIFFUSION, listen=PictureStream),
         EDIT: Way(edits.encode, PictureReader, same(*PARAMETERS) | _DIFFUSION | _STRENGTH, listen=PictureStream),
+        **PLAIN_WAYS,
     },
     source="the common words of vLLM-omni, SGLang and Together; a gateway may know fewer",
 )
@@ -53,6 +55,7 @@ LOCAL = evolve(
     ways={
         GENERATE: _LOCAL,
         EDIT: evolve(_LOCAL, write=edits.encode, says={**_LOCAL.says, **_STRENGTH}),
+        **PLAIN_WAYS,
     },
     keyless=True,
     free=True,
@@ -77,6 +80,7 @@ LOCALAI = evolve(
             implied={"output_format": ("png",), "background": ("opaque",)},
             derives=True,
         ),
+        **PLAIN_WAYS,
     },
     source="LocalAI's documentation and source, read 2026-11: a size that it cannot read becomes 512x512",
 )

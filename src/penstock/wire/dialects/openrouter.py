@@ -9,6 +9,7 @@ from penstock.wire._json import Json
 from penstock.wire.dialects._dialect import Dialect, Way, same
 from penstock.wire.dialects._writing import Painter
 from penstock.wire.pictures import PictureReader
+from penstock.wire.plain import COMMON
 from penstock.wire.streams import PictureStream
 
 PATH = "/images"
@@ -29,6 +30,7 @@ DIALECT = Dialect(
     ways={
         GENERATE: Way(Painter(PATH), PictureReader, _SAYS, listen=PictureStream),
         EDIT: Way(edit, PictureReader, _SAYS, listen=PictureStream, masks=False),
+        **COMMON,
     },
     hosts=("openrouter.ai",),
     source="OpenRouterTeam/docs, image generation, 2026-08-22; its SDK's reference of the request, read 2026-11",

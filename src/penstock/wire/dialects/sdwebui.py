@@ -10,13 +10,14 @@ from __future__ import annotations
 from base64 import b64encode
 
 from penstock.http import HttpCall
-from penstock.requests import EDIT, GENERATE, ImageRequest, Prepared, Said
+from penstock.requests import EDIT, GENERATE, RAW, ImageRequest, Prepared, Said
 from penstock.wire._cutter import ANY
 from penstock.wire._json import Json, parse
 from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import AVOID, STEPS, Named, Rule, Sides, Words
 from penstock.wire.dialects._writing import asked, json_call
 from penstock.wire.pictures import Look, PictureReader, Shape
+from penstock.wire.plain import PLAIN_WAYS
 from penstock.wire.reader import Opening, Reader
 from penstock.wire.sink import Sink
 
@@ -79,6 +80,7 @@ DIALECT = Dialect(
         EDIT: Way(
             write, read, _SAYS | {"strength": Named("denoising_strength")}, _EMULATED, _IMPLIED, most=MOST, urls=False
         ),
+        RAW: PLAIN_WAYS[RAW],
     },
     auth=("authorization", "Basic "),
     keyless=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from penstock.http import HttpCall
 from penstock.readings import Problem
-from penstock.requests import GENERATE, Prepared, Said
+from penstock.requests import GENERATE, RAW, Prepared, Said
 from penstock.wire import multipart
 from penstock.wire._formats import sniff
 from penstock.wire._json import Json
@@ -17,6 +17,7 @@ from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import Named, Nearest
 from penstock.wire.dialects._writing import asked
 from penstock.wire.pictures import Look, PictureReader, Shape
+from penstock.wire.plain import PLAIN_WAYS
 from penstock.wire.reader import Opening, Reader
 from penstock.wire.sink import HEAD, Sink
 
@@ -74,6 +75,7 @@ DIALECT = Dialect(
             },
             most=1,
         ),
+        RAW: PLAIN_WAYS[RAW],
     },
     hosts=("api.stability.ai",),
     source="Stability's v2beta reference, read 2026-11, and schemas of it by third parties; it does not say what a "

@@ -7,6 +7,7 @@ from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import AVOID, STEPS, Named, Sides, Words
 from penstock.wire.dialects._writing import Painter
 from penstock.wire.pictures import PictureReader
+from penstock.wire.plain import COMMON
 
 DIALECT = Dialect(
     name="together",
@@ -25,6 +26,7 @@ DIALECT = Dialect(
             },
             emulated={"negative_prompt": AVOID, "quality": Words("steps", STEPS)},
         ),
+        **COMMON,
     },
     hosts=("api.together.ai", "api.together.xyz"),
     source="togethercomputer/openapi at 090263aa, read 2026-11",

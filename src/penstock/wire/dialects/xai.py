@@ -9,6 +9,7 @@ from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import Named, Nearest
 from penstock.wire.dialects._writing import Painter
 from penstock.wire.pictures import Look, PictureReader, Shape, plain_look
+from penstock.wire.plain import COMMON
 from penstock.wire.reader import Opening, Reader
 from penstock.wire.sink import Sink
 
@@ -52,6 +53,7 @@ DIALECT = Dialect(
                 "user": Named("user"),
             },
         ),
+        **COMMON,
     },
     hosts=("api.x.ai",),
     source="docs.x.ai, cost tracking and image generation, read 2026-11; refusals as vercel/ai reads them, 2026-08-22",
