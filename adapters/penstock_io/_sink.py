@@ -254,8 +254,9 @@ class _Sink:
         self._payloads.release(tuple(self._refs))
         self._refs.clear()
 
-    def apart(self) -> _Sink:
-        """A sink of the same kind that discards only what it took itself."""
+    def apart(self, *, brief: bool = False) -> _Sink:
+        """A sink that discards only what it took itself; what is brief stays in memory."""
+        del brief
         return _Sink(self._payloads)
 
     def _forget(self) -> None:
@@ -289,9 +290,9 @@ class FileSink(_Sink):
         if not self._folder.is_relative_to(payloads.root):
             raise UsageError("a file sink writes below its payloads' folder")
 
-    def apart(self) -> FileSink:
-        """A sink of the same folder that discards only what it took itself."""
-        return FileSink(self._payloads, self._folder)
+    def apart(self, *, brief: bool = False) -> _Sink:
+        """A sink that discards only what it took itself; what is brief stays in memory."""
+        return super().apart() if brief else FileSink(self._payloads, self._folder)
 
     def _open(self) -> _Room:
         return _File(self._payloads, self._folder)

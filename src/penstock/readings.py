@@ -191,9 +191,10 @@ class Partial:
 
 @frozen
 class Delta:
-    """A piece of streamed text, by reference: the text stays with the driver."""
+    """A piece of the text of answer `index` of a stream, by reference: the text stays with the driver."""
 
     ref: Ref
+    index: int = 0
 
 
 Item = Partial | Delta

@@ -59,8 +59,11 @@ class Sink(Protocol):
     def discard(self) -> None:
         """Forget everything of this exchange."""
 
-    def apart(self) -> Sink:
-        """A sink of its own, for a part of the exchange that has its own end: what it takes, only it discards."""
+    def apart(self, *, brief: bool = False) -> Sink:
+        """A sink of its own, for a part of the exchange that has its own end: what it takes, only it discards.
+
+        What is `brief` will be let go soon, and need not be put on a disk.
+        """
         ...
 
 
@@ -159,8 +162,9 @@ class MemorySink:
             self.notes.pop(ref, None)
         self._own.clear()
 
-    def apart(self) -> MemorySink:
+    def apart(self, *, brief: bool = False) -> MemorySink:
         """A sink that keeps what it takes in the same dictionaries, and discards only that."""
+        del brief
         self._parts += 1
         part = MemorySink(f"{self._prefix}-{self._parts}")
         part.pictures, part.urls, part.notes = self.pictures, self.urls, self.notes

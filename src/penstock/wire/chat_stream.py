@@ -1,0 +1,212 @@
+"""Answers to a conversation while they are written: pieces of text as they come, and the whole reply at the end.
+
+The chunks are put together to the very body that a plain call would have brought, so that whoever reads the result, or
+finds it in a store, sees no difference. Of a chunk's `delta` texts are joined, lists are joined by the `index` of what
+is in them (calls of tools), and all else is as it was said last; what a server adds of its own comes along.
+"""
+
+from __future__ import annotations
+
+import json
+from operator import itemgetter
+
+from penstock.readings import Delta, Item, Malformed, Part, Problem, Reading, Success, Usage
+from penstock.wire import chat
+from penstock.wire._json import Json, parse
+from penstock.wire._usage import usage
+from penstock.wire.pictures import SNIPPET
+from penstock.wire.reader import Opening
+from penstock.wire.sink import BadPayload, Sink
+from penstock.wire.sse import DONE
+from penstock.wire.streams import EventStream, stated
+
+MOST_CHOICES = 128
+_DEEPEST = 32
+_ONCE = ("role", "id", "type", "name", "index")
+_WHOLE = ("id", "created", "model", "service_tier", "system_fingerprint")
+
+
+class ChatStream(EventStream):
+    """A `penstock.wire.reader.Stream` of `chat.completion.chunk`s; a plain reply is read plainly."""
+
+    def __init__(self, sink: Sink, opening: Opening) -> None:
+        super().__init__(opening, chat.read(sink, opening))
+        self._sink = sink
+        self._event = bytearray()
+        self._body: dict[str, Json] = {}
+        self._messages: dict[int, dict[str, _Built]] = {}
+        self._reasons: dict[int, str] = {}
+        self._usage: Json = None
+        self._fresh: list[tuple[int, str]] = []
+        self._problem: Problem | None = None
+        self._fault = ""
+        self._snippet = ""
+
+    def data(self, piece: bytes) -> None:
+        """More of an event."""
+        if not self.over:
+            self._event += piece
+
+    def ended(self, name: str) -> None:
+        """An event is whole: a chunk, an error, or the last word."""
+        raw, self._event = bytes(self._event), bytearray()
+        if self.over:
+            return
+        if raw.strip() == DONE:
+            self.over = True
+            return
+        body = parse(raw)
+        problem = stated(name, body, raw.decode("utf-8", "replace"), self._clean)
+        if problem is not None:
+            self._problem = self._problem or problem
+        elif isinstance(body, dict):
+            try:
+                self._chunk(body)
+            except _TooDeepError:
+                self._fault = self._fault or "nested too deeply"
+        elif raw.strip():
+            self._wrong(raw)
+
+    def _wrong(self, raw: bytes) -> None:
+        self._fault = self._fault or "an event that is not JSON"
+        if not self._snippet and raw.lstrip()[:1] not in (b"{", b"["):  # JSON holds what was asked
+            self._snippet = self._clean(raw.decode("utf-8", "replace"), SNIPPET)
+
+    def _chunk(self, body: dict[str, Json]) -> None:
+        for name in _WHOLE:
+            if body.get(name) is not None:
+                self._body[name] = body[name]
+        if isinstance(body.get("usage"), dict):
+            self._usage = body["usage"]
+        choices = body.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._choice(choice)
+
+    def _choice(self, choice: dict[str, Json]) -> None:
+        said, delta, reason = choice.get("index", 0), choice.get("delta"), choice.get("finish_reason")
+        if not isinstance(said, int) or not 0 <= said < MOST_CHOICES:
+            return
+        place = int(said)
+        message = self._messages.setdefault(place, {"role": "assistant", "content": None})
+        if isinstance(delta, dict):
+            text = delta.get("content")
+            if isinstance(text, str) and text:
+                self._fresh.append((place, text))
+            _join(message, delta)
+        if isinstance(reason, str) and reason:
+            self._reasons[place] = reason
+
+    def take(self) -> list[Item]:
+        """The text that has come since the last time, a piece an answer where they take turns."""
+        fresh, self._fresh = self._fresh, []
+        runs: list[tuple[int, list[str]]] = []
+        for place, text in fresh:
+            if not runs or runs[-1][0] != place:
+                runs.append((place, []))
+            runs[-1][1].append(text)
+        items: list[Item] = []
+        for place, texts in runs:
+            data = "".join(texts).encode("utf-8", "replace")
+            items.append(Delta(self._sink.apart(brief=True).whole(0, data).ref, place))
+        return items
+
+    def _whole(self) -> Success | None:
+        ended = self.over or self._messages.keys() <= self._reasons.keys()
+        if not self._messages or not ended or self._fault:
+            return None
+        choices: list[Json] = [
+            {"index": place, "message": _settled(message), "finish_reason": self._reasons.get(place)}
+            for place, message in sorted(self._messages.items(), key=itemgetter(0))
+        ]
+        body: dict[str, Json] = {**self._body, "object": "chat.completion", "choices": choices}
+        if self._usage is not None:
+            body["usage"] = self._usage
+        data = json.dumps(body, separators=(",", ":")).encode()
+        try:
+            stored = self._sink.whole(0, data)
+        except BadPayload:
+            return None
+        return Success(self._used(), (Part(0, stored.ref, "", chat.FORMAT, stored.nbytes),))
+
+    def _used(self) -> Usage | None:
+        return usage(self._usage, texts=True)
+
+    def _reading(self) -> Reading:
+        found = self._whole() or self._problem
+        if found is not None:
+            return found
+        if self._fault:
+            return Malformed(self._fault, self._snippet)
+        return Malformed("truncated" if self._seen else "empty")
+
+    def _leave(self, *, whole: bool) -> None:
+        self._event.clear()
+        self._fresh.clear()
+        if not whole:
+            self._sink.discard()
+
+
+class _Text:
+    """A text that grows: joined once, however many its pieces are."""
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces = list(pieces)
+
+
+_Built = None | bool | int | float | str | _Text | list["_Built"] | dict[str, "_Built"]
+
+
+class _TooDeepError(Exception):
+    """A chunk nests deeper than anybody means."""
+
+
+def _join(into: dict[str, _Built], delta: dict[str, Json], depth: int = 0) -> None:
+    """Add what a chunk says to what was said before. Raises _TooDeepError."""
+    if depth > _DEEPEST:
+        raise _TooDeepError
+    for name, value in delta.items():
+        before = into.get(name)
+        if value is None:
+            into.setdefault(name, None)
+        elif isinstance(value, str) and name not in _ONCE:
+            if isinstance(before, _Text):
+                before.pieces.append(value)
+            else:
+                into[name] = _Text(value)
+        elif isinstance(value, list):
+            into[name] = _listed(before if isinstance(before, list) else [], value, depth + 1)
+        elif isinstance(value, dict):
+            inner: dict[str, _Built] = before if isinstance(before, dict) else {}
+            _join(inner, value, depth + 1)
+            into[name] = inner
+        else:
+            into[name] = value
+
+
+def _listed(before: list[_Built], added: list[Json], depth: int) -> list[_Built]:
+    """Two lists as one: an object that has the `index` of an earlier one goes on with it."""
+    if depth > _DEEPEST:
+        raise _TooDeepError
+    for one in added:
+        if isinstance(one, dict):
+            place = one.get("index")
+            known = [old for old in before if isinstance(old, dict) and place is not None and old.get("index") == place]
+            inner: dict[str, _Built] = known[0] if known else {}
+            _join(inner, one, depth + 1)
+            if not known:
+                before.append(inner)
+        else:
+            before.append(_listed([], one, depth + 1) if isinstance(one, list) else one)
+    return before
+
+
+def _settled(value: _Built) -> Json:
+    """What was built, as it stands now."""
+    if isinstance(value, _Text):
+        return "".join(value.pieces)
+    if isinstance(value, list):
+        return [_settled(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _settled(one) for name, one in value.items()}
+    return value
