@@ -238,6 +238,23 @@ def test_who_was_killed_is_waited_for_no_longer_than_a_short_lease() -> None:
     assert {} == server.leases
 
 
+def test_who_slept_with_a_picture_out_takes_nothing_from_others() -> None:
+    """What comes to him late is stored, for it is paid; the lease is the other's by now, and stays so until his end."""
+    server = Server()
+    one, two, three = (Client(server) for _ in range(3))
+    one.look(1, lease=720.0)
+    server.now = SPAN + 1.0
+    assert Miss(claimed=True) == two.look(1, lease=720.0)
+    source = one.payloads.keep(b"late")
+    one.performer.perform([WriteCache(K, source, META, claim=ReadId(1))])
+    assert two.performer._leases is not None
+    assert two.performer._leases.name == server.leases[K][0]
+    assert isinstance(three.look(1), Hit)
+    source = two.payloads.keep(b"newest")
+    two.performer.perform([WriteCache(K, source, META, claim=ReadId(1))])
+    assert ({}, (META, b"newest")) == (server.leases, server.read(K))
+
+
 def test_a_store_at_fault_is_asked_again_at_the_next_beat() -> None:
     """A lease outlives some beats that fail."""
     server = Server()

@@ -9,7 +9,10 @@ from itertools import count
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from redis import Redis as Plain
+from redis.crc import key_slot
 
 from penstock.errors import UsageError
 from penstock.ids import Key
@@ -305,3 +308,12 @@ def test_a_cluster_that_is_not_there_costs_a_fault() -> None:
         store.read(K)
     with pytest.raises(UsageError, match="a Redis cluster is reached by"):
         RedisStore("unix:///tmp/s", cluster=True)
+
+
+@given(st.text(max_size=12))
+def test_a_picture_and_its_lease_are_in_one_slot(text: str) -> None:
+    """Whatever a key is: a cluster has both on one server, and different keys all over it."""
+    with RedisStore("redis://127.0.0.1:1/0") as store:
+        names = [store._picture(digest(Key(text))), store._lease(Key(text))]
+        assert 1 == len({key_slot(name.encode()) for name in names})
+        assert 90 < len({key_slot(store._lease(Key(f"{text}{number}")).encode()) for number in range(100)})

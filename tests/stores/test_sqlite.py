@@ -281,3 +281,21 @@ def test_a_forked_process_opens_the_file_for_itself(tmp_path: Path) -> None:
         assert (Meta(), b"picture") == store.read(A)
         assert (Meta(), b"of the child") == store.read(B)
         assert [] == list(store.verify())
+
+
+def test_a_change_of_long_ago_is_noticed(tmp_path: Path) -> None:
+    """What was compared before is compared again once the file looks otherwise, however old the change is by now."""
+    path = tmp_path / "store"
+    with SqliteStore(path) as store:
+        store.write(Key("k"), Meta(), b"picture")
+    with SqliteStore(path) as store:
+        assert store.read(Key("k")) is not None
+        for file in tmp_path.iterdir():
+            os.utime(file, (1e9, 1e9))
+        assert store.read(Key("k")) is not None
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("UPDATE bytes SET data = CAST('another' AS BLOB)")
+        for file in tmp_path.iterdir():
+            os.utime(file, (1e9 + 5, 1e9 + 5))
+        with pytest.raises(StoreDamaged, match="its bytes have changed"):
+            store.read(Key("k"))
