@@ -20,7 +20,7 @@ from penstock_io.batch.progress import Level
 from penstock_io.batch.rereading import compare, reread, words
 from penstock_io.batch.run import Exit
 from penstock_io.batch.settings import Settings
-from penstock_io.cli.batching import settings_of
+from penstock_io.cli.choosing import settings_of
 from penstock_io.cli.config import resolve
 from penstock_io.cli.options import BATCH
 from penstock_io.ledger import Ledger

@@ -10,7 +10,7 @@ import pytest
 from penstock.config import Limits
 from penstock.work import OnAmbiguous
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
-from penstock_io.cli.batching import settings_of
+from penstock_io.cli.choosing import settings_of
 from penstock_io.cli.config import OptionError, resolve
 from penstock_io.cli.options import BATCH
 

@@ -11,7 +11,7 @@ import pytest
 from penstock.config import Limits
 from penstock.lessons import Lesson, Lessons, Use
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
-from penstock_io.cli.batching import settings_of
+from penstock_io.cli.choosing import settings_of
 from penstock_io.cli.config import OptionError, resolve
 from penstock_io.cli.main import main
 from penstock_io.cli.options import BATCH

@@ -18,7 +18,8 @@ from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.config import Config
 from penstock.ids import Handle, Key
 from penstock.prepare import prepare
-from penstock.requests import ImageRequest, Options, Refusal, Scalar
+from penstock.requests import ImageRequest, Options, Refusal, Scalar, Unsaid
+from penstock.wire import dialect, plainly
 from penstock.work import Target
 from penstock_io._access import PROVIDER
 from penstock_io.batch.models import meant, slip
@@ -48,6 +49,7 @@ class Keyed:
     sample: int = 0
     bound: int | None = None
     expected: int | None = None
+    unsaid: Unsaid = Unsaid.DROP
 
     @property
     def id(self) -> str:
@@ -62,7 +64,7 @@ class Keyed:
     @property
     def options(self) -> Options:
         """How it is submitted."""
-        return Options(sample=self.sample)
+        return Options(sample=self.sample, unsaid=self.unsaid)
 
 
 def key_rows(
@@ -113,7 +115,8 @@ class Keyer:
         self._account = account
         self._file = file
         self._server = choices.server
-        self._shapes = Shapes(choices.prices)
+        self._unsaid = choices.unsaid
+        self._shapes = Shapes(choices.prices, choices.dialect, choices.unsaid)
         self._namer = Namer(Template.parse(choices.name), taken_names(states, account))
         pairs = [(name, state.content) for name, state in states.items()]
         if rows is not None:
@@ -139,7 +142,7 @@ class Keyer:
         except MissingField as missing:
             return (self._wrong(row, missing.field, str(missing)),)
         keys = keys_of(
-            request,
+            request if self._unsaid is not Unsaid.EMULATE else plainly(request, dialect(target.dialect)),
             provider=PROVIDER,
             dialect=target.dialect,
             model=target.model,
@@ -156,6 +159,7 @@ class Keyer:
             sample=sample,
             bound=None if target.quote is None else target.quote * request.n,
             expected=None if target.expected is None else target.expected * request.n,
+            unsaid=self._unsaid,
         )
         return evolve(keyed, stems=_kept_stems(keyed, state, self._account)) if state.jobs else keyed
 
@@ -171,8 +175,9 @@ class Keyer:
 class Shapes:
     """What models say of requests, asked once for all that differ in the words of their prompts alone."""
 
-    def __init__(self, prices: Overrides = NO_OVERRIDES) -> None:
-        self._prices = prices
+    def __init__(self, prices: Overrides = NO_OVERRIDES, dialect: str = "openai", unsaid: Unsaid = Unsaid.DROP) -> None:
+        self._prices, self._dialect = prices, dialect
+        self._options = Options(unsaid=unsaid)
         self._unix = time.time()
         self._seen: dict[tuple[object, ...], Target | Refusal] = {}
 
@@ -183,11 +188,12 @@ class Shapes:
         if found is None:
             made = prepare(
                 request,
-                Options(),
+                self._options,
                 Config(),
                 handle=Handle(0),
                 unix=self._unix,
                 provider=PROVIDER,
+                dialect=self._dialect,
                 prices=self._prices,
             )
             found = self._seen[shape] = made if isinstance(made, Refusal) else made.work.targets[0]

@@ -10,7 +10,8 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from penstock.catalog import NO_OVERRIDES, Overrides
-from penstock.config import Budget, Limits
+from penstock.config import Ambiguity, Budget, Config, Limits, Used
+from penstock.requests import Unsaid
 from penstock.work import OnAmbiguous
 from penstock_io.batch.funds import Funds
 from penstock_io.resources import picodollars
@@ -33,7 +34,8 @@ class Choices:
     `retry_failed` sends also what failed for good; `limit` is how many rows at most (None: all); `name` is a template
     of file names ("{sku}-{k}"). `prices` are the user's own; `unknown` sends also what has none, in spite of a budget.
     `strict` refuses a model that nobody knows and that is nearly one that is known.
-    `server` is the base URL, as far as pictures' keys tell of it (`penstock.cache.places`; "": they do not).
+    `server` is the base URL, as far as pictures' keys tell of it (`penstock.cache.places`; "": they do not),
+    `dialect` how it is spoken to, `unsaid` what is done with what that has no words for.
     """
 
     on_ambiguous: OnAmbiguous = OnAmbiguous.AUTO
@@ -45,6 +47,8 @@ class Choices:
     unknown: bool = False
     strict: bool = False
     server: str = ""
+    dialect: str = "openai"
+    unsaid: Unsaid = Unsaid.DROP
 
     @property
     def priced(self) -> frozenset[str]:
@@ -65,11 +69,11 @@ class Conversion:
 class Settings:
     """How a batch is done.
 
-    `keys` are API keys by label, `headers` go with every request, `budget` is dollars for the folder over all its runs,
-    `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline` is seconds
-    after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be (None: it is not kept).
-    `cache` is the store of pictures that folders share (None: each has its own alone). `rows` are the options that say
-    how rows are read, and what those ask for that do not say it themselves, by name.
+    `keys` are API keys by label, `headers` and `query` go with every request, `budget` is dollars for the folder over
+    all its runs, `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline`
+    is seconds after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be (None: it
+    is not kept). `cache` is the store of pictures that folders share (None: each has its own alone). `rows` are the
+    options that say how rows are read, and what those ask for that do not say it themselves, by name.
     `again` reads the settings anew, and says why not where it cannot (None: they stand in no file).
     """
 
@@ -87,6 +91,7 @@ class Settings:
     lessons: Path | None = None
     cache: str | None = field(default=None, repr=False)
     rows: Mapping[str, object] = field(factory=dict[str, object])
+    query: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     again: Callable[[], Settings | str] | None = field(default=None, eq=False, repr=False)
 
     def caps(self) -> Budget:
@@ -95,6 +100,15 @@ class Settings:
         if self.budget is None:
             return budget
         return evolve(budget, caps=(("run", picodollars(self.budget)), *budget.caps))
+
+    def config(self, used: Used) -> Config:
+        """What a client goes by; `used` is what earlier runs took of the allowance for doubtful pictures."""
+        return Config(
+            patience=None,
+            ambiguity=Ambiguity(self.choices.on_ambiguous, window=None, before=used),
+            budget=self.funds.budget(unknown=self.choices.unknown),
+            halts=True,
+        )
 
     @property
     def bounded(self) -> bool:

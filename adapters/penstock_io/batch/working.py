@@ -146,6 +146,8 @@ class Batch:
             prices=settings.choices.prices,
             lessons=settings.lessons,
             server=settings.choices.server,
+            dialect=settings.choices.dialect,
+            query=settings.query,
         )
 
     async def _map(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:

@@ -11,7 +11,7 @@ from penstock.config import Config
 from penstock.errors import InvalidRequest
 from penstock.ids import Handle
 from penstock.prepare import prepare
-from penstock.requests import ImageRequest, Options, Refusal
+from penstock.requests import ImageRequest, Options, Refusal, Unsaid
 from penstock_io._access import PROVIDER
 from penstock_io.batch.models import meant, slip, unheard, vendors
 from penstock_io.cli.config import Values
@@ -31,9 +31,17 @@ class Quote:
     unpriced: str = ""
 
 
-def quote_of(request: ImageRequest, prices: Overrides = NO_OVERRIDES) -> Quote:
-    """What all its pictures cost at most, and what its model's provider has announced. Raises `InvalidRequest`."""
-    made = prepare(request, Options(), Config(), handle=Handle(0), unix=time.time(), provider=PROVIDER, prices=prices)
+def quote_of(
+    request: ImageRequest,
+    prices: Overrides = NO_OVERRIDES,
+    dialect: str = "openai",
+    unsaid: Unsaid = Unsaid.DROP,
+) -> Quote:
+    """What all its pictures cost at most, and what is to be said of it beforehand. Raises `InvalidRequest`."""
+    made = prepare(
+        request, Options(unsaid=unsaid), Config(), handle=Handle(0), unix=time.time(), provider=PROVIDER,
+        dialect=dialect, prices=prices,
+    )  # fmt: skip
     if isinstance(made, Refusal):
         raise InvalidRequest(made.message, field=made.field)
     target = made.work.targets[0]

@@ -17,7 +17,7 @@ from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.catalog import model as known_model
 from penstock.config import Config
 from penstock.events import Mode
-from penstock.requests import ImageRequest
+from penstock.requests import ImageRequest, Options, Unsaid
 from penstock_io.asyncio import Client
 from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
@@ -27,11 +27,14 @@ from penstock_io.cli.console import Console
 from penstock_io.cli.options import (
     BACKGROUND,
     COMPRESSION,
+    GUIDANCE,
     MODERATION,
+    NEGATIVE,
     OUTPUT_FORMAT,
     QUALITY,
     SEED,
     SIZE,
+    STEPS,
     N,
 )
 from penstock_io.lessons import place
@@ -62,6 +65,9 @@ def request_of(values: Values, prompt: str, format_: str | None) -> ImageRequest
         output_format=values.get(OUTPUT_FORMAT) or _said(model, format_),
         output_compression=values.get(COMPRESSION),
         seed=values.get(SEED),
+        negative_prompt=values.get(NEGATIVE),
+        steps=values.get(STEPS),
+        guidance=values.get(GUIDANCE),
     )
 
 
@@ -77,13 +83,14 @@ def _said(model: str, format_: str | None) -> str | None:
 class Spending:
     """What may be spent: dollars at most (None: any amount), also on what has no price; and the user's own prices.
 
-    `funds` is what may be spent besides.
+    `funds` is what may be spent besides, `unsaid` what is done with what the provider has no words for.
     """
 
     budget: Decimal | None = None
     unknown: bool = False
     prices: Overrides = NO_OVERRIDES
     funds: Funds = field(factory=Funds)
+    unsaid: Unsaid = Unsaid.DROP
 
     @property
     def bounded(self) -> bool:
@@ -127,6 +134,8 @@ class _Buying:
             connection.base_url,
             connection.keys,
             headers=connection.headers,
+            dialect=connection.dialect,
+            query=connection.query,
             ledger=spending.funds.ledger,
             limits=connection.limits,
             config=Config(budget=spending.funds.budget(unknown=spending.unknown)),
@@ -138,7 +147,7 @@ class _Buying:
             self._client = client
             if self._signals:  # it came before there was anything to end
                 raise KeyboardInterrupt
-            result = await anext(client.images.map([request]))
+            result = await anext(client.images.map([request], Options(unsaid=spending.unsaid)))
             self._client = None
         return Bought(result, time.monotonic() - begun, self._interrupts > 0)
 

@@ -21,6 +21,7 @@ from penstock_io.cli.options import (
     BASE_URL,
     BATCH,
     CONFIG,
+    DIALECT,
     GENERATE,
     PREFIX,
     PROVIDER,
@@ -40,7 +41,8 @@ OTHERS = frozenset({"PENSTOCK_REQUIRE_SERVICES", "PENSTOCK_LESSONS"})
 """Variables that begin as options do and are none: read by the tests of penstock itself, and where lessons are kept."""
 
 PROVIDERS, PRICES, MULTIPLIER = "providers", "prices", "multiplier"
-_TABLE = (BASE_URL.key, API_KEY_ENV.key, MULTIPLIER)
+QUERY = "query"
+_TABLE = (BASE_URL.key, API_KEY_ENV.key, DIALECT.key, QUERY, MULTIPLIER)
 _SECRET = re.compile(r"(?:.*_)?(?:api_?key|keys?|token|secret|password|authorization)", re.IGNORECASE)
 
 
@@ -68,12 +70,17 @@ class Given:
 
 @frozen
 class Provider:
-    """A provider of the file; `where` names its table in messages, `multiplier` is of published prices."""
+    """A provider of the file; `where` names its table in messages, `multiplier` is of published prices.
+
+    `query` goes behind the URL of every request.
+    """
 
     base_url: str | None = None
     api_key_env: Words = ()
     where: str = ""
     multiplier: Decimal | None = None
+    dialect: str | None = None
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @frozen
@@ -226,8 +233,21 @@ def _providers(content: object, file: str) -> dict[str, Provider]:
         keys = _of_file(API_KEY_ENV, told[API_KEY_ENV.key], f"{where}.api_key_env") if API_KEY_ENV.key in told else ()
         factor = told.get(MULTIPLIER)
         multiplier = None if factor is None else _factor(factor, f"{where}.{MULTIPLIER}")
-        found[name] = Provider(cast("str | None", url), cast("Words", keys), where, multiplier)
+        spoken = _of_file(DIALECT, told[DIALECT.key], f"{where}.dialect") if DIALECT.key in told else None
+        query = _query(told.get(QUERY, {}), f"{where}.{QUERY}")
+        found[name] = Provider(
+            cast("str | None", url), cast("Words", keys), where, multiplier, cast("str | None", spoken), query
+        )
     return found
+
+
+def _query(value: object, where: str) -> tuple[tuple[str, str], ...]:
+    """What goes behind every URL. Raises `OptionError`."""
+    told = cast("dict[str, object]", value) if isinstance(value, dict) else {"": None}
+    pairs = [(name, one) for name, one in told.items() if isinstance(one, str)]
+    if len(pairs) < len(told):
+        raise OptionError(f'{where}: must be texts by name, such as query = {{ "api-version" = "preview" }}')
+    return tuple(pairs)
 
 
 def _factor(value: object, where: str) -> Decimal:

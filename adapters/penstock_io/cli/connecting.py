@@ -13,6 +13,7 @@ from penstock_io.cli.options import (
     API_KEY_ENV,
     BASE_URL,
     CEILING,
+    DIALECT,
     IPD,
     IPM,
     MAX_CONCURRENCY,
@@ -27,6 +28,7 @@ from penstock_io.cli.options import (
 
 if TYPE_CHECKING:
     from penstock.config import Limits
+    from penstock.wire import Dialect
 
 OPENAI = "openai"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -34,6 +36,23 @@ OPENAI_KEY = "OPENAI_API_KEY"
 OPENAI_BASE_URL = "OPENAI_BASE_URL"
 OPENAI_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
 """Variables that the vendor's own tools know, too; they belong to the provider `openai` alone."""
+
+AZURE = "azure"
+AZURE_ENDPOINT, AZURE_VERSION = "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION"
+"""Variables that Azure's own tools know, too."""
+
+KEYLESS = "keyless"
+"""The name and the value of the key of who needs none."""
+
+BUILT_IN = {
+    OPENAI: Provider(OPENAI_URL, (OPENAI_KEY,), dialect="openai"),
+    AZURE: Provider(None, ("AZURE_OPENAI_API_KEY",), "azure", dialect="azure"),
+    "openrouter": Provider("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), dialect="openrouter"),
+    "stability": Provider("https://api.stability.ai", ("STABILITY_API_KEY",), dialect="stability"),
+    "together": Provider("https://api.together.ai/v1", ("TOGETHER_API_KEY",), dialect="together"),
+    "xai": Provider("https://api.x.ai/v1", ("XAI_API_KEY",), dialect="xai"),
+}
+"""Providers that need no table of the file."""
 
 _HEADER = re.compile(r"[!-~]{1,200}")
 
@@ -50,6 +69,8 @@ class Connection:
     keys: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     limits: Limits | None = None
+    dialect: str = "openai"
+    query: Mapping[str, str] = field(factory=dict[str, str], repr=False)
 
 
 def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -> Connection:
@@ -61,7 +82,7 @@ def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -
     from penstock_io._access import address, named  # noqa: PLC0415 - as above
 
     name = values[PROVIDER]
-    known = {OPENAI: Provider(OPENAI_URL, (OPENAI_KEY,)), **values.providers}
+    known = {**BUILT_IN, **values.providers}
     if name not in known:
         near = closest(name, list(known))
         hint = f"did you mean {near}?" if near else "a provider of your own is a table [providers.NAME] of --config"
@@ -69,7 +90,8 @@ def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -
     url, origin = _base_url(values, name, known[name], environ)
     if not url.startswith(("http://", "https://")):
         raise OptionError(f"{origin}: {url!r} does not begin with http:// or https://")
-    keys = _keys(values, name, known[name], environ)
+    dialect = _dialect(values, known[name], url)
+    keys = _keys(values, name, known[name], environ, dialect)
     missing = [variable for variable, key in keys.items() if not key]
     if missing and not bare:
         raise OptionError(
@@ -86,9 +108,38 @@ def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -
             raise OptionError(f"{variable}: it holds what no header can carry")
     try:
         named({variable: key for variable, key in keys.items() if key})
-        return Connection(name, address(url), keys, headers, _limits(values))
+        query = _query(name, known[name], environ)
+        return Connection(name, address(url), keys, headers, _limits(values), dialect.name, query)
     except UsageError as error:
         raise OptionError(str(error)) from None
+
+
+def _dialect(values: Values, provider: Provider, url: str) -> Dialect:
+    """How it is spoken to: as is said along with the provider or after it, else as its table says, else by its address.
+
+    Raises `OptionError`.
+    """
+    from penstock.errors import UsageError  # noqa: PLC0415 - as above
+    from penstock.wire import dialect, spoken_at  # noqa: PLC0415 - as above
+
+    given, told = values.get(DIALECT), provider.dialect
+    later = values.source(DIALECT) >= values.source(PROVIDER)
+    if given is not None and (later or told is None):
+        told, origin = given, values.origin(DIALECT)
+    elif told is not None and (provider.where or url == provider.base_url):
+        origin = f"{provider.where}.dialect"
+    else:
+        told, origin = spoken_at(url), ""
+    try:
+        return dialect(told)
+    except UsageError as error:
+        raise OptionError(f"{origin}: {error}") from None
+
+
+def _query(name: str, provider: Provider, environ: Mapping[str, str]) -> dict[str, str]:
+    """What goes behind every URL. The version of Azure's API may stand in a variable of its own tools."""
+    version = environ.get(AZURE_VERSION, "").strip() if name == AZURE else ""
+    return {**({"api-version": version} if version else {}), **dict(provider.query)}
 
 
 def _limits(values: Values) -> Limits:
@@ -106,24 +157,30 @@ def _base_url(values: Values, name: str, provider: Provider, environ: Mapping[st
     """The base URL and who says it. One that was said along with the provider, or after it, counts before its own."""
     given = values.get(BASE_URL)
     source = values.source(BASE_URL)
-    vendors = environ.get(OPENAI_BASE_URL, "").strip() if name == OPENAI else ""
+    variable = {OPENAI: OPENAI_BASE_URL, AZURE: AZURE_ENDPOINT}.get(name, "")
+    vendors = environ.get(variable, "").strip()
     later = source >= values.source(PROVIDER) and not (vendors and source < Source.ENVIRONMENT)
     if given is not None and later:
         return given, values.origin(BASE_URL)
     if vendors:
-        return vendors, OPENAI_BASE_URL
+        return vendors, variable
     if provider.base_url is None:
         if name == OPENAI:
             return OPENAI_URL, name
-        raise OptionError(f"{provider.where}: base_url is missing: where is its API?")
+        where = f"set {AZURE_ENDPOINT} or give --base-url" if name == AZURE else "where is its API?"
+        raise OptionError(f"{provider.where}: base_url is missing: {where}")
     return provider.base_url, f"{provider.where}.base_url"
 
 
-def _keys(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> dict[str, str]:
-    """API keys by their variables. Only the provider `openai` has a variable that nobody has to name."""
+def _keys(
+    values: Values, name: str, provider: Provider, environ: Mapping[str, str], dialect: Dialect
+) -> dict[str, str]:
+    """API keys by their variables. Only providers that are built in have one that nobody has to name."""
     given = values.get(API_KEY_ENV)
+    if dialect.keyless and given is None and provider.api_key_env in ((), (OPENAI_KEY,)):
+        return {KEYLESS: KEYLESS}  # what is said instead goes to a server that asks for none
     if given is None or (provider.api_key_env and values.source(API_KEY_ENV) < values.source(PROVIDER)):
-        given = provider.api_key_env or ((OPENAI_KEY,) if name == OPENAI else ())
+        given = provider.api_key_env or (BUILT_IN[name].api_key_env if name in BUILT_IN else ())
     if not given:
         raise OptionError(f"{provider.where}: api_key_env is missing: which environment variable holds its key?")
     return {variable: environ.get(variable, "").strip() for variable in given}
@@ -135,7 +192,7 @@ def model_of(values: Values) -> str:
     if given is not None:
         return given
     name = values[PROVIDER]
-    if name != OPENAI:
+    if name != OPENAI or values.get(DIALECT) not in (None, OPENAI):
         raise OptionError(f"--model is missing: the default is a model of {OPENAI}, not of {name}")
     from time import time  # noqa: PLC0415 - as above
 

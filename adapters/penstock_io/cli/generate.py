@@ -18,6 +18,7 @@ from penstock_io.cli.options import (
     NOTE,
     OUTPUT_FORMAT,
     OVERWRITE,
+    UNSAID,
     YES,
     N,
 )
@@ -105,6 +106,7 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     """All of it, once the options are known. Raises `OptionError`, `UsageError`, `InvalidRequest`."""
     from attrs import evolve  # noqa: PLC0415 - as above
 
+    from penstock.requests import Unsaid  # noqa: PLC0415 - as above
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
     from penstock_io.cli.bounds import heed, quote_of  # noqa: PLC0415 - as above
@@ -125,9 +127,10 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     )  # fmt: skip
     connection = connect(values, os.environ)
     request = request_of(values, prompt, files.format)
-    spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], overrides_of(values), funds_of(values))
+    prices, unsaid = overrides_of(values), Unsaid(values[UNSAID])
+    spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], prices, funds_of(values), unsaid)
     unheard = heed(values, request.model, connection.base_url, spending.prices)
-    quote = quote_of(request, spending.prices)
+    quote = quote_of(request, spending.prices, connection.dialect, spending.unsaid)
     pictures = count(n, "picture")
     price = at_most(quote.bound)
     console.tell(f"{pictures} of {request.model} for {price}")
@@ -254,8 +257,7 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
     from attrs import asdict  # noqa: PLC0415 - as above
 
     from penstock.errors import JobError  # noqa: PLC0415 - as above
-    from penstock_io._ended import dollars  # noqa: PLC0415 - as above
-    from penstock_io.resources import tokens_told  # noqa: PLC0415 - as above
+    from penstock_io.resources import dollars, tokens_told  # noqa: PLC0415 - as above
 
     result, error = bought.result, bought.result.error
     outcome, request = result.outcome, result.request

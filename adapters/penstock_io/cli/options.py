@@ -203,10 +203,20 @@ OUTPUT_FORMAT = Option("output-format", _text, WHAT, "png, jpeg or webp", "FORMA
 BACKGROUND = Option("background", _text, WHAT, "transparent, opaque or auto", "WORD", bare=True)
 COMPRESSION = Option("output-compression", _whole, WHAT, "of jpeg and webp, 0 to 100", "N", Kind.WHOLE, bare=True)
 MODERATION = Option("moderation", _text, WHAT, "how strict: low or auto", "WORD", bare=True)
+NEGATIVE = Option("negative-prompt", _text, WHAT, "what is to be left out", "TEXT", bare=True)
+STEPS = Option("steps", _count, WHAT, "how many steps a diffusion model takes", "N", Kind.WHOLE, bare=True)
+GUIDANCE = Option("guidance", _number, WHAT, "how closely a diffusion model follows the prompt", "N", Kind.NUMBER,
+                  bare=True)  # fmt: skip
+UNSAID = Option("unsaid", _choice("drop", "refuse", "emulate"), WHAT, "what a provider has no words for is dropped "
+                "with a warning, refused, or said in another way where there is one (default: drop)",
+                "drop|refuse|emulate", Kind.TEXT, "drop")  # fmt: skip
 SEED = Option("seed", _whole, WHAT, "the seed, for models that know one", "N", Kind.WHOLE, bare=True)
 
-PROVIDER = Option("provider", _text, WHERE, "openai, or a [providers.NAME] of the file (default: openai)", "NAME",
+PROVIDER = Option("provider", _text, WHERE, "openai, azure, openrouter, stability, together, xai, or a "
+                  "[providers.NAME] of the file (default: openai)", "NAME",
                   Kind.TEXT, "openai")  # fmt: skip
+DIALECT = Option("dialect", _text, WHERE, "how the provider is spoken to, such as azure, openrouter, generic or "
+                 "sdwebui (default: by its address, else openai); penstock models lists them", "NAME")  # fmt: skip
 BASE_URL = Option("base-url", _text, WHERE, "where the API is; also OPENAI_BASE_URL", "URL")
 API_KEY_ENV = Option("api-key-env", _variables, WHERE, "an environment variable with an API key; repeat it for more "
                      "keys (default: OPENAI_API_KEY)", "NAME", Kind.LIST)  # fmt: skip
@@ -273,14 +283,15 @@ CONFIG = Option("config", _file, SHOWN, "a TOML file with options; see below", "
 REQUEST: tuple[AnyOption, ...] = (MODEL, SIZE, QUALITY, N, OUTPUT_FORMAT)
 SPEED: tuple[AnyOption, ...] = (MAX_CONCURRENCY, RPM, TPM, IPM, RPD, TPD, IPD, CEILING)
 BATCH: tuple[AnyOption, ...] = (
-    KEEP, SKIP_INVALID, REPEATS, *REQUEST, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY, BUDGET_MONTH,
-    BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, *SPEED,
+    KEEP, SKIP_INVALID, REPEATS, *REQUEST, UNSAID, PROVIDER, DIALECT, BASE_URL, API_KEY_ENV, BUDGET, LEDGER,
+    BUDGET_DAY, BUDGET_MONTH, BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, *SPEED,
     ON_AMBIGUOUS, RETRY_FAILED, OUT, CACHE, NAME, RESIZE, CONVERT, REPAIR, JSON, QUIET, VERBOSE, LOG_FILE, CONFIG,
 )  # fmt: skip
 """What `penstock batch` takes; whatever a file may say is among these."""
 
 GENERATE: tuple[AnyOption, ...] = (
-    *REQUEST, BACKGROUND, COMPRESSION, MODERATION, SEED, PROVIDER, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY,
+    *REQUEST, BACKGROUND, COMPRESSION, MODERATION, SEED, NEGATIVE, STEPS, GUIDANCE, UNSAID, PROVIDER, DIALECT,
+    BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY,
     BUDGET_MONTH, BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, *SPEED, FILE, OVERWRITE, JSON, QUIET, VERBOSE, LOG_FILE,
     CONFIG,
 )  # fmt: skip

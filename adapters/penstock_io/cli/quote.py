@@ -91,6 +91,7 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
         repeats=Repeats(values[options.REPEATS]),
         prices=overrides_of(values),
         server=connection.base_url,
+        dialect=connection.dialect,
     )
     rows, skip = _read(values, given)
     for warning in unheard((row.request.model for row in rows.rows), connection.base_url, choices.priced):

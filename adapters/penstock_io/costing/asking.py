@@ -68,7 +68,7 @@ def quote_rows(
     plan = make_plan(keyed, states, account, choices)
     wants, paid = _wanted(plan.send, account)
     asks = group(wants)
-    quoter = Quoter(unix, choices.prices)
+    quoter = Quoter(unix, choices.prices, dialect=choices.dialect)
     done = {key for one in keyed for key in one.keys if key in account.prices}
     return Quoted(
         rows=len(keyed),
@@ -80,7 +80,7 @@ def quote_rows(
         settings=by_setting(quoter, asks),
         cheaper=tuple(cheaper(quoter, asks)),
         batch=by_batch(quoter, asks),
-        missing=_missing(quoter, asks, Shapes(choices.prices), unix),
+        missing=_missing(quoter, asks, Shapes(choices.prices, choices.dialect), unix),
         warnings=tuple(said for name in sorted({ask.request.model for ask in asks}) if (said := parting(name, unix))),
     )
 
