@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -79,6 +80,8 @@ def test_what_is_held_stays_out_until_it_is_released(provider: SimServer) -> Non
         asked = [pool.submit(post, stack.enter_context(connected(provider))) for _ in range(5)]
         assert provider.wait(lambda stats: stats["in_flight"] == 5)
         assert provider.now() == provider.now()
+        until(lambda: provider.call(lambda _: len(provider._due)) == 5)
+        assert not any(one.done() for one in asked)
         provider.release(2)
         assert [200, 200] == [one.result()[0] for _, one in zip(range(2), as_completed(asked), strict=False)]
         assert (2, 5) == (sum(one.done() for one in asked), provider.stats()["in_flight"])
@@ -96,10 +99,9 @@ def assert_alive(sim: SimServer) -> None:
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for something that another thread is about to do; each look asks that thread, and so gives it its turn."""
-    for _ in range(100_000):
-        if true():
-            return
-    pytest.fail("it never happened")
+    end = time.monotonic() + LONG
+    while not true():
+        assert time.monotonic() < end
 
 
 def drain(sock: socket.socket, data: bytearray) -> None:
