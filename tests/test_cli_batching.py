@@ -6,8 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from penstock.config import Limits
+from penstock.requests import Unsaid
 from penstock.work import OnAmbiguous
 from penstock_io.batch.settings import Choices, Conversion, Repeats, Settings
 from penstock_io.cli.choosing import settings_of
@@ -39,8 +41,8 @@ CHOSEN = {
 
 
 def settings(environ: dict[str, str]) -> Settings:
-    """The settings of an environment."""
-    return settings_of(resolve({}, BATCH, environ), environ)
+    """The settings of an environment, but for what rows ask for that do not say it themselves."""
+    return evolve(settings_of(resolve({}, BATCH, environ), environ), rows={})
 
 
 def test_every_option_reaches_the_settings() -> None:
@@ -58,6 +60,12 @@ def test_every_option_reaches_the_settings() -> None:
         conversion=Conversion(1024, "jpeg", 85),
     )
     assert expected == settings(ENVIRON | CHOSEN)
+
+
+def test_how_it_is_spoken_reaches_the_settings() -> None:
+    """The dialect, and what is done with what it has no words for."""
+    said = settings(ENVIRON | {"PENSTOCK_DIALECT": "generic", "PENSTOCK_UNSAID": "refuse"})
+    assert ("generic", Unsaid.REFUSE) == (said.choices.dialect, said.choices.unsaid)
 
 
 def test_nothing_said_is_the_default() -> None:
