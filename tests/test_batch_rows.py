@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
+from PIL import Image
 
 from penstock.errors import InvalidRequest
 from penstock.requests import ImageRequest
 from penstock_io.batch.checking import (
     DEEPEST,
-    HEX,
     LONGEST_ID,
     SHAPES,
     Checked,
@@ -24,6 +25,7 @@ from penstock_io.batch.checking import (
     check_defaults,
     identity,
 )
+from penstock_io.batch.requesting import HEX
 from penstock_io.batch.rows import (
     FIELDS,
     LONGEST_MESSAGE,
@@ -36,6 +38,7 @@ from penstock_io.batch.rows import (
     Row,
     plain,
 )
+from penstock_io.inputs import read_image
 
 DEFAULTS = Defaults("gpt-image-2")
 OBJECTS = st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text(), max_size=6)
@@ -89,15 +92,21 @@ def test_a_row_is_its_fields_over_the_defaults() -> None:
     assert said == check(own, defaults=options).request.made()
 
 
-def test_every_field_of_a_request_may_be_given() -> None:
+def test_every_field_of_a_request_may_be_given(tmp_path: Path) -> None:
     """No field of an ImageRequest is forgotten: what a row says is what is asked for."""
+    photo, mask = tmp_path / "photo.png", tmp_path / "mask.png"
+    for path, mode in ((photo, "RGB"), (mask, "RGBA")):
+        Image.new(mode, (8, 8)).save(path)
     own: dict[str, Json] = {
         "prompt": "a", "model": "m", "size": "8x8", "quality": "q", "n": 3, "background": "b", "moderation": "low",
         "output_format": "png", "output_compression": 9, "user": "u", "complexity": "c", "seed": -5, "extra": {"x": 1},
+        "negative_prompt": "no", "steps": 20, "guidance": 7.5, "strength": 1, "input_fidelity": "high",
     }  # fmt: skip
-    assert set(FIELDS) == set(own)
-    request = check(own).request.made()
-    assert {**own, "extra": (("x", 1),)} == {name: getattr(request, name) for name in FIELDS}
+    checked = check({**own, "image": str(photo), "mask": str(mask)})
+    assert set(FIELDS) == {*own, "image", "mask"}
+    request = checked.request.made()
+    assert {**own, "extra": (("x", 1),)} == {name: getattr(request, name) for name in own}
+    assert ((read_image(photo),), read_image(mask), (photo, mask)) == (request.images, request.mask, checked.files)
 
 
 def test_a_row_without_id_is_named_by_its_own_fields_alone() -> None:

@@ -56,7 +56,7 @@ def lines_for(target: Target) -> tuple[str, str]:
     if output_tokens(target.model, None, None) is None:
         wanted.append("output_tokens = 6000")
         meaning = " and ".join(part for part in (meaning, "the most tokens that a picture takes") if part)
-    if made_from and image_tokens(target.model, 1024, 1024) is None:
+    if made_from and (not wanted or image_tokens(target.model, 1024, 1024) is None):
         wanted.append("input_tokens = 1600")
         meaning = " and ".join(part for part in (meaning, "the most tokens that an input image takes") if part)
     return "\n".join([f'[prices."{target.model}"]', *wanted]), meaning

@@ -9,20 +9,21 @@ remembered, which is what makes 50,000 rows a second possible.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import sha256
-from json.encoder import encode_basestring_ascii
+from pathlib import Path
 from typing import NamedTuple
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from penstock.errors import InvalidRequest
-from penstock.requests import ImageRequest, Scalar
+from penstock.requests import ImageRequest
+from penstock_io.batch.images import Looker
+from penstock_io.batch.requesting import CANONICAL, HEX, Shape, shape_of, told_of
 from penstock_io.batch.rows import FIELDS, LONGEST_NAME, SURELY_SHORT, Defaults, Json, Later, plain
 
 LONGEST_ID = 1_000
@@ -40,18 +41,12 @@ SHAPES = 4_096
 MOST_FAULTS = 20
 """Faults of one record after which no more unknown names are looked for."""
 
-HEX = 16
-"""Digits of a name that is made from content."""
-
 _ANY = ImageRequest(prompt="-", model="any")
 
 _KNOWN = ("id", *FIELDS, "meta")
 _FIELDS = frozenset(FIELDS)
-_TEXTS = tuple(name for name in FIELDS if name not in {"prompt", "n", "output_compression", "seed", "extra"})
-_WHOLE = ("n", "output_compression", "seed")
 _SEEDS = 2**63
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 class Wrong(Exception):
@@ -71,37 +66,22 @@ class Checked(NamedTuple):
     content: str
     meta: Mapping[str, Json]
     request: Later
-
-
-@frozen
-class _Shape:
-    """What rows have in common: a request with another prompt and seed, and the canonical text around the two."""
-
-    like: ImageRequest
-    head: str
-    before: str
-    between: str
-    after: str
-
-    def content(self, prompt: str, seed: int | None, meta: Mapping[str, Json] | None = None) -> str:
-        """What `identity` makes of the fields of a row of this shape, in a tenth of the time."""
-        sown = "" if seed is None else f',"seed":{seed}'
-        told = f'"meta":{_canonical(meta)},' if meta else ""
-        text = f"{self.head}{told}{self.before}{encode_basestring_ascii(prompt)}{self.between}{sown}{self.after}"
-        return sha256(text.encode("ascii")).hexdigest()[:HEX]
+    files: tuple[Path | None, ...] = ()
 
 
 class Checker:
     """Checks records against what a request may be, with `defaults` for what they leave out.
 
-    `keep` names unknown fields that go to the results as they are; known ones among them are copied there.
+    `keep` names unknown fields that go to the results as they are; known ones among them are copied there. Images that
+    rows name are looked for below `root`.
     """
 
-    def __init__(self, defaults: Defaults, keep: Sequence[str] = ()) -> None:
+    def __init__(self, defaults: Defaults, keep: Sequence[str] = (), root: Path = Path()) -> None:
         self._defaults = defaults
         self._keep = frozenset(name.removeprefix(META) for name in keep)
         self._copied = tuple(name for name in FIELDS if name in self._keep)
-        self._shapes: dict[object, _Shape] = {}
+        self._looker = Looker(root)
+        self._shapes: dict[object, Shape] = {}
 
     def check(self, own: Mapping[str, Json]) -> Checked:
         """The row that `own` says; the mapping is not changed. Raises `Wrong` with all that is wrong."""
@@ -130,7 +110,7 @@ class Checker:
             made = given
         if self._copied:
             meta = {name: own[name] for name in self._copied if own.get(name) is not None} | meta
-        return Checked(made, given is not None, content, meta, request)
+        return Checked(made, given is not None, content, meta, request, shape.files)
 
     def unknown(self, name: str) -> str | None:
         """Why a field cannot be called `name`; None where it can."""
@@ -156,7 +136,7 @@ class Checker:
                 faults.append(("meta", 'must be an object: {"name": value}'))
         return meta
 
-    def _shape(self, fields: Mapping[str, Json], faults: list[tuple[str, str]]) -> _Shape | None:
+    def _shape(self, fields: Mapping[str, Json], faults: list[tuple[str, str]]) -> Shape | None:
         key: object
         try:
             # The types are part of it: to a dictionary 1, 1.0 and true are one key.
@@ -167,10 +147,10 @@ class Checker:
             if deep:
                 faults += deep
                 return None
-            key = _CANONICAL.encode(fields)
+            key = CANONICAL.encode(fields)
             found = self._shapes.get(key)
         if found is None:
-            found = _shape(fields, self._defaults, faults)
+            found = shape_of(fields, self._defaults, self._looker, faults)
             if found is not None:
                 if len(self._shapes) >= SHAPES:
                     self._shapes.clear()
@@ -181,24 +161,15 @@ class Checker:
 def check_defaults(defaults: Defaults) -> list[tuple[str, str]]:
     """What is wrong with what rows take that do not say it themselves: (field, message) pairs."""
     faults: list[tuple[str, str]] = []
-    _shape({}, defaults if defaults.model is not None else evolve(defaults, model=_ANY.model), faults)
+    told = defaults if defaults.model is not None else evolve(defaults, model=_ANY.model)
+    shape_of({}, told, Looker(Path()), faults)
     return faults
 
 
 def identity(own: Mapping[str, Json]) -> str:
     """16 hex digits of a row's own fields without its id, in whatever order and spelling they come."""
     told = {name: value for name, value in own.items() if value is not None and name != "id"}
-    return sha256(_CANONICAL.encode(told).encode("ascii")).hexdigest()[:HEX]
-
-
-def _canonical(meta: Mapping[str, Json]) -> str:
-    """What `_CANONICAL` makes of it; making one text of a few is faster without it."""
-    texts: list[str] = []
-    for name, value in sorted(meta.items()):
-        if not isinstance(value, str):
-            return _CANONICAL.encode(meta)
-        texts.append(f"{encode_basestring_ascii(name)}:{encode_basestring_ascii(value)}")
-    return f"{{{','.join(texts)}}}"
+    return sha256(CANONICAL.encode(told).encode("ascii")).hexdigest()[:HEX]
 
 
 def bad_id(value: Json) -> str | None:
@@ -266,78 +237,5 @@ def _asked(like: ImageRequest, prompt: Json, seed: int | None, faults: list[tupl
         try:
             request.made()
         except InvalidRequest as fault:
-            faults.append(_told(fault))
+            faults.append(told_of(fault))
     return request
-
-
-def _shape(fields: Mapping[str, Json], defaults: Defaults, faults: list[tuple[str, str]]) -> _Shape | None:
-    """The shape of rows with these fields besides the prompt, or None and what is wrong."""
-    so_far = len(faults)
-    filled = defaults.fill(fields)
-    if "model" not in filled:
-        faults.append(("model", "missing: give it in the row, or --model for all rows"))
-    texts = {name: _text(name, filled.get(name), faults) for name in _TEXTS}
-    whole = {name: _number(name, filled.get(name), faults) for name in _WHOLE}
-    extra = _extra(filled.get("extra"), faults)
-    if len(faults) > so_far:
-        return None
-    try:
-        like = ImageRequest(
-            prompt="-",
-            model=texts["model"] or "",
-            size=texts["size"],
-            quality=texts["quality"],
-            n=1 if whole["n"] is None else whole["n"],
-            background=texts["background"],
-            moderation=texts["moderation"],
-            output_format=texts["output_format"],
-            output_compression=whole["output_compression"],
-            user=texts["user"],
-            complexity=texts["complexity"],
-            seed=whole["seed"],
-            extra=extra,
-        )
-    except InvalidRequest as fault:
-        faults.append(_told(fault))
-        return None
-    told = {name: value for name, value in sorted(fields.items()) if value is not None and name != "seed"}
-    said = {name: f'"{name}":{_CANONICAL.encode(value)}' for name, value in told.items()}
-    head = "".join(f"{text}," for name, text in said.items() if name < "meta")
-    before = "".join(f"{text}," for name, text in said.items() if "meta" < name < "prompt")
-    between = "".join(f",{text}" for name, text in said.items() if "prompt" < name < "seed")
-    after = "".join(f",{text}" for name, text in said.items() if name > "seed")
-    return _Shape(like, f"{{{head}", f'{before}"prompt":', between, f"{after}}}")
-
-
-def _told(fault: InvalidRequest) -> tuple[str, str]:
-    name = fault.field or ""
-    return (name, str(fault).removeprefix(f"{name} ")) if name in _FIELDS else ("extra", str(fault))
-
-
-def _text(name: str, value: Json, faults: list[tuple[str, str]]) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    faults.append((name, "must be a text in quotes"))
-    return None
-
-
-def _number(name: str, value: Json, faults: list[tuple[str, str]]) -> int | None:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    faults.append((name, "must be a whole number"))
-    return None
-
-
-def _extra(value: Json, faults: list[tuple[str, str]]) -> tuple[tuple[str, Scalar], ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, dict):
-        faults.append(("extra", 'must be an object: {"name": value}'))
-        return ()
-    pairs: list[tuple[str, Scalar]] = []
-    for name, scalar in value.items():
-        if isinstance(scalar, list | dict):
-            faults.append(("extra", f"{plain(name, LONGEST_NAME)} must be a text, a number, true, false or null"))
-        else:
-            pairs.append((name, scalar))
-    return tuple(pairs)

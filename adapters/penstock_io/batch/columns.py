@@ -7,6 +7,7 @@ a cell holds several.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from json.encoder import encode_basestring
@@ -14,6 +15,7 @@ from typing import TypeAlias
 
 from penstock_io.batch.checking import Wrong
 from penstock_io.batch.lines import BOM, NUL, Record, Unreadable, decode, not_utf8
+from penstock_io.batch.requesting import NUMBERS, WHOLE
 from penstock_io.batch.rows import Json, plain
 
 Unknown: TypeAlias = Callable[[str], str | None]
@@ -22,8 +24,9 @@ Unknown: TypeAlias = Callable[[str], str | None]
 MOST_COLUMNS = 1_000
 """Columns that a table may have."""
 
-_WHOLE = frozenset({"n", "output_compression", "seed"})
+_WHOLE, _NUMBERS = frozenset(WHOLE), frozenset(NUMBERS)
 _OBJECTS = frozenset({"extra", "meta"})
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")
 _DELIMITERS = (",", ";", "\t")
 
 
@@ -122,12 +125,14 @@ def _table_row(names: Sequence[str], cells: Sequence[str]) -> dict[str, Json] | 
 
 def _value(name: str, text: str) -> Json:
     """What a cell says; texts stay texts."""
-    if name in _OBJECTS:
+    if name in _OBJECTS or (name == "image" and text.startswith("[")):
         try:
             return decode(text)
         except Wrong as wrong:
             field, message = wrong.faults[0]
             raise Wrong([(name, f"{field}: {message}" if field else message)]) from None
+    if name in _NUMBERS and _NUMBER.fullmatch(text):
+        return float(text)
     if name not in _WHOLE:
         return text
     digits = text.removeprefix("-")

@@ -27,6 +27,9 @@ class Kind(Enum):
     CSV = "csv"
 
 
+HERE = Path()
+"""The folder that the process is in."""
+
 _KINDS = {".txt": Kind.TXT, ".jsonl": Kind.JSONL, ".ndjson": Kind.JSONL, ".csv": Kind.CSV}
 
 
@@ -47,7 +50,9 @@ def read_rows(path: Path, defaults: Defaults, *, keep: Sequence[str] = (), skip_
     """
     began = perf_counter()
     data = _bytes(path)
-    rows = parse_rows(data, str(path), defaults, kind=kind_of(path), keep=keep, skip_invalid=skip_invalid)
+    rows = parse_rows(
+        data, str(path), defaults, kind=kind_of(path), keep=keep, skip_invalid=skip_invalid, root=path.parent
+    )
     return evolve(rows, seconds=perf_counter() - began)
 
 
@@ -59,9 +64,13 @@ def parse_rows(
     kind: Kind = Kind.JSONL,
     keep: Sequence[str] = (),
     skip_invalid: bool = False,
+    root: Path = HERE,
 ) -> Rows:
-    """The same for the bytes of a file; `name` is what mistakes call it, and `seconds` stays 0."""
-    checker = _checker(defaults, keep)
+    """The same for the bytes of a file; `name` is what mistakes call it, and `seconds` stays 0.
+
+    Images that rows name are looked for below `root`, which is the folder of a file that is read.
+    """
+    checker = _checker(defaults, keep, root)
     reader = _Reader(name, checker)
     rows: list[Row] = []
     invalid: list[Invalid] = []
@@ -122,7 +131,7 @@ class _Reader:
         except Wrong as wrong:
             mistakes = tuple(Mistake(self._name, line, field, message) for field, message in wrong.faults)
             return Invalid(wrong.id, index, line, mistakes)
-        return Row(name, index, line, checked.request, checked.content, checked.meta, checked.explicit)
+        return Row(name, index, line, checked.request, checked.content, checked.meta, checked.explicit, checked.files)
 
     def _named(self, checked: Checked, line: int) -> str:
         """The id of a row: of those without one that say the same, the second is `-2`."""
@@ -140,12 +149,12 @@ class _Reader:
         return name
 
 
-def _checker(defaults: Defaults, keep: Sequence[str]) -> Checker:
+def _checker(defaults: Defaults, keep: Sequence[str], root: Path = HERE) -> Checker:
     """A checker, where the defaults are good: what is wrong with them is said once, not for every row."""
     faults = check_defaults(defaults)
     if faults:
         raise InputError([Mistake("the options", 0, field, message) for field, message in faults])
-    return Checker(defaults, keep)
+    return Checker(defaults, keep, root)
 
 
 def _bytes(path: Path) -> bytes:

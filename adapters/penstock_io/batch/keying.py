@@ -18,7 +18,7 @@ from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.config import Config
 from penstock.ids import Handle, Key
 from penstock.prepare import prepare
-from penstock.requests import ImageRequest, Options, Refusal, Scalar, Unsaid
+from penstock.requests import ImageRequest, Options, Refusal, Unsaid
 from penstock.wire import dialect, plainly
 from penstock.work import Target
 from penstock_io._access import PROVIDER
@@ -133,7 +133,8 @@ class Keyer:
             return (self._wrong(row, "model", slip(row.request.model, near)),)
         target = self._shapes.target(row.request)
         if isinstance(target, Refusal):
-            return (self._wrong(row, target.field, target.message.removeprefix(f"{target.field} ")),)
+            field = target.field.replace("images", "image")
+            return (self._wrong(row, field, target.message.removeprefix(target.field).lstrip(": ")),)
         if self._budget and target.quote is None:
             return (self._wrong(row, "model", unpriced(target)),)
         request = row.request
@@ -200,8 +201,11 @@ class Shapes:
         return found
 
 
-def _shape(request: ImageRequest) -> tuple[Scalar | tuple[tuple[str, Scalar], ...], ...]:
-    """All of a request but its prompt, of which models and prices know only the length, and what its seed is."""
+def _shape(request: ImageRequest) -> tuple[object, ...]:
+    """All of a request but its prompt, of which models and prices know only the length, and what its seed is.
+
+    Of images they know no more than what their heads say.
+    """
     prompt = request.prompt
     return (
         len(prompt),
@@ -221,6 +225,9 @@ def _shape(request: ImageRequest) -> tuple[Scalar | tuple[tuple[str, Scalar], ..
         request.steps,
         request.guidance,
         request.strength,
+        request.input_fidelity,
+        len(request.images),
+        tuple([(one.format, one.width, one.height, one.nbytes, one.has_alpha, not one.url) for one in request.inputs]),
         request.extra,
     )
 

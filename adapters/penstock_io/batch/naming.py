@@ -35,7 +35,7 @@ _DEVICES = frozenset({
     "con", "prn", "aux", "nul", "conin$", "conout$", "clock$",
     *(f"{name}{n}" for name in ("com", "lpt") for n in "0123456789¹²³"),
 })  # fmt: skip
-_ASKED = frozenset(FIELDS) - {"extra"}
+_ASKED = frozenset(FIELDS) - {"extra", "image", "mask"}
 
 
 def folded(name: str) -> str:
@@ -157,6 +157,8 @@ def _literal(text: str) -> str:
 def _field(name: str) -> str:
     if not name.removeprefix(META).strip():
         raise ValueError("{} needs the name of a field: {id}, {k}, {size}, or one of meta")
+    if name in {"image", "mask"}:
+        raise ValueError(f"{{{name}}} is a path: name the picture by {{id}}, or by a column that you --keep")
     if name in {"extra", "meta"}:
         raise ValueError(f"{{{name}}} is no single text: name what is in it, as {{sku}}")
     return name

@@ -20,6 +20,9 @@ from penstock_io.journal import Account
 AUTO = Ambiguity()
 """How many doubtful pictures `auto` tries once more: what a client takes, over all runs of a folder."""
 
+HASHED = frozenset({"image", "mask", "negative_prompt"})
+"""What is not shown when it changed: digests, and what nobody but its owner is to read."""
+
 WIDEST = 40
 """Characters of a value that are shown when it changed."""
 
@@ -171,7 +174,7 @@ def changes(state: RowState, keyed: Keyed) -> str:
     before, now = state.asked, asked_of(keyed.request)
     told = ["prompt changed"] if state.prompt != digest(keyed.request.prompt) else []
     told += [
-        f"{name} {_shown(before.get(name))} -> {_shown(now.get(name))}"
+        f"{name} changed" if name in HASHED else f"{name} {_shown(before.get(name))} -> {_shown(now.get(name))}"
         for name in dict.fromkeys((*before, *now))
         if before.get(name) != now.get(name)
     ]

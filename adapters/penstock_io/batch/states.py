@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from penstock.ids import JobId, Key
 from penstock.outcomes import Outcome, Source, Status, Trouble
-from penstock.requests import PARAMETERS, ImageRequest, Scalar
+from penstock.requests import NEUTRAL, PARAMETERS, ImageRequest, Scalar
 from penstock_io.journal import SUPERSEDED, Account, JobName
 
 ASIDE = "\n"
@@ -34,16 +34,23 @@ FINAL = frozenset({"invalid", "lost", "moderation", "moderation_output", "refuse
 """Troubles of a row that another try would not mend."""
 
 Asked: TypeAlias = Mapping[str, Scalar]
-"""All fields of a request but its prompt that were not None; a pair of `extra` is called `extra.NAME`."""
+"""All fields of a request but its prompt that were not None; a pair of `extra` is called `extra.NAME`.
+
+Images and a mask are there by their digests.
+"""
 
 
 def asked_of(request: ImageRequest) -> dict[str, Scalar]:
     """What a request asks for besides its prompt."""
     asked: dict[str, Scalar] = {"model": request.model, "n": request.n}
-    for name in PARAMETERS:
+    for name in (*PARAMETERS, *NEUTRAL):
         value: Scalar = getattr(request, name)
         if value is not None:
             asked[name] = value
+    if request.images:
+        asked["image"] = " ".join(one.digest for one in request.images)
+    if request.mask is not None:
+        asked["mask"] = request.mask.digest
     return asked | {f"extra.{name}": value for name, value in request.extra}
 
 

@@ -29,6 +29,9 @@ from penstock_io.batch.watch import Watch
 from penstock_io.batch.working import Batch
 from penstock_io.journal import Account, Journal
 
+LOOKS = (b'"image"', b'"mask"')
+"""What stands in a line that names a file."""
+
 
 def run_stream(
     settings: Settings,
@@ -120,7 +123,9 @@ class Stream:
         if self._feed is None:
             self._feed = Feed(_lines(self._source))
         while not self._stopped and (line := await self._feed.next()) is not None:
-            keyed = self._take(line)
+            looks = any(name in line for name in LOOKS)  # at a file: not on the loop
+            taken = await asyncio.to_thread(self._incoming.take, line) if looks else self._incoming.take(line)
+            keyed = self._take(taken)
             if keyed is None:
                 continue
             if await self._is_open(keyed):
@@ -155,8 +160,7 @@ class Stream:
 
     # A row
 
-    def _take(self, line: bytes) -> Keyed | None:
-        taken = self._incoming.take(line)
+    def _take(self, taken: Row | Invalid | None) -> Keyed | None:
         if isinstance(taken, Row):
             made = self._keyer.key(taken)
             if isinstance(made, Keyed):

@@ -15,7 +15,8 @@ from contextlib import suppress
 from attrs import define, evolve
 
 from penstock.commands import Halted, Notice
-from penstock.config import Ambiguity, Config, Used
+from penstock.config import Used
+from penstock.errors import InvalidRequest
 from penstock.events import Event, Failed, Mode, Responded
 from penstock.ids import JobId, Key
 from penstock.outcomes import Outcome
@@ -27,6 +28,7 @@ from penstock_io.batch import stopping
 from penstock_io.batch.flow import NOBODY
 from penstock_io.batch.funds import exceeded, most_of
 from penstock_io.batch.hearing import Hearing, nobody
+from penstock_io.batch.images import Loader
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.progress import Figures, Level, Listener
 from penstock_io.batch.rereading import reread
@@ -41,7 +43,7 @@ from penstock_io.batch.verdict import in_doubt
 from penstock_io.batch.watch import Watch, settled
 from penstock_io.batch.writing import Part
 from penstock_io.journal import Account, Journal
-from penstock_io.resources import Result
+from penstock_io.resources import Result, refused
 from penstock_io.words import count
 
 TICK = 0.25
@@ -87,7 +89,7 @@ class Batch:
         self._listener = listener
         self._hearing = Hearing(listener)
         self._cache = None if settings.cache is None else shared(settings.cache)
-        self._worth = Worth(states.values())
+        self._worth, self._loader = Worth(states.values()), Loader()
         self._used = used
         self._before = before
         self._most = most_of(settings.budget, before)
@@ -132,12 +134,7 @@ class Batch:
             journal=self._journal,
             ledger=settings.funds.ledger,
             limits=settings.limits,
-            config=Config(
-                patience=None,
-                ambiguity=Ambiguity(settings.choices.on_ambiguous, window=None, before=self._used),
-                budget=settings.funds.budget(unknown=settings.choices.unknown),
-                halts=True,
-            ),
+            config=settings.config(self._used),
             budget=settings.budget,
             record_trace=self._heard,
             notices=self._noticed,
@@ -269,8 +266,12 @@ class Batch:
         while not self._stopping and (keyed := await self._source.next()) is not None:
             await self.shaper.want(keyed.keys)
             self._drawn[index] = _Out(keyed)
+            request = await self._loader.request(keyed.row)
+            if isinstance(request, InvalidRequest):
+                self._ended(refused(keyed.request, request, index))
+                continue
             index += 1
-            yield keyed.request, keyed.options
+            yield request, keyed.options
 
     def _submitted(self, job: JobId, index: int, work: Work) -> None:
         """A job is named and remembered before anything of it can be sent."""

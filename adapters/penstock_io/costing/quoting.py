@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from penstock import catalog
 from penstock.catalog import NO_OVERRIDES, Overrides
-from penstock.money.quote import Quote, quote
+from penstock.money.quote import Quote, quote, shape_of
 from penstock.requests import ImageRequest
 
 STANDARD, BATCH = "standard", "batch"
@@ -78,11 +78,16 @@ class Option:
 
 
 def group(wants: Iterable[tuple[ImageRequest, int]]) -> tuple[Ask, ...]:
-    """Requests with their pictures, those together that cost the same: of a prompt only its length counts."""
+    """Requests with their pictures, those together that cost the same: of a prompt only its length counts.
+
+    Of images it is their pixels and bytes.
+    """
     found: dict[tuple[object, ...], tuple[ImageRequest, int]] = {}
     for request, pictures in wants:
         nbytes = len(request.prompt) if request.prompt.isascii() else len(request.prompt.encode())
-        shape = (len(request.prompt), nbytes, evolve(request, prompt="-", n=1, seed=None, user=None))
+        plain = evolve(request, prompt="-", n=1, seed=None, user=None, images=(), mask=None, input_fidelity=None)
+        heads = [(one.width, one.height, one.nbytes, one.format, one.has_alpha) for one in request.inputs]
+        shape = (len(request.prompt), nbytes, plain, tuple(heads), request.mask is None, request.input_fidelity)
         first, before = found.get(shape, (request, 0))
         found[shape] = (first, before + pictures)
     return tuple(Ask(request, pictures) for request, pictures in found.values() if pictures)
@@ -113,7 +118,7 @@ class Quoter:
         return sum((self._each(ask, processing) for ask in asks), Amount())
 
     def _each(self, ask: Ask, processing: str) -> Amount:
-        one: Quote = quote(ask.request, self.price(ask.request.model, processing))
+        one: Quote = quote(ask.request, self.price(ask.request.model, processing), shape_of(ask.request))
         all_of_them = one.times(ask.pictures)
         return Amount(
             ask.pictures,

@@ -44,6 +44,12 @@ PLAIN = Shape()
 """A picture of words alone, without previews."""
 
 
+def shape_of(request: ImageRequest) -> Shape:
+    """What the price of a request depends on besides: the mask counts as an image, since nobody says that it is free."""
+    pixels = tuple([(one.width, one.height) for one in request.inputs])
+    return Shape(previews=request.partial_images or 0, images=pixels, fidelity=request.input_fidelity)
+
+
 @frozen
 class Quote:
     """Picodollars, before anything is sent: at most `bound`, probably `expected`. None is unknown, never nothing."""

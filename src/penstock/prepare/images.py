@@ -18,7 +18,7 @@ from penstock.catalog import (
     preview_tokens,
 )
 from penstock.catalog import model as lookup
-from penstock.money.quote import Shape, quote
+from penstock.money.quote import quote, shape_of
 from penstock.prepare._place import Place
 from penstock.requests import ImageRequest, Otherwise, Refusal, Said, Scalar, Unsaid
 from penstock.wire import Saying, dialect, edits, say
@@ -62,7 +62,7 @@ class _Maker:
     def make(self) -> tuple[Target, Said]:
         request, options, known, saying = self.request, self.at.options, self.known, self.saying
         price = self.at.prices.price(self.at.provider, self.at.dialect, request.model, self.at.unix)
-        cost = quote(self._told(), price, self._shape())
+        cost = quote(self._told(), price, evolve(shape_of(self.request), previews=self._previews()))
         timeouts, hurry = self._timeouts()
         most = 1 if self.streams else min(saying.most, known.most if known is not None else saying.most)
         target = Target(
@@ -129,11 +129,6 @@ class _Maker:
     def _told(self) -> ImageRequest:
         """The request with the prompt that is sent."""
         return evolve(self.request, prompt=self.saying.prompt) if self.saying.prompt else self.request
-
-    def _shape(self) -> Shape:
-        """What its price depends on besides: the mask counts as an image, since nobody says that it costs nothing."""
-        pixels = tuple([(one.width, one.height) for one in self.request.inputs])
-        return Shape(previews=self._previews(), images=pixels, fidelity=self.request.input_fidelity)
 
     def _previews(self) -> int:
         return self.request.partial_images or 0 if self.streams else 0
