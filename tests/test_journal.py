@@ -332,6 +332,21 @@ def test_rows_and_marks_ride_with_the_next_group(tmp_path: Path) -> None:
         assert ("9x9", "p@2", {"r1", "r2", "r3"}) == (found[0].size, found[0].policy, set(journal.rows()))
 
 
+def test_how_long_a_picture_took_is_known_of_this_run(tmp_path: Path) -> None:
+    """A hit says what it spared, also after a verdict; of earlier runs only what the store is told."""
+    with Journal.open(tmp_path) as journal:
+        buy(journal, 1, "a")
+        store = JournalStore(journal)
+        store.mark(Key("a"), Meta("8x8", seconds=12.5), Ref("f:x"))
+        store.write(Key("a"), Meta("8x8", policy="p@1"), PNG)
+        found = store.read(Key("a"))
+        assert found is not None
+        assert (12.5, "p@1") == (found[0].seconds, found[0].policy)
+    with Journal.open(tmp_path) as journal:
+        later = [JournalStore(journal).read(Key("a")), JournalStore(journal, {Key("a"): 9.0}).read(Key("a"))]
+        assert [0.0, 9.0] == [one and one[0].seconds for one in later]
+
+
 def test_a_verdict_does_not_pass_to_the_next_picture_of_the_key(tmp_path: Path) -> None:
     """A mark that waits belongs to the picture that was there: the one bought anew is unscreened."""
     with Journal.open(tmp_path) as journal:
