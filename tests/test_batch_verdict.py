@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve, frozen
 
-from penstock.ids import JobId, Key
-from penstock.outcomes import Outcome, Status, Trouble
+from penstock.ids import JobId, Key, Ref
+from penstock.outcomes import Meta, Outcome, Picture, Source, Status, Trouble
 from penstock.work import OnAmbiguous
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan, make_plan
@@ -19,7 +19,7 @@ from penstock_io.batch.results import Line, line_of, line_of_end, result
 from penstock_io.batch.settings import Choices
 from penstock_io.batch.standing import steps
 from penstock_io.batch.states import FINAL, NEW, PASSING, RowState, Runs
-from penstock_io.batch.verdict import Facts, Standing, facts_of, facts_of_end, judged
+from penstock_io.batch.verdict import Doubts, Facts, Standing, facts_of, facts_of_end, judged
 from penstock_io.journal import Account
 from tests.planning import keyed_of, rows_of
 
@@ -191,3 +191,21 @@ def test_a_settled_doubt_is_none() -> None:
     """A row that ended in doubt, of which another one's picture was bought and is gone again, is to be sent."""
     found = judged(Facts(wanted=1, here=0, missing=1, ended="ambiguous", error=Trouble("ambiguous", "said")))
     assert (Standing.OPEN, "pending", None) == (found.standing, found.status, found.error)
+
+
+def test_a_picture_that_came_is_in_doubt_no_more() -> None:
+    """Rows that want a picture which may have been paid are in doubt until it comes, by whichever row that is."""
+    first, second = Key("first"), Key("second")
+    broken, failed = Outcome(Status.AMBIGUOUS), Outcome(Status.FAILED)
+    came = Outcome(Status.COMPLETED, (Picture(0, Ref("b"), Source.BOUGHT, Meta(), first),))
+    doubts = Doubts([])
+    assert not doubts.ended([first, second], failed)
+    assert doubts.ended([first], broken)
+    assert doubts.ended([first, second], failed)
+    assert not doubts.ended([second], failed)
+    assert not doubts.ended([first], came)
+    assert not doubts.ended([first, second], failed)
+    assert doubts.ended([first, second], evolve(came, maybe=9))
+    assert doubts.ended([second], failed)
+    assert not doubts.ended([first], failed)
+    assert Doubts([first]).ended([first], failed)

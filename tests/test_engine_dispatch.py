@@ -14,7 +14,7 @@ from penstock.admission.breaker import Breaker
 from penstock.admission.headers import RateReport, Told
 from penstock.admission.quota import Permit, Quota
 from penstock.commands import Finish, Send
-from penstock.config import Config, Credential, Limits, Pool
+from penstock.config import Config, Credential, Limits, Pool, Retry
 from penstock.engine import Engine
 from penstock.engine.entities import Call
 from penstock.engine.lanes import Common, Group, Lane, closed_for
@@ -246,6 +246,28 @@ def sent_until(bench: Bench, until: float) -> int:
         bench.at(max(bench.now, deadline))
     bench.now = until
     return len([command for command in bench.log if isinstance(command, Send)])
+
+
+def test_a_lane_whose_bucket_fills_rests_after_errors_too() -> None:
+    """Its place goes by a time, and a reply says nothing of that; ten errors in a row do."""
+    keys = (Credential("c1", "p", Limits(ipm=60.0, concurrency=64)),)
+    bench = Bench(Config(keys, unproven=None, retry=Retry(base=0.5, attempts=1)))
+    bench.ask("first")
+    bench.pays(bench.take(Send))
+    for number in range(10):
+        bench.ask(f"k{number}")
+        bench.at(bench.now + 0.3)
+    sends = [bench.take(Send) for _ in range(10)]
+    lane = bench.bare._rooms.dispatch.roster.groups["p", "m"].lanes[0]
+    for send in sends:
+        assert lane.order is lane.group.filling
+        assert lane.stays()
+        bench.refuses(send, 500)
+    assert "resting" == bench.engine.snapshot().lanes[0].health
+    bench.ask("late")
+    assert bench.none(Send)
+    bench.at(bench.now + 0.6)
+    assert not bench.none(Send)
 
 
 # Who shares a quota

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.commands import Finish, ReadCache, Send
-from penstock.config import Budget
+from penstock.config import Budget, Credential, Limits
 from penstock.engine.sums import dollars
 from penstock.events import Closed, Mode, Responded
 from penstock.outcomes import Outcome, Status
 from penstock.readings import Kind, Part, Problem, Reached, Success, Usage
-from tests.histories.bench import CONFIG, QUOTE, Bench, work
+from penstock.work import Work
+from tests.histories.bench import CONFIG, QUOTE, Bench, target, work
 
 
 def ended(bench: Bench) -> Outcome:
@@ -80,6 +81,23 @@ def test_what_never_went_out_is_no_attempt(late: bool) -> None:
     bench.breaks(send, Kind.CONNECT, Reached.NOTHING)
     bench.pays(bench.take(Send))
     assert [1, 1] == [ended(bench).attempts for _ in range(2)]
+
+
+def test_who_comes_later_loses_no_attempt_of_his_own() -> None:
+    """One request of his went out; another one's for the picture that he turned to never did, and their common one."""
+    wide = (Credential("c1", "p", Limits(concurrency=4)),)
+    bench = Bench(evolve(CONFIG, credentials=wide, store=True))
+    first = bench.submit(Work((target("k", model="m2"),)))
+    bench.misses(bench.take(ReadCache))
+    theirs = bench.take(Send)
+    later = bench.submit(Work((target("other", model="m1"), target("k", model="m2"))))
+    bench.misses(bench.take(ReadCache))
+    bench.refuses(bench.take(Send), 404, "model_not_found")
+    assert bench.none(Send)
+    bench.breaks(theirs, Kind.CONNECT, Reached.NOTHING)
+    bench.pays(bench.take(Send))
+    ends = [bench.take(Finish) for _ in range(2)]
+    assert {first: 1, later: 2} == {one.job: one.outcome.attempts for one in ends}
 
 
 @given(st.integers(0, 10**30))

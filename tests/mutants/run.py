@@ -21,6 +21,7 @@ DIRECTED = (
     "tests/test_allowance.py",
     "tests/test_engine_doubts.py",
     "tests/test_engine_patience.py",
+    "tests/test_engine_remarks.py",
     "tests/test_engine_contract.py",
     "tests/test_engine_dispatch.py",
     "tests/test_engine_gathering.py",

@@ -14,7 +14,7 @@ which they count:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from attrs import frozen
@@ -181,6 +181,21 @@ def facts_of_end(keyed: Keyed, outcome: Outcome, here: int, *, doubtful: bool) -
 def in_doubt(outcome: Outcome) -> bool:
     """Whether an attempt of a job that brought too few pictures may have been billed."""
     return outcome.status is Status.AMBIGUOUS or outcome.maybe > 0 or (not outcome.pictures and outcome.charge is None)
+
+
+class Doubts:
+    """Pictures that may have been paid, as rows of a run end; `before` it there were these."""
+
+    def __init__(self, before: Iterable[Key]) -> None:
+        self._keys = set(before)
+
+    def ended(self, keys: Sequence[Key], outcome: Outcome) -> bool:
+        """Whether a picture of a row that ended so may have been paid; remembered for rows that want the same."""
+        came = {picture.key for picture in outcome.pictures}
+        self._keys -= came
+        if in_doubt(outcome):
+            self._keys.update(key for key in keys if key not in came)
+        return not self._keys.isdisjoint(keys)
 
 
 def doubts_of(keyed: Keyed, state: RowState, account: Account) -> frozenset[Key]:

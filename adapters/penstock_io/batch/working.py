@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
 from attrs import define, evolve
@@ -18,8 +18,7 @@ from penstock.commands import Halted, Notice
 from penstock.config import Used
 from penstock.errors import InvalidRequest
 from penstock.events import Event, Failed, Mode, Responded
-from penstock.ids import JobId, Key
-from penstock.outcomes import Outcome
+from penstock.ids import JobId
 from penstock.readings import Kind
 from penstock.requests import ImageRequest, Options
 from penstock.work import Work
@@ -39,7 +38,7 @@ from penstock_io.batch.sharing import Worth, shared, tiers
 from penstock_io.batch.source import Listed, Source
 from penstock_io.batch.states import NEW, RUNS, RowState, Runs, dump_runs, dump_state
 from penstock_io.batch.stopping import Doubting, Halt, Unreached
-from penstock_io.batch.verdict import in_doubt
+from penstock_io.batch.verdict import Doubts
 from penstock_io.batch.watch import Watch, settled
 from penstock_io.batch.writing import Part
 from penstock_io.journal import Account, Journal
@@ -93,7 +92,7 @@ class Batch:
         self._used = used
         self._before = before
         self._most = most_of(settings.budget, before)
-        self._doubts: set[Key] = set(before.doubts)
+        self._doubts = Doubts(before.doubts)
         self._figures: Figures | None = None
         self._source: Source = Listed((), 0)
         self._client: Client | None = None
@@ -309,21 +308,13 @@ class Batch:
             for image in result.images
             if not isinstance(image.content, bytes)
         ]
-        doubtful = self._in_doubt(keyed.keys, outcome)
+        doubtful = self._doubts.ended(keyed.keys, outcome)
         line = line_of_end(keyed, state, outcome, files, self._before, attempts=attempts, doubtful=doubtful)
         self._listener.tell(told_end(line), Level.DETAIL)
         self._count(line)
         if self._doubting.ended(outcome):
             self.stop(stopping.of_doubts(self.settings.base_url))
         self.shaper.shape(line, keyed.keys, self._write)
-
-    def _in_doubt(self, keys: Sequence[Key], outcome: Outcome) -> bool:
-        """Whether a picture of a row that ended so may have been paid; remembered for rows that want the same."""
-        came = {picture.key for picture in outcome.pictures}
-        self._doubts -= came
-        if in_doubt(outcome):
-            self._doubts.update(key for key in keys if key not in came)
-        return not self._doubts.isdisjoint(keys)
 
     def _count(self, line: Line) -> None:
         watch, most = self.watch, self.settings.max_failures

@@ -122,7 +122,11 @@ class Attempts:
             desk.adapted.tell(attempt, _askers(attempt.flights))
         desk.allowance.attempted(quote(attempt), desk.now)
         desk.count("attempts")
-        _count(attempt, 1)
+        flights = attempt.flights
+        single = len(flights) == 1 and len(flights[0].asks) == 1
+        attempt.counted = (flights[0].asks[0].job,) if single else tuple(_askers(flights))
+        for job in attempt.counted:
+            job.attempts += 1
         attempt.timer = desk.timers.arm(desk.now + target.timeouts.total, Alarm.TOTAL, attempt)
         after = desk.config.hedging.after
         if after is not None and target.hedgeable and not target.stream and len(call.out) == 1:
@@ -264,7 +268,8 @@ class Attempts:
         desk.attempt_life.go(attempt, AttemptInput.JUDGED)
         desk.count(f"judged_{judgement.kind}")
         if judgement.kind == "unsent":
-            _count(attempt, -1)  # no byte of it has left
+            for job in attempt.counted:  # no byte of it has left; who asked for it later never had it
+                job.attempts -= 1
         entry = book_failure(desk, attempt, judgement, reading.usage if isinstance(reading, Problem) else None)
         if desk.config.records:
             self.records.issue(entry)
@@ -385,13 +390,3 @@ class Attempts:
 def _askers(flights: tuple[Flight, ...]) -> dict[Job, None]:
     """Whoever asks for them, each once."""
     return dict.fromkeys(ask.job for flight in flights for ask in flight.asks)
-
-
-def _count(attempt: Attempt, more: int) -> None:
-    """Count an exchange for all who ask for it; who came later has it not to lose."""
-    flights = attempt.flights
-    if len(flights) == 1 and len(flights[0].asks) == 1:
-        flights[0].asks[0].job.attempts = max(0, flights[0].asks[0].job.attempts + more)
-        return
-    for job in _askers(flights):
-        job.attempts = max(0, job.attempts + more)

@@ -267,7 +267,10 @@ class Bill:
 
 @define(eq=False)
 class Attempt:
-    """One exchange of a call on a lane, with the bill as it was when its intent was made, and what its payers paid."""
+    """One exchange of a call on a lane, with the bill as it was when its intent was made, and what its payers paid.
+
+    `counted` are those of whose attempts it is one: who asked for its pictures when it went.
+    """
 
     id: AttemptId
     call: Call
@@ -287,6 +290,7 @@ class Attempt:
     partials: list[Ref] | None = None
     charges: tuple[int | None, ...] = ()
     without: tuple[str, ...] = ()
+    counted: tuple[Job, ...] = ()
 
 
 @define(eq=False)
