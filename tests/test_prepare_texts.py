@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from penstock import catalog
 from penstock.catalog import Override, Overrides
-from penstock.config import Config, Gathering
+from penstock.config import Config, Gathering, NearCache
 from penstock.ids import Handle, Key
 from penstock.money.charge import charge
 from penstock.prepare import Prepared, Refusal, prepare
@@ -22,6 +22,7 @@ from penstock.readings import Usage
 from penstock.requests import (
     ChatRequest,
     EmbeddingRequest,
+    ImageRequest,
     InputImage,
     Message,
     ModerationRequest,
@@ -190,7 +191,9 @@ def test_what_may_go_in_one_call() -> None:
 
 def test_no_near_cache_and_no_words() -> None:
     """Only pictures are found by meaning; a dialect without words refuses, and says so of a fallback, too."""
-    assert not made(HELLO, Options(near=True), evolve(GATHERS, near=None)).work.near
+    near = Config(near=NearCache(hook="embed"))
+    picture = ImageRequest(prompt="a cat", model="gpt-image-2")
+    assert [False, True] == [made(one, Options(near=True), near).work.near for one in (HELLO, picture)]
     found = prepare(VECTORS, Options(), Config(), handle=Handle(1), unix=UNIX, dialect="stability")
     assert isinstance(found, Refusal)
     assert ("dialect", True) == (found.field, "embeddings" in found.message)

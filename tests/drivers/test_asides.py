@@ -39,6 +39,7 @@ UNIX = 1_795_400_000.0
 
 PROMPT = Screen("words/1", target=moderator(UNIX))
 PICTURE = Screen("shown/1", picture=True, target=moderator(UNIX))
+SEND = Send(AttemptId(1), CallId(1), Handle(1), "moderations", Purpose.SCREEN, Lane("k", "m"), 0, 0, (), Timeouts())
 ASKED: dict[str, Any] = {"model": "gpt-image-2", "size": "1024x1024", "quality": "low"}
 
 
@@ -132,16 +133,26 @@ def test_the_providers_embeddings_find_what_is_near(driver: str) -> None:
     assert Decimal(7 * 20_000) / 10**12 == second.cost
 
 
+def test_screens_of_one_policy_are_told_apart_by_what_they_look_at() -> None:
+    """The prompt goes to the one, the picture to the other."""
+    payloads = Payloads()
+    words, shown = (Screen("same/1", picture=one, target=moderator(UNIX, f"m{one:d}")) for one in (False, True))
+    asked = ImageRequest(prompt="a kettle", model="gpt-image-2")
+    prepared = prepare(asked, Options(screens=(shown, words)), Config(), handle=Handle(1), unix=UNIX)
+    assert isinstance(prepared, Prepared)
+    for refs, model in (((), "m0"), ((payloads.keep(b'{"choices":[{"message":{"content":"hi"}}]}'),), "m1")):
+        found = question(evolve(SEND, refs=refs, policy="same/1"), prepared, Config(), payloads)
+        assert isinstance(found, Prepared)
+        assert model == found.request.model
+
+
 def test_what_no_moderation_takes_is_not_sent() -> None:
     """A picture of a format that is not taken, a screen that is not there: the question ends as a refused one."""
     payloads = Payloads()
     asked = ImageRequest(prompt="a kettle", model="gpt-image-2")
     prepared = prepare(asked, Options(screens=(PICTURE,)), Config(), handle=Handle(1), unix=UNIX)
     assert isinstance(prepared, Prepared)
-    gif = Send(
-        AttemptId(1), CallId(1), Handle(1), "moderations", Purpose.SCREEN, Lane("k", "m"), 0, 0, (), Timeouts(),
-        refs=(payloads.keep(b"GIF89a..."),), policy="shown/1",
-    )  # fmt: skip
+    gif = evolve(SEND, refs=(payloads.keep(b"GIF89a..."),), policy="shown/1")
     for send in (gif, evolve(gif, policy="another/1"), evolve(gif, purpose=Purpose.EMBED)):
         found = question(send, prepared, Config(), payloads)
         assert isinstance(found, Problem)
