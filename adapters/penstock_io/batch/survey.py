@@ -170,12 +170,11 @@ def survey(
     """
     spared = frozenset(account.due) - plan.rebuy | plan.stored
     bought, again = _Purchase(spared, known.took), _Purchase(spared)
-    buying = sum(_lacks(one, account, plan.stored) for one in plan.send)
+    repeats, buying = _repeats(plan.rows), sum(_lacks(one, account, plan.stored) for one in plan.send)
     for one in plan.send:
         bought.add(one, account, settings.conversion)
     for stale in plan.stale:
         again.add(stale.keyed, account, settings.conversion)
-    repeats = _repeats(plan.rows)
     seconds, timed = seconds_of(bought.groups, settings, known)
     return Survey(
         rows=len(plan.rows),
