@@ -47,7 +47,7 @@ class Scripted:
                 self.end_headers()
                 self.wfile.write(said)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
                 """Nothing is printed."""
 
         return Handler
