@@ -15,7 +15,7 @@ from penstock.errors import InvalidRequest, UsageError
 from penstock.http import HttpCall
 from penstock.ids import Handle
 from penstock.prepare import Prepared, Refusal, prepare
-from penstock.requests import ImageRequest, InputImage, Options, Unsaid
+from penstock.requests import ChatRequest, ImageRequest, InputImage, Message, Options, Unsaid
 from penstock.simulation.painter import paint
 from penstock.wire import MemorySink, Undecodable, decode, encode, reader
 from penstock.wire.speaking import listener
@@ -134,3 +134,36 @@ def test_nonsense_about_streams_is_refused_as_the_api_does(fields: dict[str, obj
     with pytest.raises(Undecodable) as caught:
         decode(call)
     assert (400, param) == (caught.value.status, caught.value.param)
+
+
+CHAT = ChatRequest(messages=(Message("user", "Good morning"),), model="gpt-6", max_completion_tokens=7, stream=True)
+
+
+def chat(request: ChatRequest) -> Prepared:
+    """A conversation, prepared."""
+    made = prepare(request, Options(), Config(), handle=Handle(7), unix=DAY)
+    assert isinstance(made, Prepared)
+    return made
+
+
+def test_a_conversation_streams_and_is_the_same_conversation() -> None:
+    """It asks for its usage, has the key of a plain one, and each word may be left out for itself."""
+    made, plain = chat(CHAT), chat(evolve(CHAT, stream=False))
+    (target,) = made.work.targets
+    assert plain.work.targets[0].keys == target.keys
+    assert (True, False) == (target.stream, plain.work.targets[0].stream)
+    assert ("max_completion_tokens", "stream", "stream_options") == target.adapts
+    said = body(encode(made, 0, 1))
+    assert (True, {"include_usage": True}) == (said["stream"], said["stream_options"])
+    assert CHAT == decode(encode(made, 0, 1))
+    assert body(encode(plain, 0, 1)) == body(encode(made, 0, 1, without=("stream",)))
+    less = body(encode(made, 0, 1, without=("stream_options", "max_completion_tokens")))
+    assert (True, False, 7) == (less["stream"], "stream_options" in less, less["max_tokens"])
+
+
+def test_nonsense_about_a_conversations_stream_is_refused() -> None:
+    """As the API does."""
+    said = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": "yes"}
+    with pytest.raises(Undecodable) as caught:
+        decode(HttpCall("POST", "/chat/completions", (), json.dumps(said).encode()))
+    assert (400, "stream") == (caught.value.status, caught.value.param)

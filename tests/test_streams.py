@@ -18,13 +18,10 @@ from penstock.events import Cancelled, Event, Submitted
 from penstock.ids import Handle, JobId, Ref
 from penstock.outcomes import Outcome, Status
 from penstock.readings import Delta, Partial
-from penstock.requests import ImageRequest, Options
+from penstock.requests import ImageRequest
 from penstock.simulation.server import Latency, ServerSettings
-from penstock_io._ends import Done
-from penstock_io._map import Port
 from penstock_io._payloads import Payloads
-from penstock_io.previews import Hear, Preview, hearing
-from penstock_io.refining import SyncResult
+from penstock_io.previews import Preview, TextDelta, hearing, writing
 from penstock_io.resources import Result
 from penstock_io.simserver import serving
 from penstock_io.streams import WAITING, Stream
@@ -39,35 +36,33 @@ class Client:
 
     def __init__(self) -> None:
         self.posted: list[Event] = []
-        self.done: list[Done] = []
-        self.hear: list[Hear] = []
+        self.done: list[Callable[[Result | BaseException], object]] = []
+        self.hear: list[Callable[[Preview], object]] = []
         self.begun = threading.Event()
 
-    def listen(self, request: ImageRequest, options: Options, done: Done, hear: Hear) -> Submitted:
+    def join(self, hear: Callable[[Preview], object], done: Callable[[Result | BaseException], object]) -> Submitted:
         """Keep who is to be told."""
-        assert (request, options) == (CAT, Options())
         self.done.append(done)
         self.hear.append(hear)
         self.begun.set()
         return Submitted(JobId(7), evolve(work("a"), handle=Handle(7)))
 
-    def stream(self, make: Callable[[], ImageRequest] = lambda: CAT) -> Stream:
+    def stream(self) -> Stream[Preview, Result]:
         """A stream that has not begun."""
+        return Stream(self.join, self.posted.append, self.look, WAITING)
 
-        def join(request: ImageRequest, options: Options, done: Done, index: int) -> Submitted:
-            raise NotImplementedError(request, options, done, index)
-
-        def later(make: Callable[[], ImageRequest], options: Options) -> SyncResult:
-            raise NotImplementedError(make, options)
-
-        def made(result: Result) -> SyncResult:
-            return SyncResult(result.request, result.outcome, later=later)
-
-        return Stream(Port(join, self.posted.append, self.appetite, made), self.listen, make, Options())
-
-    def appetite(self) -> int:
+    def look(self) -> object:
         """The client is there."""
-        return 1
+        return None
+
+
+def begin(client: Client, stream: Stream[Preview, Result]) -> None:
+    """Take the first step of a stream, which brings a preview."""
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(next, stream)
+        assert client.begun.wait(60)
+        client.hear[0](Preview(0, 99, b""))
+        assert Preview(0, 99, b"") == first.result(60)
 
 
 def test_a_slow_reader_misses_old_previews_and_never_the_result() -> None:
@@ -75,18 +70,14 @@ def test_a_slow_reader_misses_old_previews_and_never_the_result() -> None:
     client = Client()
     stream = client.stream()
     assert 0 == stream.dropped
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(next, stream)
-        assert client.begun.wait(60)
-        client.hear[0](Preview(0, 99, b""))
-        assert Preview(0, 99, b"") == first.result(60)
+    begin(client, stream)
     for number in range(40):
         client.hear[0](Preview(0, number, b""))
     client.done[0](ENDED)
     found = list(stream)
     numbers = [item.partial_index for item in found if isinstance(item, Preview)]
     assert (list(range(40 - WAITING, 40)), 40 - WAITING) == (numbers, stream.dropped)
-    assert isinstance(found[-1], SyncResult)
+    assert ENDED is found[-1]
     assert [] == list(stream)
 
 
@@ -102,7 +93,7 @@ def test_leaving_gives_the_job_up_once(dropped: bool) -> None:
     """By `close`, or because nobody holds the iterator any more."""
     client = Client()
     stream = client.stream()
-    client.posted.append(stream._begun(CAT))  # as its first step does
+    begin(client, stream)
     if dropped:
         del stream
         gc.collect()
@@ -117,19 +108,23 @@ def test_what_ended_is_not_given_up() -> None:
     """Nobody is told of a stream that is over."""
     client = Client()
     stream = client.stream()
-    client.posted.append(stream._begun(CAT))
+    begin(client, stream)
     client.done[0](ENDED)
     stream.close()
-    assert 1 == len(client.posted)
+    assert [Submitted, 1] == [type(client.posted[0]), len(client.posted)]
 
 
 def test_what_cannot_be_made_is_said_once() -> None:
     """The error of the first step is raised, and the iteration is over."""
 
-    def wrong() -> ImageRequest:
-        raise InvalidRequest("no")
+    class Wrong(Client):
+        def join(
+            self, hear: Callable[[Preview], object], done: Callable[[Result | BaseException], object]
+        ) -> Submitted:
+            del hear, done
+            raise InvalidRequest("no")
 
-    stream = Client().stream(wrong)
+    stream = Wrong().stream()
     with pytest.raises(InvalidRequest):
         next(stream)
     assert [] == list(stream)
@@ -139,7 +134,7 @@ def test_a_reader_whose_client_is_gone_hears_so() -> None:
     """Instead of waiting for ever."""
 
     class Left(Client):
-        def appetite(self) -> int:
+        def look(self) -> object:
             raise UsageError("the client was left")
 
     with pytest.raises(UsageError, match="was left"):
@@ -150,7 +145,12 @@ def test_what_is_no_preview_or_is_gone_is_not_heard() -> None:
     """A piece of text is none, and bytes that the disk lost are one preview less."""
     heard: list[Preview] = []
     payloads = Payloads()
-    hear = hearing(payloads, heard.append)
+    texts: list[TextDelta] = []
+    hear, write = hearing(payloads, heard.append), writing(payloads, texts.append)
+    write(Delta(payloads.keep(b"text"), 2))
+    write(Delta(Ref("m:99")))
+    write(Partial(0, payloads.keep(b"x")))
+    assert [TextDelta(2, "text")] == texts
     hear(Delta(payloads.keep(b"text")))
     hear(Partial(0, Ref("m:99"), 1))
     hear(Partial(2, payloads.keep(b"\x89PNG\r\n\x1a\n..."), 1))

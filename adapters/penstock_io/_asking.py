@@ -9,14 +9,16 @@ from typing import TypeVar
 
 from penstock.config import Config, Limits
 from penstock.engine import Snapshot, Waiting
-from penstock.events import Mode, Reconfigured
-from penstock.requests import ImageRequest, Options, Request
+from penstock.events import Mode, Reconfigured, Submitted
+from penstock.requests import ChatRequest, ImageRequest, Options, Request
 from penstock_io._access import keyed, renamed
 from penstock_io._client import Base, Http
 from penstock_io.answers import Answered, ChatResult, EmbeddingResult, ModerationResult, Plain, RawResult
 from penstock_io.endpoints import Chat, Embeddings, Moderations, Raw
+from penstock_io.previews import Hear, HearText, Preview, TextDelta
 from penstock_io.refining import AsyncResult, Make, SyncResult
 from penstock_io.resources import Result
+from penstock_io.streams import WAITING, AsyncStream, Loop, Stream, ended
 
 Told = TypeVar("Told")
 
@@ -55,10 +57,10 @@ class AsyncBase(Asked[Http]):
     """What the two asynchronous clients let a user ask."""
 
     @cached_property
-    def chat(self) -> Chat[Coroutine[object, object, ChatResult]]:
+    def chat(self) -> Chat[Coroutine[object, object, ChatResult], AsyncStream[TextDelta, ChatResult]]:
         """Conversations. Raises `UsageError` before the client is entered."""
         self._unless_broken()
-        return Chat(partial(self._answered, ChatResult.of))
+        return Chat(partial(self._answered, ChatResult.of), self._spoken)
 
     @cached_property
     def embeddings(self) -> Embeddings[Coroutine[object, object, EmbeddingResult]]:
@@ -88,6 +90,26 @@ class AsyncBase(Asked[Http]):
     @abstractmethod
     async def _later(self, make: Make, options: Options) -> AsyncResult:
         """Make a request off the loop, and wait for its result."""
+
+    @abstractmethod
+    def _loops(self) -> Loop:
+        """What a stream needs of the loop."""
+
+    @abstractmethod
+    async def _beside(self, make: Make) -> ImageRequest:
+        """Make a request off the loop."""
+
+    def _watched(self, make: Make, options: Options) -> AsyncStream[Preview, AsyncResult]:
+        async def join(hear: Hear, done: Callable[[AsyncResult | BaseException], object]) -> Submitted:
+            return self._listen(await self._beside(make), options, ended(self._made, done), hear)
+
+        return AsyncStream(join, self._loops(), WAITING)
+
+    def _spoken(self, request: ChatRequest, options: Options) -> AsyncStream[TextDelta, ChatResult]:
+        async def join(hear: HearText, done: Callable[[ChatResult | BaseException], object]) -> Submitted:
+            return self._listen_other(request, options, ended(ChatResult.of, done), hear)
+
+        return AsyncStream(join, self._loops())
 
     def _made(self, result: Result) -> AsyncResult:
         """A result whose pictures can be edited."""
@@ -134,10 +156,10 @@ class SyncBase(Asked[Http]):
     """What the client for threads lets a user ask, from any thread."""
 
     @cached_property
-    def chat(self) -> Chat[ChatResult]:
+    def chat(self) -> Chat[ChatResult, Stream[TextDelta, ChatResult]]:
         """Conversations. Raises `UsageError` before the client is entered."""
         self._unless_broken()
-        return Chat(partial(self._answered, ChatResult.of))
+        return Chat(partial(self._answered, ChatResult.of), self._spoken)
 
     @cached_property
     def embeddings(self) -> Embeddings[EmbeddingResult]:
@@ -170,6 +192,18 @@ class SyncBase(Asked[Http]):
 
     def _later(self, make: Make, options: Options) -> SyncResult:
         return self._run(make(), options)
+
+    def _watched(self, make: Make, options: Options) -> Stream[Preview, SyncResult]:
+        def join(hear: Hear, done: Callable[[SyncResult | BaseException], object]) -> Submitted:
+            return self._listen(make(), options, ended(self._made, done), hear)
+
+        return Stream(join, self._post, self.snapshot, WAITING)
+
+    def _spoken(self, request: ChatRequest, options: Options) -> Stream[TextDelta, ChatResult]:
+        def join(hear: HearText, done: Callable[[ChatResult | BaseException], object]) -> Submitted:
+            return self._listen_other(request, options, ended(ChatResult.of, done), hear)
+
+        return Stream(join, self._post, self.snapshot)
 
     def _made(self, result: Result) -> SyncResult:
         """A result whose pictures can be edited."""

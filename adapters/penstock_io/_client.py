@@ -45,7 +45,7 @@ from penstock_io._setup import OnSend, OnSubmit, Setup, Trace
 from penstock_io.answers import Plain
 from penstock_io.journal import Journal, JournalStore
 from penstock_io.ledger import Ledger
-from penstock_io.previews import Hear, hearing, nobody
+from penstock_io.previews import Hear, HearText, hearing, nobody, writing
 from penstock_io.stores import Store
 
 Http = TypeVar("Http")
@@ -323,6 +323,12 @@ class Base(ABC, Generic[Http]):
     def _join_other(self, request: Plain, options: Options, told: Told) -> Submitted:
         """The same for anything else."""
         return self._joined(request, options, partial(answered, self._payloads, request, told), 0)
+
+    def _listen_other(self, request: Plain, options: Options, told: Told, hear: HearText) -> Submitted:
+        """The same for one whose text is heard while it is written."""
+        submitted = self._join_other(request, options, told)
+        self._hearers[submitted.job] = writing(self._payloads, hear)
+        return submitted
 
     def _joined(
         self, request: Request, options: Options, done: Callable[[Outcome | BaseException], object], index: int

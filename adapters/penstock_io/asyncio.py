@@ -21,12 +21,14 @@ from penstock_io._asking import AsyncBase
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._map import AsyncPort, AsyncResults, Feed, Item
 from penstock_io.answers import Answered, Plain
+from penstock_io.previews import Preview
 from penstock_io.refining import AsyncResult, Make
 from penstock_io.resources import Images
-from penstock_io.streams import AsyncStream
+from penstock_io.streams import AsyncStream, Loop
 
 T = TypeVar("T")
 Requests = Iterable[Item] | AsyncIterable[Item]
+_Previews = AsyncStream[Preview, AsyncResult]
 
 
 class Client(AsyncBase[AsyncHttp]):
@@ -36,12 +38,12 @@ class Client(AsyncBase[AsyncHttp]):
     """
 
     @cached_property
-    def images(self) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults, AsyncStream]:
+    def images(
+        self,
+    ) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults, _Previews]:
         """Pictures. Raises `UsageError` before the client is entered."""
         self._unless_broken()
-        port = self._port()
-        listen = partial(AsyncStream, port, self._listen, asyncio.to_thread)
-        return Images(self._run, partial(AsyncResults, port), self._later, listen)
+        return Images(self._run, partial(AsyncResults, self._port()), self._later, self._watched)
 
     async def __aenter__(self) -> Self:
         try:
@@ -101,7 +103,13 @@ class Client(AsyncBase[AsyncHttp]):
             raise
 
     async def _later(self, make: Make, options: Options) -> AsyncResult:
-        return await self._run(await asyncio.to_thread(make), options)
+        return await self._run(await self._beside(make), options)
+
+    async def _beside(self, make: Make) -> ImageRequest:
+        return await asyncio.to_thread(make)
+
+    def _loops(self) -> Loop:
+        return Loop(self._step, self._post, asyncio.Event)
 
     # The driver
 

@@ -24,13 +24,19 @@ from penstock.work import Demand
 from penstock_io.resources import DEFAULT, picodollars
 
 Returned = TypeVar("Returned")
+Streams = TypeVar("Streams")
 
 
-class Chat(Generic[Returned]):
+class Chat(Generic[Returned, Streams]):
     """`client.chat`."""
 
-    def __init__(self, run: Callable[[ChatRequest, Options], Returned]) -> None:
+    def __init__(
+        self,
+        run: Callable[[ChatRequest, Options], Returned],
+        listen: Callable[[ChatRequest, Options], Streams],
+    ) -> None:
         self._run = run
+        self._listen = listen
 
     def complete(  # noqa: PLR0913 - the API's own parameters, all by name
         self,
@@ -71,6 +77,47 @@ class Chat(Generic[Returned]):
             extra=tuple((extra or {}).items()),
         )
         return self._run(request, options)
+
+    def stream(  # noqa: PLR0913 - the API's own parameters, all by name
+        self,
+        *,
+        messages: str | Sequence[Message | Mapping[str, object]],
+        model: str,
+        max_completion_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        n: int = 1,
+        stop: str | Sequence[str] = (),
+        seed: int | None = None,
+        response_format: object = None,
+        tools: object = None,
+        tool_choice: object = None,
+        user: str | None = None,
+        extra: Mapping[str, object] | None = None,
+        options: Options = DEFAULT,
+    ) -> Streams:
+        """Answer a conversation and read it while it is written: iterate for `TextDelta`s, then the `ChatResult`.
+
+        What is stored, or comes from a server that has no streams, comes as the result alone. Raises as `complete`
+        does, at the first step of the iteration for what the model does not take. Leaving early gives up waiting.
+        """
+        request = ChatRequest(
+            messages=_messages(messages),
+            model=model,
+            max_completion_tokens=max_completion_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            n=n,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            seed=seed,
+            response_format=response_format,
+            tools=tools,
+            tool_choice=tool_choice,
+            user=user,
+            stream=True,
+            extra=tuple((extra or {}).items()),
+        )
+        return self._listen(request, options)
 
 
 class Embeddings(Generic[Returned]):

@@ -1,4 +1,4 @@
-"""A picture while it is being made: `Preview`, and how one is made of what the engine delivers."""
+"""What comes before the end: a picture while it is being made, a piece of text; and how one is made of a delivery."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from penstock.ids import Ref
-from penstock.readings import Item, Partial
+from penstock.readings import Delta, Item, Partial
 from penstock.wire import sniff
 from penstock.wire.sink import HEAD
 from penstock_io._payloads import Payloads
@@ -38,6 +38,18 @@ Hear = Callable[[Preview], object]
 """Hears each preview, on the driver's own thread."""
 
 
+@frozen
+class TextDelta:
+    """A piece of answer `index` while it is written."""
+
+    index: int
+    text: str = field(repr=False)
+
+
+HearText = Callable[[TextDelta], object]
+"""Hears each piece of text, on the driver's own thread."""
+
+
 def nobody(item: Item) -> None:
     """Hears nothing of what is delivered."""
     del item
@@ -50,6 +62,17 @@ def hearing(payloads: Payloads, hear: Hear) -> Callable[[Item], object]:
         data = _bytes(payloads, item.ref) if isinstance(item, Partial) else None
         if isinstance(item, Partial) and data is not None:
             hear(Preview(item.index, item.number, data))
+
+    return heard
+
+
+def writing(payloads: Payloads, hear: HearText) -> Callable[[Item], object]:
+    """The same for pieces of text."""
+
+    def heard(item: Item) -> None:
+        data = _bytes(payloads, item.ref) if isinstance(item, Delta) else None
+        if isinstance(item, Delta) and data is not None:
+            hear(TextDelta(item.index, data.decode("utf-8", "replace")))
 
     return heard
 

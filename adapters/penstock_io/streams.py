@@ -1,8 +1,9 @@
-"""Pictures that come with previews: what a user iterates over, in the two ways of waiting.
+"""Pictures that come with previews, and answers while they are written: what a user iterates over.
 
-A stream is one job. It begins with the first step of the iteration; its previews come as they are made, and what comes
-last is its result, or the error is raised that `generate` would have raised. Whoever reads slowly holds up nobody: at
-most `WAITING` previews wait to be read, and the oldest is dropped for a newer one. The result never is.
+A stream is one job. It begins with the first step of the iteration; what it brings comes as it is made, and what comes
+last is its result, or the error is raised that waiting for all of it would have raised. Whoever reads slowly holds up
+nobody: at most `WAITING` previews wait to be read, and the oldest is dropped for a newer one. No text is dropped, nor
+the result.
 
 As with `map`, the iterator that a user holds is apart from what the client holds, so that dropping it is noticed.
 """
@@ -12,16 +13,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 from threading import Condition
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 
-from penstock.events import Cancelled, Submitted
+from attrs import field, frozen
+
+from penstock.events import Cancelled, Event, Submitted
 from penstock.ids import JobId
-from penstock.requests import ImageRequest, Options
-from penstock_io._ends import Done
-from penstock_io._map import AsyncPort, Bell, Port
-from penstock_io.previews import Hear, Preview
-from penstock_io.refining import AsyncResult, Make, SyncResult
-from penstock_io.resources import Result
+from penstock_io._map import Bell
 
 WAITING = 16
 """How many previews may wait to be read."""
@@ -29,33 +27,53 @@ WAITING = 16
 GLANCE = 1.0
 """Seconds after which a thread that waits looks whether its client is still there."""
 
-Listen = Callable[[ImageRequest, Options, Done, Hear], Submitted]
-"""Makes a job ready of which previews are heard."""
+
+class Checked(Protocol):
+    """A result."""
+
+    def checked(self) -> Self:
+        """Itself, or its error raised."""
+        ...
 
 
-class _Line:
-    """What the client holds of a stream: what came and is not read yet. `ring` is called when something came."""
+One = TypeVar("One")
+Told = TypeVar("Told")
+Ended = TypeVar("Ended", bound=Checked)
+Hear = Callable[[One], object]
+Done = Callable[[Ended | BaseException], object]
 
-    def __init__(self) -> None:
-        self.ready: deque[Preview | Result | BaseException] = deque()
+
+@frozen
+class Said(Generic[One]):
+    """A piece of a stream, apart from its end."""
+
+    what: One
+
+
+class _Line(Generic[One, Ended]):
+    """What the client holds of a stream: what came and is not read yet."""
+
+    def __init__(self, most: int | None) -> None:
+        self.ready: deque[Said[One] | Ended | BaseException] = deque()
         self.dropped = 0
         self.over = False
         self.bell: Bell | None = None
         self.came = Condition()
+        self._most = most
 
-    def hear(self, preview: Preview) -> None:
-        """A preview came."""
+    def hear(self, one: One) -> None:
+        """A piece came."""
         with self.came:
-            if len(self.ready) >= WAITING:
+            if self._most is not None and len(self.ready) >= self._most:
                 self.ready.popleft()
                 self.dropped += 1
-            self.ready.append(preview)
+            self.ready.append(Said(one))
             self._ring()
 
-    def done(self, result: Result | BaseException) -> None:
+    def done(self, end: Ended | BaseException) -> None:
         """The job ended."""
         with self.came:
-            self.ready.append(result)
+            self.ready.append(end)
             self.over = True
             self._ring()
 
@@ -65,12 +83,11 @@ class _Line:
             self.bell.set()
 
 
-class _Stream:
-    """What both ways of waiting share. `job` is None before it begins."""
+class _Stream(Generic[One, Ended]):
+    """What both ways of waiting share. At most `most` pieces wait to be read (None: any number)."""
 
-    def __init__(self, listen: Listen, make: Make, options: Options) -> None:
-        self._line = _Line()
-        self._listen, self._make, self._options = listen, make, options
+    def __init__(self, most: int | None) -> None:
+        self._line: _Line[One, Ended] = _Line(most)
         self._job: JobId | None = None
         self._ended = False
 
@@ -79,10 +96,8 @@ class _Stream:
         """How many previews were dropped because nobody read them in time."""
         return self._line.dropped
 
-    def _begun(self, request: ImageRequest) -> Submitted:
-        line = self._line
-        submitted = self._listen(request, self._options, line.done, line.hear)
-        self._job = submitted.job
+    def _begun(self, submitted: Submitted) -> Submitted:
+        self._job, self._ended = submitted.job, False
         return submitted
 
     def _leaving(self) -> Cancelled | None:
@@ -90,97 +105,95 @@ class _Stream:
         self._ended = True
         return None if self._job is None or self._line.over else Cancelled(self._job)
 
-    def _told(self, told: Preview | Result | BaseException) -> Preview | Result:
-        if isinstance(told, Preview):
-            return told
+    def _told(self, told: Said[One] | Ended | BaseException) -> One | Ended:
+        if isinstance(told, Said):
+            return told.what
         self._ended = True
         if isinstance(told, BaseException):
             raise told
         return told.checked()
 
 
-class Stream(_Stream):
-    """`for item in client.images.stream(...)`: each a `Preview`, the last the result. Of one thread.
+class Stream(_Stream[One, Ended]):
+    """`for item in client.images.stream(...)`: pieces as they come, the last item is the result. Of one thread.
 
-    Dropping it, or `close`, gives it up; a picture that is being paid for still arrives in the store.
+    Dropping it, or `close`, gives it up; what is being paid for still arrives in the store.
     """
 
-    def __init__(self, port: Port, listen: Listen, make: Make, options: Options) -> None:
-        self._port = port
-        super().__init__(listen, make, options)
+    def __init__(
+        self,
+        join: Callable[[Hear[One], Done[Ended]], Submitted],
+        post: Callable[[Event], None],
+        look: Callable[[], object],
+        most: int | None = None,
+    ) -> None:
+        super().__init__(most)
+        self._join, self._post, self._look = join, post, look
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Preview | SyncResult:
+    def __next__(self) -> One | Ended:
         if self._ended:
             raise StopIteration
         if self._job is None:
-            self._begin()
-        told = self._told(self._next())
-        return told if isinstance(told, Preview) else self._port.made(told)
+            self._ended = True  # if it cannot begin
+            self._post(self._begun(self._join(self._line.hear, self._line.done)))
+        return self._told(self._next())
 
-    def _begin(self) -> None:
-        self._ended = True  # if it cannot begin
-        submitted = self._begun(self._make())
-        self._ended = False
-        self._port.post(submitted)
-
-    def _next(self) -> Preview | Result | BaseException:
+    def _next(self) -> Said[One] | Ended | BaseException:
         line = self._line
         while True:
             with line.came:
                 if line.ready or (line.came.wait(GLANCE) and line.ready):
                     return line.ready.popleft()
-            self._port.appetite()  # raises where the client is gone
+            self._look()  # raises where the client is gone
 
     def close(self) -> None:
         """Give it up."""
         left = self._leaving()
         if left is not None:
-            self._port.post(left)
+            self._post(left)
 
     def __del__(self) -> None:
         self.close()
 
 
-class AsyncStream(_Stream):
-    """`async for item in client.images.stream(...)`: each a `Preview`, the last the result.
+@frozen
+class Loop:
+    """What a stream needs of a loop: to tell the client at once, or from anywhere, and to make an event."""
 
-    Dropping it, or `aclose`, gives it up; a picture that is being paid for still arrives in the store.
+    step: Callable[[Event], None] = field(repr=False)
+    post: Callable[[Event], None] = field(repr=False)
+    event: Callable[[], Bell] = field(repr=False)
+
+
+class AsyncStream(_Stream[One, Ended]):
+    """`async for item in client.images.stream(...)`: pieces as they come, the last item is the result.
+
+    Dropping it, or `aclose`, gives it up; what is being paid for still arrives in the store.
     """
 
     def __init__(
-        self,
-        port: AsyncPort,
-        listen: Listen,
-        beside: Callable[[Make], Awaitable[ImageRequest]],
-        make: Make,
-        options: Options,
+        self, join: Callable[[Hear[One], Done[Ended]], Awaitable[Submitted]], loop: Loop, most: int | None = None
     ) -> None:
-        self._port, self._beside = port, beside
-        super().__init__(listen, make, options)
+        super().__init__(most)
+        self._join, self._loop = join, loop
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Preview | AsyncResult:
+    async def __anext__(self) -> One | Ended:
         if self._ended:
             raise StopAsyncIteration
         if self._job is None:
-            await self._begin()
+            self._ended = True  # if it cannot begin
+            self._loop.step(self._begun(await self._join(self._line.hear, self._line.done)))
         line = self._line
         while not line.ready:
-            line.bell = self._port.event()
+            line.bell = self._loop.event()
             await line.bell.wait()
-        told = self._told(line.ready.popleft())
-        return told if isinstance(told, Preview) else self._port.made(told)
-
-    async def _begin(self) -> None:
-        self._ended = True  # if it cannot begin
-        submitted = self._begun(await self._beside(self._make))
-        self._ended = False
-        self._port.step(submitted)
+        return self._told(line.ready.popleft())
 
     async def aclose(self) -> None:
         """Give it up."""
@@ -189,7 +202,16 @@ class AsyncStream(_Stream):
     def _leave(self) -> None:
         left = self._leaving()
         if left is not None:
-            self._port.post(left)
+            self._loop.post(left)
 
     def __del__(self) -> None:
         self._leave()
+
+
+def ended(made: Callable[[Told], Ended], done: Done[Ended]) -> Callable[[Told | BaseException], object]:
+    """Who hears the end of a job, and tells the result that is made of it."""
+
+    def heard(told: Told | BaseException) -> None:
+        done(told if isinstance(told, BaseException) else made(told))
+
+    return heard

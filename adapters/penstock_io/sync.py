@@ -24,6 +24,7 @@ from penstock_io._futures import Gone, answer, settle, wait
 from penstock_io._http import Exchange, SyncHttp, open_client
 from penstock_io._map import Item, Port, Results
 from penstock_io.answers import Answered, Plain
+from penstock_io.previews import Preview
 from penstock_io.refining import SyncResult
 from penstock_io.resources import Images
 from penstock_io.streams import Stream
@@ -44,11 +45,11 @@ class Client(SyncBase[SyncHttp]):
     entered = "with Client(...) as client"
 
     @cached_property
-    def images(self) -> Images[SyncResult, Iterable[Item], Results, Stream]:
+    def images(self) -> Images[SyncResult, Iterable[Item], Results, Stream[Preview, SyncResult]]:
         """Pictures. Raises `UsageError` before the client is entered."""
         self._unless_broken()
         port = Port(self._join, self._post, lambda: self._ask(self.engine.appetite), self._made)
-        return Images(self._run, partial(Results, port), self._later, partial(Stream, port, self._listen))
+        return Images(self._run, partial(Results, port), self._later, self._watched)
 
     def __enter__(self) -> Self:
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()

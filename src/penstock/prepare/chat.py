@@ -8,6 +8,8 @@ from penstock.prepare._plain import AROUND, guess, timeouts, whose
 from penstock.requests import CHAT_PARAMETERS, ChatRequest, Message, Refusal, Said
 from penstock.requests.chat import chat_value
 from penstock.requests.prepared import Otherwise
+from penstock.wire import dialect
+from penstock.wire.chat import STREAM_OPTIONS
 from penstock.work import Demand, Rates, Target
 
 USUAL = 1_000
@@ -28,6 +30,9 @@ def chat_target(request: ChatRequest, at: Place) -> tuple[Target, Said] | Refusa
     nbytes = sum(_length(one) for one in request.messages)
     nbytes += sum(len(one.text.encode()) for one in (request.tools, request.response_format) if one is not None)
     longest = request.max_completion_tokens
+    streams = request.stream and dialect(at.dialect).ways[request.operation].listen is not None
+    mute = () if streams or not request.stream else (f"{at.dialect} has no streams of {request.operation}",)
+    otherwise = _otherwise(longest, streams=streams)
     target = Target(
         provider=at.provider,
         model=request.model,
@@ -47,12 +52,23 @@ def chat_target(request: ChatRequest, at: Place) -> tuple[Target, Said] | Refusa
         pool=request.model,
         most=1,
         divisible=False,
-        adapts=() if longest is None else (BOUND,),
+        stream=streams,
+        adapts=tuple([one.name for one in otherwise]),
+        warnings=mute,
         timeouts=timeouts(at),
     )
     told = tuple([(name, value) for name, value in asked.items() if isinstance(value, str | int | float)])
-    otherwise = () if longest is None else (Otherwise(BOUND, (BOUND,), ((OLD_BOUND, longest),)),)
+    if target.stream:
+        told = (*told, ("stream", True), (STREAM_OPTIONS, True))
     return target, Said(request.model, at.dialect, told, 1, otherwise=otherwise)
+
+
+def _otherwise(longest: int | None, *, streams: bool) -> tuple[Otherwise, ...]:
+    """What servers may not know, and what they are told instead."""
+    bound = () if longest is None else (Otherwise(BOUND, (BOUND,), ((OLD_BOUND, longest),)),)
+    if not streams:
+        return bound
+    return (*bound, Otherwise("stream", ("stream", STREAM_OPTIONS)), Otherwise(STREAM_OPTIONS, (STREAM_OPTIONS,)))
 
 
 def _length(message: Message) -> int:

@@ -90,7 +90,7 @@ class ChatRequest:
 
     `max_completion_tokens` bounds an answer (a server that only knows `max_tokens` is told so). `response_format`
     ({"type": "json_object"}, or a schema), `tools` and `tool_choice` are passed on as the API has them, and so is what
-    `extra` names. A field of None takes the model's default.
+    `extra` names. A field of None takes the model's default. With `stream` the answers come while they are written.
 
     Its repr does not show the conversation. Raises InvalidRequest for what no model can take.
     """
@@ -107,6 +107,7 @@ class ChatRequest:
     tools: Frozen | None = field(default=None, repr=False, converter=_tools)
     tool_choice: Frozen | None = field(default=None, repr=False, converter=_choice)
     user: str | None = None
+    stream: bool = False
     extra: tuple[tuple[str, Frozen], ...] = field(default=(), repr=False, converter=_extra)
 
     def __attrs_post_init__(self) -> None:

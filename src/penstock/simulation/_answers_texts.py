@@ -22,6 +22,7 @@ from penstock.readings import Usage
 from penstock.requests import ChatRequest, Content, EmbeddingInput, EmbeddingRequest, ModerationRequest
 from penstock.simulation._case import UNLISTED, Telling, flags, refused
 from penstock.wire import chat, embeddings, moderations
+from penstock.wire.chat_stream import chunks
 from penstock.work import Demand
 
 LETTERS = 4
@@ -158,6 +159,13 @@ class ChatCase:
         return chat.reply(
             [self._choice()] * self.request.n, self.usage(), self.request, telling.created, telling.headers
         )
+
+    @property
+    def streams(self) -> bool:
+        return self.request.stream
+
+    def events(self, telling: Telling) -> list[bytes]:
+        return chunks([self._choice()] * self.request.n, self.usage(), self.request, telling.created)
 
     def _choice(self) -> dict[str, object]:
         name = self._tool()

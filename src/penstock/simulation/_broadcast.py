@@ -23,7 +23,7 @@ def broadcast(events: list[bytes], admission: Admission, headers: Headers) -> Pl
     """The events of a finished answer, evenly over its delay; the last one comes when a plain answer would.
 
     Of its faults `stream_error` says after the first event that it gave up, `stream_cut` breaks off within the last,
-    `stream_hurry` sends nothing before the last one, `stream_undone` never says that it is over.
+    `stream_hurry` sends all at once, without previews, `stream_undone` never says that it is over.
     """
     pause = admission.delay / max(1, len(events))
     match admission.fault:
@@ -32,7 +32,8 @@ def broadcast(events: list[bytes], admission: Admission, headers: Headers) -> Pl
         case "stream_cut":
             sent = [*events[: len(events) > 1], events[-1][: len(events[-1]) // 2]]
         case "stream_hurry":
-            sent, pause = [events[-1] + LAST], admission.delay
+            kept = [event for event in events if not event.partition(b"\n")[0].endswith(b"partial_image")]
+            sent, pause = [b"".join(kept) + LAST], admission.delay
         case "stream_undone":
             sent = events
         case _:

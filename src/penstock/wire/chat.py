@@ -24,6 +24,9 @@ FORMAT = "json"
 NESTED = ("stop", "response_format", "tools", "tool_choice")
 """Fields that are no plain values: the request says them itself."""
 
+STREAM_OPTIONS = "stream_options"
+"""Where a stream is asked to say what it used."""
+
 OLD_BOUND = "max_tokens"
 """What servers call the bound of an answer that do not know `max_completion_tokens`."""
 
@@ -35,6 +38,8 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
         raise UsageError("not a conversation")
     body: dict[str, object] = {"model": said.model, "messages": [spoken(one) for one in request.messages]}
     body.update(said.parameters)
+    if STREAM_OPTIONS in body:
+        body[STREAM_OPTIONS] = {"include_usage": True}
     for name in NESTED:
         value = chat_value(request, name)
         if value is not None:
@@ -98,6 +103,7 @@ def decode(call: HttpCall) -> ChatRequest:
             tools=_frozen(body, "tools"),
             tool_choice=_frozen(body, "tool_choice"),
             user=_word(body, "user"),
+            stream=_flag(body, "stream"),
             extra=tuple([(name, Frozen.of(value, name)) for name, value in body.items() if name not in known]),
         )
     except InvalidRequest as error:
@@ -146,6 +152,13 @@ def _whole(body: Mapping[str, Json], name: str) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
         raise refusal(400, f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
     return value
+
+
+def _flag(body: Mapping[str, Json], name: str) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise refusal(400, f"Invalid type for '{name}': expected a boolean.", "invalid_type", name)
+    return bool(value)
 
 
 def _number(body: Mapping[str, Json], name: str) -> float | None:

@@ -8,9 +8,13 @@ is in them (calls of tools), and all else is as it was said last; what a server 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from typing import cast
 
 from penstock.readings import Delta, Item, Malformed, Part, Problem, Reading, Success, Usage
+from penstock.requests import ChatRequest
 from penstock.wire import chat
 from penstock.wire._json import Json, parse
 from penstock.wire._usage import usage
@@ -22,6 +26,7 @@ from penstock.wire.streams import EventStream, stated
 
 MOST_CHOICES = 128
 _DEEPEST = 32
+_WORDS = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
 _ONCE = ("role", "id", "type", "name", "index")
 _WHOLE = ("id", "created", "model", "service_tier", "system_fingerprint")
 
@@ -145,6 +150,31 @@ class ChatStream(EventStream):
         self._fresh.clear()
         if not whole:
             self._sink.discard()
+
+
+def chunks(choices: Sequence[Mapping[str, object]], used: Usage, request: ChatRequest, created: int) -> list[bytes]:
+    """The provider's side: answers (`message`, `finish_reason`) as events, word by word, and what they used."""
+    said: dict[str, object] = {"id": f"chatcmpl-{created}", "object": "chat.completion.chunk", "created": created}
+    events: list[bytes] = []
+
+    def add(listed: list[dict[str, object]], used: object = None) -> None:
+        body = {**said, "model": request.model, "choices": listed, "usage": used}
+        events.append(b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n")
+
+    for place, choice in enumerate(choices):
+        message = choice["message"]
+        told = dict(cast("Mapping[str, object]", message))
+        text = told.pop("content", None)
+        calls = told.get("tool_calls")
+        if isinstance(calls, list):
+            listed = cast("list[dict[str, object]]", calls)
+            told["tool_calls"] = [{"index": number, **call} for number, call in enumerate(listed)]
+        add([{"index": place, "delta": told, "finish_reason": None}])
+        for word in _WORDS.findall(text) if isinstance(text, str) else ():
+            add([{"index": place, "delta": {"content": word}, "finish_reason": None}])
+        add([{"index": place, "delta": {}, "finish_reason": choice["finish_reason"]}])
+    add([], chat.told_usage(used))
+    return events
 
 
 class _Text:

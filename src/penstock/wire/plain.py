@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from penstock.http import HttpCall
 from penstock.requests import CHAT, EMBEDDINGS, MODERATIONS, MODERATIONS_CONTENT, RAW, Request
 from penstock.wire import chat, embeddings, moderations, raw
+from penstock.wire.chat_stream import ChatStream
 from penstock.wire.dialects._dialect import Way
 
 PLAIN_WAYS: Mapping[str, Way] = {
-    CHAT: Way(chat.encode, chat.read),
+    CHAT: Way(chat.encode, chat.read, listen=ChatStream),
     EMBEDDINGS: Way(embeddings.encode, embeddings.read, most=embeddings.MOST),
     MODERATIONS: Way(moderations.encode, moderations.read),
     MODERATIONS_CONTENT: Way(moderations.encode, moderations.read_content),
