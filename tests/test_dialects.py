@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 from attrs import frozen
@@ -17,6 +19,7 @@ from penstock.prepare import prepare
 from penstock.requests import ImageRequest, InputImage, Options, Prepared, Refusal, Unsaid
 from penstock.wire import DIALECTS, dialect, encode, locate, spoken_at
 
+ROOT = Path(__file__).parents[1]
 UNIX = 1_795_300_000.0
 RICH = ImageRequest(
     prompt="a lynx",
@@ -202,6 +205,40 @@ def test_one_request_in_every_dialect(told: Spoken) -> None:
 def test_every_dialect_has_a_transcript() -> None:
     """A new one brings its own."""
     assert set(DIALECTS) == {told.dialect for told in TABLE}
+
+
+def test_the_worked_example_is_the_module() -> None:
+    """CONTRIBUTING shows what is there, and no dialect is longer than it says."""
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## A new dialect")[2]
+    folder = ROOT / "src" / "penstock" / "wire" / "dialects"
+    example = told.partition("```python\n")[2].partition("```")[0]
+    assert (folder / "together.py").read_text(encoding="utf-8") == example
+    assert [] == [one.name for one in folder.glob("*.py") if len(one.read_text(encoding="utf-8").splitlines()) >= 150]
+
+
+def test_the_page_names_every_dialect_and_its_state() -> None:
+    """In its first table, with what it rests on; in its second, the words for each field."""
+    page = (ROOT / "docs" / "wire.md").read_text(encoding="utf-8")
+    states = {
+        name: state.startswith("verified")
+        for name, state in re.findall(r"^\| `(\w+)` \|(?:[^|]*\|){3} (\w+)", page, re.MULTILINE)
+        if name in DIALECTS
+    }
+    assert states == {name: one.verified for name, one in DIALECTS.items()}
+    (columns,) = re.findall(r"^\| field \|(.*)$", page, re.MULTILINE)
+    assert set(DIALECTS) == set(re.findall(r"`(\w+)`", columns))
+    fields = set(re.findall(r"^\| `(\w+)`[^|]*\|", page.partition("| field |")[2].partition("\n\n")[0], re.MULTILINE))
+    assert {
+        "size",
+        "n",
+        "quality",
+        "seed",
+        "negative_prompt",
+        "steps",
+        "guidance",
+        "strength",
+        "output_format",
+    } == fields
 
 
 @pytest.mark.parametrize("spoken", DIALECTS)
