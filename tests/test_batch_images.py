@@ -16,9 +16,9 @@ from penstock.catalog import Override, Overrides, estimated_image_tokens
 from penstock.errors import InvalidRequest
 from penstock.requests import ImageRequest
 from penstock.simulation.server import Latency, ServerSettings
-from penstock_io.batch.images import Loader
 from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
 from penstock_io.batch.keying import key_rows
+from penstock_io.batch.loading import Loader
 from penstock_io.batch.plan import make_plan
 from penstock_io.batch.rows import Defaults, InputError, Row, Rows
 from penstock_io.batch.settings import Choices

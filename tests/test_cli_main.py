@@ -47,7 +47,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     [
         ([], "which command?"),
         (["bath"], "there is no command 'bath'; did you mean batch?"),
-        (["zzz"], "there is no command 'zzz'; there are generate, batch, "),
+        (["zzz"], "there is no command 'zzz'; there are generate, edit, batch, "),
         (["--bath"], "there is no option '--bath'"),
         (["batch"], "usage: penstock batch INPUT --out DIR [options]"),
         (["batch", "--bogus"], "usage: penstock batch INPUT --out DIR [options]"),

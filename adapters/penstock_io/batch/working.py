@@ -27,8 +27,8 @@ from penstock_io.batch import stopping
 from penstock_io.batch.flow import NOBODY
 from penstock_io.batch.funds import exceeded, most_of
 from penstock_io.batch.hearing import Hearing, nobody
-from penstock_io.batch.images import Loader
 from penstock_io.batch.keying import Keyed
+from penstock_io.batch.loading import Loader
 from penstock_io.batch.progress import Figures, Level, Listener
 from penstock_io.batch.rereading import reread
 from penstock_io.batch.results import Line, line_of_end, told_end

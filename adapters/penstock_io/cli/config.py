@@ -22,7 +22,7 @@ from penstock_io.cli.options import (
     BATCH,
     CONFIG,
     DIALECT,
-    GENERATE,
+    EDIT,
     PREFIX,
     PROVIDER,
     AnyOption,
@@ -159,7 +159,7 @@ def _strays(environ: Mapping[str, str], keys: Words) -> tuple[str, ...]:
 
     Raises `OptionError` for one that is nearly an option: what somebody meant to say would be passed over.
     """
-    options = {option.variable: option for option in (*BATCH, *GENERATE)}
+    options = {option.variable: option for option in (*BATCH, *EDIT)}
     known = [variable for variable, option in options.items() if not option.bare]
     told: list[str] = []
     for variable in sorted(environ):

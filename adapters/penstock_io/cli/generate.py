@@ -34,14 +34,18 @@ from penstock_io.cli.parsing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from decimal import Decimal
 
     from penstock.errors import PenstockError
+    from penstock.requests import ImageRequest
     from penstock_io.cli.buying import Bought
     from penstock_io.cli.config import Values
     from penstock_io.cli.connecting import Connection
     from penstock_io.cli.console import Console
     from penstock_io.cli.saving import Files, Saved
+
+    Change = Callable[[ImageRequest], ImageRequest]
 
 DONE, SOME, BUDGET_OUT, HALTED = 0, 1, 3, 4
 
@@ -84,9 +88,7 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
     prompt: str | None = args.prompt
     if prompt is None:
         parser.error('PROMPT is missing: penstock generate "a red fox" -o fox.png')
-    return run_with(
-        parser, args, GENERATE, lambda values, console: _generate(values, _read() if prompt == "-" else prompt, console)
-    )
+    return run_with(parser, args, GENERATE, lambda values, console: buy(values, prompt, console))
 
 
 def _read() -> str:
@@ -102,8 +104,11 @@ def _read() -> str:
         raise OptionError("standard input: the prompt is not UTF-8") from None
 
 
-def _generate(values: Values, prompt: str, console: Console) -> int:
-    """All of it, once the options are known. Raises `OptionError`, `UsageError`, `InvalidRequest`."""
+def buy(values: Values, given: str, console: Console, change: Change | None = None) -> int:
+    """All of it, once the options are known; returns the exit code. A prompt of "-" is read from standard input.
+
+    `change` makes another request of that which the options say. Raises `OptionError`, `UsageError`, `InvalidRequest`.
+    """
     from attrs import evolve  # noqa: PLC0415 - as above
 
     from penstock.requests import Unsaid  # noqa: PLC0415 - as above
@@ -117,6 +122,7 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
     from penstock_io.cli.funds import booked, funds_of  # noqa: PLC0415 - as above
     from penstock_io.words import at_most, count  # noqa: PLC0415 - as above
 
+    prompt = _read() if given == "-" else given
     streamed = values.get(FILE) == saving.STDOUT
     if streamed and values[JSON]:
         raise values.wrong(JSON, "standard output takes the picture: name a file with --out")
@@ -126,7 +132,8 @@ def _generate(values: Values, prompt: str, console: Console) -> int:
         origin=values.origin(OUTPUT_FORMAT),
     )  # fmt: skip
     connection = connect(values, os.environ)
-    request = request_of(values, prompt, files.format)
+    asked = request_of(values, prompt, files.format)
+    request = asked if change is None else change(asked)
     prices, unsaid = overrides_of(values), Unsaid(values[UNSAID])
     spending = Spending(budget, values[ALLOW_UNKNOWN_PRICE], prices, funds_of(values), unsaid)
     unheard = heed(values, request.model, connection.base_url, spending.prices)

@@ -18,6 +18,7 @@ TOLD = "Turn requests into pictures: as fast as limits allow, never above the bu
 GROUPS = {
     "make pictures": {
         "generate": "one picture or a few, from a prompt to a file",
+        "edit": "one picture or a few, from other pictures and a prompt",
         "batch": "turn the rows of a file into pictures in a folder",
     },
     "know what it costs": {
@@ -47,6 +48,7 @@ COMMANDS = {name: summary for group in GROUPS.values() for name, summary in grou
 EXAMPLES = """\
   penstock demo
   penstock generate "a red fox in the snow" -o fox.png
+  penstock edit "make the sky red" fox.png -o red-fox.png
   penstock batch prompts.txt --out pictures --dry-run
 """
 

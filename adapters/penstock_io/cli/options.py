@@ -210,6 +210,9 @@ GUIDANCE = Option("guidance", _number, WHAT, "how closely a diffusion model foll
 UNSAID = Option("unsaid", _choice("drop", "refuse", "emulate"), WHAT, "what a provider has no words for is dropped "
                 "with a warning, refused, or said in another way where there is one (default: drop)",
                 "drop|refuse|emulate", Kind.TEXT, "drop")  # fmt: skip
+MASK = Option("mask", _file, WHAT, "a PNG as large as the first image, transparent where that is to change", "FILE",
+              bare=True)  # fmt: skip
+FIDELITY = Option("input-fidelity", _text, WHAT, "how closely images are kept: low or high", "WORD", bare=True)
 SEED = Option("seed", _whole, WHAT, "the seed, for models that know one", "N", Kind.WHOLE, bare=True)
 
 PROVIDER = Option("provider", _text, WHERE, "openai, azure, openrouter, stability, together, xai, or a "
@@ -296,6 +299,9 @@ GENERATE: tuple[AnyOption, ...] = (
     CONFIG,
 )  # fmt: skip
 """What `penstock generate` takes."""
+
+EDIT: tuple[AnyOption, ...] = (MASK, FIDELITY, *GENERATE)
+"""What `penstock edit` takes."""
 
 NOTE = """\
 Options may also stand in the environment (PENSTOCK_QUALITY=low) or in the file of --config (quality = "low"; and for

@@ -1,0 +1,66 @@
+"""`penstock edit`: one request from other pictures, to a file or a few; all else is as with `penstock generate`."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock_io.cli.generate import EPILOG, buy
+from penstock_io.cli.options import EDIT, FIDELITY, MASK
+from penstock_io.cli.parsing import Formatter, Parser, Subparsers, add_options, run_with
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.requests import ImageRequest
+    from penstock_io.cli.config import Values
+
+USAGE = 'penstock edit "make the sky red" photo.png -o red.png'
+
+
+def add_parser(subparsers: Subparsers[Parser]) -> None:
+    """Add `edit` to a command line; `args.run(args)` then runs it."""
+    parser = subparsers.add_parser(
+        "edit",
+        usage='penstock edit "PROMPT" IMAGE... [-o FILE] [options]',
+        description="Make one picture of others, as a prompt says, or a few (--n 4).",
+        epilog=EPILOG,
+        formatter_class=Formatter,
+    )
+    parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="what is to change; -: read from standard input")
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="PNG, JPEG or WebP files, or addresses (https://...)"
+    )
+    add_options(parser, EDIT)
+    parser.set_defaults(run=partial(run, parser))
+
+
+def run(parser: Parser, args: argparse.Namespace) -> int:
+    """Make the pictures; returns the exit code."""
+    prompt: str | None = args.prompt
+    images: list[str] = args.images
+    if prompt is None or not images:
+        missing = "PROMPT" if prompt is None else "IMAGE"
+        parser.error(f"{missing} is missing: {USAGE}")
+    if Path(prompt).is_file() and not Path(images[0]).exists():
+        parser.error(f"{prompt!r} is a file: the prompt comes first: {USAGE}")
+    return run_with(
+        parser, args, EDIT, lambda values, console: buy(values, prompt, console, partial(_made_from, values, images))
+    )
+
+
+def _made_from(values: Values, names: Sequence[str], request: ImageRequest) -> ImageRequest:
+    """The request with its images. Raises `InvalidRequest`."""
+    from attrs import evolve  # noqa: PLC0415 - the start is fast until it is known what runs
+
+    from penstock_io.inputs import read_image, read_images  # noqa: PLC0415 - as above
+
+    mask = values.get(MASK)
+    return evolve(
+        request,
+        images=read_images(list(names)),
+        mask=None if mask is None else read_image(mask, "mask"),
+        input_fidelity=values.get(FIDELITY),
+    )
