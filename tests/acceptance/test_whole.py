@@ -15,8 +15,8 @@ from tests.acceptance.witness import Witness
 MANY = 5_000
 
 FIELDS = (
-    "id index status files model size quality usage cost_usd attempts cached shared seconds revised_prompt warnings "
-    "meta error"
+    "id index status files model size quality usage cost_usd attempts cached shared reproducible seconds "
+    "revised_prompt warnings meta error"
 ).split()
 
 
