@@ -13,8 +13,10 @@ from attrs import frozen
 import penstock_io.sync
 from penstock.errors import ContentRefused, InvalidRequest, UsageError
 from penstock.requests import Options, Unsaid
+from penstock.simulation.server import Latency, ServerSettings
 from penstock.wire import DIALECTS
 from penstock_io.resources import Result
+from penstock_io.simserver import serving
 from tests.drivers.harness import running
 from tests.scripted import Scripted, scripted
 
@@ -116,6 +118,15 @@ def test_pins_go_with_every_request(driver: str) -> None:
     assert ("org-1", "proj-1", "b") == tuple(
         heard.headers[name] for name in ("openai-organization", "openai-project", "x-a")
     )
+
+
+def test_the_simulated_provider_takes_a_query(driver: str) -> None:
+    """As the API does, which knows no parameter there."""
+    with (
+        serving(ServerSettings(latency=Latency(0.01, 0.0))) as sim,
+        running(driver, "httpx2", base_url=sim.base_url, api_keys=[KEY], query={"tenant": "a b"}) as here,
+    ):
+        assert 1 == len(here.generate(prompt="a lynx", model="gpt-image-2", quality="low").images)
 
 
 def test_what_is_not_said_is_told_with_the_result(driver: str) -> None:

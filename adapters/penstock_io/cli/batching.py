@@ -207,7 +207,8 @@ def _again(resolve: Callable[[], Values]) -> Settings | str:
 def defaults_of(values: Values) -> Defaults:
     """What rows get that do not say it themselves. Another provider's models are nobody's default."""
     given = values.get(options.MODEL)
-    model = model_of(values) if given is not None or values[options.PROVIDER] == OPENAI else None
+    vendors = values[options.PROVIDER] == OPENAI and values.get(options.DIALECT) in (None, OPENAI)
+    model = model_of(values) if given is not None or vendors else None
     return Defaults(
         model,
         values.get(options.SIZE),

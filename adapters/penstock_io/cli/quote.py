@@ -22,8 +22,8 @@ DONE = 0
 STDIN = "standard input"
 
 QUOTE: tuple[AnyOption, ...] = (
-    options.KEEP, options.SKIP_INVALID, options.REPEATS, *options.REQUEST, options.PROVIDER, options.LIMIT,
-    options.ON_AMBIGUOUS, options.RETRY_FAILED,
+    options.KEEP, options.SKIP_INVALID, options.REPEATS, *options.REQUEST, options.PROVIDER, options.DIALECT,
+    options.LIMIT, options.ON_AMBIGUOUS, options.RETRY_FAILED,
     options.OUT._replace(help="the folder of a batch: what is paid there already is taken off"),
     options.JSON, options.CONFIG,
 )  # fmt: skip

@@ -96,7 +96,7 @@ def bearer(authorization: str) -> str:
 
 
 def _read(server: Server, call: HttpCall) -> Case:
-    if call.path not in DECODERS:
+    if call.path.partition("?")[0] not in DECODERS:
         message = f"Unknown request URL: {call.method} /v1{call.path}. Please check the URL for typos."
         raise refused(404, "unknown_url", message)
     if call.method != "POST":
