@@ -93,6 +93,15 @@ def test_a_bound_is_no_charge(usage: Usage | None, rates: Rates | None, pictures
         assert quote < found
 
 
+@given(st.none() | USAGES, SOME)
+def test_what_costs_nothing_at_most_costs_nothing(usage: Usage | None, rates: Rates) -> None:
+    """Without pictures, and where no more is known: a moderation says no tokens at all, and is free."""
+    known, found = charge(usage, rates, 0, None), charge(usage, rates, 0, 0)
+    assert found is not None
+    assert known is None or known == found
+    assert usage is not None or found == 0
+
+
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_output_that_is_not_itemised_is_pictures(text: int, output: int) -> None:
     """1.5 has a price of text output, a third of that of pictures: it is not taken for what may be pictures."""

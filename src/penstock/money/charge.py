@@ -13,8 +13,8 @@ def charge(usage: Usage | None, rates: Rates | None, pictures: int, quote: int |
     published rates, where all of them have one; `pictures` at the rate of a picture, if no more were `asked` for.
     Anything else is unknown, and may have cost up to `quote`, the bound of the whole attempt: no usage, one of no
     tokens at all (some servers send zeros), one that has pictures and no tokens of them. Where the tokens that have a
-    price cost more than that bound, they are the charge; where the bound is nothing, nothing is. Cached tokens without
-    a price of their own cost what the others of their class cost.
+    price cost more than that bound, they are the charge; without pictures a bound of nothing is it, too (a moderation
+    that is free). Cached tokens without a price of their own cost what the others of their class cost.
     """
     if usage is not None and usage.cost is not None and (usage.cost or not pictures or _free(rates)):
         return usage.cost
@@ -25,7 +25,7 @@ def charge(usage: Usage | None, rates: Rates | None, pictures: int, quote: int |
         return tokens
     if rates.picture is not None:
         return rates.picture * pictures if pictures >= asked else None
-    return tokens if quote is not None and (tokens > quote or not quote) else None
+    return tokens if quote is not None and (tokens > quote or (quote == 0 and not pictures)) else None
 
 
 def _tokens(usage: Usage, rates: Rates, pictures: int) -> tuple[int, bool]:
