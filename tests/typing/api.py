@@ -32,6 +32,7 @@ from penstock.requests import ImageRequest, InputImage, Options
 from penstock.work import OnAmbiguous, Screen
 from penstock_io._perform import Question
 from penstock_io.journal import Journal
+from penstock_io.previews import Preview, TextDelta
 from penstock_io.resources import Image, Result
 from penstock_io.stores.memory import MemoryStore
 
@@ -116,6 +117,13 @@ def threads(folder: Path) -> None:
         edited = client.images.edit(image=[Path("a.png"), b"", "b.png"], prompt="red", model="gpt-image-2")
         read(edited.edit("make the sky red", mask="mask.png").edit("and add a boat"))
         read(client.images.edit(image=edited.images[0], mask=InputImage.of(b""), prompt="red", model="gpt-image-2"))
+        for item in client.images.stream(prompt="a cat", model="gpt-image-2", partial_images=1, image=Path("a.png")):
+            if isinstance(item, Preview):
+                use(item.index, item.partial_index, item.data, item.format, item.save("a.png"))
+            else:
+                read(item.edit("make the sky red"))
+        for piece in client.chat.stream(messages="hello", model="gpt-4o-mini"):
+            use((piece.index, piece.text) if isinstance(piece, TextDelta) else piece.text)
         snapshot: Snapshot = client.snapshot()
         for asked, waiting in client.explain():
             use(asked.operation, waiting.reason, waiting.until)
@@ -147,6 +155,13 @@ async def asyncio() -> None:
             read(result)
         edited = await client.images.edit(image="https://x.example/a.png", prompt="red", model="gpt-image-2")
         read(await (await edited.edit("make the sky red")).edit("and add a boat", options=Options(tenant="acme")))
+        coming = client.images.stream(prompt="a cat", model="gpt-image-2")
+        async for item in coming:
+            use(item.save("a.png") if isinstance(item, Preview) else await item.edit("make the sky red"))
+        dropped: int = coming.dropped
+        await coming.aclose()
+        async for piece in client.chat.stream(messages="hello", model="gpt-4o-mini"):
+            use(dropped, (piece.index, piece.text) if isinstance(piece, TextDelta) else piece.choices)
         results = client.images.map(iter([ImageRequest(prompt="a cat", model="gpt-image-2")]))
         await results.aclose()
         use((await client.snapshot()).money, await client.explain(10))
