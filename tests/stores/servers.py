@@ -74,6 +74,7 @@ class Redis:
         if self._cluster:
             self.bus = free_port()
             options += ["--cluster-enabled", "yes", "--cluster-port", str(self.bus)]
+            options += ["--cluster-node-timeout", "600000"]  # on a busy machine nobody is taken for gone
         process = subprocess.Popen([self._program, *options], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         if any("eady to accept connections" in line for line in process.stdout):
