@@ -100,6 +100,7 @@ REMEDIES = {
         "a model whose price is published, or allow unknown prices (Budget.unknown, --allow-unknown-price)"
     ),
     "unrecorded": "make room or the folder writable",
+    "unsupported": "ask again: it is said otherwise from now on",
     "unsent": "check the network and the base URL",
 }
 """What helps against a trouble, by its kind; those that are not here need no word, or there is nothing to be done."""
