@@ -264,9 +264,14 @@ def test_a_lane_whose_bucket_fills_rests_after_errors_too() -> None:
         assert lane.stays()
         bench.refuses(send, 500)
     assert "resting" == bench.engine.snapshot().lanes[0].health
-    bench.ask("late")
+    for name in ("late", "later"):
+        bench.ask(name)
     assert bench.none(Send)
     bench.at(bench.now + 0.6)
+    probe = bench.take(Send)
+    bench.at(bench.now + 5.0)
+    assert bench.none(Send)
+    bench.pays(probe)
     assert not bench.none(Send)
 
 

@@ -181,6 +181,21 @@ def test_other_keys_and_addresses_have_days_of_their_own(tmp_path: Path) -> None
     assert [5, 1] == [round(sum(one.amount for one in lane.lessons.used)) for lane in (first, second)]
 
 
+def test_what_a_key_used_and_what_its_sibling_learned_go_together() -> None:
+    """A key of which only its use is known believes the limits of a sibling, of which it has used so much."""
+    rate = 5 * 60 / DAY
+    taught = Lessons((Lesson("images", rate, 5.0, DAY, "told", 10.0),), 7)
+    keys = (
+        Credential("ba9876543210", "p", lessons=(("m", taught),)),
+        Credential(KEY, "p", lessons=(("m", Lessons(used=(Use("images", DAY, 3.0, rate),))),)),
+    )
+    engine = Engine(Config(keys, unproven=None), rng=Random(1), epoch=BEGAN)
+    engine.handle(Submitted(JobId(1), evolve(work("k"), handle=Handle(1))), 0.0)
+    first, second = (lane.quota for lane in engine.snapshot().lanes)
+    assert [7, 7] == [first.concurrency, second.concurrency]
+    assert [4, 2] == [round(quota.walls[0].gauge.level) for quota in (first, second)]
+
+
 def test_another_limit_keeps_what_is_used(tmp_path: Path) -> None:
     """Who raises a limit between two runs has what it adds; who takes it away gets it back with its use."""
     path = tmp_path / "limits.json"
