@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from random import Random
+from threading import current_thread
 from typing import Any
 
 import pytest
@@ -98,6 +99,36 @@ def test_the_same_edit_is_paid_once(side: Side, sim: SimServer, tmp_path: Path) 
     (tmp_path / "b.png").write_bytes(png(61))
     assert not edit(side, image=tmp_path / "b.png").cached
     assert 2 == sim.call(lambda server: server.books.pictures)
+
+
+class Watched:
+    """A picture that remembers who read it."""
+
+    def __init__(self) -> None:
+        self.readers: list[str] = []
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes."""
+        self.readers.append(current_thread().name)
+        return png()
+
+
+def test_files_are_read_off_the_loop(side: Side) -> None:
+    """What may wait for a disk never runs on the thread that a loop runs on."""
+    watched, owner = Watched(), list[str]()
+    side.on_owner(lambda: owner.append(current_thread().name))
+    assert Status.COMPLETED == edit(side, image=watched).outcome.status
+    assert 1 == len(watched.readers)
+    assert not set(watched.readers) & set(owner)
+
+
+def test_a_form_is_sent_again_as_it_was(side: Side, sim: SimServer) -> None:
+    """After a fault the same bytes go out: the provider, who knows requests by their bodies, sees one of them."""
+    sim.call(lambda server: server.inject("503"))
+    result = edit(side, image=[png(), png(61)], prompt="twice")
+    assert (Status.COMPLETED, 2) == (result.outcome.status, result.attempts)
+    assert 1 == sim.call(lambda server: len({identity for identity, _ in server.books.lines}))
 
 
 def test_an_address_is_sent_as_it_is(side: Side) -> None:
