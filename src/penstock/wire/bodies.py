@@ -7,7 +7,7 @@ gets of it goes to the sink as it is; the reading holds no text of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from penstock.readings import Malformed, Part, Problem, Reading, Success, Usage
 from penstock.wire import _problems
@@ -26,11 +26,25 @@ Take: TypeAlias = Callable[[Json, bytes], tuple[Usage | None, Sequence[Piece]] |
 """What a body says: usage and results, an error, or why it cannot be used. It gets the JSON and the bytes of it."""
 
 
-class BodyReader:
-    """A `penstock.wire.reader.Reader` of replies that `take` understands."""
+class Cut(Protocol):
+    """Takes out of a text, while it arrives, what is dear to parse at its end."""
 
-    def __init__(self, sink: Sink, opening: Opening, take: Take, *, json: bool = True) -> None:
+    def feed(self, data: bytes) -> bytes:
+        """What is left of the text, as far as that is certain."""
+        ...
+
+    def rest(self) -> bytes:
+        """What was held back."""
+        ...
+
+
+class BodyReader:
+    """A `penstock.wire.reader.Reader` of replies that `take` understands, of what `cut` leaves of a good one."""
+
+    def __init__(self, sink: Sink, opening: Opening, take: Take, *, json: bool = True, cut: Cut | None = None) -> None:
         self.too_large = False
+        self._cut = cut if opening.good else None
+        self._seen = 0
         self._sink = sink
         self._opening = opening
         self._take = take
@@ -41,8 +55,9 @@ class BodyReader:
         """The next bytes of the body."""
         if self.too_large:
             return
-        self._body += data
-        if len(self._body) > self._opening.cap:
+        self._seen += len(data)
+        self._body += data if self._cut is None else self._cut.feed(data)
+        if self._seen > self._opening.cap:
             self.too_large = True
             self._body.clear()
 
@@ -57,6 +72,8 @@ class BodyReader:
     def _read(self) -> Reading:
         if self.too_large:
             return Malformed(f"a reply of more than {self._opening.cap:,} bytes")
+        if self._cut is not None:
+            self._body += self._cut.rest()
         raw = bytes(self._body)
         body = parse(raw)
         if not self._opening.good:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from binascii import Error, a2b_base64, b2a_base64
+from binascii import b2a_base64
 from collections.abc import Sequence
-from struct import error as struct_error
-from struct import pack, unpack
+from functools import partial
+from struct import unpack
 
 from penstock.errors import InvalidRequest, UsageError
 from penstock.http import HttpCall, HttpReply
@@ -14,6 +14,7 @@ from penstock.readings import Problem, Usage
 from penstock.requests import EmbeddingInput, EmbeddingRequest, Prepared, Said, Scalar
 from penstock.wire._json import Json
 from penstock.wire._usage import usage
+from penstock.wire._vectors import WIDTH, VectorCutter, from_base64, from_numbers
 from penstock.wire.bodies import BodyReader, Piece
 from penstock.wire.images import parsed, refusal
 from penstock.wire.reader import Opening
@@ -25,8 +26,6 @@ MOST, LONGEST = 2_048, 8_192
 
 FORMAT = "f32"
 """What a stored vector is: 32-bit floats, little-endian."""
-
-WIDTH = 4
 
 
 def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
@@ -44,10 +43,11 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
 
 def read(sink: Sink, opening: Opening) -> BodyReader:
     """Takes a reply: each vector goes to the sink under the place of its input."""
-    return BodyReader(sink, opening, _take)
+    cutter = VectorCutter()
+    return BodyReader(sink, opening, partial(_take, cutter), cut=cutter)
 
 
-def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
+def _take(cutter: VectorCutter, body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
     del raw
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(data, list):
@@ -58,7 +58,9 @@ def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Prob
             continue
         said = item.get("index")
         index = said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said < len(data) else place
-        vector = packed(item.get("embedding"))
+        value = item.get("embedding")
+        # a number alone is the place of a vector that was cut
+        vector = cutter.of(value[0]) if isinstance(value, list) and len(value) == 1 else packed(value)
         if index in found:
             return "a vector is given twice"
         if vector is not None:
@@ -70,18 +72,8 @@ def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Prob
 def packed(value: Json) -> bytes | None:
     """A vector as 32-bit floats, little-endian; None for what is none, or too large for them."""
     if isinstance(value, str):
-        try:
-            vector = a2b_base64(value, strict_mode=True)
-        except (Error, ValueError):
-            return None
-        return vector if vector and not len(vector) % WIDTH else None
-    if not isinstance(value, list) or not value:
-        return None
-    numbers = [one for one in value if isinstance(one, int | float) and not isinstance(one, bool)]
-    try:
-        return pack(f"<{len(value)}f", *numbers)
-    except (struct_error, OverflowError):
-        return None
+        return from_base64(value) if value.isascii() else None
+    return from_numbers(list(value)) if isinstance(value, list) else None
 
 
 def unpacked(vector: bytes) -> tuple[float, ...]:
