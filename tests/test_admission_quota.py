@@ -341,3 +341,22 @@ def test_a_limit_under_which_nothing_is_sent(name: str, value: float) -> None:
     """Nothing a minute is a mistake that would wait for ever: it is refused when it is made, by its name."""
     with pytest.raises(UsageError, match=f"{name} must be"):
         evolve(Limits(), **{name: value})  # type: ignore[arg-type]
+
+
+def test_who_says_how_many_may_be_out() -> None:
+    """The lowest figure counts, with its source and age: configured, told, or learned from a refusal."""
+
+    def said(quota: Quota, now: float) -> tuple[int | None, str, float | None]:
+        figures = quota.figures(now)
+        return figures.concurrency, figures.concurrency_source, figures.concurrency_age
+
+    quota = Quota(Limits(concurrency=9), 0.0)
+    assert (9, "ceiling", 2.0) == said(quota, 2.0)
+    permits = [quota.reserve(ONE, max(3.0 + number, quota.ready_at(ONE, 3.0 + number))) for number in range(6)]
+    quota.heard(permits[0], RateReport(concurrency=8), 10.0)
+    assert (8, "told", 1.0) == said(quota, 11.0)
+    quota.refused(permits[-1], LimitHint("concurrency", 5.0), None, 12.0)
+    assert (5, "learned", 3.0) == said(quota, 15.0)
+    quota.relimit(Limits(concurrency=4), 20.0)
+    assert (4, "ceiling", 1.0) == said(quota, 21.0)
+    assert (None, "none", None) == said(Quota(Limits(concurrency=None), 0.0), 5.0)

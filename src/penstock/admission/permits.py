@@ -62,7 +62,11 @@ class WallFigures:
 
 @frozen
 class QuotaFigures:
-    """A quota as believed now. `concurrency` None is no limit; `blocked_until` None is not blocked."""
+    """A quota as believed now. `concurrency` None is no limit; `blocked_until` None is not blocked.
+
+    `concurrency_source` is "told", "learned", "ceiling" (configured, never exceeded) or "none", `concurrency_age` the
+    seconds since.
+    """
 
     requests: GaugeFigures
     tokens: GaugeFigures
@@ -71,6 +75,8 @@ class QuotaFigures:
     concurrency: int | None
     blocked_until: float | None
     walls: tuple[WallFigures, ...] = ()
+    concurrency_source: str = "none"
+    concurrency_age: float | None = None
 
 
 def needs(demand: Demand) -> tuple[int, int, int]:

@@ -37,8 +37,8 @@ class Quota:
     """
 
     __slots__ = (
-        "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_pacing", "_ready", "_recent",
-        "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_told", "_walls", "in_flight",
+        "_allowed", "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_pacing", "_ready",
+        "_recent", "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_walls", "in_flight",
     )  # fmt: skip
 
     def __init__(
@@ -65,7 +65,8 @@ class Quota:
         self._ready = -inf
         # how many of the last demand the buckets refill a second, until something is learned
         self._pacing: tuple[Demand, float] | None = None
-        self._told: int | None = None
+        # how many may be out, by who says it, and since when
+        self._allowed: dict[str, tuple[int, float]] = {}
         self._concurrency: float = inf
         self.in_flight = 0
         self.relimit(limits, now)
@@ -84,7 +85,7 @@ class Quota:
                 day = self._walls.open(index, DAY, self._gauges[index], now)
                 day.configure(None if new is None else new * 60.0 / DAY, 1.0, now, ceiling=limits.ceiling)
         if limits.concurrency != before.concurrency:
-            self._told = None
+            self._allowed = {} if limits.concurrency is None else {"ceiling": (limits.concurrency, now)}
         self._bound()
 
     # What may go
@@ -267,7 +268,7 @@ class Quota:
         self._asked = self._pacing = None
         permit.report = report
         if report.concurrency is not None:
-            self._told = report.concurrency
+            self._allowed["told"] = (report.concurrency, now)
             self._slots.found = inf
             self._bound()
         needed = needs(permit.demand)
@@ -314,15 +315,21 @@ class Quota:
     def figures(self, now: float) -> QuotaFigures:
         """Everything as believed now."""
         until = max(self._pace.blocked, *(gauge.hold for gauge in self._gauges))
-        most = min(self._concurrency, self._slots.found)
+        allowed = dict(self._allowed)
+        if self._slots.found < inf:
+            allowed["learned"] = (int(self._slots.found), self._slots.since)
+        source = min(allowed, key=lambda name: allowed[name][0], default="none")
+        most, since = allowed.get(source, (None, now))
         return QuotaFigures(
             self._requests.figures(now),
             self._tokens.figures(now),
             self._images.figures(now),
             self.in_flight,
-            None if most == inf else int(most),
+            most,
             until if until > now else None,
             self._walls.figures(now),
+            source,
+            None if most is None else max(0.0, now - since),
         )
 
     def _trusted(self) -> int | None:
@@ -371,8 +378,7 @@ class Quota:
         )
 
     def _bound(self) -> None:
-        known = [limit for limit in (self._limits.concurrency, self._told) if limit is not None]
-        self._concurrency = min(known) if known else inf
+        self._concurrency = min((most for most, _ in self._allowed.values()), default=inf)
 
 
 def _perminute(limits: Limits) -> tuple[float | None, float | None, float | None]:
