@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.commands import Abort, Deliver, Finish, Record, Send
 from penstock.config import Config, Limits, Retry
@@ -167,3 +169,52 @@ def test_only_a_refusal_that_names_the_word_is_about_it(reading: Reading, word: 
             found.blames,
         )
     assert judge(fact, "openai").adapts == ""
+
+
+KINDS = ["ask", "pay", "refuse", "item", "break", "rate", "wait"]
+ACTIONS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 7)))
+
+
+@given(ACTIONS)
+def test_in_any_history_no_refused_word_is_said_again(actions: list[tuple[str, int]]) -> None:
+    """Jobs of two models, refusals of either word, previews, breaks, waits: whatever happens, in any order."""
+    bench = bench_of(evolve(CONFIG, credentials=(evolve(CONFIG.credentials[0], limits=Limits()),)))
+    refused: set[tuple[str, str]] = set()
+    out: list[Send] = []
+    ended = 0
+    for action, number in [*actions, *(("end", 0),) * 60]:
+        model = ("m", "other")[number % 2]
+        if action == "ask":
+            bench.submit(Work((streaming(f"{model}-{bench.jobs}", model=model),)))
+        elif action in ("wait", "end") and bench.engine.next_deadline() is not None:
+            bench.at(max(bench.now, bench.engine.next_deadline() or 0.0))
+        if out and action not in ("ask", "wait"):
+            _answer(bench, out, action, number, refused)
+        while not bench.none(Send):
+            send = bench.take(Send)
+            assert not {word for group, word in refused if group == send.lane.model} - set(send.without)
+            out.append(send)
+        while not bench.none(Finish):
+            bench.take(Finish)
+            ended += 1
+    assert bench.jobs == ended
+    assert bench.rests()
+
+
+def _answer(bench: Bench, out: list[Send], action: str, number: int, refused: set[tuple[str, str]]) -> None:
+    send = out[number % len(out)]
+    if action == "item":
+        bench.tell(Streamed(send.attempt, Partial(0, bench.ref())))
+        return
+    out.remove(send)
+    word = ("stream", "max_completion_tokens")[number // 2 % 2]
+    match action:
+        case "refuse" if word not in send.without:
+            refuse(bench, send, Problem("unknown_parameter", None, "no", param=word))
+            refused.add((send.lane.model, word))
+        case "break":
+            bench.breaks(send)
+        case "rate":
+            bench.refuses(send, 429, "rate_limit_exceeded")
+        case _:
+            bench.pays(send)
