@@ -10,8 +10,9 @@ from PIL import Image
 
 from penstock import catalog
 from penstock.cache.key import Input, keys
+from penstock.cache.near import scope
 from penstock.catalog import Override, Overrides
-from penstock.config import Config
+from penstock.config import Config, Gathering
 from penstock.ids import Handle, Key
 from penstock.prepare import Prepared, Refusal, prepare
 from penstock.requests import ImageRequest, InputImage, Options
@@ -149,3 +150,21 @@ def test_an_image_that_nobody_saw_has_no_bound() -> None:
     unseen = target(evolve(EDIT, images=(InputImage.at("https://x.example/a.png"),)))
     assert unseen.quote is None
     assert unseen.demand.tokens > target(PLAIN).demand.tokens
+
+
+def test_only_edits_of_the_same_images_are_gathered_or_alike() -> None:
+    """Another image is another call, and lies on another shelf of the near cache, whatever the words."""
+    config = Config(gathering=Gathering(most=4))
+
+    def gathered(request: ImageRequest) -> str | None:
+        found = prepare(request, Options(), config, handle=Handle(1), unix=DAY)
+        assert isinstance(found, Prepared)
+        return found.work.targets[0].gather
+
+    def shelf(request: ImageRequest) -> str:
+        return scope(request, provider="p", dialect="openai", model=request.model, tenant="")
+
+    others = [PLAIN, EDIT, evolve(EDIT, images=(OTHER,)), evolve(EDIT, mask=MASK)]
+    assert len(others) == len({gathered(request) for request in others})
+    assert len(others) == len({shelf(request) for request in others})
+    assert gathered(EDIT) == gathered(evolve(EDIT, images=(image(mode="RGB"),)))
