@@ -1,10 +1,10 @@
 """Kill a batch again and again with its requests out, and hold its folder against the provider's own books.
 
-The batch process itself gets SIGKILL, at random moments with at least `OUT` requests out. After each kill the journal
-is read from a copy, as a later process would find it, and once the provider is done with what was abandoned its books
-are read. Checked: what is settled is never executed again, no durable picture is lost, every orphan is told by the next
-run and in the summary, the bill is within what is charged and maybe billed, what is maybe billed is within the bounds
-of orphans and ambiguous attempts, and at last `--on-ambiguous retry` completes every row.
+The batch process itself gets SIGKILL, after a random number of replies and with at least `OUT` requests out. After each
+kill the journal is read from a copy, as a later process would find it, and once the provider is done with what was
+abandoned its books are read. Checked: what is settled is never executed again, no durable picture is lost, every orphan
+is told by the next run and in the summary, the bill is within what is charged and maybe billed, what is maybe billed is
+within the bounds of orphans and ambiguous attempts, and at last `--on-ambiguous retry` completes every row.
 """
 
 from __future__ import annotations
@@ -156,19 +156,17 @@ class Round:
 
     def _run_and_kill(self, mode: str) -> bool:
         """True if the process was killed with enough requests out, False if it ended by itself."""
-        self.sim.rest()
+        before = self.sim.rest()["executed"]
         process = self._start(mode)
-        delay = self.rng.uniform(0.0, 1.0)
-        since: float | None = None
+        wanted = self.rng.randint(1, 2 * OUT)
         while process.poll() is None:
-            out = self.sim.stats(brief=True)["in_flight"]
-            if out >= OUT:
-                since = time.monotonic() if since is None else since
-                if time.monotonic() - since >= delay:
-                    process.kill()
-                    killed = process.wait() == -9
-                    self.figures.least_out = min(self.figures.least_out, out) if killed else self.figures.least_out
-                    return killed
+            stats = self.sim.stats(brief=True)
+            out = stats["in_flight"]
+            if out >= OUT and stats["executed"] - before - out >= wanted:
+                process.kill()
+                killed = process.wait() == -9
+                self.figures.least_out = min(self.figures.least_out, out) if killed else self.figures.least_out
+                return killed
             time.sleep(0.005)
         return False
 
