@@ -117,6 +117,12 @@ def test_a_picture_alone_is_a_picture() -> None:
             Problem(message="OutOfMemoryError"),
         ),
         (
+            "sdwebui",
+            422,
+            {"error": "HTTPException", "detail": "Sampler not found", "body": "", "errors": ""},
+            Problem(message="HTTPException: Sampler not found"),
+        ),
+        (
             "localai",
             500,
             {"error": {"code": 500, "message": "no model", "type": ""}},

@@ -50,6 +50,7 @@ class Keyed:
     bound: int | None = None
     expected: int | None = None
     unsaid: Unsaid = Unsaid.DROP
+    warnings: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -161,6 +162,7 @@ class Keyer:
             bound=None if target.quote is None else target.quote * request.n,
             expected=None if target.expected is None else target.expected * request.n,
             unsaid=self._unsaid,
+            warnings=target.warnings,
         )
         return evolve(keyed, stems=_kept_stems(keyed, state, self._account)) if state.jobs else keyed
 

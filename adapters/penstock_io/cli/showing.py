@@ -13,7 +13,6 @@ from attrs import asdict, frozen
 from penstock.ids import Key
 from penstock.money.balances import NOTHING
 from penstock.money.periods import period
-from penstock.requests import ImageRequest
 from penstock_io.batch.convert import made_as, shown_as
 from penstock_io.batch.models import unheard
 from penstock_io.batch.naming import MissingField, Template
@@ -25,7 +24,6 @@ from penstock_io.batch.settings import TEMPLATE, Settings
 from penstock_io.batch.states import NEW, here_of
 from penstock_io.batch.stopping import Exit
 from penstock_io.batch.survey import REASONS, Survey, told
-from penstock_io.cli.bounds import Quote, quote_of
 from penstock_io.cli.consent import Reason, price_reason
 from penstock_io.cli.console import Console
 from penstock_io.cli.folders import Books
@@ -184,11 +182,6 @@ def lines_of(
     return [*lines, *kept(plan, books, settings)]
 
 
-def _quoted(request: ImageRequest, settings: Settings) -> Quote:
-    choices = settings.choices
-    return quote_of(request, choices.prices, choices.dialect, choices.unsaid)
-
-
 def default_told(model: str) -> str:
     """Which model is taken where nobody names one."""
     return f"model: {model}, the newest one whose price is known (--model names another)"
@@ -198,9 +191,9 @@ def warn(console: Console, plan: Plan, invalid: Sequence[Invalid], settings: Set
     """Tell of bad rows, of models that nobody knows, and of what providers announced of those that are sent."""
     if invalid:
         console.tell(str(InputError([mistake for one in invalid for mistake in one.mistakes])), Level.WARNING)
-    first = {keyed.request.model: keyed.request for keyed in reversed(plan.send)}
-    announced = dict.fromkeys(word for request in first.values() for word in _quoted(request, settings).warnings)
-    for warning in (*unheard(first, settings.base_url, settings.choices.priced), *announced):
+    models = dict.fromkeys(keyed.request.model for keyed in plan.send)
+    announced = dict.fromkeys(word for keyed in plan.send for word in keyed.warnings)
+    for warning in (*unheard(models, settings.base_url, settings.choices.priced), *announced):
         console.tell(warning, Level.WARNING)
 
 

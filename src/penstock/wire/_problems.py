@@ -48,9 +48,9 @@ def from_body(body: Json, clean: Clean) -> Problem | None:
     error = body.get("error")
     if isinstance(error, dict) and error:
         return _stated(error, body, clean)
-    if isinstance(error, str) and error:
-        return _spoken(error, clean)
     detail = body.get("detail")
+    if isinstance(error, str) and error:
+        return _spoken(f"{error}: {detail}" if isinstance(detail, str) and detail else error, clean)
     if isinstance(detail, str) and detail:
         return _spoken(detail, clean)
     if isinstance(detail, list) and detail:
