@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from base64 import b64encode
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -18,6 +20,8 @@ from penstock.wire import MemorySink, reply, sniff
 from penstock.wire.pieces import LAST, event, failing, pictures
 from penstock.wire.reader import Opening
 from penstock.wire.streams import PictureStream
+from penstock_io._payloads import Payloads
+from penstock_io._sink import FileSink
 
 ASKED = ImageRequest(prompt="a cat", model="gpt-image-2", size="1024x1024", quality="low")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -256,6 +260,26 @@ def test_a_picture_may_lie_behind_an_address() -> None:
 def test_any_nonsense_is_a_value(parts: list[bytes]) -> None:
     """Events in any order, with nonsense between them, are read without raising, and nothing is left over."""
     told(b"".join(parts))
+
+
+@pytest.mark.parametrize("piece", [1 << 12, 1 << 20])
+def test_an_event_of_thirty_megabytes_is_never_a_text(piece: int, tmp_path: Path) -> None:
+    """Its picture goes to a file while it arrives: a few megabytes of memory are enough, however it is cut."""
+    (tmp_path / "held").mkdir()
+    body = finished(PNG + bytes(range(256)) * (22 << 12))
+    assert len(body) > 30_000_000
+    payloads = Payloads(tmp_path)
+    stream = PictureStream(FileSink(payloads), evolve(EVENTS, cap=1 << 26))
+    tracemalloc.start()
+    for at in range(0, len(body), piece):
+        stream.feed(body[at : at + piece])
+    reading = stream.close()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8_000_000
+    assert isinstance(reading, Success)
+    (part,) = reading.parts
+    assert (len(PNG) + 256 * (22 << 12), "png") == (part.nbytes, part.format)
 
 
 def test_references_of_parts_are_never_the_same() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Abort, Command, Consult, Deliver, Finish, Notice, ReadCache, Record, Release, Send
@@ -311,12 +311,13 @@ class Base(ABC, Generic[Http]):
     # Jobs
 
     def _join(self, request: ImageRequest, options: Options, done: Done, index: int = 0) -> Submitted:
-        """Make a job for pictures ready to be submitted. From any thread. Raises `InvalidRequest`."""
-        return self._joined(request, options, partial(pictured, self._payloads, request, done, index), index)
+        """Make a job for pictures ready to be submitted, without previews. From any thread. Raises `InvalidRequest`."""
+        plain = request if request.partial_images is None else evolve(request, partial_images=None)
+        return self._joined(plain, options, partial(pictured, self._payloads, request, done, index), index)
 
     def _listen(self, request: ImageRequest, options: Options, done: Done, hear: Hear) -> Submitted:
         """The same for one whose previews are heard."""
-        submitted = self._join(request, options, done)
+        submitted = self._joined(request, options, partial(pictured, self._payloads, request, done, 0), 0)
         self._hearers[submitted.job] = hearing(self._payloads, hear)
         return submitted
 

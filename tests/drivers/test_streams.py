@@ -14,7 +14,7 @@ import pytest
 from penstock.errors import InvalidRequest, ProviderError
 from penstock.outcomes import Source, Status
 from penstock.readings import Verdict
-from penstock.requests import Options
+from penstock.requests import ImageRequest, Options
 from penstock.simulation.painter import paint
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import Screen
@@ -117,6 +117,15 @@ def test_each_picture_has_its_own_previews(driver: str, library: str, provider: 
         items = watch(side, driver, partial_images=1, n=3)
     assert [(0, 0), (1, 0), (2, 0)] == sorted(seen(items))
     assert 3 == len(result(items).images) == provider.stats()["executed"]
+
+
+def test_what_nobody_hears_is_not_asked_for(driver: str, library: str, provider: SimServer) -> None:
+    """A request with previews in a `map` brings its picture, and costs what a plain one costs."""
+    asked = ImageRequest(prompt="a cat", model="gpt-image-2", size="1024x1024", quality="low", partial_images=3)
+    with running(driver, library, base_url=provider.base_url, api_keys=["key"]) as side:
+        (done,) = side.collect([asked])
+    assert done.usage is not None
+    assert (196, asked, 1) == (done.usage.output_image, done.request, len(done.images))
 
 
 def test_an_edit_streams(driver: str, library: str, provider: SimServer) -> None:

@@ -32,9 +32,9 @@ class ImageRequest:
     know seeds. `negative_prompt` says what is to be left out, `steps` and `guidance` how a diffusion model works,
     `strength` (0 to 1) how far it may leave the picture that it is given. `mask` shows by transparency what of the
     first image is to change, `input_fidelity` says how closely images are kept. With `partial_images` (0 to 3) it comes
-    as a stream with so many previews, at 100 tokens each; they change nothing of the picture. What a dialect has no
-    words for is dropped, emulated or refused, as `Options.unsaid` says. `extra` holds (name, value) pairs that are
-    passed on as they are, for models outside the catalog.
+    as a stream with so many previews, at 100 tokens each, where somebody hears them; the picture is the same. What a
+    dialect has no words for is dropped, emulated or refused, as `Options.unsaid` says. `extra` holds (name, value)
+    pairs that are passed on as they are, for models outside the catalog.
 
     Its repr does not show the prompts. Raises InvalidRequest for what no model can take.
     """
