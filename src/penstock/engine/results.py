@@ -161,9 +161,10 @@ class Results:
 
     def _share_out(self, call: Call, attempt: Attempt, settling: Settling) -> None:
         missing: list[Flight] = []
+        bought = set(call.flights)
         for place, flight in enumerate(attempt.flights):
             landing = settling.landings[place]
-            if flight not in call.flights:
+            if flight not in bought:
                 # another attempt brought this one before
                 self.dispatch.discard([landing] if landing is not None else [])
             elif landing is not None:

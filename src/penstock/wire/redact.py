@@ -23,7 +23,9 @@ def clean(text: str, secrets: Sequence[str], longest: int) -> str:
     tail = max((len(secret) for secret in secrets), default=0)
     line = _printable(text[: _WINDOW + tail])
     # In the same spelling as the text, and longest first: a secret within another would leave the rest of it standing.
-    for secret in sorted({_printable(secret) for secret in secrets if secret}, key=lambda one: (-len(one), one)):
+    # What is longer than the text is not in it: of thousands of inputs few have to be looked for.
+    sought = {_printable(secret) for secret in secrets if 0 < len(secret) <= len(line)}
+    for secret in sorted(sought, key=lambda one: (-len(one), one)):
         line = line.replace(secret, MARK)
     line = _BEARER.sub(rf"\1{MARK}", _FIELD.sub(rf"\1{MARK}", _KEY.sub(MARK, line)))
     whole = line[: len(line) - tail] if len(text) > _WINDOW + tail else line
@@ -31,4 +33,4 @@ def clean(text: str, secrets: Sequence[str], longest: int) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)
