@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from penstock.config import Config
+from penstock.config import Config, Gathering
 from penstock.errors import UsageError
 from penstock.ids import Handle
 from penstock.prepare import prepare
@@ -372,6 +372,13 @@ def test_what_is_emulated_has_another_key_than_what_is_dropped() -> None:
     plainly = ImageRequest(prompt="x\n\nThe picture must not show: y", model="m")
     assert keys[0] != keys[1]
     assert keys[1] == ready(plainly, "openai").work.targets[0].keys
+    together = Config(gathering=Gathering(most=4))
+    made = [
+        prepare(asked, Options(unsaid=how), together, handle=Handle(1), unix=UNIX)
+        for how in (Unsaid.DROP, Unsaid.EMULATE, Unsaid.EMULATE)
+    ]
+    gathered = [one.work.targets[0].gather for one in made if isinstance(one, Prepared)]
+    assert gathered[0] != gathered[1] == gathered[2]
 
 
 def test_nobody_speaks_other_dialects() -> None:

@@ -146,8 +146,8 @@ class _Maker:
         """What may be bought along with it in one call: whatever is asked for in just the same words, by whomever."""
         if self.at.config.gathering.most <= 1 or self.streams:
             return None
-        told = canonical(self.request, self.request.model) | {
-            "prompt": self.request.prompt,
+        told = canonical(self.saying.keyed, self.request.model) | {
+            "prompt": self.saying.keyed.prompt,
             "user": self.request.user,
             "timeouts": [timeouts.connect, timeouts.total],
         }
@@ -158,7 +158,7 @@ class _Maker:
         if not self.at.options.near or self.at.config.near is None:
             return ""
         return near.scope(
-            self.request,
+            self.saying.keyed,
             provider=self.at.provider,
             dialect=self.at.dialect,
             model=self.request.model,
