@@ -57,7 +57,9 @@ def test_an_image_behind_an_address(capsys: pytest.CaptureFixture[str]) -> None:
     """It is sent as it is; what it costs nobody knows beforehand, so a budget wants to know it or to be left out."""
     command = ["edit", "red", "https://pictures.example/a.png", "-o", "red.png"]
     assert 3 == main([*command, "--budget", "1"])
-    assert "input_tokens = 1600" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "what input images of gpt-image-1.5 cost is not known" in said
+    assert "input_tokens = 1600" in said
     assert 0 == main([*command, "--yes"])
     assert "for an amount that is not known" in capsys.readouterr().err
     assert Path("red.png").exists()

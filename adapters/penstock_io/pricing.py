@@ -67,8 +67,10 @@ def unpriced(target: Target) -> str:
     lines, meaning = lines_for(target)
     table, *rest = lines.split("\n")
     said = " and ".join([table, *rest])
+    images = bool(rest) and all(line.startswith(INPUT_TOKENS) for line in rest)
+    what = f"what input images of {target.model} cost" if images else f"the price of {target.model}"
     return (
-        f"the price of {target.model} is not known, so no budget can bound it: say it in the file of --config by the "
+        f"{what} is not known, so no budget can bound it: say it in the file of --config by the "
         f"lines {said} ({meaning}; put your figures), give {ALLOW}, or leave --budget out"
     )
 
