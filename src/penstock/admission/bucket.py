@@ -14,9 +14,8 @@ How `remaining` corrects it. It describes the server's bucket when some request 
 - high: what was sent up to SPREAD after i had arrived already, everything else since is spent, and all refill came
   last.
 
-The level is clamped into [low, high] and never overwritten: a level that was right stays right. Both are bounds
-whatever happened between, also when the bucket was full. Overwriting the level with `remaining` was measured: it costs
-hundreds to thousands of refusals where this costs none.
+The level is clamped into [low, high] and never overwritten, which costs hundreds of refusals: a level that was right
+stays right. Both are bounds whatever happened between, also when the bucket was full.
 
 What a bucket holds follows from `remaining + rate * reset` of each reply, to which the rounding adds at most one: it
 lies between the highest `top` and the lowest `roof` of them. Once it is known, the time to full says what remained more
@@ -40,17 +39,14 @@ from penstock.admission.ways import Ways
 
 __all__ = ["SPREAD", "Gauge", "GaugeFigures", "Mark"]
 
-_ALONE = 0.9
-"""The share of a bucket from which on what is missing is rather the ways' fault than that of others."""
-
 _TICK = 1e-7
 """Seconds by which a wait is cut short: coming back at the time named is then never too early by a rounding error."""
 
 _GROW, _EACH = 0.125, 0.25
 """By what share of itself a rate that is tried out grows: a second at most, and for each request at most."""
 
-_ENOUGH, _LEAST = 0.4, 4.0
-"""For how many requests, for each second of `tau` and at least, nothing is tried out after a refusal."""
+_ENOUGH, _LEAST, _DEAR = 0.4, 4.0, 25.0
+"""For how many requests nothing is tried out: for each second of `tau`, at least, and where a refusal is dear."""
 
 
 @define(eq=False)
@@ -84,6 +80,7 @@ class Gauge:
     ceiling: float = inf
     most: float = inf
     largest: float = 1.0
+    dear: bool = False
     spread: float = SPREAD
     others: Others = field(factory=Others)
     ways: Ways = field(factory=Ways)
@@ -212,6 +209,7 @@ class Gauge:
             return
         self.newest = order
         self.since, self.quiet = now, inf
+        self.ways.tells(mark, told.reset)
         fresh = self._measure(told, least=told.remaining >= 1.0) or fresh
         least, most = self._left(told)
         self.refill(now)
@@ -227,6 +225,8 @@ class Gauge:
         if self.rate and told.remaining is not None and told.remaining < 1.0:
             self.refill(now)
             self._measure(told, least=True)
+            later = self.spent - self.ways.spent  # since it told when it will be full, which it may be of less
+            self.level = min(self.level, self.capacity - self.true * (self.ways.full - now) - later)
 
     def lacked(self, told: Told, mark: Mark, now: float) -> None:
         """The reply that told this refused its request for want of this: the worse of what it may mean is so."""
@@ -237,6 +237,7 @@ class Gauge:
             # a bucket as large as believed would have had enough: then it holds at least what was asked for
             held = self.capacity if self.capacity - owed < mark.need else max(self.top, mark.need)
             least = min(least, held - owed)
+            self.ways.tells(mark, told.reset)
         self._surprised(least, mark, now)
         least = self._mine(least, mark, now)
         low, _ = self.bounds(least, least, mark, now)
@@ -317,10 +318,9 @@ class Gauge:
 
     def _mine(self, left: float, mark: Mark, now: float) -> float:
         """What of all that was left counts here."""
-        others = self.others
-        if others.share == 1.0:
+        if self.others.share == 1.0:
             return left
-        return others.mine(left, (now - mark.sent) * self.true, self.unit, self.capacity)
+        return self.others.mine(left, (now - mark.sent) * self.true, self.unit, self.capacity)
 
     def _share(self, least: float, most: float, mark: Mark) -> None:
         """Count what others took since the last reply, which left between these two."""
@@ -332,7 +332,7 @@ class Gauge:
     def _surprised(self, least: float, mark: Mark, now: float) -> None:
         """It lacked what was believed to be there: others took it, or ways vary by more than was thought."""
         self.others.refused(mark.need)
-        if self.rate and mark.level > 0.999 * mark.need and self.others.share > _ALONE:
+        if self.rate and mark.level > 0.999 * mark.need and self.others.few:
             self.ways.surprised(mark.sent, (mark.need - least) / self.true, self.capacity / self.true, now)
             self.spread = self.ways.spread
 
@@ -359,12 +359,13 @@ class Gauge:
         self.since = at
         self.probe(self.tau, now)
 
-    def probe(self, tau: float, now: float) -> None:
-        """Nothing more is tried for `tau` seconds, and for the time of some requests."""
+    def probe(self, tau: float, now: float, *, dear: bool = False) -> None:
+        """Nothing more is tried for `tau` seconds, and for some requests; for more where refusals are `dear`."""
         self.tau = tau
         if self.ceiling == inf:
             each = self.unit / self.rate if self.rate else 0.0
-            self.quiet = now + max(tau, max(_ENOUGH * tau, _LEAST) * each)
+            self.dear = self.dear or dear
+            self.quiet = now + max(tau, max(_ENOUGH * tau, _DEAR if self.dear else _LEAST) * each)
 
     def refused(self, left: float, mark: Mark, now: float, *, charges: bool, sure: bool = False) -> None:
         """About `left` was there when the marked request was refused; `sure`: whatever was believed before.

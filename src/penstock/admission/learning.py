@@ -121,10 +121,15 @@ class Learner:
             level = self.holds
         self.level, self.at = level - need, now
 
-    def measured(self, at: Empty, spent: float) -> None:
+    def measured(self, at: Empty, spent: float, rate: float) -> None:
         """A refusal said when so much will be there; `spent` is what was sent until now, with it."""
-        if at.exact and spent <= at.spent + at.need:
+        if not at.exact:
+            return
+        self.holds = max(at.need, self.holds, self.burst[0] - (self.state.low or rate) * self.burst[1])
+        if spent <= at.spent + at.need:
             self.level, self.at = 0.0 if self.costs else at.need, at.time
+        else:
+            self.level = min(self.level, at.need)  # so much will be there later
 
     @property
     def rate(self) -> float | None:
@@ -151,6 +156,12 @@ class Learner:
     def steady(self) -> bool:
         """Whether three refusals or more agree on a rate."""
         return self.state.agreed >= 2 and self.state.high - self.state.low < 0.5 * self.state.low
+
+    def bounded(self, low: float, high: float) -> None:
+        """Its rate lies between these two, as far as they agree with what is known."""
+        state = self.state
+        if low <= state.high and state.low <= high:
+            self.state = evolve(state, low=max(low, state.low), high=min(high, state.high))
 
     def refused(self, need: float) -> None:
         """A request that needed so much was refused; after `empty` of its cluster."""

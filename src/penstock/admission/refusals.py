@@ -14,11 +14,10 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from attrs import define
-
 from penstock.admission.adaptive import Slots
 from penstock.admission.bucket import SPREAD
-from penstock.admission.learning import LAST_TAU, Empty, Learner
+from penstock.admission.clusters import Cluster, Gap
+from penstock.admission.learning import ERROR, LAST_TAU, Empty, Learner
 from penstock.admission.permits import Permit, mark_of, needs
 from penstock.admission.walls import HIDDEN, Walls
 
@@ -61,22 +60,12 @@ _ORDER = (2, 0, 1)
 """Which quantity is suspected first, all else being equal: tokens, then images, then requests."""
 
 
-@define(eq=False)
-class _Gap:
-    """By how much a bucket was believed to be fuller than it was, as the earliest refusal of a cluster says."""
-
-    order: int
-    gauge: Gauge
-    over: float
-    need: float
-
-
 class Refusals:
     """Learns the gauges of a quota from refusals. `told` says of which quantities headers tell."""
 
     __slots__ = (
-        "_asked", "_cluster", "_fits", "_gap", "_trial", "active", "family", "gauges", "learners", "learns", "pace",
-        "slots", "told", "walls",
+        "_asked", "_cluster", "_fits", "_gap", "_held", "_trial", "active", "family", "gauges", "learners", "learns",
+        "pace", "slots", "told", "walls",
     )  # fmt: skip
 
     def __init__(self, gauges: tuple[Gauge, Gauge, Gauge], pace: Pace, family: Family) -> None:
@@ -88,12 +77,13 @@ class Refusals:
         self.learners: list[Learner | None] = [None, None, None]
         self.told = [False, False, False]
         self.active = -1
-        self._cluster: Permit | None = None
+        self._cluster = Cluster()
         # who was told when to come back, and when: whoever comes then finds out whether refusals take quota
         self._trial: tuple[Permit, float] | None = None
         self._asked = -1
         self.learns = False
-        self._gap: _Gap | None = None
+        self._gap = Gap()
+        self._held: tuple[Gauge, float] | None = None
         self._fits: list[tuple[Permit, float] | None] = [None, None, None]
 
     # Events
@@ -116,7 +106,7 @@ class Refusals:
             self._trial = (permit, permit.sent + wait)
         self.family.sends = 0
         if news:
-            self._shrink(now)
+            self._gap.close(now)
         else:
             for learner, need in zip(self.learners, needs(permit.demand), strict=True):
                 if learner is not None:
@@ -128,12 +118,12 @@ class Refusals:
         self.slots.admitted(permit.out)
         if self.pace.heard == -inf and permit.report is None:
             return False
-        if self._gap is not None and permit.sent >= self.pace.heard:
-            self._shrink(now)
+        if permit.sent >= self.pace.heard:
+            self._gap.close(now)
         if self._trial is not None and permit.sent >= self.pace.heard:
             self._tried(permit, None)
             self._trial = None
-        self.pace.admitted(permit.sent)
+        self._open(permit.sent, now)
         if permit.report is not None:
             for gauge, told in zip(self.gauges, permit.report.buckets, strict=True):
                 if told is not None:
@@ -144,6 +134,20 @@ class Refusals:
                 if learner.admitted(permit.sent, permit.spent[index], need) and index == self.active:
                     self._believe(index, now)
         return True
+
+    def _open(self, sent: float, now: float) -> None:
+        """Something was let in after all: what a rest holds back, and what it forbids, is over."""
+        barren, rest = self.pace.barren, self.pace.rest
+        self.pace.admitted(sent)
+        if self.pace.barren >= barren:
+            return
+        if self.pace.rest < rest and self._held is not None:
+            gauge, held = self._held
+            gauge.level = min(gauge.capacity, gauge.level + held)
+        self._held = None
+        for gauge, learner in zip(self.gauges, self.learners, strict=True):
+            if learner is not None and gauge.quiet == inf and gauge.source == "learned":
+                gauge.probe(gauge.tau, now)
 
     def explained(self, permit: Permit, now: float) -> bool:
         """Whether the headers of a refusal say which bucket had too little."""
@@ -172,10 +176,12 @@ class Refusals:
                 return
             if wait is not None and not changed and gauge is self.gauges[index]:
                 self._compare(permit, index, gauge, need, wait)
-            gauge.probe(min(LAST_TAU, 2.0 * gauge.tau) if now >= gauge.quiet else gauge.tau, now)
+            charges = self._charged(permit, index, gauge, wait)
+            tau = min(LAST_TAU, 2.0 * gauge.tau) if now >= gauge.quiet else gauge.tau
+            gauge.probe(tau, now, dear=self.family.charges is True)
             left = (need - 1.0) / 2.0 if wait is None else need - gauge.rate * wait
             mark = mark_of(permit, index, gauge, need)
-            gauge.refused(left, mark, now, charges=self._charged(permit, index, gauge, wait))
+            gauge.refused(left, mark, now, charges=charges)
         gauge.hold = max(gauge.hold, now + (wait or 0.0))
 
     def unnamed(self, permit: Permit, wait: float | None, now: float, *, news: bool) -> None:
@@ -183,7 +189,7 @@ class Refusals:
         if not news:
             self._again(permit, wait, now)
             return
-        self._cluster = permit
+        self._cluster.begin(permit, wait)
         needed = needs(permit.demand)
         suspects = [index for index in range(3) if needed[index] and not self.told[index]]
         for index in suspects:
@@ -198,7 +204,7 @@ class Refusals:
             empty = self._empty(index, permit, wait)
             learner.empty(empty)
             learner.refused(needed[index])
-            learner.measured(empty, self.gauges[index].spent)
+            learner.measured(empty, self.gauges[index].spent, 0.5 * self.gauges[index].rate)
         if self._exchanges(suspects, permit, now):
             self._asked = self.active = EXCHANGES
             return
@@ -248,18 +254,29 @@ class Refusals:
 
     def _again(self, permit: Permit, wait: float | None, now: float) -> None:
         """One more of a cluster: it may have been sent before the one that was heard of first."""
-        first = self._cluster
+        longer, changed = self._cluster.longer(permit, wait), self._cluster.again(permit, wait)
+        first, until = self._cluster.first, self._cluster.until
         if first is None:
             return
         if self.active == EXCHANGES:
             self.slots.also(permit.out)
-        if permit.order < first.order:
-            self._cluster = permit
+        if changed:
+            permit, wait = first, None if until is None else until - first.sent
             for index, learner in enumerate(self.learners):
                 if learner is not None:
                     learner.earlier(self._empty(index, permit, wait))
+        if longer is not None:
+            self._paid(longer, needs(permit.demand))
         if 0 <= self.active < EXCHANGES:
             self._believe(self.active, now, permit, wait)
+
+    def _paid(self, longer: float, needed: tuple[int, int, int]) -> None:
+        """Two of a cluster tell that refusals take quota, and in how many seconds a request's needs are refilled."""
+        self.family.charges = True
+        for learner, need in zip(self.learners, needed, strict=True):
+            if learner is not None and need:
+                learner.known = True
+                learner.bounded(need / (longer + ERROR), need / (longer - ERROR))
 
     def _empty(self, index: int, permit: Permit, wait: float | None) -> Empty:
         gauge, need = self.gauges[index], needs(permit.demand)[index]
@@ -291,17 +308,22 @@ class Refusals:
             self.pace.block(now + _HOLD)
         # while the bounds say little, finding out more is no probe
         guessed = gauge.source == "learned" and not learner.sure
-        gauge.probe(learner.state.tau * (_EAGER if guessed else 1.0), now)
+        dear = learner.costs is True or self.family.charges is True
+        gauge.probe(learner.state.tau * (_EAGER if guessed else 1.0), now, dear=dear)
+        if self.pace.barren > 1:
+            gauge.quiet = inf  # while nothing is let in nothing more is tried
         if permit is not None:
             left = (need - 1.0) / 2.0 if wait is None else need - gauge.rate * wait
             charges = learner.costs if self.family.charges is None else self.family.charges
             if charges is None:
                 charges = wait is None or (learner.rate is not None and need < _SLOW * gauge.rate)
-            sure = wait is not None and learner.state.high < inf and permit is self._cluster
+            sure = wait is not None and learner.state.high < inf and permit is self._cluster.first
             gauge.refused(left, mark_of(permit, index, gauge, need), now, charges=charges, sure=sure)
             if self.pace.barren > 1 and gauge.source == "learned":
                 # slow or closed: when it is tried again there is room for one, whatever a rest would have filled
-                gauge.level = min(gauge.level, need - gauge.rate * max(0.0, self.pace.rest - now))
+                level = min(gauge.level, need - gauge.rate * max(0.0, self.pace.rest - now))
+                self._held = gauge, gauge.level - level
+                gauge.level = level
 
     def _rate(self, index: int, learner: Learner, permit: Permit | None, wait: float | None) -> float | None:
         """A rate a second: its own, or what a sibling learned, or what the wait says at most; None: nobody knows."""
@@ -337,16 +359,8 @@ class Refusals:
     def _compare(
         self, permit: Permit, index: int, gauge: Gauge, need: float, wait: float | None, unsure: float = 0.0
     ) -> None:
-        if self._gap is not None and permit.order > self._gap.order:
-            return
-        over = permit.levels[index] - (need if wait is None else need - gauge.rate * wait) - unsure
-        known = (0.0 if wait is not None else need) < over < inf and permit.sent <= gauge.quiet
-        self._gap = _Gap(permit.order, gauge, over if known else 0.0, need)
-
-    def _shrink(self, now: float) -> None:
-        gap, self._gap = self._gap, None
-        if gap is not None and gap.over:
-            gap.gauge.shrink(gap.over, gap.need, now)
+        left = need if wait is None else need - gauge.rate * wait
+        self._gap.compare(permit, index, gauge, left + unsure, need, 0.0 if wait is not None else need)
 
     def _charged(self, permit: Permit, index: int, gauge: Gauge, wait: float | None) -> bool:
         """Whether refusals take quota, too, as two of a cluster tell: the second then has to wait for longer."""

@@ -21,6 +21,9 @@ _RESERVE = 1 / 3
 
 _BRIM = 0.05
 
+_ALONE = 0.9
+"""The share from which on what is missing is rather the fault of ways that vary than that of others."""
+
 _FEW = 0.5
 """How much more than its share anybody is let use, as a part of what may be missing for no reason."""
 
@@ -60,6 +63,11 @@ class Others:
             few, theirs = _FEW * noise, self.theirs
             self.share = 1.0 if theirs <= noise else max(LEAST, (self.own + few) / (self.own + few + theirs))
         self.sent, self.left, self.spent = sent, left, spent
+
+    @property
+    def few(self) -> bool:
+        """Whether others take little."""
+        return self.share > _ALONE
 
     def refused(self, need: float) -> None:
         """One of those that were counted as sent took nothing."""

@@ -11,7 +11,7 @@ from math import inf
 
 from attrs import define
 
-from penstock.admission.marks import SPREAD
+from penstock.admission.marks import SPREAD, Mark
 
 WIDEST = 1.0
 """Seconds by which ways are believed to vary at most."""
@@ -28,12 +28,19 @@ _LESS = 0.8
 
 @define(eq=False)
 class Ways:
-    """`spread` is what is believed, in seconds, `fixed` when the limit became what it is (inf: nobody told of it)."""
+    """`spread` is what is believed, in seconds, `fixed` when the limit became what it is (inf: nobody told of it).
+
+    `full` is when the bucket is full if nothing more goes, as the last reply told, `sent` when its request went, and
+    `spent` what had ever been sent then.
+    """
 
     spread: float = SPREAD
     fixed: float = inf
     calm: float = inf
     patience: float = _PATIENCE
+    full: float = -inf
+    spent: float = 0.0
+    sent: float = -inf
 
     def surprised(self, sent: float, short: float, full: float, now: float) -> None:
         """A request of `sent` came `short` seconds too early to a bucket that refills within `full` seconds."""
@@ -43,6 +50,19 @@ class Ways:
         self.spread = max(self.spread, min(WIDEST, wider, _PART * full))
         self.patience = min(_LONGEST, 2.0 * self.patience)
         self.calm = now + self.patience
+
+    def tells(self, mark: Mark, reset: float | None) -> None:
+        """The reply to a marked request tells how many seconds later the bucket is full.
+
+        Of replies that overtook each other the one that names the latest moment was made last.
+        """
+        if reset is None:
+            return
+        full, spent = mark.sent + self.spread + reset, mark.spent + mark.need
+        if mark.sent > self.sent + self.spread:
+            self.full, self.spent, self.sent = full, spent, mark.sent
+        elif mark.sent >= self.sent - self.spread:
+            self.full, self.spent = max(full, self.full), max(spent, self.spent)
 
     def believed(self, now: float) -> float:
         """What is believed now: less, after a while without a surprise."""
