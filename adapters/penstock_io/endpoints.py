@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
+from penstock.errors import InvalidRequest
 from penstock.requests import (
     ChatRequest,
     Content,
@@ -129,7 +130,7 @@ class Embeddings(Generic[Returned]):
     def create(
         self,
         *,
-        input: str | Sequence[str | Sequence[int]],  # noqa: A002 - the API's own name
+        input: str | Sequence[int] | Sequence[str | Sequence[int]],  # noqa: A002 - the API's own name
         model: str,
         dimensions: int | None = None,
         encoding: str = "base64",
@@ -139,13 +140,11 @@ class Embeddings(Generic[Returned]):
     ) -> Returned:
         """Make a vector of each input and wait for them: an `EmbeddingResult`.
 
-        An input is a text or a list of tokens. What is stored is not bought again, input by input. Raises as
-        `client.images.generate` does.
+        An input is a text or a list of tokens; a list of numbers is one input. What is stored is not bought again,
+        input by input. Raises as `client.images.generate` does.
         """
-        given: Sequence[str | Sequence[int]] = (input,) if isinstance(input, str) else input
-        inputs: tuple[EmbeddingInput, ...] = tuple([one if isinstance(one, str) else tuple(one) for one in given])
         request = EmbeddingRequest(
-            inputs=inputs,
+            inputs=_inputs(input),
             model=model,
             dimensions=dimensions,
             encoding=encoding,
@@ -204,12 +203,32 @@ class Raw(Generic[Returned]):
         return self._run(request, options)
 
 
-def _messages(given: str | Sequence[Message | Mapping[str, object]]) -> tuple[Message, ...]:
+def _messages(given: object) -> tuple[Message, ...]:
     if isinstance(given, str):
         return (Message("user", given),)
-    return tuple([one if isinstance(one, Message) else _message(one) for one in given])
+    if not isinstance(given, Sequence):
+        raise InvalidRequest("messages are a text, or a list of Message(role, content) or dicts", field="messages")
+    return tuple([one if isinstance(one, Message) else _message(one) for one in cast("Sequence[object]", given)])
 
 
-def _message(body: Mapping[str, object]) -> Message:
+def _message(body: object) -> Message:
     """A message from a dict, as the API has it. Raises InvalidRequest."""
-    return message_of(Frozen.of(dict(body), "messages"))
+    if not isinstance(body, Mapping):
+        raise InvalidRequest('a message is such as Message("user", "hello"), or a dict', field="messages")
+    return message_of(Frozen.of(dict(cast("Mapping[str, object]", body)), "messages"))
+
+
+def _inputs(given: object) -> tuple[EmbeddingInput, ...]:
+    """What vectors are made of: a text, the tokens of one, or several of either. Raises InvalidRequest."""
+    if isinstance(given, str):
+        return (given,)
+    listed = _listed(given, "input")
+    if listed and all(isinstance(one, int) for one in listed):
+        return (cast("tuple[int, ...]", listed),)
+    return tuple([one if isinstance(one, str) else cast("tuple[int, ...]", _listed(one, "input")) for one in listed])
+
+
+def _listed(given: object, name: str) -> tuple[object, ...]:
+    if isinstance(given, bytes) or not isinstance(given, Sequence):
+        raise InvalidRequest(f"{name} is a text, a list of texts, or lists of tokens", field=name)
+    return tuple(cast("Sequence[object]", given))
