@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import Protocol, TypeAlias, cast
 
 from penstock.errors import InvalidRequest
@@ -52,15 +53,17 @@ def read_images(sources: ImageSource | Sequence[ImageSource], field: str = "imag
 
 def _read(path: Path, field: str) -> InputImage:
     try:
-        size = path.stat().st_size
+        told = path.stat()
+        if not S_ISREG(told.st_mode):
+            kind = "a folder: name an image in it" if S_ISDIR(told.st_mode) else "no file with an end: copy it to one"
+            raise InvalidRequest(f"{path}: is {kind}", field=field)
+        size = told.st_size
         if size > LARGEST:
             said = f"has {size / 2**20:,.0f} MB; at most {LARGEST >> 20} are read: make it smaller"
             raise InvalidRequest(f"{path}: {said}", field=field)
         data = path.read_bytes()
     except FileNotFoundError:
         raise InvalidRequest(f"{path}: there is no such file: check its name", field=field) from None
-    except IsADirectoryError:
-        raise InvalidRequest(f"{path}: is a folder: name an image in it", field=field) from None
     except (OSError, ValueError) as fault:
         said = getattr(fault, "strerror", None) or type(fault).__name__
         raise InvalidRequest(f"{path}: cannot be read ({said})", field=field) from None
