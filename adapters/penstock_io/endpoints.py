@@ -130,7 +130,7 @@ class Embeddings(Generic[Returned]):
     def create(
         self,
         *,
-        input: str | Sequence[int] | Sequence[str | Sequence[int]],  # noqa: A002 - the API's own name
+        input: str | Sequence[str | int | Sequence[int]],  # noqa: A002 - the API's own name
         model: str,
         dimensions: int | None = None,
         encoding: str = "base64",
