@@ -27,6 +27,8 @@ def test_a_demand_above_a_bucket_can_never_go() -> None:
     assert Never("tokens", 1000.0, 1200, splits=True) == quota.never(Demand(1, 4, 1200))
     assert Never("tokens", 1000.0, 2400, splits=False) == quota.never(Demand(1, 2, 2400))
     assert Never("tokens", 1000.0, 2400, splits=False) == quota.never(Demand(1, 0, 2400))
+    assert Never("images", 5.0, 7, splits=True) == quota.never(Demand(1, 7, 100, inputs=4))
+    assert Never("images", 5.0, 7, splits=False) == quota.never(Demand(1, 7, 100, inputs=5))
     assert quota.never(ONE.times(5)) is None
     assert Quota(Limits(), 0.0).never(Demand(1, 99, 10**9)) is None
 

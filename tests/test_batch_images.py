@@ -14,10 +14,11 @@ from PIL import Image
 
 from penstock.catalog import Override, Overrides, estimated_image_tokens
 from penstock.errors import InvalidRequest
-from penstock.requests import ImageRequest
+from penstock.requests import ImageRequest, InputImage
 from penstock.simulation.server import Latency, ServerSettings
+from penstock.work import Target
 from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
-from penstock_io.batch.keying import key_rows
+from penstock_io.batch.keying import Shapes, key_rows
 from penstock_io.batch.loading import Loader
 from penstock_io.batch.plan import make_plan
 from penstock_io.batch.rows import Defaults, InputError, Row, Rows
@@ -25,6 +26,7 @@ from penstock_io.batch.settings import Choices
 from penstock_io.batch.states import load_states
 from penstock_io.batch.stopping import Exit
 from penstock_io.costing.asking import quote_rows
+from penstock_io.costing.quoting import group
 from penstock_io.journal import Account, Journal
 from penstock_io.simserver import SimServer, serving
 from tests.batching import Folder, folder_for
@@ -222,6 +224,20 @@ def test_an_edit_is_quoted(tmp_path: Path) -> None:
     newer = read_rows(file, evolve(DEFAULTS, model="gpt-image-2"))
     assert (None, 1) == amount(newer)
     assert amount(newer, Overrides((Override("gpt-image-2", input_tokens=1600),)))[0] is not None
+
+
+def test_requests_cost_the_same_by_what_the_heads_of_their_images_say() -> None:
+    """Other bytes of as many pixels cost the same, other pixels do not, be the files as long."""
+    square, wide = InputImage.of(_noise(1)), evolve(InputImage.of(_noise(2)), width=640)
+    requests = [
+        ImageRequest(prompt="red", model="gpt-image-1.5", images=(evolve(image, nbytes=999),))
+        for image in (square, InputImage.of(_noise(3)), wide)
+    ]
+    assert [2, 1] == [one.pictures for one in group((request, 1) for request in requests)]
+    shapes = Shapes()
+    targets = [shapes.target(request) for request in requests]
+    quotes = [target.quote for target in targets if isinstance(target, Target)]
+    assert (3, 2) == (len(quotes), len(set(quotes)))
 
 
 def _noise(number: int) -> bytes:
