@@ -110,6 +110,7 @@ def test_a_key_that_names_none_or_several(place: Path, capsys: pytest.CaptureFix
         (["--older-than", "1h"], [SECOND, FIRST]),
         (["--key", SECOND, "--key", THIRD], [THIRD, SECOND]),
         (["--key", SECOND, "--older-than", "30d"], []),
+        (["--key", SECOND[:16], "--key", SECOND], [SECOND]),
         (["--all"], [THIRD, SECOND, FIRST]),
     ],
 )
@@ -150,6 +151,26 @@ def test_damage_is_told_and_dropped_on_request(place: Path, capsys: pytest.Captu
     assert [THIRD, FIRST] == keys(capsys)
 
 
+def test_a_key_that_is_not_there_is_not_taken_for_dropped(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One of several that names nothing: nothing goes."""
+    assert 1 == main(["cache", "purge", str(place), "--key", FIRST, "--key", "f", "--yes"])
+    assert "there is no picture whose key begins with f" in capsys.readouterr().err
+    main(["cache", "list", str(place), "--json"])
+    assert 3 == len(keys(capsys))
+
+
+def test_all_is_everything(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What has expired and what is damaged goes with the rest: nothing of it is left on the disk."""
+    monkeypatch.setattr("time.time", lambda: NOW + 2 * DAY)
+    if not place.is_dir():
+        with sqlite3.connect(place) as db:
+            db.execute("UPDATE bytes SET data = x'00' WHERE data = ?", (b"picture b",))
+    main(["cache", "purge", str(place), "--all", "--yes", "--json"])
+    assert 3 == told(capsys)["dropped"]
+    assert 0 == main(["cache", "stats", str(place), "--json"])
+    assert (0, 0) == ((found := told(capsys))["entries"], found["bytes"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -162,6 +183,7 @@ def test_damage_is_told_and_dropped_on_request(place: Path, capsys: pytest.Captu
         (["stats", "x", "--older-than", "1d"], "--older-than belongs to penstock cache purge"),
         (["purge", "x", "--yes"], "purge takes --older-than TIME, --key KEY or --all"),
         (["purge", "x", "--older-than", "soon"], "it is a time such as"),
+        (["purge", "x", "--all", "--key", "a", "--yes"], "--all drops every picture"),
         (["list", "x", "--limit", "0"], "--limit is a whole number"),
         (["drop", "x"], "invalid choice"),
     ],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from threading import Barrier, Thread
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,3 +100,36 @@ def test_it_is_a_store() -> None:
     store: object = MemoryStore()
     assert (True, True, False) == (isinstance(store, Store), isinstance(store, Near), isinstance(store, Marking))
     assert "0 pictures" in repr(store)
+
+
+def test_threads_share_it() -> None:
+    """Four of them at once, each step as a whole: nothing is raised, and what it counts is what it holds."""
+    store = MemoryStore(50_000)
+    together, raised = Barrier(4), list[BaseException]()
+
+    def use(number: int) -> None:
+        together.wait()
+        try:
+            for step in range(3_000):
+                key = Key(f"{(step * 7 + number) % 40}")
+                store.write(key, Meta(), bytes(2_000 + step % 900))
+                store.read(Key(f"{(step * 11) % 40}"))
+                if step % 50 == 0:
+                    list(store.entries())
+                    store.delete(key)
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    threads = [Thread(target=use, args=(number,)) for number in range(4)]
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switching)
+    assert [] == raised
+    assert sum(entry.nbytes for entry in store.entries()) == store.nbytes <= 50_000

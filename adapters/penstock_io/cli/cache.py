@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from penstock_io.stores import StoreEntry
+    from penstock.ids import Key
+    from penstock_io.stores import Damage, StoreEntry
     from penstock_io.stores.names import Kept
 
 DONE, SOME, USAGE = 0, 1, 2
@@ -25,8 +26,8 @@ PATH names a store: a file (SQLite), a folder with its index.sqlite, redis://HOS
   stats    how many pictures, how many bytes, what they cost, what had to go
   list     a line for each picture: the beginning of its key, size, format, bytes, cost, age
   show     one picture by its key, or by the beginning of one: all that is known of it (-o FILE: the picture, too)
-  purge    drop pictures: those that --older-than and --key name (both: that are both), or --all; without --yes it
-           only says which
+  purge    drop pictures: those that --older-than and --key name (both: that are both), or --all, also those that have
+           expired or are damaged; a key may be given by its beginning; without --yes it only says which
   verify   read everything and say what is damaged (--drop: and drop that)
 
 What is dropped has to be bought again when it is asked for the next time.
@@ -38,8 +39,8 @@ What is dropped has to be bought again when it is asked for the next time.
 purge: pictures (key, size, format, bytes, cost_usd, seconds, created, stored, expires, policy, passed), and purge
 dropped; verify: damage (key, what), dropped.
 
-exit codes: 0 done; 1 something is damaged (verify), or there is no such picture (show); 2 usage, or the store cannot be
-used
+exit codes: 0 done; 1 something is damaged (verify), or there is no such picture (show, purge); 2 usage, or the store
+cannot be used
 """
 
 
@@ -77,7 +78,7 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
     _check(parser, args)
     as_json: bool = args.json
     try:
-        store = store_named(args.store, clock=time.time)
+        store = store_named(args.store, clock=_before_all if args.all else time.time)
         try:
             return _ACTIONS[args.action](store, args)
         finally:
@@ -88,6 +89,11 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
         return complain("store", str(fault), USAGE, as_json=as_json)
     except OSError as fault:
         return complain("store", f"{args.store}: {fault.strerror or fault}", USAGE, as_json=as_json)
+
+
+def _before_all() -> float:
+    """A clock by which nothing has expired, so that what has is listed, and dropped with everything else."""
+    return 0.0
 
 
 def _check(parser: Parser, args: argparse.Namespace) -> None:
@@ -109,6 +115,8 @@ def _check(parser: Parser, args: argparse.Namespace) -> None:
         parser.error(f"{args.key!r} is one argument too many")
     if args.action == "purge" and not (args.all or args.keys or args.older_than):
         parser.error("purge takes --older-than TIME, --key KEY or --all, and --yes")
+    if args.all and (args.keys or args.older_than):
+        parser.error("--all drops every picture: it goes with neither --key nor --older-than")
     if args.limit is not None and args.limit < 1:
         parser.error("--limit is a whole number from 1 on")
     if args.older_than is not None and _seconds(args.older_than) is None:
@@ -160,12 +168,9 @@ def _list(store: Kept, args: argparse.Namespace) -> int:
 def _show(store: Kept, args: argparse.Namespace) -> int:
     from penstock_io.words import harmless  # noqa: PLC0415 - as above
 
-    found = [entry for entry in store.entries() if entry.key.startswith(args.key)]
-    if len(found) != 1:
-        told = "there is no picture" if not found else f"{len(found):,} pictures have keys"
-        said = f"{told} whose key begins with {harmless(args.key)}"
-        return complain("key", said, SOME if not found else USAGE, as_json=args.json)
-    (entry,) = found
+    entry = _begun(list(store.entries()), args.key, as_json=args.json)
+    if isinstance(entry, int):
+        return entry
     if args.out is not None and (code := _write(store, entry, args)) != DONE:
         return code
     if args.json:
@@ -174,6 +179,18 @@ def _show(store: Kept, args: argparse.Namespace) -> int:
         for name, value in as_object(entry).items():
             print(f"{name:9} {'-' if value is None else harmless(str(value))}")
     return DONE
+
+
+def _begun(entries: Sequence[StoreEntry], beginning: str, *, as_json: bool) -> StoreEntry | int:
+    """The one picture whose key begins so; or the exit code after it was said that there is none, or several."""
+    from penstock_io.words import harmless  # noqa: PLC0415 - as above
+
+    found = [entry for entry in entries if entry.key.startswith(beginning)]
+    if len(found) == 1:
+        return found[0]
+    told = "there is no picture" if not found else f"{len(found):,} pictures have keys"
+    said = f"{told} whose key begins with {harmless(beginning)}"
+    return complain("key", said, SOME if not found else USAGE, as_json=as_json)
 
 
 def _write(store: Kept, entry: StoreEntry, args: argparse.Namespace) -> int:
@@ -193,12 +210,16 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
     from penstock_io.words import count, summed  # noqa: PLC0415 - as above
 
     now, oldest = time.time(), _seconds(args.older_than) if args.older_than else None
-    chosen = [
-        entry
-        for entry in store.entries()
-        if (args.all or args.keys is None or entry.key in args.keys) and (oldest is None or now - entry.stored > oldest)
-    ]
+    entries = list(store.entries())
+    if args.keys:
+        named = [_begun(entries, beginning, as_json=args.json) for beginning in dict.fromkeys(args.keys)]
+        if (code := next((one for one in named if isinstance(one, int)), None)) is not None:
+            return code
+        entries = [one for one in entries if one in named]
+    chosen = [entry for entry in entries if oldest is None or now - entry.stored > oldest]
     dropped = sum(store.delete(entry.key) for entry in chosen) if args.yes else 0
+    if args.all and args.yes:
+        dropped += len(_drop_damaged(store, list(store.verify())))  # all that is left
     if args.json:
         print(json.dumps({"pictures": [as_object(entry) for entry in chosen], "dropped": dropped}, indent=2))
         return DONE
@@ -209,16 +230,19 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
     return DONE
 
 
+def _drop_damaged(store: Kept, found: Sequence[Damage]) -> list[Key]:
+    """Drop what is damaged, as far as its keys are known: those keys."""
+    keys = list(dict.fromkeys(damage.key for damage in found if damage.key is not None))
+    for key in keys:
+        store.delete(key)
+    return keys
+
+
 def _verify(store: Kept, args: argparse.Namespace) -> int:
     from penstock_io.words import count, harmless  # noqa: PLC0415 - as above
 
     found = list(store.verify())
-    keys = dict.fromkeys(damage.key for damage in found if damage.key is not None)
-    dropped = 0
-    if args.drop:
-        for key in keys:
-            store.delete(key)
-            dropped += 1
+    dropped = len(_drop_damaged(store, found)) if args.drop else 0
     if args.json:
         told = [{"key": damage.key, "what": damage.what} for damage in found]
         print(json.dumps({"damage": told, "dropped": dropped}, indent=2))

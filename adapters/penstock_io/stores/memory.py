@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from math import inf
+from threading import RLock
 from time import monotonic
 
 from attrs import frozen
@@ -30,13 +31,14 @@ class MemoryStore:
     """Pictures by key, at most `max_bytes` of them (bytes), the least recently used going first.
 
     The bytes object that was written is the one that is read: nothing is copied. A picture larger than the whole store
-    is not kept. `clock` gives absolute monotonic seconds, for what is stored with a time to live.
+    is not kept. `clock` gives absolute monotonic seconds, for what is stored with a time to live. Threads may share it.
     """
 
     def __init__(self, max_bytes: int = 256 << 20, *, clock: Callable[[], float] = monotonic) -> None:
         self.max_bytes = max_bytes
         self.nbytes = 0
         self._clock = clock
+        self._lock = RLock()
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._places = Places(MOST)
         self._hits = self._misses = self._evictions = self._expired = 0
@@ -54,29 +56,31 @@ class MemoryStore:
 
     def read(self, key: Key) -> tuple[Meta, bytes] | None:
         """The picture of a key, None for a miss."""
-        kept = self._kept.get(key)
-        if kept is not None and kept.until <= self._clock():
-            self._drop(key)
-            self._expired += 1
-            kept = None
-        if kept is None:
-            self._misses += 1
-            return None
-        self._hits += 1
-        self._kept.move_to_end(key)
-        return kept.meta, kept.data
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept.until <= self._clock():
+                self._drop(key)
+                self._expired += 1
+                kept = None
+            if kept is None:
+                self._misses += 1
+                return None
+            self._hits += 1
+            self._kept.move_to_end(key)
+            return kept.meta, kept.data
 
     def write(self, key: Key, meta: Meta, data: bytes, ttl: float | None = None) -> None:
         """Store a picture, instead of what was stored under its key; `ttl` is in seconds."""
-        self._drop(key)
-        if len(data) > self.max_bytes:
-            return
-        now = self._clock()
-        self._kept[key] = _Kept(meta, data, now, inf if ttl is None else now + ttl)
-        self.nbytes += len(data)
-        while self.nbytes > self.max_bytes:
-            self._drop(next(iter(self._kept)))
-            self._evictions += 1
+        with self._lock:
+            self._drop(key)
+            if len(data) > self.max_bytes:
+                return
+            now = self._clock()
+            self._kept[key] = _Kept(meta, data, now, inf if ttl is None else now + ttl)
+            self.nbytes += len(data)
+            while self.nbytes > self.max_bytes:
+                self._drop(next(iter(self._kept)))
+                self._evictions += 1
 
     def lasts(self, key: Key) -> float | None:
         """The seconds until a picture expires; None: it never does; 0.0: it is not there."""
@@ -105,14 +109,17 @@ class MemoryStore:
     def entries(self) -> Iterator[StoreEntry]:
         """What can be read now, the least recently used first; its times are those of the clock."""
         now = self._clock()
-        for key, kept in list(self._kept.items()):
+        with self._lock:
+            all_of_it = list(self._kept.items())
+        for key, kept in all_of_it:
             if kept.until > now:
                 yield StoreEntry(key, kept.meta, len(kept.data), kept.stored, None if kept.until == inf else kept.until)
 
     def delete(self, key: Key) -> bool:
         """Drop a picture; False: there was none."""
-        kept = self._kept.get(key)
-        self._drop(key)
+        with self._lock:
+            kept = self._kept.get(key)
+            self._drop(key)
         return kept is not None and kept.until > self._clock()
 
     def verify(self) -> Iterator[Damage]:
@@ -125,15 +132,17 @@ class MemoryStore:
     def place(self, key: Key, scope: str, vector: tuple[float, ...]) -> None:
         """Remember where in `scope` a stored picture lies; one that is not stored lies nowhere."""
         direction = unit(vector)
-        if key in self._kept and direction is not None:
-            self._places.put(key, Spot(scope, direction))
+        with self._lock:
+            if key in self._kept and direction is not None:
+                self._places.put(key, Spot(scope, direction))
 
     def near(self, scope: str, vector: tuple[float, ...], threshold: float) -> tuple[Meta, bytes, float] | None:
         """The nearest picture that may pass for one of `scope`, with its cosine, if that is at least `threshold`."""
-        for key, score in self._places.nearest(scope, vector, threshold):
-            found = self.read(key)
-            if found is not None:
-                return (*found, score)
+        with self._lock:
+            for key, score in self._places.nearest(scope, vector, threshold):
+                found = self.read(key)
+                if found is not None:
+                    return (*found, score)
         return None
 
     def _drop(self, key: Key) -> None:
