@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
+from threading import Thread, current_thread
 
 import pytest
 from attrs import evolve
@@ -21,10 +22,11 @@ from penstock_io.batch.inputs import Incoming, Kind, parse_rows, read_rows
 from penstock_io.batch.keying import Shapes, key_rows
 from penstock_io.batch.loading import Loader
 from penstock_io.batch.plan import make_plan
-from penstock_io.batch.rows import Defaults, InputError, Row, Rows
+from penstock_io.batch.rows import Defaults, InputError, Invalid, Row, Rows
 from penstock_io.batch.settings import Choices
 from penstock_io.batch.states import load_states
 from penstock_io.batch.stopping import Exit
+from penstock_io.batch.stream import run_stream
 from penstock_io.costing.asking import quote_rows
 from penstock_io.costing.quoting import group
 from penstock_io.journal import Account, Journal
@@ -186,6 +188,29 @@ def test_rows_that_come_one_by_one_name_images(tmp_path: Path, folder: Folder, s
     assert Exit.SOME == ended.code
     assert ["completed", "invalid"] == folder.statuses()
     assert 1 == sim.call(lambda server: server.books.pictures)
+
+
+class Watching(Incoming):
+    """Rows as they come, which remember who took them."""
+
+    def __init__(self) -> None:
+        super().__init__("-", DEFAULTS)
+        self.takers: list[Thread] = []
+
+    def take(self, line: bytes) -> Row | Invalid | None:
+        """As above."""
+        self.takers.append(current_thread())
+        return super().take(line)
+
+
+def test_files_that_come_are_looked_at_off_the_loop(tmp_path: Path, folder: Folder) -> None:
+    """A line that names a file is taken in another thread; one of words alone is not worth one."""
+    incoming = Watching()
+    records: list[dict[str, object]] = [{"prompt": "a"}, {"prompt": "b", "image": str(png(tmp_path / "a.png"))}]
+    lines = iter([json.dumps(one).encode() for one in records])
+    with Journal.open(folder.path) as journal:
+        assert Exit.ALL == run_stream(folder.settings, lines, incoming, journal, folder.listener).code
+    assert [True, False] == [taker is current_thread() for taker in incoming.takers]
 
 
 def test_no_bytes_are_held_for_rows_that_wait(tmp_path: Path) -> None:
