@@ -106,6 +106,17 @@ def test_bounds_that_contradict_what_is_known_change_nothing(low: float, rate: f
     assert state.high <= 2.0 * low
 
 
+@given(st.floats(0.01, 50.0), st.floats(1.0, 1.019))
+def test_the_edge_is_left_where_it_costs(low: float, wider: float) -> None:
+    """A rate that is known within two in a hundred is believed to be its lower bound where refusals take quota."""
+    learner = Learner()
+    learner.bounded(low, low * wider)
+    learner.charges = True
+    assert low == learner.rate
+    learner.charges = False
+    assert low <= (learner.rate or 0.0) <= low * wider
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=seeds, until=st.sampled_from((60.0, 300.0)))
 def test_nothing_is_tried_while_nothing_is_let_in(seed: int, until: float) -> None:

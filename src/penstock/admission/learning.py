@@ -139,6 +139,8 @@ class Learner:
             return state.low or None
         if state.high > _LOOSE * state.low:
             return max(_CAUTION * state.high, exp(0.4 * log(state.low) + 0.6 * log(state.high)) if state.low else 0.0)
+        if self.costs and state.high < _TIGHT * state.low:
+            return state.low  # there is next to nothing to learn, and it would be paid for
         share = _CAUTION if state.barren or state.high < _TIGHT * state.low else _OPTIMISM
         return state.low + share * (state.high - state.low)
 

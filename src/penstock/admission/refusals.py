@@ -308,8 +308,7 @@ class Refusals:
             self.pace.block(now + _HOLD)
         # while the bounds say little, finding out more is no probe
         guessed = gauge.source == "learned" and not learner.sure
-        dear = learner.costs is True or self.family.charges is True
-        gauge.probe(learner.state.tau * (_EAGER if guessed else 1.0), now, dear=dear)
+        gauge.probe(learner.state.tau * (_EAGER if guessed else 1.0), now)
         if self.pace.barren > 1:
             gauge.quiet = inf  # while nothing is let in nothing more is tried
         if permit is not None:
