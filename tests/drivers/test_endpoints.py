@@ -115,7 +115,9 @@ def test_only_what_is_not_stored_is_bought(driver: str, kind: str, tmp_path: Pat
         if kind == "journal":
             arguments["journal"] = stack.enter_context(Journal.open(tmp_path / "folder"))
         else:
-            store: Store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path / "store.sqlite")
+            store: Store = MemoryStore()
+            if kind == "sqlite":
+                store = stack.enter_context(SqliteStore(tmp_path / "store.sqlite"))
             arguments["store"] = store
         side, sim = stack.enter_context(client(driver, prices=PRICES, **arguments))
         first = embed(side, ["a cat", "a dog"])
