@@ -45,7 +45,7 @@ PLAIN = Shape()
 
 
 def shape_of(request: ImageRequest) -> Shape:
-    """What the price of a request depends on besides: the mask counts as an image, since nobody says that it is free."""
+    """What the price of a request depends on besides: the mask counts as an image: nobody says that it is free."""
     pixels = tuple([(one.width, one.height) for one in request.inputs])
     return Shape(previews=request.partial_images or 0, images=pixels, fidelity=request.input_fidelity)
 
