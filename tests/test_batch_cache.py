@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -18,7 +19,7 @@ from penstock_io.batch.sharing import Worth
 from penstock_io.simserver import SimServer, serving
 from penstock_io.stores.files import FilesStore
 from penstock_io.stores.sqlite import SqliteStore
-from tests.batch_command import Command, wait
+from tests.batch_command import LONG, PENSTOCK, Command, wait
 
 ROWS = [{"id": f"row-{number}", "prompt": f"kettle {number % 3}"} for number in range(4)]
 """Three pictures for four rows."""
@@ -238,6 +239,31 @@ def test_a_plan_counts_what_the_cache_holds(folders: tuple[Command, Command], tm
     assert 0 == other.run(*cache, "--limit", "1")[0]
     assert {"new": "completed", "more": "pending"} == {str(line["id"]): line["status"] for line in results(other)[4:]}
     assert ["completed"] * 4 == [line["status"] for line in results(other)[:4]]
+
+
+@pytest.mark.parametrize("given", ["file", "pipe"])
+def test_rows_in_doubt_are_served_before_anything_is_tried_again(
+    folders: tuple[Command, Command], tmp_path: Path, given: str
+) -> None:
+    """A read of the store is no attempt: whatever --on-ambiguous says, what another folder bought settles the doubt."""
+    one, other = folders
+    for command in folders:
+        command.rows(*({"id": f"row-{number}", "prompt": f"kettle {number}"} for number in range(6)))
+    one.sim.hold()
+    process = one.start("--max-concurrency", "6")
+    one.out_with(6, process)
+    process.kill()
+    wait(process)
+    one.sim.release()
+    cache = ("--cache", str(tmp_path / "pictures.sqlite"))
+    assert 0 == other.run(*cache)[0]
+    assert 12 == one.sim.stats()["received"]
+    told = one.run(*cache, "--dry-run")[1]
+    assert "6 rows: 6 in the store that other folders share (--cache)\n" in told
+    words = [*PENSTOCK, *one.words(*cache, "--on-ambiguous", "skip", given="-" if given == "pipe" else None)]
+    ended = subprocess.run(words, input=one.input.read_bytes(), capture_output=True, check=False, timeout=LONG)
+    assert (0, (6, 0, 0)) == (ended.returncode, one.counts()), ended.stderr
+    assert 12 == one.sim.stats()["received"]
 
 
 def test_a_cache_that_cannot_say_what_it_has_is_told(folders: tuple[Command, Command], tmp_path: Path) -> None:

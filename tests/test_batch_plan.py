@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from penstock.config import Used
 from penstock.ids import JobId, Key
 from penstock.outcomes import Outcome, Status, Trouble
-from penstock.work import OnAmbiguous
+from penstock.work import CachePolicy, OnAmbiguous
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.plan import Plan, changes, make_plan
 from penstock_io.batch.rows import Defaults
@@ -105,9 +105,28 @@ def test_every_row_is_counted_once(
     buying = [one for one in plan.send if any(key not in account.prices for key in one.keys)]
     assert limit is None or len(buying) <= limit
     assert {stale.keyed.id for stale in plan.stale} <= set(ids(tuple(buying)))
-    assert plan.doubtful == len({key for one in plan.send for key in one.keys} & set(account.doubts))
+    assert plan.doubtful == len({key for one in buying for key in one.keys} & set(account.doubts))
     assert mode is not OnAmbiguous.RETRY or plan.left == 0
     assert mode not in {OnAmbiguous.SKIP, OnAmbiguous.ASK} or plan.doubtful == 0
+
+
+@pytest.mark.parametrize("mode", OnAmbiguous)
+def test_what_the_store_has_takes_nothing_of_the_allowance(mode: OnAmbiguous) -> None:
+    """Of twenty rows in doubt eighteen are stored: these are read, whatever becomes of the others, not bought."""
+    rows = keyed_of(rows_of(*({"id": f"{number}", "prompt": f"{number}"} for number in range(20))))
+    books = Books()
+    for number, keyed in enumerate(rows):
+        books.be(number, keyed, "doubtful")
+    stored = frozenset(key for one in rows[:18] for key in one.keys)
+    plan = make_plan(rows, books.states, books.account, Choices(mode), stored)
+    tried = mode in {OnAmbiguous.AUTO, OnAmbiguous.RETRY}
+    assert (20 if tried else 18, 0 if tried else 2) == (len(plan.send), plan.left)
+    assert (2 if tried else 0, 2 if tried else 0) == (plan.doubtful, plan.used.tries)
+    read = CachePolicy.USE if mode is OnAmbiguous.RETRY else CachePolicy.ONLY
+    assert [read] * 18 == [one.options.cache for one in plan.send[:18]]
+    assert {CachePolicy.USE} >= {one.options.cache for one in plan.send[18:]}
+    doubted = make_plan(rows, books.states, books.account, Choices(mode, limit=None))
+    assert {CachePolicy.USE} >= {one.options.cache for one in doubted.send}
 
 
 def test_a_new_schema_of_keys_alone_makes_nothing_again() -> None:

@@ -20,7 +20,7 @@ from penstock.ids import Handle, Key
 from penstock.prepare import prepare
 from penstock.requests import ImageRequest, Options, Refusal, Unsaid
 from penstock.wire import dialect, plainly
-from penstock.work import Target
+from penstock.work import CachePolicy, Target
 from penstock_io._access import PROVIDER
 from penstock_io.batch.models import meant, slip
 from penstock_io.batch.naming import MissingField, Namer, Sampler, Template, folded
@@ -38,8 +38,8 @@ ALIKE = 3
 class Keyed:
     """A row with what it is asked for as now: its request, and for each picture a key and a name without extension.
 
-    `sample` is the number of its first picture. `bound` and `expected` are picodollars for all its pictures (None: no
-    price or formula is known).
+    `sample` is the number of its first picture; `cache` says whether any may be bought. `bound` and `expected` are
+    picodollars for all its pictures (None: no price or formula is known).
     """
 
     row: Row
@@ -51,6 +51,7 @@ class Keyed:
     expected: int | None = None
     unsaid: Unsaid = Unsaid.DROP
     warnings: tuple[str, ...] = ()
+    cache: CachePolicy = CachePolicy.USE
 
     @property
     def id(self) -> str:
@@ -65,7 +66,7 @@ class Keyed:
     @property
     def options(self) -> Options:
         """How it is submitted."""
-        return Options(sample=self.sample, unsaid=self.unsaid)
+        return Options(sample=self.sample, unsaid=self.unsaid, cache=self.cache)
 
 
 def key_rows(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from penstock.config import Ambiguity, Used
 from penstock.ids import Key
 from penstock.judging.allowance import Allowance
 from penstock.requests import Scalar
-from penstock.work import OnAmbiguous
+from penstock.work import CachePolicy, OnAmbiguous
 from penstock_io.batch.keying import Keyed
 from penstock_io.batch.settings import Choices
 from penstock_io.batch.states import NEW, RowState, asked_of, digest, here_of
@@ -80,8 +80,9 @@ def make_plan(
     """Sort rows into what is done, what is left as it is, and what is to be sent as `choices` say.
 
     Doubtful pictures are sent as `choices.on_ambiguous` says; rows that want the same one share its one more try, and
-    `auto` gives each but one, over all runs. The limit counts rows that have a picture to buy: one that is neither the
-    folder's nor among `stored`.
+    `auto` gives each but one, over all runs. What is only read is no try: a row that has nothing to buy is sent
+    whatever they say, and buys nothing should the store have lost it meanwhile. The limit counts rows that have a
+    picture to buy: one that is neither the folder's nor among `stored`.
     """
     standings = [standing(one, states.get(one.id, NEW), account, retry_failed=choices.retry_failed) for one in keyed]
     open_rows = [one for one, stands in zip(keyed, standings, strict=True) if stands in _SENT]
@@ -95,13 +96,14 @@ def make_plan(
         if buys and choices.limit is not None and buying >= choices.limit:
             held_back += 1
             continue
-        more = doubts_of(one, states.get(one.id, NEW), account) - allowed
+        doubts = doubts_of(one, states.get(one.id, NEW), account)
+        more = doubts - allowed if buys else frozenset[Key]()
         if not all(_may(choices.on_ambiguous, key, account, allowance) for key in sorted(more)):
             left += 1
             continue
         allowed |= more
         buying += buys
-        send.append(one)
+        send.append(one if buys or not doubts or choices.on_ambiguous is OnAmbiguous.RETRY else _only_read(one))
     return Plan(
         rows=tuple(keyed),
         send=tuple(send),
@@ -123,6 +125,10 @@ def standing(keyed: Keyed, state: RowState, account: Account, *, retry_failed: b
     """How a row stands; whoever retries what failed for good opens that, too, and what is only to be downloaded."""
     stands = judged(facts_of(keyed, state, account)).standing
     return Standing.OPEN if retry_failed and stands in {Standing.FINAL, Standing.OWED} else stands
+
+
+def _only_read(keyed: Keyed) -> Keyed:
+    return evolve(keyed, cache=CachePolicy.ONLY)
 
 
 def _buys(keyed: Keyed, account: Account, stored: frozenset[Key]) -> bool:

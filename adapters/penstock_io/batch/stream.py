@@ -10,7 +10,8 @@ from functools import partial
 
 from attrs import evolve
 
-from penstock.work import OnAmbiguous
+from penstock.ids import Key
+from penstock.work import CachePolicy, OnAmbiguous
 from penstock_io.batch import stopping
 from penstock_io.batch.feed import Feed, Handle, lines
 from penstock_io.batch.folder import prepare_folder
@@ -24,10 +25,12 @@ from penstock_io.batch.results import line_of
 from penstock_io.batch.rows import Invalid, Mistake, Row
 from penstock_io.batch.run import Ended, Exit, conclude, signals, work
 from penstock_io.batch.settings import Settings
+from penstock_io.batch.sharing import stored
 from penstock_io.batch.states import NEW, RowState, load_runs, load_states
 from penstock_io.batch.watch import Watch
 from penstock_io.batch.working import Batch
 from penstock_io.journal import Account, Journal
+from penstock_io.stores import StoreFault
 
 LOOKS = (b'"image"', b'"mask"')
 """What stands in a line that names a file."""
@@ -128,9 +131,10 @@ class Stream:
             keyed = self._take(taken)
             if keyed is None:
                 continue
-            if await self._is_open(keyed):
+            opened = await self._opened(keyed)
+            if opened is not None:
                 self.sent.append(keyed.id)
-                return keyed
+                return opened
             self._watch.row(self._stands(keyed))
         if self._feed.fault is not None:
             self.halt = stopping.of_input(self._feed.fault)
@@ -192,35 +196,45 @@ class Stream:
         status = line_of(keyed, self._states.get(keyed.id, NEW), self._account).status
         return "completed" if status == "pending" else status
 
-    async def _is_open(self, keyed: Keyed) -> bool:
-        """Whether a row is to be sent, as the folder stands."""
+    async def _opened(self, keyed: Keyed) -> Keyed | None:
+        """A row as it is to be sent, as the folder stands; None for one that is not."""
         choices, account = self._settings.choices, self._account
         books = (account.prices, account.doubts, account.due, account.lost)
         known = keyed.id in self._states or any(key in some for key in keyed.keys for some in books)
-        if known and not await self._is_left(keyed):
-            return False
-        if choices.limit is not None and any(key not in account.prices for key in keyed.keys):
+        opened = await self._left(keyed) if known else keyed
+        if opened is None:
+            return None
+        buys = opened.cache is not CachePolicy.ONLY and any(key not in account.prices for key in keyed.keys)
+        if choices.limit is not None and buys:
             self._buying += 1
             if self._buying >= choices.limit and self._feed is not None:
                 self.whole = True
                 self._feed.close()
-        return True
+        return opened
 
-    async def _is_left(self, keyed: Keyed) -> bool:
+    async def _left(self, keyed: Keyed) -> Keyed | None:
         choices, account = evolve(self._settings.choices, limit=None), self._account
-        plan = make_plan((keyed,), self._states, account, choices)
+        plan = make_plan((keyed,), self._states, account, choices, await self._stored(keyed))
         if plan.stale and not self.regenerate:
             self.rows.pop()
             self._refuse(self._kept(keyed, plan.stale[0]))
-            return False
+            return None
         again = self._doubtful + plan.doubtful
         if choices.on_ambiguous is OnAmbiguous.AUTO and plan.doubtful and again > self._again:
-            return False
+            return None
         self._doubtful += plan.doubtful
         if not plan.send:
-            return False
+            return None
         prepared = await asyncio.to_thread(prepare_folder, self._journal, plan, self._states, self._tell)
-        return bool(prepared.send)
+        return prepared.send[0] if prepared.send else None
+
+    async def _stored(self, keyed: Keyed) -> frozenset[Key]:
+        """Pictures of a row in doubt that the shared store has; one that cannot be asked has none."""
+        doubted = [key for key in keyed.keys if key in self._account.doubts]
+        try:
+            return await asyncio.to_thread(stored, self._settings.cache, doubted)
+        except StoreFault:
+            return frozenset()
 
     def _kept(self, keyed: Keyed, stale: Stale) -> Invalid:
         row = keyed.row
