@@ -62,6 +62,19 @@ ARITHMETIC = {
 """What cannot be, by scenario or by what is said; shown where a goal is missed."""
 
 
+REACH = {"B": 15.0 / 1.1, "L": 1.14, "M": 1.13, "Q": 1.20}
+"""The ratio that the arithmetic of a scenario allows, besides what is paid for refusals. A wrong guess of the quantity
+costs up to a fifth."""
+
+WALLS = "PWXZ"
+"""Scenarios whose arithmetic is of refusals."""
+
+
+def bare(seconds: float) -> float:
+    """How many refusals a key takes in so many seconds where they say nothing: measuring, the wall, and probes."""
+    return log2(seconds / 0.8 + 1.0) + FEW + log2(seconds / PROBE + 1.0)
+
+
 def goal(case: Case, seconds: float) -> Goal:
     """The goal of a case whose optimum takes `seconds`."""
     special = _special(case)

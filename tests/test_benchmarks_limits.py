@@ -14,7 +14,7 @@ from benchmarks import limits
 from benchmarks._limits_cases import COMMITTED, LAB, SCENARIOS, Case, Said
 from benchmarks._limits_goals import Goal, goal
 from benchmarks._limits_optimum import Draws, Piece, Supply, line, lowest, optimum
-from benchmarks._limits_run import Provider, measure
+from benchmarks._limits_run import ONCE, Provider, measure
 from penstock.config import Limits
 from penstock.work import Demand
 
@@ -188,6 +188,35 @@ def test_tables_say_what_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
     assert (False, True, False) == limits.Line(row.row, row.runs, Goal(9.0, None, -1.0)).missed
     assert (False, True, False) == limits.Line(row.row, row.runs, Goal(9.0, None, 99.0, -1.0)).missed
     assert "!" in limits.shown(limits.Line(row.row, row.runs, Goal(0.1, None, 99.0)))
+
+
+def line_of(case: Case, held: float, refusals: int) -> limits.Line:
+    """A row of one run with a ratio and refusals that are given."""
+    best_ = 100.0
+    run = limits.Measured(case, held * best_ + ONCE, best_, 1000, 1000, refusals, 2, 1.0, 1.0, 1)
+    return limits.Line((case.letter, case.said.value, case.burst, case.charged), (run,), goal(case, best_))
+
+
+@pytest.mark.parametrize(
+    ("case", "held", "refusals", "unsaid"),
+    [
+        (Case("A", charged=True), 1.005, 0, []),
+        # ten refusals a key at five requests a second are 2 s of 100
+        (Case("A", Said.NAMED, charged=True), 1.055, 20, ["refusals"]),
+        (Case("A", Said.NAMED, charged=True), 1.055, 10, ["ratio"]),
+        (Case("A", Said.NAMED), 1.055, 20, ["ratio", "refusals"]),
+        (Case("L", Said.HINTS), 1.155, 0, ["ratio"]),
+        (Case("B", Said.HINTS), 13.0, 0, []),
+        (Case("B", Said.HINTS), 14.0, 0, ["ratio"]),
+        (Case("B"), 13.0, 0, ["ratio"]),
+        (Case("P"), 1.0, 30, []),
+        (Case("A", Said.BARE), 1.0, 30, []),
+        (Case("A", Said.BARE), 1.0, 40, ["refusals"]),
+    ],
+)
+def test_arithmetic_is_held_to_what_it_says(case: Case, held: float, refusals: int, unsaid: list[str]) -> None:
+    """A goal that is missed by more than its arithmetic allows is not said to be impossible."""
+    assert unsaid == limits.silent(line_of(case, held, refusals))
 
 
 @pytest.mark.parametrize(
