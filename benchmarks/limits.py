@@ -194,7 +194,7 @@ def _named(line: Line) -> str:
 
 
 def says_why(letter: str, line: Line) -> tuple[bool, bool]:
-    """Whether the arithmetic under this letter says why a row missed its ratio, and its refusals, and is kept itself."""
+    """Whether the arithmetic under this letter says why a row missed its ratio and its refusals, and is kept itself."""
     scenario, said, _, charged = line.row
     ratio, refusals, _ = line.missed
     if letter == "bare":
