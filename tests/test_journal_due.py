@@ -109,7 +109,7 @@ def test_the_next_run_fetches_what_is_due(tmp_path: Path, origin: str) -> None:
 
 @pytest.mark.parametrize("why", ["expired", "elsewhere"])
 def test_what_cannot_be_fetched_is_charged(tmp_path: Path, origin: str, why: str) -> None:
-    """An expired URL, or one of another origin, is not asked for; only what expired is lost, and nobody finds a URL."""
+    """An expired URL, or somebody else's, is not asked for; only what expired is lost, and nobody finds a URL."""
     owe(tmp_path, origin if why == "expired" else "http://127.0.0.1:9")
     now, told = (3601.0 if why == "expired" else 1.0), list[str]()
     with Journal.open(tmp_path) as journal:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SyncHttp: TypeAlias = "httpx.Client | httpx2.Client"
 AsyncHttp: TypeAlias = "httpx.AsyncClient | httpx2.AsyncClient"
+Beside: TypeAlias = "Callable[[Callable[[], list[str]]], Awaitable[list[str]]]"
+"""Calls a function off the loop, e.g. `asyncio.to_thread`."""
 
 KEEPALIVE = 4.0
 """Seconds after which an idle connection is not used again for a paid request."""
@@ -58,6 +60,11 @@ class _Unsigned(logging.Filter):
 
 for _library in ("httpx", "httpx2"):
     logging.getLogger(_library).addFilter(_Unsigned())
+
+
+async def at_once(make: Callable[[], list[str]]) -> list[str]:
+    """Call it where one is."""
+    return make()
 
 
 class Aborted(Exception):
@@ -93,6 +100,8 @@ class Order:
     """One exchange to make: an absolute URL, headers with the credential (never shown), seconds to connect.
 
     `auth` is the header that carries the credential and what stands before it, `extra` are headers of the user's own.
+    `bare`: nothing that the client adds of its own (headers, cookies, query) goes with it. `server` is whom the
+    certificate names, where the URL has an address instead.
     """
 
     url: str = field(repr=False)
@@ -102,6 +111,8 @@ class Order:
     auth: tuple[str, str] = ("authorization", "Bearer ")
     connect: float = 10.0
     alone: bool = False
+    bare: bool = False
+    server: str = ""
 
     def headers(self) -> list[tuple[str, str]]:
         """All headers of the request, the credential among them."""
@@ -137,6 +148,13 @@ class Progress:
             if self.aborted:
                 raise Aborted
             self.begun = True
+
+    def anew(self) -> None:
+        """Another request follows in the same exchange: nothing of it was begun. Raises `Aborted`."""
+        with self._lock:
+            if self.aborted:
+                raise Aborted
+            self.reached, self.begun, self._stage, self._stream = Reached.NOTHING, False, "", None
 
     def hear(self, name: str, info: Mapping[str, object]) -> None:
         """One trace event, e.g. "http11.send_request_headers.started". Raises `Aborted` before the first byte."""
@@ -298,17 +316,18 @@ class Exchange:
             report(event)
         return going
 
+    def _request(self, client: SyncHttp | AsyncHttp, hear: object) -> httpx.Request | httpx2.Request:
+        order, method, headers = self.order, self.order.call.method, self.order.headers()
+        more = {"trace": hear, "timeout": {"connect": order.connect}}
+        if order.server:
+            more["sni_hostname"] = order.server
+        made = client.build_request(method, order.url, content=order.call.body, headers=headers, extensions=more)
+        return type(made)(method, order.url, headers=headers, extensions=more) if order.bare else made
+
     def run(self, client: SyncHttp, report: Callable[[Event], None]) -> Event:
         """Make it in this thread. `report` gets Opened and Streamed; the event that ends the attempt is returned."""
-        order = self.order
         try:
-            request = client.build_request(
-                order.call.method,
-                order.url,
-                content=order.call.body,
-                headers=order.headers(),
-                extensions={"trace": self.progress.hear, "timeout": {"connect": order.connect}},
-            )
+            request = self._request(client, self.progress.hear)
             self.progress.begin()
             response = client.send(request, stream=True, auth=None, follow_redirects=False)  # type: ignore[arg-type]  # of its own library
             try:
@@ -323,17 +342,11 @@ class Exchange:
             return self.ended or self.failed(error)
         return ended
 
-    async def arun(self, client: AsyncHttp, report: Callable[[Event], None]) -> Event:
+    async def arun(self, client: AsyncHttp, report: Callable[[Event], None], beside: Beside = at_once) -> Event:
         """Make it under asyncio or trio; whoever cancels it asks `answer` what came of it."""
-        order = self.order
+        del beside
         try:
-            request = client.build_request(
-                order.call.method,
-                order.url,
-                content=order.call.body,
-                headers=order.headers(),
-                extensions={"trace": self.progress.ahear, "timeout": {"connect": order.connect}},
-            )
+            request = self._request(client, self.progress.ahear)
             self.progress.begin()
             response = await client.send(request, stream=True, auth=None, follow_redirects=False)  # type: ignore[arg-type]  # of its own library
             try:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from html import escape
-from urllib.parse import urlsplit
 
 from attrs import evolve
 
@@ -22,6 +21,7 @@ from penstock.wire import dialect, encode, locate
 from penstock.work import Purpose
 from penstock_io._asides import Aside, question, unasked
 from penstock_io._ends import gathered
+from penstock_io._fetching import Fetching, Refused
 from penstock_io._http import Exchange, Order, Progress
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download, Reply
@@ -92,14 +92,17 @@ class Orders:
         return Order(url, named, secret, self._headers, auth=spoken.auth, connect=connect, alone=self._alone)
 
     def fetch(self, send: Send) -> Exchange | Fetched:
-        """A download without a credential; refused at once where it would lead to somebody else."""
+        """A download without a credential; refused at once where its URL is none to be asked for."""
         source = send.source or Ref("")
-        url = self._payloads.url(source)
-        if not same_origin(url, self._base_url):
-            return Fetched(send.attempt, fault="the picture's URL is not of the provider's own origin")
-        order = Order(url, HttpCall("GET", ""), connect=send.timeouts.connect, alone=self._alone)
-        taker = Download(send.attempt, self._payloads, note=self._payloads.note(source))
-        return Exchange(order, taker, Progress(self._traced))
+        url, taker = (
+            self._payloads.url(source),
+            Download(send.attempt, self._payloads, note=self._payloads.note(source)),
+        )
+        progress, connect = Progress(self._traced), send.timeouts.connect
+        try:
+            return Fetching(url, self._base_url, taker, progress, connect=connect, alone=self._alone)
+        except Refused as refusal:
+            return Fetched(send.attempt, fault=str(refusal))
 
     def _secrets(self, request: Request) -> tuple[str, ...]:
         """What must not be told of a reply: keys, the user's headers, what is private, also as JSON writes it."""
@@ -116,17 +119,3 @@ def whole(request: Request) -> None:
         raise InvalidRequest(
             "the bytes of an image are not here: penstock_io.inputs.read_image has them", field="images"
         )
-
-
-def same_origin(url: str, base_url: str) -> bool:
-    """Whether a URL leads to where the API is, and not to somebody else."""
-    try:
-        return _origin(url) == _origin(base_url)
-    except ValueError:  # "https://host:99999/", "https://[::1": what a server calls a URL
-        return False
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    return scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(scheme)

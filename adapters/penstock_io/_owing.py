@@ -10,9 +10,8 @@ from time import monotonic
 from attrs import define, frozen
 
 from penstock.events import Fetched
-from penstock.http import HttpCall
-from penstock_io._http import Exchange, Order, Progress, SyncHttp, open_client
-from penstock_io._orders import same_origin
+from penstock_io._fetching import Fetching, askable
+from penstock_io._http import Progress, SyncHttp, open_client
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download
 from penstock_io.journal import Due, Journal
@@ -46,12 +45,12 @@ class _Luck:
 
 
 def fetch_due(journal: Journal, base_url: str, now: float) -> Taken:
-    """Download what is due, of the provider's own origin, and has not expired at `now` (Unix seconds).
+    """Download what is due, from the provider or a public address, and has not expired at `now` (Unix seconds).
 
     What does not come stays due. Raises `OSError`, `sqlite3.Error`.
     """
     waiting = [one for one in journal.due() if one.expires > now]
-    due = [one for one in waiting if same_origin(one.url, base_url)]
+    due = [one for one in waiting if askable(one.url, base_url)]
     fetched = set(_fetch_all(journal, base_url, due)) if due else set[Due]()
     left = [one.expires for one in waiting if one not in fetched]
     return Taken(len(fetched), len(left), min(left, default=None))
@@ -63,7 +62,7 @@ def _fetch_all(journal: Journal, base_url: str, due: list[Due]) -> list[Due]:
     client = open_client(base_url)
     try:
         with ThreadPoolExecutor(AT_A_TIME, "penstock-due") as pool:
-            for one, data in zip(due, pool.map(partial(_fetch, client, luck), due), strict=True):
+            for one, data in zip(due, pool.map(partial(_fetch, client, base_url, luck), due), strict=True):
                 if data is not None:
                     journal.fetched(one, data)
                     came.append(one)
@@ -72,13 +71,13 @@ def _fetch_all(journal: Journal, base_url: str, due: list[Due]) -> list[Due]:
     return came
 
 
-def _fetch(client: SyncHttp, luck: _Luck, due: Due) -> bytes | None:
+def _fetch(client: SyncHttp, base_url: str, luck: _Luck, due: Due) -> bytes | None:
     """Its bytes; None where they could not be had. Without a credential, as every download."""
     if luck.vain >= VAIN:
         return None
     pause, end = Event(), monotonic() + PATIENCE
     for tries in range(TRIES):
-        data = _try(client, due, end - monotonic())
+        data = _try(client, base_url, due, end - monotonic())
         if data is not None:
             luck.vain = 0
             return data
@@ -90,14 +89,14 @@ def _fetch(client: SyncHttp, luck: _Luck, due: Due) -> bytes | None:
     return None
 
 
-def _try(client: SyncHttp, due: Due, seconds: float) -> bytes | None:
+def _try(client: SyncHttp, base_url: str, due: Due, seconds: float) -> bytes | None:
     payloads, progress = Payloads(), Progress([False])
-    order = Order(due.url, HttpCall("GET", ""), alone=True)
     limit = Timer(seconds, progress.stop)
     limit.daemon = True
     limit.start()
     try:
-        ended = Exchange(order, Download(due.attempt, payloads), progress).run(client, lambda _: None)
+        fetching = Fetching(due.url, base_url, Download(due.attempt, payloads), progress, alone=True)
+        ended = fetching.run(client, lambda _: None)
     finally:
         limit.cancel()
     return payloads.read(ended.files[0]) if isinstance(ended, Fetched) and ended.files else None

@@ -18,6 +18,8 @@ from penstock_io._payloads import Payloads
 FETCH_CAP = 64 << 20
 """Bytes of the largest picture that is downloaded."""
 
+_ONWARD = frozenset({301, 302, 303, 307, 308})
+
 
 class Reply:
     """Reads a provider's answer with `penstock.wire.reader`; ends with Responded or Failed.
@@ -91,7 +93,8 @@ class Reply:
 class Download:
     """Takes the bytes of a picture that a reply named by URL; ends with Fetched.
 
-    `note` is the text that the reply had beside the URL: it stays beside the picture.
+    `note` is the text that the reply had beside the URL: it stays beside the picture. `onward` is where a redirect
+    leads (None: it was none).
     """
 
     def __init__(
@@ -101,11 +104,14 @@ class Download:
         self._chunks: list[bytes] = []
         self._size = 0
         self._status = 0
+        self.onward: str | None = None
 
     def opened(self, status: int, headers: list[tuple[str, str]]) -> Event | None:
         """Nothing is told before the end."""
-        del headers
         self._status = status
+        self.onward = None
+        if status in _ONWARD:
+            self.onward = next((value for name, value in headers if name.lower() == "location"), None)
         return None
 
     def feed(self, data: bytes) -> bool:
@@ -129,6 +135,10 @@ class Download:
         if self._note is not None:
             self._payloads.annotate(ref, self._note)
         return Fetched(self._attempt, (ref,), None, sniff(data[:HEAD]), self._size)
+
+    def refused(self, why: str) -> Event:
+        """It is not asked for, at least not there."""
+        return Fetched(self._attempt, fault=why)
 
     def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:
         """Nothing was paid for this: any failure is a fault."""

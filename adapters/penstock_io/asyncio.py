@@ -121,7 +121,7 @@ class Client(AsyncBase[AsyncHttp]):
             self._loop.call_soon_threadsafe(self._step, event)
 
     def _send(self, attempt: AttemptId, exchange: Exchange) -> None:
-        task = self._loop.create_task(exchange.arun(self._http, partial(self._heard, attempt)))
+        task = self._loop.create_task(exchange.arun(self._http, partial(self._heard, attempt), asyncio.to_thread))
         self._tasks[attempt] = task
         task.add_done_callback(partial(self._ended, attempt))
 

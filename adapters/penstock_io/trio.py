@@ -25,6 +25,7 @@ from penstock_io.resources import Images
 from penstock_io.streams import AsyncStream, Loop
 
 T = TypeVar("T")
+_BESIDE = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
 Requests = Iterable[Item] | AsyncIterable[Item]
 _Previews = AsyncStream[Preview, AsyncResult]
 
@@ -147,7 +148,7 @@ class Client(AsyncBase[AsyncHttp]):
     async def _fly(self, attempt: AttemptId, exchange: Exchange) -> None:
         try:
             with self._scopes[attempt]:
-                await exchange.arun(self._http, partial(self._heard, attempt))
+                await exchange.arun(self._http, partial(self._heard, attempt), _BESIDE)
         finally:
             del self._scopes[attempt]
             self._over(attempt)

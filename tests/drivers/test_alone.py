@@ -334,15 +334,21 @@ def fetch(url: str) -> Send:
     )  # fmt: skip
 
 
-def test_a_url_of_another_origin() -> None:
-    """A picture is only ever downloaded from the provider itself, also where what a server calls a URL is none."""
+def test_a_url_that_leads_to_somebody_else() -> None:
+    """A picture is downloaded from the provider or a public address, also where what a server calls a URL is none."""
     answers: list[Event] = []
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
-    others = ("http://127.0.0.1:2/a.png", "https://127.0.0.1:1/a.png", "http://elsewhere:1/a.png")
-    for url in (*others, "http://127.0.0.1:99999/a.png", "http://[::1/a.png"):
+    started: list[Exchange] = []
+    client._send = lambda attempt, exchange: started.append(exchange)  # type: ignore[method-assign]  # noqa: ARG005 - seen, not sent
+    for url in ("http://127.0.0.1:99999/a.png", "http://[::1/a.png", "http://u:p@127.0.0.1:1/a.png", "file:///a.png"):
         client._start(evolve(fetch(url), source=client._payloads.keep_url(url)))
         answers.append(client._inbox.pop())
-    assert 5 == sum(isinstance(event, Fetched) and "origin" in (event.fault or "") for event in answers)
+    assert not started
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda _: pytest.fail("asked")))
+    for url in ("http://127.0.0.1:2/a.png", "https://127.0.0.1:1/a.png", "http://localhost:1/a.png"):
+        client._start(evolve(fetch(url), source=client._payloads.keep_url(url)))
+        answers.append(started.pop().run(http, lambda _: None))
+    assert 7 == sum(isinstance(event, Fetched) and "the picture's URL" in (event.fault or "") for event in answers)
 
 
 def test_a_download_goes_without_a_credential() -> None:
@@ -388,7 +394,8 @@ def test_headers_of_the_users_own() -> None:
     client._send = lambda attempt, exchange: started.append(exchange)  # type: ignore[method-assign]  # noqa: ARG005 - seen, not sent
     client._payloads.keep_url("http://127.0.0.1:1/a.png")
     client._start(fetch("http://127.0.0.1:1/a.png"))
-    assert [("accept-encoding", "identity"), ("connection", "close")] == started[0].order.headers()
+    bare = [("user-agent", "penstock"), ("accept-encoding", "identity"), ("connection", "close")]
+    assert bare == started[0].order.headers()
     shown = repr((client, client._setup, client._orders, started[0].order, caught.value, str(caught.value)))
     assert value not in shown
     assert "no such organization: ***" in str(caught.value)
