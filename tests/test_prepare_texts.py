@@ -160,6 +160,36 @@ def test_a_conversation_is_quoted_where_its_answer_is_bounded() -> None:
     assert not target(HELLO).divisible
 
 
+def test_all_that_goes_along_with_a_conversation_is_in_its_quote() -> None:
+    """Whatever is sent with it may be billed as tokens, a byte a token; demand grows with it, too."""
+    long = "z" * 3_000
+    plain = target(HELLO)
+    assert plain.quote is not None
+    along: list[ChatRequest] = [
+        evolve(HELLO, extra=(("functions", [{"name": "f", "description": long}]),)),
+        evolve(HELLO, tools=[{"description": long}]),
+        evolve(HELLO, tool_choice={"allowed_tools": [long]}),
+        evolve(HELLO, response_format={"json_schema": long}),
+        evolve(HELLO, messages=tuple([Message("user", "hello", name="n" * 200)] * 15)),
+        evolve(HELLO, messages=tuple([Message("tool", "hello", tool_call_id="n" * 200)] * 15)),
+    ]
+    for one in along:
+        found = target(one)
+        assert found.quote is not None
+        assert found.quote >= plain.quote + 3_000 * 2_000
+        assert found.demand.tokens >= plain.demand.tokens + 1_000
+
+
+@pytest.mark.parametrize("name", ["prediction", "service_tier", "web_search_options", "audio", "models", "plugins"])
+def test_what_bills_in_another_way_has_no_quote(name: str) -> None:
+    """Refused predictions bill as answers, searches by the call, tiers and other models at their own prices."""
+    assert (None, None) == (
+        target(evolve(HELLO, extra=((name, "x"),))).quote,
+        target(evolve(HELLO, extra=((name, "x"),))).expected,
+    )
+    assert target(evolve(HELLO, extra=(("logit_bias", {"1": 2}),))).quote is not None
+
+
 def test_a_raw_request_takes_what_its_user_says() -> None:
     """Demand and quote as they were given; unknown stays unknown."""
     raw = RawRequest(path="/videos", json={"model": "v"}, demand=Demand(tokens=9), quote=7)

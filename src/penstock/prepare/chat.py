@@ -20,6 +20,20 @@ BOUND, OLD_BOUND = "max_completion_tokens", "max_tokens"
 
 _UNKEYED = ("user",)
 
+_DEARER = frozenset(
+    {
+        "audio",
+        "modalities",
+        "models",
+        "plugins",
+        "prediction",
+        "search_parameters",
+        "service_tier",
+        "web_search_options",
+    }
+)
+"""Words of `extra` that bill in another way than by the published price of tokens: nobody knows the most they cost."""
+
 
 def chat_target(request: ChatRequest, at: Place) -> tuple[Target, Said] | Refusal:
     """The target that answers `request` at a place, and how it is told."""
@@ -28,7 +42,8 @@ def chat_target(request: ChatRequest, at: Place) -> tuple[Target, Said] | Refusa
     extra = {name: one.value for name, one in request.extra}
     keyed = {name: value for name, value in asked.items() if name not in _UNKEYED} | {"extra": extra}
     nbytes = sum(_length(one) for one in request.messages)
-    nbytes += sum(len(one.text.encode()) for one in (request.tools, request.response_format) if one is not None)
+    passed = [request.tools, request.tool_choice, request.response_format, *(one for _, one in request.extra)]
+    nbytes += sum(len(one.text.encode()) for one in passed if one is not None)
     longest = request.max_completion_tokens
     streams = request.stream and dialect(at.dialect).ways[request.operation].listen is not None
     mute = () if streams or not request.stream else (f"{at.dialect} has no streams of {request.operation}",)
@@ -74,6 +89,7 @@ def _otherwise(longest: int | None, *, streams: bool) -> tuple[Otherwise, ...]:
 def _length(message: Message) -> int:
     """Bytes of all that a message says; pictures are counted elsewhere."""
     parts = message.content if isinstance(message.content, tuple) else (message.content or "",)
+    parts = (*parts, message.name or "", message.tool_call_id or "")
     calls = len(message.tool_calls.text.encode()) if message.tool_calls is not None else 0
     return calls + sum(len(part.encode()) for part in parts if isinstance(part, str))
 
@@ -89,7 +105,9 @@ def _plainly(message: Message) -> dict[str, object]:
 
 
 def _cost(rates: Rates | None, given: int, answer: int | None, request: ChatRequest) -> int | None:
-    """Picodollars of so many tokens; None where nobody knows: no price, no bound, pictures."""
+    """Picodollars of so many tokens; None where nobody knows: no price, no bound, pictures, another way to bill."""
     if rates is None or rates.text is None or rates.text_out is None or answer is None or request.pictures:
+        return None
+    if any(name in _DEARER for name, _ in request.extra):
         return None
     return given * rates.text + answer * request.n * rates.text_out
