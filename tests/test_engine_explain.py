@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 from attrs import evolve, frozen
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from penstock.commands import Send
@@ -109,8 +109,21 @@ def load(made: Asked, loads: list[tuple[float, int, Demand, Priority, str]]) -> 
     made.watch(1e9, 0.3)
 
 
+FEW, MANY = Demand(1, 1, 100), Demand(1, 3, 400)
+
+
 @settings(max_examples=40, deadline=None)
 @given(LIMITS, LOADS, st.integers(1, 3))
+@example(
+    Limits(ipm=90.0, concurrency=2, burst=1 / 20, ceiling=True),
+    [
+        (0.0, 8, FEW, Priority.NORMAL, ""),
+        (0.25, 3, MANY, Priority.INTERACTIVE, ""),
+        (0.0, 4, MANY, Priority.INTERACTIVE, ""),
+        (0.0, 3, FEW, Priority.INTERACTIVE, "a"),
+    ],
+    3,
+)
 def test_nobody_goes_before_he_was_told(
     limits: Limits, loads: list[tuple[float, int, Demand, Priority, str]], keys: int
 ) -> None:

@@ -85,6 +85,8 @@ def _line(desk: Desk, call: Call) -> Waiting:
         return Waiting("no_lane", closed or "no credential serves it", None, place)
     best = min(lanes, key=lambda lane: lane.ready_at(demand, now))
     at = best.ready_at(demand, now)
+    if at > now and place and not group.aside and group.timer is not None and group.timer.owner is not None:
+        at = max(at, group.timer.at)  # nobody goes before a head that stays where it is
     until = at if at != inf else None
     name = best.name.credential
     if best.breaker.ready_at(now) > now:
