@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from itertools import pairwise
 from random import Random
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -180,6 +183,35 @@ def test_a_long_answer_costs_what_its_text_costs() -> None:
     assert 4 * count == len(sink.pictures[item.ref])
     stream.feed(piece(None, 0, "stop"))
     assert isinstance(stream.close(), Success)
+
+
+def _steps(work: Callable[[], object]) -> int:
+    """How many calls `work` makes, of any function."""
+    counted = [0]
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        del frame, argument
+        counted[0] += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return counted[0]
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_long_list_costs_what_its_items_cost(indexed: bool) -> None:
+    """Four times the calls of tools in one event are about four times the work, with indexes and without."""
+
+    def work(count: int) -> int:
+        calls = [{"index": place} if indexed else {} for place in range(count)]
+        body = piece(None, reason="tool_calls", tool_calls=calls)
+        return _steps(lambda: ChatStream(MemorySink(), EVENTS).feed(body))
+
+    assert work(2_000) < 6 * work(500)
 
 
 @given(

@@ -7,6 +7,7 @@ Each result says of its job what a `Result` of pictures says, too: `cost`, `usag
 from __future__ import annotations
 
 import json
+import math
 import sys
 from array import array
 from collections.abc import Mapping
@@ -231,6 +232,14 @@ def _moderation(piece: Piece) -> Moderation:
         piece.source,
         body.get("flagged") is True,
         {name: value is True for name, value in categories.items()},
-        {name: float(value) for name, value in scores.items() if isinstance(value, int | float)},
+        {name: _score(value) for name, value in scores.items() if isinstance(value, int | float)},
         body,
     )
+
+
+def _score(value: float) -> float:
+    """A score, also of a number that no float holds."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

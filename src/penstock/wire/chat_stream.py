@@ -184,7 +184,15 @@ class _Text:
         self.pieces = list(pieces)
 
 
-_Built = None | bool | int | float | str | _Text | list["_Built"] | dict[str, "_Built"]
+class _List:
+    """A list that grows. Objects in it are found by their `index` at once, however many there are."""
+
+    def __init__(self) -> None:
+        self.items: list[_Built] = []
+        self.known: dict[int, dict[str, _Built]] = {}
+
+
+_Built = None | bool | int | float | str | _Text | _List | dict[str, "_Built"]
 
 
 class _TooDeepError(Exception):
@@ -205,7 +213,7 @@ def _join(into: dict[str, _Built], delta: dict[str, Json], depth: int = 0) -> No
             else:
                 into[name] = _Text(value)
         elif isinstance(value, list):
-            into[name] = _listed(before if isinstance(before, list) else [], value, depth + 1)
+            into[name] = _listed(before if isinstance(before, _List) else _List(), value, depth + 1)
         elif isinstance(value, dict):
             inner: dict[str, _Built] = before if isinstance(before, dict) else {}
             _join(inner, value, depth + 1)
@@ -214,20 +222,22 @@ def _join(into: dict[str, _Built], delta: dict[str, Json], depth: int = 0) -> No
             into[name] = value
 
 
-def _listed(before: list[_Built], added: list[Json], depth: int) -> list[_Built]:
+def _listed(before: _List, added: list[Json], depth: int) -> _List:
     """Two lists as one: an object that has the `index` of an earlier one goes on with it."""
     if depth > _DEEPEST:
         raise _TooDeepError
     for one in added:
         if isinstance(one, dict):
             place = one.get("index")
-            known = [old for old in before if isinstance(old, dict) and place is not None and old.get("index") == place]
-            inner: dict[str, _Built] = known[0] if known else {}
+            known = before.known.get(place) if isinstance(place, int) else None
+            inner: dict[str, _Built] = {} if known is None else known
+            if known is None:
+                before.items.append(inner)
+                if isinstance(place, int):
+                    before.known[place] = inner
             _join(inner, one, depth + 1)
-            if not known:
-                before.append(inner)
         else:
-            before.append(_listed([], one, depth + 1) if isinstance(one, list) else one)
+            before.items.append(_listed(_List(), one, depth + 1) if isinstance(one, list) else one)
     return before
 
 
@@ -235,8 +245,8 @@ def _settled(value: _Built) -> Json:
     """What was built, as it stands now."""
     if isinstance(value, _Text):
         return "".join(value.pieces)
-    if isinstance(value, list):
-        return [_settled(one) for one in value]
+    if isinstance(value, _List):
+        return [_settled(one) for one in value.items]
     if isinstance(value, dict):
         return {name: _settled(one) for name, one in value.items()}
     return value
