@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,71 @@ def test_a_write_goes_through_and_a_read_promotes() -> None:
     assert [(PLAIN, b"b")] * 2 == [one.read(B) for one in (hot, warm)]
     assert store.read(Key("nobody")) is None
     assert (1, 1, 0) == (store.figures().hits, store.figures().misses, store.figures().faults)
+
+
+class Deleting(MemoryStore):
+    """Somebody reads while it deletes."""
+
+    def __init__(self, reads: Callable[[], object]) -> None:
+        super().__init__()
+        self.reads = reads
+
+    def delete(self, key: Key) -> bool:
+        """Drop it."""
+        self.reads()
+        return super().delete(key)
+
+
+class Meanwhile(MemoryStore):
+    """Something happens between what it is asked and its answer, once."""
+
+    def __init__(self, asked: str) -> None:
+        super().__init__()
+        self.asked = asked
+        self.happens: Callable[[], object] | None = None
+
+    def _happen(self, asked: str) -> None:
+        happens = self.happens
+        if happens is not None and asked == self.asked:
+            self.happens = None
+            happens()
+
+    def read(self, key: Key) -> tuple[Meta, bytes] | None:
+        """What it had before."""
+        found = super().read(key)
+        self._happen("read")
+        return found
+
+    def lasts(self, key: Key) -> float | None:
+        """How long that lasts."""
+        left = super().lasts(key)
+        self._happen("lasts")
+        return left
+
+
+@pytest.mark.parametrize("asked", ["read", "lasts"])
+def test_what_was_changed_since_it_was_read_is_not_copied(asked: str) -> None:
+    """A write or a deletion by another thread while a read goes on stands: no tier keeps what was before."""
+    hot, warm, cold = MemoryStore(), MemoryStore(), Meanwhile(asked)
+    store = Tiered(hot, warm, cold)
+    cold.write(A, PLAIN, b"old")
+    cold.happens = partial(store.write, A, PLAIN, b"new")
+    assert (PLAIN, b"old") == store.read(A)
+    assert [(PLAIN, b"new")] * 3 == [one.read(A) for one in (hot, warm, cold)]
+    cold.write(B, PLAIN, b"old")
+    cold.happens = partial(store.delete, B)
+    assert (PLAIN, b"old") == store.read(B)
+    assert [None] * 3 == [one.read(B) for one in (hot, warm, cold)]
+
+
+def test_what_is_read_while_it_is_changed_is_not_copied() -> None:
+    """A read amid a deletion, which has reached the first tier and not the last, leaves no copy in the first."""
+    seen: list[object] = []
+    hot, last = MemoryStore(), MemoryStore()
+    last.write(A, PLAIN, b"old")
+    store = Tiered(hot, Deleting(lambda: seen.append(store.read(A))), last)
+    assert store.delete(A)
+    assert ([(PLAIN, b"old")], None, None) == (seen, hot.read(A), last.read(A))
 
 
 def test_a_copy_lasts_no_longer_than_what_it_was_made_of() -> None:

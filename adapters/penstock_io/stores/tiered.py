@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import RLock
 from typing import TypeVar, cast
@@ -81,6 +81,8 @@ class Tiered:
         self._leases = leasing[-1] if leasing else None
         self._heard = heard
         self._turn = RLock()
+        self._promoting = RLock()
+        self._changing = self._changes = 0
         self._faults = [0] * len(self.tiers)
         self._hits = self._misses = 0
 
@@ -94,18 +96,22 @@ class Tiered:
 
     def read(self, key: Key) -> Stored | None:
         """The picture of a key from the first tier that has it, None for a miss. Raises nothing that a tier raised."""
+        begun = self._changes  # before `_changing`, which rises first
+        quiet = not self._changing
         for place, tier in enumerate(self.tiers):
             found: Stored | None = self._try(place, partial(tier.store.read, key), None)
             if found is not None:
                 self._count(hit=True)
-                self._promote(key, found, place)
+                if quiet:
+                    self._promote(key, found, place, begun)
                 return found
         self._count(hit=False)
         return None
 
     def write(self, key: Key, meta: Meta, data: bytes, ttl: float | None = None) -> None:
         """Store a picture in each tier that takes it, last tier first; `ttl` is in seconds. Raises `StoreFault`."""
-        written = [self._put(place, key, meta, data, ttl) for place in reversed(range(len(self.tiers)))]
+        with self._change():
+            written = [self._put(place, key, meta, data, ttl) for place in reversed(range(len(self.tiers)))]
         if not any(written):
             raise StoreFault("a picture could be stored in no tier")
 
@@ -176,11 +182,12 @@ class Tiered:
     def delete(self, key: Key) -> bool:
         """Drop a picture from all tiers; False: none had it. Raises what a tier raises, after all were asked."""
         found, fault = False, None
-        for _, able in self._keeping():
-            try:
-                found = able.delete(key) or found
-            except (StoreFault, OSError) as raised:
-                fault = raised
+        with self._change():
+            for _, able in self._keeping():
+                try:
+                    found = able.delete(key) or found
+                except (StoreFault, OSError) as raised:
+                    fault = raised
         if fault is not None:
             raise fault
         return found
@@ -227,8 +234,20 @@ class Tiered:
             self._try(place, partial(able.delete, key), otherwise=False)
         return False
 
-    def _promote(self, key: Key, found: Stored, place: int) -> None:
-        """Leave copies in the tiers before the one that had it."""
+    @contextmanager
+    def _change(self) -> Generator[None]:
+        """While tiers are changed, what was read of them is not copied: it may be what they had before."""
+        with self._promoting:
+            self._changing += 1
+            self._changes += 1
+        try:
+            yield
+        finally:
+            with self._promoting:
+                self._changing -= 1
+
+    def _promote(self, key: Key, found: Stored, place: int, begun: int) -> None:
+        """Leave copies in the tiers before the one that had it, unless anything was changed since `begun`."""
         meta, data = found
         if not place or not isinstance(data, bytes):
             return
@@ -236,7 +255,9 @@ class Tiered:
             ttl = self._left(place, key, tier.ttl or 0.0)
             noting: object = tier.store
             if (ttl is None or ttl > 0) and tier.takes(data) and not isinstance(noting, Marking):
-                self._try(before, partial(tier.store.write, key, meta, data, shorter(ttl, tier.fresh)), None)
+                with self._promoting:
+                    if self._changes == begun:
+                        self._try(before, partial(tier.store.write, key, meta, data, shorter(ttl, tier.fresh)), None)
 
     def _left(self, place: int, key: Key, otherwise: float | None) -> float | None:
         """How long a tier's picture lasts; `otherwise` where it cannot tell."""
