@@ -193,9 +193,9 @@ def test_a_server_that_hangs_is_left_alone_too(server: Redis) -> None:
 def test_a_server_that_refuses_is_a_fault_whose_words_hold_nothing(plain: Plain) -> None:
     """A full server, another kind of value: the code is shown, and nothing of what is stored."""
     with RedisStore(redis().url, namespace=space(), timeout=LONG) as store:
-        plain.rpush(f"{store.namespace}:{{{digest(K)}}}:picture", "list")
+        plain.rpush(f"{store.namespace}:{{{digest(K)}}}:lease", "list")
         with pytest.raises(StoreFault, match=r"it refuses: WRONGTYPE$"):
-            store.read(K)
+            store.claim(K, "one", 60.0)
         assert store.read(L) is None
 
 
@@ -231,6 +231,22 @@ def test_what_was_changed_on_the_server_is_dropped(store: RedisStore, plain: Pla
     with pytest.raises(StoreDamaged):
         store.read(K)
     assert store.read(K) is None
+    assert [] == list(store.verify())
+
+
+def test_what_others_keep_under_such_names_is_in_nobodys_way(store: RedisStore, plain: Plain) -> None:
+    """Names that are no digests are not looked at; what is no string is damaged, told, and dropped by who reads it."""
+    store.write(K, META, b"png")
+    for name in (b"\xff\xfe1", b"x" * 64, b"1" * 63):
+        plain.set(store.namespace.encode() + b":{" + name + b"}:picture", b"junk")
+    plain.lpush(f"{store.namespace}:{{{digest(L)}}}:picture", b"junk")
+    assert ([K], 1) == ([entry.key for entry in store.entries()], store.figures().entries)
+    assert [Damage(None, "it is no picture, but something else of Redis")] == list(store.verify())
+    assert {K} == store.held([K, L])
+    with pytest.raises(StoreDamaged):
+        store.read(L)
+    assert store.read(L) is None
+    assert (META, b"png") == store.read(K)
     assert [] == list(store.verify())
 
 

@@ -100,8 +100,8 @@ class SealedStore(ABC):
         """The picture of a key, None for a miss. Raises `StoreFault`."""
         name = digest(key)
         with self._asked():
-            blob = self._get(name)
             try:
+                blob = self._get(name)
                 sealed = None if blob is None else unseal(key, blob)
             except StoreDamaged as damage:
                 self._drop(name)
@@ -187,8 +187,7 @@ class SealedStore(ABC):
         """Read everything and tell what is damaged; nothing is dropped. Raises `StoreFault`."""
         for name in self._all():
             with self._asked():
-                blob = self._get(name)
-            damage = None if blob is None else _ailment(name, blob)
+                damage = self._ailment(name)
             if damage is not None:
                 yield damage
 
@@ -228,6 +227,13 @@ class SealedStore(ABC):
         if blob is not None and len(blob) == BEGINNING and HEAD + header_length(blob) > BEGINNING:
             blob = self._beginning(name, HEAD + header_length(blob))
         return None if blob is None else entry_of(blob)
+
+    def _ailment(self, name: str) -> Damage | None:
+        try:
+            blob = self._get(name)
+        except StoreDamaged as damage:
+            return Damage(None, str(damage))
+        return None if blob is None else _ailment(name, blob)
 
     def _over(self, entry: StoreEntry) -> bool:
         return entry.expires is not None and entry.expires <= self._clock()

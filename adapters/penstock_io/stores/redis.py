@@ -7,7 +7,8 @@ cluster.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from math import ceil
 from time import time
 from typing import TYPE_CHECKING, Protocol, cast
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 from penstock.errors import UsageError
 from penstock.ids import Key
+from penstock_io.stores import StoreDamaged
 from penstock_io.stores._codec import digest
 from penstock_io.stores._sealed import SealedStore, Told
 
@@ -129,10 +131,12 @@ class RedisStore(SealedStore):
             connected.close()
 
     def _get(self, name: str) -> bytes | None:
-        return cast("bytes | None", self._server.execute_command("GET", self._picture(name)))
+        with _expected():
+            return cast("bytes | None", self._server.execute_command("GET", self._picture(name)))
 
     def _beginning(self, name: str, nbytes: int) -> bytes | None:
-        return cast("bytes", self._server.execute_command("GETRANGE", self._picture(name), 0, nbytes - 1)) or None
+        with _expected():
+            return cast("bytes", self._server.execute_command("GETRANGE", self._picture(name), 0, nbytes - 1)) or None
 
     def _put(self, name: str, blob: bytes, ttl: float | None) -> None:
         span = () if ttl is None else ("PX", max(1, ceil((ttl + KEPT) * 1000)))
@@ -147,9 +151,11 @@ class RedisStore(SealedStore):
         self._expired += 1
 
     def _names(self) -> Iterator[str]:
-        beginning = len(self.namespace) + 2
+        ours = re.compile(re.escape(self.namespace).encode() + rb":\{([0-9a-f]{64})\}:picture")
         for name in self._server.scan_iter(match=self._picture("*"), count=1000):
-            yield name[beginning : beginning + 64].decode()
+            found = ours.fullmatch(name)
+            if found is not None:  # whoever else uses the server may have names that look like ours
+                yield found[1].decode()
 
     def _picture(self, name: str) -> str:
         return f"{self.namespace}:{{{name}}}:picture"
@@ -172,6 +178,19 @@ class RedisStore(SealedStore):
             code = str(fault).partition(" ")[0]  # the rest of its words may hold what is stored
             return Told(f"it refuses: {code if code.isupper() and code.isalpha() else type(fault).__name__}")
         return None
+
+
+@contextmanager
+def _expected() -> Generator[None]:
+    """What is no string lies under the name of a picture, and is none: it is damaged. Raises `StoreDamaged`."""
+    from redis.exceptions import ResponseError  # noqa: PLC0415 - an extra, loaded by whoever has such a store
+
+    try:
+        yield
+    except ResponseError as fault:
+        if str(fault).startswith("WRONGTYPE"):
+            raise StoreDamaged("it is no picture, but something else of Redis") from None
+        raise
 
 
 def shown(url: str) -> str:
