@@ -22,9 +22,10 @@ PLAIN = ImageRequest(prompt="a cat with a hat", model="gpt-image-2", size="1024x
 
 
 def pairs(name: str) -> list[tuple[str, str]]:
-    """The pairs of a file."""
+    """The pairs of a file, without those that are not guarded."""
     lines = (DATA / name).read_text(encoding="utf-8").splitlines()
-    found = [line.split(" | ") for line in lines if " | " in line]
+    told = lines[: lines.index("[not guarded]")] if "[not guarded]" in lines else lines
+    found = [line.split(" | ") for line in told if " | " in line]
     return [(one.strip(), other.strip()) for one, other in found]
 
 
@@ -36,14 +37,18 @@ def where(prompt: str, request: ImageRequest = PLAIN, *, tenant: str = "", first
 
 DIFFERENT = pairs("near_pairs.txt")
 SAME = pairs("near_paraphrases.txt")
+HELD_OUT = pairs("near_held_out.txt")
+FOUND = pairs("near_found.txt")
+LATER = pairs("near_later.txt")
 
 
 def test_there_are_enough_of_them() -> None:
-    """200 pairs that differ, 100 that do not, none twice."""
+    """200 pairs that differ, 100 that do not, and as many held out and found as the manual says; none twice."""
     assert (200, 100) == (len(set(DIFFERENT)), len(set(SAME)))
+    assert (296, 30, 44) == (len(set(HELD_OUT)), len(set(FOUND)), len(set(LATER)))
 
 
-@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+@pytest.mark.parametrize(("one", "other"), [*DIFFERENT, *HELD_OUT, *FOUND, *LATER])
 def test_an_embedder_that_knows_nothing_makes_no_false_hit(one: str, other: str) -> None:
     """Of two prompts that ask for different pictures none finds the other, though they have the very same vector."""
     for placed, asked in ((one, other), (other, one)):
@@ -67,6 +72,13 @@ def test_a_good_embedder_finds_paraphrases() -> None:
         assert found is None or found[2] >= THRESHOLD
         hits += found is not None and alike(where(one), where(other))
     assert hits >= 90
+
+
+def test_paraphrases_that_were_held_out_are_found() -> None:
+    """Of 40 that were written before anybody looked nine in ten pass the guards."""
+    held_out = pairs("near_held_out_paraphrases.txt")
+    assert 40 == len(set(held_out))
+    assert sum(alike(where(one), where(other)) for one, other in held_out) >= 36
 
 
 @pytest.mark.parametrize(
@@ -101,19 +113,22 @@ def test_other_letters_stand_alone() -> None:
 
 
 def test_words_that_change_places_around_another_are_something_else() -> None:
-    """Who does what is told by the order of the words; what stands side by side may turn round."""
+    """Who does what is told by the order of the words; only phrases of the same sense may turn round."""
     assert not alike(where("dog bites man"), where("the man bites an old dog"))
     assert alike(where("a glass of water on a table"), where("a water glass on a table"))
     assert alike(where("in the snow, a fox"), where("a fox in the snow"))
+    assert alike(where("a fox asleep in the snow"), where("a sleeping fox in the snow"))
+    assert alike(where("a waterfall in a jungle"), where("a jungle waterfall"))
+    assert not alike(where("a cat on a dog"), where("a dog and a cat"))
 
 
 def test_in_a_long_prompt_nothing_may_turn_round() -> None:
-    """With hundreds of words in common their order has to be the same."""
+    """However many words they have in common, their order has to be the same."""
     words = [f"word{chr(97 + number % 26)}{chr(97 + number // 26)}" for number in range(300)]
     turned = [words[1], words[0], *words[2:]]
     assert alike(where(" ".join(words)), where(" ".join([*words, "more"])[:-5]))
     assert not alike(where(" ".join(words)), where(" ".join(turned)))
-    assert alike(where(" ".join(words[:150])), where(" ".join(turned[:150])))
+    assert not alike(where(" ".join(words[:150])), where(" ".join(turned[:150])))
 
 
 def test_opposites_are_no_likes_but_may_be_left_out() -> None:
@@ -134,11 +149,16 @@ def test_every_prompt_is_alike_to_itself_and_hidden(prompt: str) -> None:
     """Whatever it is, a scope is made of it: digests, and numbers of axes with the end that is named."""
     mine = where(prompt)
     assert alike(mine, mine)
-    assert re.fullmatch(r"[0-9a-f]{64}:(?:[0-9a-f]{4})*:(?:[a-x][0-4])*", mine)
+    assert re.fullmatch(r"[0-9a-f]{64}:(?:[0-9a-f]{4})*:(?:[0-9a-f]{2}[0-4])*:(?:[0-9a-f]{4})*", mine)
     assert 64 == len(shelf(mine))
 
 
-@given(st.lists(st.sampled_from("red fox snow owl two no left dog".split()), max_size=6))
+@given(
+    st.lists(
+        st.sampled_from("red fox snow owl two no left dog from to on of tied untied asleep , and iv".split()),
+        max_size=6,
+    )
+)
 def test_alike_goes_both_ways(words: list[str]) -> None:
     """What may pass for the other may be passed for."""
     one, other = where(" ".join(["x", *words])), where(" ".join(["x", *words[::-1]]))

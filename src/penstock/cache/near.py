@@ -3,10 +3,12 @@
 An embedder says how near two prompts lie, and knows little of what makes a picture another one: "no hat" lies beside
 "a hat", three cats beside two, left beside right, and who bites whom is all one to it. So a prompt has a *scope*: a
 name of the shelf on which its likes are looked for, and a sketch of its words. On one shelf stands what is asked of one
-model, for one tenant, in one form (size, quality and all else), with the same numbers, negations, colours, directions
-and quoted texts. Of two prompts on one shelf neither may say the opposite of the other (day and night, standing and
-sitting), and no two words may change places around a third. Words are told by a few bits of their digests: no scope
-gives a prompt away.
+model, for one tenant, in one form (size, quality and all else), with the same numbers, negations, colours, directions,
+names, and texts to be read. Of two prompts on one shelf neither may say the opposite of the other (day and night, tied
+and untied), and no two words that both have may change places, except where a phrase is turned whose sense is the same
+("a glass of water", "a water glass"). Words are told by a few bits of their digests: no scope gives a prompt away.
+
+In doubt two prompts are not alike: a miss costs a picture, a false hit gives somebody the wrong one.
 
 The guards know English, and negations of a few languages more. What is written in other letters than Latin ones stands
 on a shelf with nothing but itself.
@@ -19,112 +21,48 @@ from collections.abc import Iterable
 from hashlib import sha256
 from unicodedata import normalize
 
+from attrs import frozen
+
+from penstock.cache._texts import codes, names, quoted
+from penstock.cache._vocabulary import (
+    ARTICLES,
+    COLOURS,
+    DENYING_BEFORE_BUT,
+    DENYING_BEFORE_OF,
+    DIRECTIONS,
+    JOINING,
+    NEGATIONS,
+    NUMBERS,
+    OPPOSED,
+    PLACING,
+    PLAIN,
+    RESTING,
+    SHADES,
+    UN,
+)
 from penstock.cache.key import canonical, text
 from penstock.requests import ImageRequest
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of shelves: another one finds nothing of what stood on them before."""
 
 _DIGITS = 4
 """Hex digits that stand for a word of a sketch."""
 
-_WORD = re.compile(r"[0-9]+(?:[.,:/x\u00d7][0-9]+)*|[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-_QUOTED = re.compile(
-    r"\"([^\"]*)\"|\u201c([^\u201d]*)\u201d|\u201e([^\u201c\u201d]*)[\u201c\u201d]|\u00ab([^\u00bb]*)\u00bb"
-    r"|(?<!\w)['\u2018]([^'\u2018\u2019]*)['\u2019](?!\w)|`([^`]*)`"
-)
+_BREAK = "0" * _DIGITS
+"""What parts two things in a sketch."""
+
+_WORD = re.compile(r"[0-9]+(?:[.,:/x\u00d7][0-9]+)*(?:st|nd|rd|th|s)?\b|[0-9]+|[^\W\d_]+(?:['\u2019][^\W\d_]+)*|[,;]")
+_HYPHEN = re.compile(rf"\b({'|'.join(UN)})-(?=\w)")
+_FREE = re.compile(r"\b(\w+)[- ]?free\b")
 _LONG = 200
 """With so many words in common two prompts are long."""
 
 _LATIN = 0x250
 """From here on letters are of other scripts."""
 
-_PLAIN = frozenset(
-    """a an the and or of to in on at with from for by as is are was were be been being its it this that these those
-    there here some any which who whose while his her their has have having very style image picture photo photograph
-    des der die das den dem ein eine einen einem einer un une le la les de du el los las""".split()
-)
-"""Words whose order says nothing."""
-
-_NUMBERS = {
-    word: str(number)
-    for number, words in enumerate(
-        """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-        seventeen eighteen nineteen twenty""".split()
-    )
-    for word in (words,)
-} | {
-    "single": "1", "once": "1", "lone": "1", "solitary": "1", "pair": "2", "couple": "2", "both": "2", "twin": "2",
-    "twins": "2", "twice": "2", "double": "2", "duo": "2", "trio": "3", "triple": "3", "quartet": "4", "half": "1/2",
-    "dozen": "12", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80",
-    "ninety": "90", "hundred": "100", "thousand": "1000", "million": "1000000", "first": "1st", "second": "2nd",
-    "third": "3rd", "several": "many", "many": "many", "few": "few", "crowd": "many", "dozens": "many",
-    "hundreds": "many", "thousands": "many", "countless": "many", "numerous": "many", "every": "all", "all": "all",
-}  # fmt: skip
-
-_NEGATIONS = frozenset(
-    """no not without never none nothing nobody nowhere neither nor cannot lacking minus except excluding absent avoid
-    missing ohne kein keine keinen keinem keiner keines nicht nie sans pas jamais sin nunca non senza sem zonder geen
-    niet ikke uden inte utan bez""".split()
-)
-
-_COLOURS = {
-    word: words.split()[0]
-    for words in (
-        "red crimson scarlet ruby vermilion", "blue azure navy cobalt sapphire ultramarine",
-        "green emerald olive lime jade", "yellow lemon", "orange tangerine", "purple violet lilac lavender mauve plum",
-        "pink rose fuchsia magenta", "brown chestnut chocolate sepia umber", "black ebony jet", "white ivory",
-        "grey gray silver silvery ash charcoal slate", "gold golden gilded", "turquoise teal cyan aqua", "beige tan",
-        "cream", "maroon burgundy", "bronze copper", "amber", "indigo", "khaki", "coral", "peach", "mint",
-        "monochrome monochromatic", "colourful colorful multicoloured multicolored rainbow", "pastel", "transparent",
-    )
-    for word in words.split()
-}  # fmt: skip
-"""Shades count as their colour, so that "crimson" may stand for "red"."""
-
-_DIRECTIONS = {
-    word: words.split()[0]
-    for words in (
-        "left leftmost leftward leftwards", "right rightmost rightward rightwards", "over above overhead",
-        "under below beneath underneath", "behind", "front", "inside within", "outside", "top upper", "bottom lower",
-        "up upward upwards upstairs uphill", "down downward downwards downstairs downhill", "before", "after",
-        "north northern", "south southern", "east eastern", "west western", "near close beside next", "far distant",
-        "towards toward", "away", "into", "out", "foreground", "background", "clockwise",
-        "counterclockwise anticlockwise", "horizontal horizontally", "vertical vertically", "facing", "between",
-    )
-    for word in words.split()
-}  # fmt: skip
-
-_AXES = (
-    ("day daytime daylight noon midday", "night nighttime midnight", "dawn sunrise morning", "dusk sunset evening"),
-    ("summer", "winter wintry wintery", "spring", "autumn fall autumnal"),
-    ("open opened", "closed shut"),
-    ("big large huge giant enormous", "small little tiny miniature"),
-    ("tall high", "short low"),
-    ("wide", "narrow"),
-    ("thick", "thin"),
-    ("full", "empty"),
-    ("young", "old elderly ancient aged"),
-    ("new modern", "vintage antique historic"),
-    ("man men male gentleman", "woman women female lady"),
-    ("boy boys", "girl girls"),
-    ("happy smiling cheerful joyful", "sad crying gloomy angry"),
-    ("hot", "cold icy frozen"),
-    ("wet", "dry"),
-    ("bright", "dark"),
-    ("clean", "dirty"),
-    ("alive", "dead"),
-    ("awake", "asleep sleeping"),
-    ("standing", "sitting seated", "lying"),
-    ("more", "less fewer"),
-    ("larger bigger taller", "smaller shorter"),
-    ("older", "younger"),
-    ("faster", "slower"),
-)
-_OPPOSED = {
-    word: (axis, end) for axis, ends in enumerate(_AXES) for end, words in enumerate(ends) for word in words.split()
-}
-"""Words that may be left out, but not replaced by their opposites: on which axis, and at which end of it."""
+_REST = 3
+"""So many letters of a word are left at least when its beginning is taken off."""
 
 _PASSIVE = re.compile(
     r"\b(?:\w+(?:ed|en)|held|led|fed|hit|kept|caught|worn|drawn|made|told|taught|fought|sought|bought|shot) by\b"
@@ -134,7 +72,7 @@ _PASSIVE = re.compile(
 def scope(
     request: ImageRequest, *, provider: str, dialect: str, model: str, tenant: str, first: int = 0, server: str = ""
 ) -> str:
-    """Where likes of `request` are looked for at one target, from sample number `first` on: "shelf:order:ends"."""
+    """Where likes of `request` are looked for at one target, from sample number `first` on."""
     told = canonical(request, model) | {
         "near": SCHEMA,
         "provider": provider,
@@ -145,8 +83,9 @@ def scope(
         "features": features(request.prompt),
     }
     words = _words(request.prompt)
-    order = "".join([_mark(word) for word in words if word not in _PLAIN])
-    return f"{sha256(text(told)).hexdigest()}:{order}:{_ends(words)}"
+    order = "".join(_order(words))
+    undone = "".join(sorted({_mark(rest) for word in words for rest in _undone(word)}))
+    return f"{sha256(text(told)).hexdigest()}:{order}:{_ends(words)}:{undone}"
 
 
 def alike(one: str, other: str) -> bool:
@@ -155,9 +94,10 @@ def alike(one: str, other: str) -> bool:
         return True
     if shelf(one) != shelf(other):
         return False
-    (my_order, my_ends), (your_order, your_ends) = _sketch(one), _sketch(other)
-    opposed = any(my_ends[axis] != your_ends[axis] for axis in my_ends.keys() & your_ends.keys())
-    return not opposed and _in_order(my_order, your_order)
+    mine, yours = _sketch(one), _sketch(other)
+    opposed = any(mine.ends[axis] != yours.ends[axis] for axis in mine.ends.keys() & yours.ends.keys())
+    undone = (mine.undone - yours.undone) & set(yours.order) or (yours.undone - mine.undone) & set(mine.order)
+    return not opposed and not undone and _in_order(mine.order, yours.order)
 
 
 def shelf(scope: str) -> str:
@@ -173,35 +113,66 @@ def features(prompt: str) -> list[list[str]]:
     passives = len(_PASSIVE.findall(folded))
     return [
         sorted(_numbers(words)),
-        sorted(_denials(words)),
-        sorted(_COLOURS[word] for word in words if word in _COLOURS),
-        sorted(_DIRECTIONS[word] for word in words if word in _DIRECTIONS),
+        sorted([*_denials(words), *(_stem(word) for word in _FREE.findall(folded) if word not in PLAIN)]),
+        sorted(_colours(words)),
+        sorted(DIRECTIONS[word] for word in words if word in DIRECTIONS),
         ["by"] * passives,
-        sorted(" ".join("".join(quoted).split()) for quoted in _QUOTED.findall(normalize("NFC", prompt))),
+        sorted(quoted(prompt)),
+        sorted(codes(prompt, folded)),
+        sorted(names(prompt)),
         foreign,
     ]
+
+
+def _colours(words: list[str]) -> Iterable[str]:
+    """Each colour with the word that makes it light or dark; what ends in -coloured is one, whatever it is."""
+    for before, word in zip(["", *words], words, strict=False):
+        if word in COLOURS:
+            yield " ".join([*([SHADES[before]] if before in SHADES else []), COLOURS[word]])
+        if word in {"coloured", "colored"}:
+            yield f"of {_stem(before)}"
 
 
 def _numbers(words: list[str]) -> Iterable[str]:
     for word in words:
         if word[0].isdigit():
             yield word.replace("\u00d7", "x").replace(",", "")
-        elif word in _NUMBERS:
-            yield _NUMBERS[word]
+        elif word in NUMBERS:
+            yield NUMBERS[word]
 
 
 def _denials(words: list[str]) -> Iterable[str]:
     """Each negation with the word that it denies: which of two things is missing is all the difference."""
     for place, word in enumerate(words):
-        if word in _NEGATIONS or word.endswith(("n't", "n\u2019t")):
-            denied = (after for after in words[place + 1 :] if after not in _PLAIN and after not in _NEGATIONS)
+        if _denies(words, place):
+            rest = words[place + 1 :]
+            denied = (after for after in rest if after not in PLAIN | NEGATIONS | PLACING | {",", ";"})
             yield _stem(next(denied, ""))
         elif len(word) > 6 and word.endswith("less"):
             yield _stem(word.removesuffix("less"))
 
 
+def _denies(words: list[str], place: int) -> bool:
+    word, before, after = words[place], words[place - 1 : place], words[place + 1 : place + 2]
+    return (
+        word in NEGATIONS
+        or word.endswith(("n't", "n\u2019t"))
+        or (word in DENYING_BEFORE_OF and after in (["of"], ["from"]))
+        or (word == "but" and bool(before) and before[0] in DENYING_BEFORE_BUT)
+    )
+
+
+def _undone(word: str) -> Iterable[str]:
+    """What is left of a word without a beginning that turns it round: "tied" of "untied"."""
+    for beginning in UN:
+        least = _REST if len(beginning) > 1 else 2 * _REST
+        if word.startswith(beginning) and len(word) - len(beginning) >= least:
+            yield word.removeprefix(beginning)
+
+
 def _folded(prompt: str) -> str:
-    return normalize("NFKC", prompt).casefold().replace("close-up", "closeup")
+    plain = normalize("NFKC", prompt).casefold().replace("close-up", "closeup").replace("\u2044", "/")
+    return _HYPHEN.sub(r"\1", plain).replace("filled with", "full of")
 
 
 def _words(prompt: str) -> list[str]:
@@ -219,43 +190,101 @@ def _stem(word: str) -> str:
 
 def _mark(word: str) -> str:
     """A few bits of a word: many words share them, and none can be read from them."""
-    meant = "no" if word in _NEGATIONS else _NUMBERS.get(word) or _COLOURS.get(word) or _DIRECTIONS.get(word)
-    opposed = _OPPOSED.get(word)
+    meant = "no" if word in NEGATIONS else NUMBERS.get(word) or COLOURS.get(word) or DIRECTIONS.get(word)
+    opposed = OPPOSED.get(word)
     told = meant or (_stem(word) if opposed is None else f"{opposed}")
     return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def _ends(words: list[str]) -> str:
-    """The ends of axes that a prompt names: two letters each."""
-    named = sorted({_OPPOSED[word] for word in words if word in _OPPOSED})
-    return "".join(f"{chr(97 + axis)}{end}" for axis, end in named)
+    """The ends of axes that a prompt names: three letters each."""
+    named = sorted({OPPOSED[word] for word in words if word in OPPOSED})
+    return "".join(f"{axis:02x}{end}" for axis, end in named)
 
 
-def _sketch(scope: str) -> tuple[list[str], dict[str, str]]:
-    """The order of a scope's words, and its ends by axis."""
-    _, _, sketch = scope.partition(":")
-    order, _, ends = sketch.partition(":")
-    marks = [order[start : start + _DIGITS] for start in range(0, len(order), _DIGITS)]
+def _order(words: list[str]) -> list[str]:
+    """The marks of a prompt's words in their order, as if it said "water glass" for "glass of water"."""
+    if words and words[0] in PLACING and "," in words:
+        comma = words.index(",")
+        words = [*words[comma + 1 :], *words[:comma]]
+    kept: list[str] = []
+    for word in words:
+        if word in ARTICLES or word in {"and", "or", ",", ";"}:
+            if kept and kept[-1] not in PLACING and kept[-1] != ",":
+                kept.append(",")
+        elif word not in PLAIN:
+            kept.append(word)
+    kept = [word for word, after in zip(kept, [*kept[1:], ""], strict=False) if (word, after) != ("full", "of")]
+    return [_BREAK if word == "," else _mark(word) for word in _rested(_compounds(kept)) if word != "of"]
+
+
+def _compounds(words: list[str]) -> list[str]:
+    """The words with "water glass" for "glass of water"."""
+    parting = PLACING | {","}
+    for place in range(len(words) - 2, 0, -1):
+        if words[place] == "of" and words[place - 1] not in parting and words[place - 1] not in NUMBERS:
+            end = place + 1
+            while end < min(len(words), place + 3) and words[end] not in parting:
+                end += 1
+            words = [*words[: place - 1], *words[place + 1 : end], words[place - 1], *words[end:]]
+    return words
+
+
+def _rested(words: list[str]) -> list[str]:
+    """The words with "asleep fox" for "fox asleep", where nothing follows that it could be done to."""
+    parting = PLACING | {","}
+    for place, word in enumerate(words):
+        if word in RESTING and (place + 1 == len(words) or words[place + 1] in parting):
+            start = place
+            while start > 0 and words[start - 1] not in parting:
+                start -= 1
+            words = [*words[:start], word, *words[start:place], *words[place + 1 :]]
+    return words
+
+
+@frozen
+class _Sketch:
+    """What a scope tells of its words: marks in order, ends by axis, marks of what is turned round."""
+
+    order: list[str]
+    ends: dict[str, str]
+    undone: set[str]
+
+
+def _sketch(scope: str) -> _Sketch:
+    _, order, ends, undone = (*scope.split(":"), "", "", "")[:4]
     by_axis: dict[str, str] = {}
-    for start in range(0, len(ends), 2):
-        by_axis[ends[start]] = by_axis.get(ends[start], "") + ends[start + 1 : start + 2]
-    return marks, by_axis
+    for start in range(0, len(ends), 3):
+        axis = ends[start : start + 2]
+        by_axis[axis] = by_axis.get(axis, "") + ends[start + 2 : start + 3]
+    return _Sketch(_marks(order), by_axis, set(_marks(undone)))
+
+
+def _marks(told: str) -> list[str]:
+    return [told[start : start + _DIGITS] for start in range(0, len(told), _DIGITS)]
 
 
 def _in_order(mine: list[str], yours: list[str]) -> bool:
-    """Whether no two words that both have change places around another one ("dog bites man", "man bites dog").
+    """Whether no two words that both have change places ("dog bites man", "man bites dog").
 
-    What stands side by side may turn round: "a glass of water" is "a water glass". In long prompts nothing may.
+    What a preposition joins in one may stand turned round, side by side, in the other: "a waterfall in a jungle" is "a
+    jungle waterfall". In long prompts nothing may.
     """
     matched = _matched(mine, yours)
     places = [place for _, place in matched]
-    if len(matched) > _LONG:
+    if places == sorted(places) or len(matched) > _LONG:
         return places == sorted(places)
     return not any(
-        here - before > 1 and there - place > 1
+        there > place
+        and not (_joined(mine, before, here, there - place) or _joined(yours, place, there, here - before))
         for number, (here, place) in enumerate(matched)
         for before, there in matched[:number]
     )
+
+
+def _joined(order: list[str], start: int, end: int, apart: int) -> bool:
+    """Whether a preposition alone stands between two places, and nothing between the same words of the other."""
+    return apart == 1 and end - start == 2 and order[start + 1] in _JOINING
 
 
 def _matched(mine: list[str], yours: list[str]) -> list[tuple[int, int]]:
@@ -266,6 +295,9 @@ def _matched(mine: list[str], yours: list[str]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for place, mark in enumerate(mine):
         theirs = at.get(mark)
-        if theirs:
+        if theirs and mark != _BREAK:
             found.append((place, theirs.pop(0)))
     return found
+
+
+_JOINING = frozenset(_mark(word) for word in JOINING)
