@@ -14,7 +14,8 @@ from penstock.wire.dialects import DIALECTS
 from penstock.wire.reader import Reader
 from penstock.wire.speaking import listener
 
-SECRET = "sk-secret-of-mine-0815"
+SECRET = "zebra of mine 0815"
+"""Not of the shape of a key, which nobody has to be told of."""
 WAYS = [(name, operation) for name, one in DIALECTS.items() for operation in one.ways]
 LISTENING = [(name, operation) for name, operation in WAYS if DIALECTS[name].ways[operation].listen is not None]
 TYPES = ["application/json", "text/html; charset=utf-8", "text/event-stream", "image/png", "", "Ω"]
@@ -44,7 +45,13 @@ jsons = st.recursive(
 whole = jsons.map(lambda value: json.dumps(value).encode())
 cut = st.tuples(whole, st.integers(0, 60)).map(lambda both: both[0][: both[1]])
 streamed = st.lists(whole, max_size=3).map(lambda many: b"".join(b"data: " + one + b"\n\n" for one in many))
-bodies = st.one_of(st.binary(max_size=60), whole, cut, streamed, streamed.map(lambda body: body + b"data: [DONE]\n\n"))
+echoes = st.sampled_from(
+    [{"error": {"message": SECRET, "code": SECRET}}, {"detail": SECRET}, {"message": SECRET}, SECRET]
+)
+echoed = echoes.map(lambda value: json.dumps(value).encode())
+bodies = st.one_of(
+    echoed, st.binary(max_size=60), whole, cut, streamed, streamed.map(lambda body: body + b"data: [DONE]\n\n")
+)
 
 
 def fed(taker: Reader, body: bytes, at: int) -> None:
