@@ -214,8 +214,25 @@ def test_a_cache_may_be_a_folder_or_a_server(folders: tuple[Command, Command], t
     assert 3 == one.sim.stats()["received"]
     code, _, err = other.run("--cache", "redis://:s3cr3t@127.0.0.1:1/0")
     assert (2, True, False) == (code, "--cache" in err and "127.0.0.1:1" in err, "s3cr3t" in err)
+    code, _, err = other.run("--cache", "redis:/:s3cr3t@127.0.0.1/0")
+    assert (2, True, False) == (code, "redis: takes two slashes" in err, "s3cr3t" in err)
     code, _, err = other.run("--cache", "gopher://somewhere")
     assert (2, True) == (code, "gopher:// is no store" in err)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_folder_of_files_is_made(folders: tuple[Command, Command], tmp_path: Path, there: bool) -> None:
+    """An empty folder is one, and so is a name that ends in a slash; a folder with something else in it is none."""
+    one, other = folders
+    if there:
+        (tmp_path / "files").mkdir()
+    assert 0 == one.run("--cache", f"{tmp_path / 'files'}/")[0]
+    assert 0 == other.run("--cache", str(tmp_path / "files"))[0]
+    assert 3 == one.sim.stats()["received"]
+    with FilesStore(tmp_path / "files") as store:
+        assert 3 == store.figures().entries
+    code, _, err = other.run("--cache", str(one.out))
+    assert (2, True) == (code, "so it is no store" in err)
 
 
 def test_a_plan_counts_what_the_cache_holds(folders: tuple[Command, Command], tmp_path: Path) -> None:

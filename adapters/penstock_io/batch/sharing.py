@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import evolve
@@ -12,7 +13,8 @@ from penstock.ids import Key
 from penstock.outcomes import Outcome, Source
 from penstock_io.batch.states import RowState
 from penstock_io.journal import Journal, JournalStore
-from penstock_io.stores.names import Kept, store_named
+from penstock_io.stores.files import FilesStore
+from penstock_io.stores.names import Kept, is_address, store_named
 from penstock_io.stores.sqlite import SqliteStore
 from penstock_io.stores.tiered import Tiered
 
@@ -45,14 +47,24 @@ class Worth:
 
 def there(name: str) -> bool:
     """Whether a store is there, or nobody knows before it is asked."""
-    return "://" in name or Path(name).exists()
+    return is_address(name) or Path(name).exists()
 
 
 def shared(name: str) -> Kept:
-    """A file, made where there is none and bounded as usual, or what `store_named` knows. Raises `UsageError`."""
-    if "://" in name or Path(name).is_dir():
-        return store_named(name)
-    return SqliteStore(name)
+    """A file, made where there is none and bounded as usual, or what `store_named` knows. Raises `UsageError`.
+
+    A name that ends in a slash, and an empty folder, are those of a folder of files that is to be made.
+    """
+    path = Path(name)
+    if not is_address(name) and (_is_empty(path) or (name.endswith("/") and not path.exists())):
+        return FilesStore(path)
+    return store_named(name) if is_address(name) or path.is_dir() else SqliteStore(name)
+
+
+def _is_empty(path: Path) -> bool:
+    with suppress(OSError):  # whoever opens it says what is wrong
+        return path.is_dir() and not any(path.iterdir())
+    return False
 
 
 def stored(name: str | None, keys: Collection[Key]) -> frozenset[Key]:

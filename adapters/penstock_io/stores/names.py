@@ -35,7 +35,16 @@ def store_named(name: str, *, new: bool = False, clock: Clock = time) -> Kept:
         if opener is None or not rest:
             raise UsageError(f"{scheme}:// is no store: name {FORMS}")
         return opener(name)
+    if is_address(name):
+        scheme = name.partition(":")[0]
+        raise UsageError(f"{scheme}: takes two slashes, {scheme}://...: name {FORMS}")
     return _on_disk(Path(name), clock, new=new)
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is a URL, or was meant for one: a scheme with a slash too few is no file."""
+    scheme, separator, _ = name.partition(":/")
+    return "://" in name or (bool(separator) and scheme.lower() in (*REDIS, *CLUSTER, *OBJECTS))
 
 
 def _by_scheme(scheme: str, clock: Clock) -> Callable[[str], Kept] | None:
