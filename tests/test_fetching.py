@@ -156,7 +156,7 @@ def fetched(way: str, url: str, api: Site) -> tuple[bytes | str, list[str]]:
 
     download = Download(AttemptId(1), payloads)
     judge = {"127.0.0.1": True}.get
-    making = partial(Fetching, url, base, download, Progress([False]), alone=True, look=looking)
+    making = partial(Fetching, url, base, download, Progress([False]), look=looking)
     exchange = making(judge=lambda text: bool(judge(text)))
     own = {"authorization": "Bearer sk-mine", "cookie": "a=b", "x-mine": "1"}
 

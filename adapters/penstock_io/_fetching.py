@@ -161,10 +161,14 @@ class Fetching(Exchange):
         if not places:
             raise Refused(f"the picture's URL leads to {goal.host}, which is neither the provider nor public")
         parts = urlsplit(goal.url)
+        # a connection of its own, since another name may be at the same address, with another certificate
         call = HttpCall("GET", "", (("host", parts.netloc), *GET.headers))
         return [
             self._order(
-                parts._replace(netloc=_netloc(place, goal.port, parts.scheme)).geturl(), call=call, server=goal.host
+                parts._replace(netloc=_netloc(place, goal.port, parts.scheme)).geturl(),
+                call=call,
+                server=goal.host,
+                alone=True,
             )
             for place in places
         ]
