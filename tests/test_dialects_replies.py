@@ -7,7 +7,7 @@ import json
 import pytest
 
 from penstock.ids import Ref
-from penstock.readings import Part, Problem, Reading, Success, Usage
+from penstock.readings import Malformed, Part, Problem, Reading, Success, Usage
 from penstock.wire import MemorySink, reader
 
 
@@ -64,6 +64,19 @@ INFO = json.dumps({"width": 64, "height": 32, "index_of_first_image": 1, "all_se
             ),
         ),
         (
+            "xai",
+            {
+                "data": [
+                    {"b64_json": "QUJD"},
+                    {"b64_json": "REVG", "respect_moderation": False},
+                    {"url": "https://a.example/c.jpg", "respect_moderation": False},
+                    {"b64_json": "R0hJ", "respect_moderation": True},
+                ],
+                "usage": {"cost_in_usd_ticks": 8},
+            },
+            Success(Usage(cost=800), (Part(0, Ref("memory-0"), "", "", 3), Part(3, Ref("memory-2"), "", "", 3))),
+        ),
+        (
             "stability",
             {"image": "QUJD", "finish_reason": "SUCCESS", "seed": 3},
             Success(None, (Part(0, Ref("memory-0"), "", "", 3),)),
@@ -84,7 +97,9 @@ def test_replies_are_read_as_their_dialect_means_them(spoken: str, body: object,
     """Pictures in their places, what it cost, and refusals inside a 200."""
     told, sink = read(spoken, body)
     assert expected == told
-    assert bool(sink.pictures) == isinstance(expected, Success)
+    delivered = [part.ref for part in expected.parts] if isinstance(expected, Success) else []
+    assert sorted(delivered) == sorted(sink.pictures)
+    assert {} == sink.urls
 
 
 def test_a_picture_alone_is_a_picture() -> None:
@@ -96,6 +111,15 @@ def test_a_picture_alone_is_a_picture() -> None:
     made.feed(picture[4:])
     assert Success(None, (Part(0, Ref("memory-0"), "", "png", len(picture)),)) == made.close()
     assert [picture] == list(sink.pictures.values())
+
+
+def test_a_page_alone_is_no_picture() -> None:
+    """Whatever its type says."""
+    sink = MemorySink()
+    made = reader("images.generate", sink, dialect="stability", status=200, content_type="image/png")
+    made.feed(b"<html>oops</html>")
+    assert Malformed("a page for a browser", "<html>oops</html>") == made.close()
+    assert {} == sink.pictures
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,23 @@ def test_both_decoders_refuse_what_the_standard_refuses(text: bytes, edits: list
             assert expected == actual
 
 
+def test_one_picture_may_be_let_go(tmp_path: Path) -> None:
+    """The others stay, and whoever discards afterwards discards these alone."""
+    payloads = Payloads(tmp_path)
+    for sink in (MemorySink(payloads), FileSink(payloads, tmp_path)):
+        refs = []
+        for index in range(2):
+            feed(sink, index, b64encode(PICTURE), ())
+            refs.append(sink.end().ref)
+        sink.drop(refs[0])
+        assert PICTURE == payloads.read(refs[1])
+        with pytest.raises(FileNotFoundError):
+            payloads.read(refs[0])
+        sink.discard()
+        with pytest.raises(FileNotFoundError):
+            payloads.read(refs[1])
+
+
 def test_a_bad_picture_leaves_nothing_and_the_next_one_is_fine(tmp_path: Path) -> None:
     """A failed write forgets its picture, `end` refuses it, too, and the sink goes on with the next."""
     payloads = Payloads(tmp_path)

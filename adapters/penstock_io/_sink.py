@@ -248,6 +248,11 @@ class _Sink:
         """A text about a picture, which stays with the driver."""
         self._payloads.annotate(ref, text)
 
+    def drop(self, ref: Ref) -> None:
+        """One picture is not to be had: let it go."""
+        self._refs.remove(ref)
+        self._payloads.release((ref,))
+
     def discard(self) -> None:
         """The exchange failed: forget all of it."""
         self._forget()

@@ -402,13 +402,14 @@ def test_headers_of_the_users_own() -> None:
 
 
 def test_what_a_download_refuses() -> None:
-    """An error page, nothing, and too much are faults."""
+    """An error page, nothing, too much, and a page that pretends to be what was asked for are faults."""
     payloads = Payloads()
-    for status, body, cap in ((404, b"no", 10), (200, b"", 10), (200, b"0123456789a", 10)):
+    page = b"<!DOCTYPE html><title>Log in</title>"
+    for status, body, cap in ((404, b"no", 10), (200, b"", 10), (200, b"0123456789a", 10), (200, page, 100)):
         download = Download(ATTEMPT, payloads, cap)
         assert download.opened(status, []) is None
         going = not body or download.feed(body)
-        assert going == (not body)
+        assert going == (body in {b"", page})
         event = download.closed()
         assert isinstance(event, Fetched)
         assert event.fault

@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define
 
+from penstock.wire._formats import is_page
 from penstock.wire._wrapping import SPACE, Unwrapper, dense
 from penstock.wire.sink import BadPayload, Sink, Stored
 
@@ -233,7 +234,10 @@ class Cutter:
             try:
                 if rest := self._unwrapper.finish():
                     self._sink.write(rest)
-                self.cuts.append((self._place, self._sink.end()))
+                stored = self._sink.end()
+                self.cuts.append((self._place, stored))
+                if is_page(stored.head):
+                    self.fault = f"picture {self._place} is a page for a browser"
             except BadPayload:
                 self._spoil()
         self.envelope += b'#"'

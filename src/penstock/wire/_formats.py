@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
+
 
 def sniff(head: bytes) -> str:
     """Name the format: "png", "jpeg", "webp", "gif" or "svg"; an empty text for what is none of them."""
@@ -16,3 +20,8 @@ def sniff(head: bytes) -> str:
     # An XML head may be longer than what is kept of a picture; no other kind of picture has one.
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     return "svg" if text.startswith((b"<svg", b"<?xml", b"<!DOCTYPE svg")) else ""
+
+
+def is_page(head: bytes) -> bool:
+    """Whether it begins like a page for a browser, as proxies and addresses that have expired send: no picture."""
+    return _PAGE.match(head) is not None

@@ -32,13 +32,15 @@ class Look:
     """What a reply says besides its pictures.
 
     `problem` is a refusal inside a 200. The first `besides` pictures are not among those that were asked for (a sheet
-    of all): they come last. `size` is that of all pictures that do not say their own.
+    of all): they come last. `size` is that of all pictures that do not say their own. `withheld` are the places of
+    those that are not to be delivered, though they may be there.
     """
 
     usage: Usage | None = None
     problem: Problem | None = None
     besides: int = 0
     size: str = ""
+    withheld: frozenset[int] = frozenset()
 
 
 def plain_look(body: dict[str, Json]) -> Look:
@@ -128,6 +130,10 @@ class PictureReader:
         parts: list[Part] = []
         for place, holder, leaf in items(body, self._shape.path):
             stored = cuts.pop(place, None) if isinstance(leaf, str) else None
+            if place in told.withheld:
+                if stored is not None:
+                    self._sink.drop(stored.ref)
+                continue
             part = one_part(self._sink, place, holder, stored, told.size, self._clean)
             if part is not None:
                 parts.append(part)

@@ -56,6 +56,9 @@ class Sink(Protocol):
     def note(self, ref: Ref, text: str) -> None:
         """What the provider says of a picture (its revised prompt)."""
 
+    def drop(self, ref: Ref) -> None:
+        """Forget one picture of this exchange."""
+
     def discard(self) -> None:
         """Forget everything of this exchange."""
 
@@ -153,13 +156,16 @@ class MemorySink:
         """Keep what the provider says of a picture (its revised prompt)."""
         self.notes[ref] = text
 
+    def drop(self, ref: Ref) -> None:
+        """Forget one picture."""
+        for taken in (self.pictures, self.urls, self.notes):
+            taken.pop(ref, None)
+
     def discard(self) -> None:
         """Forget everything, but for what sinks apart of it took."""
         self._pieces = []
         for ref in self._own:
-            self.pictures.pop(ref, None)
-            self.urls.pop(ref, None)
-            self.notes.pop(ref, None)
+            self.drop(ref)
         self._own.clear()
 
     def apart(self, *, brief: bool = False) -> MemorySink:

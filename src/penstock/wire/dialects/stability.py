@@ -10,7 +10,7 @@ from penstock.http import HttpCall
 from penstock.readings import Problem
 from penstock.requests import GENERATE, RAW, Prepared, Said
 from penstock.wire import multipart
-from penstock.wire._formats import sniff
+from penstock.wire._formats import is_page, sniff
 from penstock.wire._json import Json
 from penstock.wire.bodies import BodyReader
 from penstock.wire.dialects._dialect import Dialect, Way
@@ -56,6 +56,8 @@ def read(sink: Sink, opening: Opening) -> Reader:
 
 def _alone(told: Json, raw: bytes) -> tuple[None, list[tuple[int, bytes, str, str]]] | str:
     del told
+    if is_page(raw[:HEAD]):
+        return "a page for a browser"
     return (None, [(0, raw, sniff(raw[:HEAD]), "")]) if raw else "an empty picture"
 
 

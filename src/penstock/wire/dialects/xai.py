@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from penstock.readings import Problem, Usage
 from penstock.requests import GENERATE
 from penstock.wire._json import Json
@@ -21,18 +23,18 @@ MOST_TICKS = 10**16
 
 
 def look(body: dict[str, Json]) -> Look:
-    """What stands besides pictures. Where all of them were held back, it is a refusal."""
+    """What stands besides pictures, and which were held back; where all of them were, it is a refusal."""
     told = body.get("usage")
     ticks = told.get("cost_in_usd_ticks") if isinstance(told, dict) else None
     known = isinstance(ticks, int) and not isinstance(ticks, bool) and 0 <= ticks < MOST_TICKS
     cost = Usage(cost=ticks * TICK) if known and isinstance(ticks, int) else None
     data = body.get("data")
-    items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-    kept = [item for item in items if item.get("respect_moderation") is not False]
-    if body.get("respect_moderation") is False or (items and not kept):
+    items = [one if isinstance(one, dict) else {} for one in data] if isinstance(data, list) else []
+    withheld = frozenset(place for place, one in enumerate(items) if one.get("respect_moderation") is False)
+    if body.get("respect_moderation") is False or (items and len(withheld) == len(items)):
         words = "held back by the provider's moderation"
         return Look(problem=Problem("moderation_blocked", message=words, stage="output", usage=cost))
-    return plain_look(body) if cost is None else Look(cost)
+    return evolve(plain_look(body) if cost is None else Look(cost), withheld=withheld)
 
 
 def read(sink: Sink, opening: Opening) -> Reader:
