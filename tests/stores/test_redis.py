@@ -200,13 +200,16 @@ def test_a_server_that_refuses_is_a_fault_whose_words_hold_nothing(plain: Plain)
 
 
 def test_a_full_server_is_a_fault(server: Redis) -> None:
-    """It has no room: what is stored is still read."""
+    """It has no room: what is stored is still read, but for what was to be replaced."""
     with RedisStore(server.local, timeout=LONG) as store, Plain.from_url(server.local, socket_timeout=LONG) as plain:
         store.write(K, META, b"png")
         plain.config_set("maxmemory", "1")
         with pytest.raises(StoreFault, match=r"it refuses: OutOfMemoryError$"):
             store.write(L, META, b"png")
         assert (META, b"png") == store.read(K)
+        with pytest.raises(StoreFault, match=r"it refuses: OutOfMemoryError$"):
+            store.write(K, META, b"newer")
+        assert store.read(K) is None
 
 
 def test_a_password_is_never_shown(server: Redis) -> None:

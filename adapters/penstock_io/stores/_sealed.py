@@ -126,7 +126,13 @@ class SealedStore(ABC):
                 self._drop(name)
                 return
             entry = StoreEntry(key, meta, len(data), now, None if ttl is None else now + ttl)
-            self._put(name, seal(entry, data), ttl)
+            try:
+                self._put(name, seal(entry, data), ttl)
+            except Exception as fault:
+                told = self._told(fault)
+                if told is not None and not told.gone:
+                    self._drop(name)  # what was to be replaced is not to be served any more
+                raise
 
     def lasts(self, key: Key) -> float | None:
         """The seconds until a picture expires; None: it never does; 0.0: it is not there. Raises `StoreFault`."""
