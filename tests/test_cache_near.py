@@ -106,6 +106,13 @@ def test_quoted_text_has_to_be_the_same() -> None:
     assert alike(where("the cat's hat"), where("the cats hat"))
 
 
+def test_texts_without_quotes_have_to_be_the_same() -> None:
+    """Capitals amid small letters are to be read, whatever stands before them; where all is in capitals none is."""
+    assert not alike(where("a crate with STATION in red"), where("a crate with STATUS in red"))
+    assert alike(where("A FOX IN THE SNOW"), where("A LITTLE FOX IN THE SNOW"))
+    assert not alike(where("a jar labelled salt, on a shelf"), where("a jar labelled pepper, on a shelf"))
+
+
 def test_other_letters_stand_alone() -> None:
     """Nobody knows what denies what in a language that the guards do not read."""
     assert not alike(where("\u732b\u3068\u5e3d\u5b50"), where("\u732b"))

@@ -28,7 +28,7 @@ _ROMAN = re.compile(r"\b(?=[ivxlcdm]{2,}\b)m{0,3}(?:cm|cd|d?c{0,3})(?:xc|xl|l?x{
 _FIRST = re.compile(r"\b(?:(?-i:[A-Z])\w+|chapter|part|volume|act|book|type|class|phase) (i|v|x)\b", re.IGNORECASE)
 _CODE = re.compile(r"\b(?=\w*[0-9])(?=[0-9]*[^\W\d_])[^\W_]+\b")
 _SIGNED = re.compile(r"(?<![\w.,)])[-+\u2212\u2013] ?[0-9][0-9.,]*")
-_UNIT = re.compile(r"\b[0-9][0-9.,]* (?!in\b|on\b|at\b|by\b|of\b|to\b|or\b|as\b|is\b|an?\b)[^\W\d_]{1,2}\b")
+_UNIT = re.compile(r"(?<![0-9.,])[0-9][0-9.,]* (?!in\b|on\b|at\b|by\b|of\b|to\b|or\b|as\b|is\b|an?\b)[^\W\d_]{1,2}\b")
 _SYMBOL = re.compile(r"[%$\u20ac\u00a3\u00a5\u00b0\u2030\u00a7&@=<>]")
 _HEX = re.compile(r"(?:#|\b0x)[0-9a-f]{3,8}\b")
 _KEPT = 4
