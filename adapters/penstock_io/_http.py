@@ -30,6 +30,7 @@ from attrs import field, frozen
 from penstock.events import Event
 from penstock.http import HttpCall
 from penstock.readings import Kind, Reached
+from penstock_io._trust import trust
 
 if TYPE_CHECKING:
     import httpx
@@ -374,9 +375,9 @@ def open_client(base_url: str) -> SyncHttp:
         import httpx  # noqa: PLC0415 - as above
 
         old = httpx.Limits(keepalive_expiry=KEEPALIVE)
-        return httpx.Client(limits=old, timeout=None, verify=_trust(base_url))  # noqa: S113 - the engine's business
+        return httpx.Client(limits=old, timeout=None, verify=trust(base_url))  # noqa: S113 - the engine's business
     limits = httpx2.Limits(keepalive_expiry=KEEPALIVE)
-    return httpx2.Client(limits=limits, timeout=None, verify=_trust(base_url))
+    return httpx2.Client(limits=limits, timeout=None, verify=trust(base_url))
 
 
 def open_async_client(base_url: str) -> AsyncHttp:
@@ -387,13 +388,6 @@ def open_async_client(base_url: str) -> AsyncHttp:
         import httpx  # noqa: PLC0415 - as above
 
         old = httpx.Limits(keepalive_expiry=KEEPALIVE)
-        return httpx.AsyncClient(limits=old, timeout=None, verify=_trust(base_url))  # noqa: S113 - as above
+        return httpx.AsyncClient(limits=old, timeout=None, verify=trust(base_url))  # noqa: S113 - as above
     limits = httpx2.Limits(keepalive_expiry=KEEPALIVE)
-    return httpx2.AsyncClient(limits=limits, timeout=None, verify=_trust(base_url))
-
-
-def _trust(base_url: str) -> ssl.SSLContext | bool:
-    """The usual trust for https. Plain http needs none: a context that trusts nobody spares half a second of work."""
-    if base_url.lower().startswith("http://"):
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return True
+    return httpx2.AsyncClient(limits=limits, timeout=None, verify=trust(base_url))
