@@ -10,7 +10,7 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
 from penstock.config import Config, Gathering
 from penstock.errors import UsageError
@@ -398,6 +398,15 @@ def test_no_mask_for_who_has_no_words_for_it() -> None:
         made = prepare(asked, Options(), Config(), handle=Handle(1), unix=UNIX, dialect=spoken)
         assert isinstance(made, Refusal)
         assert (field, True) == (made.field, spoken in made.message)
+
+
+def test_a_mask_of_a_webui_means_the_same() -> None:
+    """It repaints what is opaque in a mask with alpha, unless it is told the opposite; any other mask is its own."""
+    clear = InputImage.of(PIXEL)
+    plain = evolve(clear, has_alpha=False)
+    for mask, told, expected in ((clear, (), 1), (plain, (), None), (clear, (("inpainting_mask_invert", 0),), 0)):
+        body = said(ImageRequest(prompt="x", model="m", images=(plain,), mask=mask, extra=told), "sdwebui")
+        assert (b64encode(PIXEL).decode(), expected) == (body["mask"], body.get("inpainting_mask_invert"))
 
 
 def test_images_go_along_in_each_dialects_words() -> None:

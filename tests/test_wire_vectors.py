@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from binascii import b2a_base64
 from struct import pack
 
@@ -25,6 +26,8 @@ nonsense = st.one_of(
     st.just([0]),
     st.just([[1.0, 2.0]]),
     st.just([True]),
+    st.just([0.5, math.nan, 1.0]),
+    st.just([math.inf, -math.inf] * 20),
     st.just("A" * 65),
     st.just("A" * 70),
     st.just(["a"]),
@@ -69,13 +72,14 @@ def test_the_same_vectors_as_a_plain_reader_finds(
     body = json.dumps(reply, indent=indent).encode()
     reading, found = read(body, cuts)
     assert plainly(body) == found
+    assert bool(found) == isinstance(reading, Success)
     assert not isinstance(reading, Success) or reading.usage in (None, Usage(input_text=3))
 
 
 @pytest.mark.parametrize("encoding", ["numbers", "base64"])
 def test_split_at_every_byte(encoding: str) -> None:
     """Two pieces, wherever the first ends."""
-    given_ = [[0.5, -1.25e-3] * 20, [7.0] * 40]
+    given_ = [[0.5, -1.25e-3] * 20, [math.nan, -math.inf] * 20, [7.0] * 40]
     told = [one if encoding == "numbers" else b2a_base64(pack("<40f", *one), newline=False).decode() for one in given_]
     body = json.dumps({"data": [{"index": place, "embedding": one} for place, one in enumerate(told)]}).encode()
     expected = plainly(body)

@@ -1,9 +1,10 @@
 """Cuts vectors out of a JSON reply while it arrives, so that no loop stands still for all of them at its end.
 
-Two kinds of text are taken for vectors, wherever they stand: an array of nothing but numbers, and a string of nothing
-but base64 that is long enough to be no word. In their place the text keeps `[k]`, the place of the vector in `vectors`.
-Nothing else that a reply of this kind says has such a shape, and what is cut in vain is looked at by nobody. What is
-cut never spans a quote that begins or ends another string, since between strings stands what is in neither alphabet.
+Two kinds of text are taken for vectors, wherever they stand: an array of nothing but numbers (NaN and Infinity, too,
+which some servers write: such a vector is none, and the others of the reply are), and a string of nothing but base64
+that is long enough to be no word. In their place the text keeps `[k]`, the place of the vector in `vectors`. Nothing
+else that a reply of this kind says has such a shape, and what is cut in vain is looked at by nobody. What is cut never
+spans a quote that begins or ends another string, since between strings stands what is in neither alphabet.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import json
 import re
 from binascii import Error, a2b_base64
+from math import isfinite
 from struct import error as struct_error
-from struct import pack
+from struct import pack, unpack
 
 WIDTH = 4
 """Bytes of a number."""
@@ -20,8 +22,9 @@ WIDTH = 4
 LONGEST = 1 << 20
 """Bytes of a vector's text beyond which it is not cut, but left to the end."""
 
-_VECTOR = re.compile(rb'\[[-+0-9.eE,\s]+\]|"[A-Za-z0-9+/]{64,}={0,2}"')
-_BEGUN = re.compile(rb'(?:\[[-+0-9.eE,\s]*|"[A-Za-z0-9+/]*={0,2})\Z')
+_NUMBERS = rb"(?:[-+0-9.eE,\s]++|NaN|Infinity)"
+_VECTOR = re.compile(rb"\[" + _NUMBERS + rb'++\]|"[A-Za-z0-9+/]{64,}={0,2}"')
+_BEGUN = re.compile(rb"(?:\[" + _NUMBERS + rb'*+(?:N|Na|I[nfity]{0,6})?|"[A-Za-z0-9+/]*={0,2})\Z')
 
 
 class VectorCutter:
@@ -68,15 +71,21 @@ def from_base64(text: bytes | str) -> bytes | None:
         vector = a2b_base64(text, strict_mode=True)
     except (Error, ValueError):
         return None
-    return vector if vector and not len(vector) % WIDTH else None
+    return _finite(vector) if vector and not len(vector) % WIDTH else None
 
 
 def from_numbers(numbers: list[object]) -> bytes | None:
     """A vector of numbers; None for what is none, or too large for 32 bits."""
     try:
-        return pack(f"<{len(numbers)}f", *[one for one in numbers if not isinstance(one, bool)]) or None
+        vector = pack(f"<{len(numbers)}f", *[one for one in numbers if not isinstance(one, bool)])
     except (struct_error, OverflowError):
         return None
+    return _finite(vector) if vector else None
+
+
+def _finite(vector: bytes) -> bytes | None:
+    """The vector, unless a number of it is none; a sum of 32-bit floats never overflows."""
+    return vector if isfinite(sum(unpack(f"<{len(vector) // WIDTH}f", vector))) else None
 
 
 def _from_numbers(text: bytes) -> bytes | None:

@@ -28,13 +28,11 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
 
 
 def read(sink: Sink, opening: Opening) -> BodyReader:
-    """Takes any reply; all of it goes to the sink."""
+    """Takes any reply, nothing included (a 204): all of it goes to the sink."""
     return BodyReader(sink, opening, _take, json=False)
 
 
 def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
-    if not raw:
-        return "empty"
     if isinstance(body, dict) and body.get("error") and set(body) <= _OF_ERRORS:
         return "an error"
     form = "json" if body is not None else sniff(raw[:HEAD]) or "bin"

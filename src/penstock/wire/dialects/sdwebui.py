@@ -50,6 +50,9 @@ def write(prepared: Prepared, said: Said, samples: int) -> HttpCall:
     body["init_images"] = images
     if request.mask is not None:
         body["mask"] = b64encode(request.mask.data).decode("ascii")
+        if request.mask.has_alpha:
+            # it repaints where the alpha of a mask is opaque: the opposite of what a mask means here
+            body.setdefault("inpainting_mask_invert", 1)
     return json_call(IMAGE, body)
 
 
