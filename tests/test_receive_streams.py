@@ -46,6 +46,17 @@ class Side:
         return found
 
 
+@pytest.mark.parametrize("answers", [1, 2])
+def test_a_conversation_is_whole_with_all_its_answers(answers: int) -> None:
+    """One that broke off after the first of two is a failure."""
+    payloads = Payloads()
+    reply = Reply(ATTEMPT, "chat.completions", MemorySink(payloads), (), stream=True, answers=answers)
+    reply.opened(200, [("content-type", "text/event-stream")])
+    reply.feed(b'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\n')
+    ended = reply.failed(Kind.BROKEN, Reached.READING)
+    assert (Responded if answers == 1 else Failed) is type(ended)
+
+
 @pytest.fixture(params=["memory", "files"])
 def side(request: pytest.FixtureRequest, tmp_path: Path) -> Side:
     """A stream that is received into memory, or into files."""

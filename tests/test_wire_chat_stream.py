@@ -10,6 +10,7 @@ from random import Random
 from types import FrameType
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -170,6 +171,19 @@ def test_what_was_whole_when_it_broke_off_is_kept() -> None:
         stream.feed(body)
         assert whole == (stream.broken() is not None)
         assert whole == len(sink.pictures)
+
+
+def test_an_answer_that_had_not_begun_is_missing_where_it_broke_off() -> None:
+    """Of two that were asked for; a server that ends by itself, or says that it does, gives what it gives."""
+    one, both = piece("Hi", 0, "stop"), piece("Hi", 0, "stop") + piece("Ho", 1, "stop")
+    for body, broken, closed in ((one, False, True), (both, True, True), (one + LAST, True, True)):
+        for end, whole in ((ChatStream.broken, broken), (ChatStream.close, closed)):
+            sink = MemorySink()
+            stream = ChatStream(sink, evolve(EVENTS, answers=2))
+            stream.feed(body)
+            assert whole == isinstance(end(stream), Success)
+            stream.take()
+            assert whole == bool(sink.pictures)
 
 
 def test_a_long_answer_costs_what_its_text_costs() -> None:

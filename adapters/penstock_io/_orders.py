@@ -16,7 +16,7 @@ from penstock.events import Event, Fetched
 from penstock.http import CALL_HEADER, HttpCall
 from penstock.ids import Handle, Ref
 from penstock.readings import Problem
-from penstock.requests import ImageRequest, Prepared, Request, Said
+from penstock.requests import ChatRequest, ImageRequest, Prepared, Request, Said
 from penstock.wire import dialect, encode, locate
 from penstock.work import Purpose
 from penstock_io._asides import Aside, question, unasked
@@ -66,7 +66,8 @@ class Orders:
         secrets = self._secrets(prepared.request)
         samples = tuple([sample for _, own in send.parts for sample in own]) if send.stream else ()
         read = partial(Reply, send.attempt, send.operation, self._sink(), secrets, dialect=said.dialect)
-        receiver = read(stream=send.stream, samples=samples)
+        answers = prepared.request.n if isinstance(prepared.request, ChatRequest) else 1
+        receiver = read(stream=send.stream, samples=samples, answers=answers)
         return Exchange(self._order(send, call, said), receiver, Progress(self._traced))
 
     def ask(self, send: Send, prepared: Prepared, config: Config) -> Exchange | Event:

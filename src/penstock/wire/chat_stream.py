@@ -46,6 +46,7 @@ class ChatStream(EventStream):
         self._problem: Problem | None = None
         self._fault = ""
         self._snippet = ""
+        self._fewest = 1
 
     def data(self, piece: bytes) -> None:
         """More of an event."""
@@ -116,9 +117,14 @@ class ChatStream(EventStream):
             items.append(Delta(self._sink.apart(brief=True).whole(0, data).ref, place))
         return items
 
+    def broken(self) -> Success | None:
+        """The same for a connection that broke off: an answer that had not begun may have been to come."""
+        self._fewest = self._opening.answers
+        return super().broken()
+
     def _whole(self) -> Success | None:
-        ended = self.over or self._messages.keys() <= self._reasons.keys()
-        if not self._messages or not ended or self._fault:
+        ended = len(self._messages) >= self._fewest and self._messages.keys() <= self._reasons.keys()
+        if not self._messages or not (self.over or ended) or self._fault:
             return None
         choices: list[Json] = [
             {"index": place, "message": _settled(message), "finish_reason": self._reasons.get(place)}

@@ -21,12 +21,14 @@ class Opening:
     """The head of a reply, and how it is to be read.
 
     `redact` lists what must never be told (credentials, prompts). Above `cap` bytes a reader marks itself `too_large`.
+    `answers` are how many a conversation was asked for: a stream that breaks off before all of them is not whole.
     """
 
     status: int
     content_type: str = ""
     redact: tuple[str, ...] = field(default=(), repr=False)
     cap: int = CAP
+    answers: int = 1
 
     @property
     def good(self) -> bool:

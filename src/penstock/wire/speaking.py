@@ -89,12 +89,16 @@ def listener(
     content_type: str = "",
     redact: Sequence[str] = (),
     cap: int = CAP,
+    answers: int = 1,
 ) -> Stream:
-    """The same for a reply that was asked for as a stream. Raises UsageError also where the dialect has no streams."""
+    """The same for a reply that was asked for as a stream, of a conversation with so many `answers`.
+
+    Raises UsageError also where the dialect has no streams.
+    """
     listen = _way(dialect, operation).listen
     if listen is None:
         raise UsageError(f"no streams of {operation} in the dialect {dialect!r}")
-    return listen(sink, Opening(status, content_type, tuple(redact), cap))
+    return listen(sink, Opening(status, content_type, tuple(redact), cap, answers))
 
 
 def decode(call: HttpCall) -> Request:
