@@ -532,6 +532,13 @@ def hush_in_the_body(connection: socket.socket, over: threading.Event) -> None:
     over.wait()
 
 
+def hush_in_a_body_without_end(connection: socket.socket, over: threading.Event) -> None:
+    """The same, of a body that ends with its connection."""
+    read_request(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n0123")
+    over.wait()
+
+
 @LEFT_OVER
 @pytest.mark.parametrize(
     ("stage", "script", "call", "scheme"),
@@ -540,6 +547,7 @@ def hush_in_the_body(connection: socket.socket, over: threading.Event) -> None:
         (Reached.SENDING, hush, BIG, "http"),
         (Reached.SENT, hush_after_reading, REQUEST, "http"),
         (Reached.READING, hush_in_the_body, REQUEST, "http"),
+        (Reached.READING, hush_in_a_body_without_end, REQUEST, "http"),
     ],
     ids=lambda value: value.value if isinstance(value, Reached) else None,
 )

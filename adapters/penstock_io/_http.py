@@ -243,6 +243,7 @@ class Progress:
 _DOORS = ("connect_tcp.started", "send_request_headers.started")
 """Where an exchange can be stopped: elsewhere nobody would own the connection yet, and close it."""
 
+_FRAMED = frozenset({"content-length", "transfer-encoding"})
 _UNSENT = frozenset({Reached.NOTHING, Reached.CONNECTED})
 _BEFORE_SENDING = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"}
 
@@ -336,6 +337,9 @@ class Exchange:
                 for chunk in response.iter_bytes():
                     if not self._fed(chunk, report):
                         break
+                else:
+                    if self.progress.aborted and not _FRAMED.intersection(response.headers):
+                        return self.answer()  # such a body ends with its connection, which was ended here
                 ended = self.ended = self.receiver.closed()
             finally:
                 response.close()
