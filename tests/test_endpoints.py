@@ -81,6 +81,30 @@ def test_any_messages_are_a_request_or_refused(given_: Any) -> None:
     assert field in ("messages", "name", "tool_call_id", "tool_calls")
 
 
+SHOWN: dict[str, Any] = {"type": "image_url", "image_url": {"url": "https://a.example/a.png"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "lost"),
+    [
+        ({"role": "user", "content": [{**SHOWN, "image_url": {**SHOWN["image_url"], "detail": "low"}}]}, "detail"),
+        ({"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "x"}}]}, "cache_control"),
+        ({"role": "assistant", "content": "a", "reasoning_content": "b"}, "reasoning_content"),
+        ({"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "x"}}]}, "input_audio"),
+        ({"role": "assistant", "content": "a", "refusal": None, "annotations": []}, ""),
+        ({"role": "user", "content": [{**SHOWN, "image_url": {**SHOWN["image_url"], "detail": "auto"}}]}, ""),
+    ],
+)
+def test_nothing_of_a_message_is_lost(message: dict[str, Any], lost: str) -> None:
+    """What cannot be passed on is refused by its name; what says nothing, or what is so anyway, is none."""
+    if not lost:
+        assert message["role"] == chat([message]).messages[0].role
+        return
+    with pytest.raises(InvalidRequest, match=rf"a message's {lost} cannot be passed on") as caught:
+        chat([message])
+    assert "messages" == caught.value.field
+
+
 def test_inputs_may_be_given_in_several_ways() -> None:
     """A text, texts, the tokens of one, of several, both."""
     ways = ["a", ["a", "b"], [1, 2], [[1], [2, 3]], ("a", [1])]

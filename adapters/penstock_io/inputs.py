@@ -45,8 +45,10 @@ def read_image(source: ImageSource, field: str = "images") -> InputImage:
 
 
 def read_images(sources: ImageSource | Sequence[ImageSource], field: str = "images") -> tuple[InputImage, ...]:
-    """The images of one source or several. Raises `InvalidRequest`."""
+    """The images of one source or several. Raises `InvalidRequest`, also where there is none."""
     if isinstance(sources, list | tuple):
+        if not sources:
+            raise InvalidRequest("there is no image: an edit is of one at least, `generate` needs none", field=field)
         return tuple([read_image(one, field) for one in cast("Sequence[ImageSource]", sources)])
     return (read_image(cast("ImageSource", sources), field),)
 

@@ -146,7 +146,7 @@ def test_an_address_is_sent_as_it_is(side: Side) -> None:
         ({"image": "a\0b.png"}, "images", "cannot be read"),
         ({"image": b"GIF89a"}, "images", "PNG, JPEG and WebP"),
         ({"image": 7}, "images", "not int"),
-        ({"image": []}, "mask", "needs an image"),
+        ({"image": []}, "images", "there is no image"),
         ({"image": png(), "mask": png()}, "mask", "without transparency"),
         ({"image": png(), "mask": png(61, 40, "RGBA")}, "mask", "61x40"),
         ({"image": [png()] * 17}, "images", "at most 16"),

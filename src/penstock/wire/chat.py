@@ -27,6 +27,10 @@ NESTED = ("stop", "response_format", "tools", "tool_choice")
 STREAM_OPTIONS = "stream_options"
 """Where a stream is asked to say what it used."""
 
+_OF_MESSAGE = ("role", "content", "name", "tool_calls", "tool_call_id")
+_OF_PART = ("type", "text", "image_url")
+_OF_IMAGE = ("url",)
+
 OLD_BOUND = "max_tokens"
 """What servers call the bound of an answer that do not know `max_completion_tokens`."""
 
@@ -128,11 +132,30 @@ def understood(value: Json) -> Message:
 
 
 def message_of(given: Frozen) -> Message:
-    """The message that a JSON value says. Raises InvalidRequest."""
+    """The message that a JSON value says. Raises InvalidRequest, also for what would be lost of it."""
+    value = parse(given.text.encode())
+    lost = _lost(value)
+    if lost:
+        said = f"a message's {lost} cannot be passed on: leave it out, or send the whole body with client.raw"
+        raise InvalidRequest(said, field="messages")
     try:
-        return understood(parse(given.text.encode()))
+        return understood(value)
     except Undecodable as error:
         raise InvalidRequest(error.problem.message, field="messages") from None
+
+
+def _lost(value: Json) -> str:
+    """A name in a message that a Message has no place for; "" where all others say nothing, or what is so anyway."""
+    if not isinstance(value, dict):
+        return ""
+    content = value.get("content")
+    parts = [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+    images = [image for one in parts if isinstance(image := one.get("image_url"), dict)]
+    for known, objects in ((_OF_MESSAGE, [value]), (_OF_PART, parts), (_OF_IMAGE, images)):
+        for name, said in [pair for one in objects for pair in one.items()]:
+            if name not in known and said not in (None, "", [], {}) and (name, said) != ("detail", "auto"):
+                return name
+    return ""
 
 
 def _frozen(body: Mapping[str, Json], name: str) -> Frozen | None:
