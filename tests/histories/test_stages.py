@@ -451,6 +451,24 @@ def test_a_picture_that_cannot_be_fetched() -> None:
     assert bench.rests()
 
 
+def test_a_download_that_stalls_is_broken_off_and_tried_again() -> None:
+    """After the total time-out, once; the next try has all of it again, and what comes then is the picture."""
+    bench = Bench(evolve(CONFIG, downloads=2))
+    bench.ask("k")
+    bench.pays(bench.take(Send), url=True)
+    fetch = bench.take(Send)
+    bench.at(fetch.timeouts.total)
+    assert fetch.attempt == bench.take(Abort).attempt
+    bench.tell(Fetched(fetch.attempt, (), "aborted"))
+    bench.at(bench.engine.next_deadline() or 0.0)
+    again = bench.take(Send)
+    assert Purpose.FETCH is again.purpose
+    bench.tell(Fetched(again.attempt, (Ref("b:9"),)))
+    assert Status.COMPLETED == bench.take(Finish).outcome.status
+    assert bench.none(Abort)
+    assert bench.rests()
+
+
 def test_a_caller_who_leaves_breaks_no_download_off() -> None:
     """The picture is paid, a download costs nothing: it is fetched and stored, also on Cancelled(abort)."""
     bench = Bench(STORED)

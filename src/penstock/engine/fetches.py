@@ -58,7 +58,9 @@ class Fetches:
     def _send(self, fetch: Fetch) -> None:
         attempt = fetch.attempt
         self.table[fetch.id] = fetch
-        fetch.out = True
+        fetch.out, fetch.aborted = True, False
+        until = self.desk.now + attempt.call.target.timeouts.total
+        fetch.timer = self.desk.timers.arm(until, Alarm.REFETCH, fetch)
         self.desk.out.append(
             Send(
                 fetch.id,
@@ -81,6 +83,7 @@ class Fetches:
         """A download ended: its bytes, another try later, or lost for good."""
         fetch = self.table.pop(event.attempt)
         fetch.out = False
+        self.desk.timers.cancel(fetch.timer)
         self.desk.attempt_life.go(fetch.attempt, AttemptInput.FETCHED)
         if event.files:
             self._found(fetch, event)
@@ -126,7 +129,10 @@ class Fetches:
             self.desk.moves.append(AllHere(fetch.attempt, abandoned=owed and any(settling.lost)))
 
     def again(self, fetch: Fetch) -> None:
-        """Its back-off is over. A new exchange has a new name."""
+        """Its back-off is over, and a new exchange has a new name; one that is out has taken too long."""
+        if fetch.out:
+            self._break_off(fetch)
+            return
         settling = fetch.attempt.settling
         self.table.pop(fetch.id, None)
         if settling is None or settling.fetches is None:
@@ -141,6 +147,11 @@ class Fetches:
         settling.fetches[fetch.id] = fetch
         self._send(fetch)
 
+    def _break_off(self, fetch: Fetch) -> None:
+        if not fetch.aborted:
+            fetch.aborted = True
+            self.desk.out.append(Abort(fetch.id))
+
     def abort(self, attempt: Attempt) -> None:
         """Closed(ABORT): break downloads off; those that wait for another try are given up."""
         settling = attempt.settling
@@ -148,9 +159,7 @@ class Fetches:
             return
         for fetch in list(settling.fetches.values()):
             if fetch.out:
-                if not fetch.aborted:
-                    fetch.aborted = True
-                    self.desk.out.append(Abort(fetch.id))
+                self._break_off(fetch)
             else:
                 self.desk.timers.cancel(fetch.timer)
                 self.table.pop(fetch.id, None)

@@ -166,9 +166,7 @@ class Payloads:
     def aborts(self, command: Abort, send: Send, event: Event, since: float, now: float) -> None:
         """An Abort must have a reason: the caller asked for it, a time-out, ABORT, or another attempt has won."""
         asked = isinstance(event, Cancelled) and event.abort
-        over = (
-            send.purpose is not Purpose.FETCH and now > since + send.timeouts.total - 1e-6
-        ) or now == since + send.timeouts.total
+        over = now > since + send.timeouts.total - 1e-6
         won = isinstance(event, Responded | Recorded | Fetched) and (
             send.call in self._won or send.purpose is not Purpose.GENERATE
         )
