@@ -57,6 +57,11 @@ class Answered(Ended):
     pieces: tuple[Piece, ...] = field(default=(), repr=False)
     error: PenstockError | None = None
 
+    @classmethod
+    def of(cls, told: Answered) -> Self:
+        """The same as what it is."""
+        return cls(told.request, told.outcome, told.pieces, told.error)
+
 
 @frozen
 class Embedding:
@@ -79,11 +84,6 @@ class Embedding:
 @frozen
 class EmbeddingResult(Answered):
     """Vectors of the inputs of an `EmbeddingRequest`, in their order; one that is missing is left out."""
-
-    @classmethod
-    def of(cls, told: Answered) -> Self:
-        """The same as what it is."""
-        return cls(told.request, told.outcome, told.pieces, told.error)
 
     @property
     def embeddings(self) -> tuple[Embedding, ...]:
@@ -112,11 +112,6 @@ class Moderation:
 class ModerationResult(Answered):
     """Verdicts on the texts of a `ModerationRequest`, in their order, or on its content."""
 
-    @classmethod
-    def of(cls, told: Answered) -> Self:
-        """The same as what it is."""
-        return cls(told.request, told.outcome, told.pieces, told.error)
-
     @property
     def results(self) -> tuple[Moderation, ...]:
         """Each with the place of its text."""
@@ -142,11 +137,6 @@ class Choice:
 @frozen
 class ChatResult(Answered):
     """The answers to a `ChatRequest`."""
-
-    @classmethod
-    def of(cls, told: Answered) -> Self:
-        """The same as what it is."""
-        return cls(told.request, told.outcome, told.pieces, told.error)
 
     @property
     def body(self) -> Mapping[str, object]:
@@ -180,11 +170,6 @@ class ChatResult(Answered):
 @frozen
 class RawResult(Answered):
     """The reply to a `RawRequest`, as it came."""
-
-    @classmethod
-    def of(cls, told: Answered) -> Self:
-        """The same as what it is."""
-        return cls(told.request, told.outcome, told.pieces, told.error)
 
     @property
     def data(self) -> bytes:
