@@ -16,7 +16,7 @@ from penstock.events import Event, Fetched
 from penstock.http import CALL_HEADER, HttpCall
 from penstock.ids import Handle, Ref
 from penstock.readings import Problem
-from penstock.requests import ChatRequest, ImageRequest, Prepared, Request, Said
+from penstock.requests import ChatRequest, EmbeddingRequest, ImageRequest, Prepared, Request, Said
 from penstock.wire import dialect, encode, locate
 from penstock.work import Purpose
 from penstock_io._asides import Aside, question, unasked
@@ -66,8 +66,8 @@ class Orders:
         secrets = self._secrets(prepared.request)
         samples = tuple([sample for _, own in send.parts for sample in own]) if send.stream else ()
         read = partial(Reply, send.attempt, send.operation, self._sink(), secrets, dialect=said.dialect)
-        answers = prepared.request.n if isinstance(prepared.request, ChatRequest) else 1
-        receiver = read(stream=send.stream, samples=samples, answers=answers)
+        answers, dimensions = asked_for(prepared.request)
+        receiver = read(stream=send.stream, samples=samples, answers=answers, dimensions=dimensions)
         return Exchange(self._order(send, call, said), receiver, Progress(self._traced))
 
     def ask(self, send: Send, prepared: Prepared, config: Config) -> Exchange | Event:
@@ -77,7 +77,9 @@ class Orders:
             return unasked(send, asked)
         secrets = self._secrets(asked.request)
         said = asked.said[0]
-        reply = Reply(send.attempt, asked.request.operation, self._sink(), secrets, dialect=said.dialect)
+        answers, dimensions = asked_for(asked.request)
+        read = partial(Reply, send.attempt, asked.request.operation, self._sink(), secrets, dialect=said.dialect)
+        reply = read(answers=answers, dimensions=dimensions)
         order = self._order(send, encode(asked, 0, 1), said)
         return Exchange(order, Aside(reply, send, self._payloads), Progress(self._traced))
 
@@ -112,6 +114,13 @@ class Orders:
             if len(text) >= SHORTEST:
                 said |= {text, escape(text), json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
         return (*self._keys.values(), *self._values, *sorted(said))
+
+
+def asked_for(request: Request) -> tuple[int, int]:
+    """How many answers or vectors a call asks for, and of how many dimensions (0: whatever the model makes)."""
+    if isinstance(request, ChatRequest):
+        return request.n, 0
+    return request.samples, (request.dimensions or 0) if isinstance(request, EmbeddingRequest) else 0
 
 
 def whole(request: Request) -> None:

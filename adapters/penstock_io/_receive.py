@@ -25,7 +25,7 @@ class Reply:
     """Reads a provider's answer with `penstock.wire.reader`; ends with Responded or Failed.
 
     With `stream` it is read as one, as far as it is one: what it brings before the end is `news`. `samples` are those
-    that its pictures are, `answers` how many a conversation has.
+    that its pictures are; `answers` and `dimensions` are what was asked for, see `penstock.wire.reader.Opening`.
     """
 
     def __init__(
@@ -40,12 +40,14 @@ class Reply:
         stream: bool = False,
         samples: tuple[int, ...] = (),
         answers: int = 1,
+        dimensions: int = 0,
     ) -> None:
         self._attempt, self._sink = attempt, sink
         self._status = 0
         self._headers: tuple[tuple[str, str], ...] = ()
         self._redact, self._samples = redact, samples
-        self._read = partial(reader, operation, sink, dialect=dialect, redact=redact, cap=cap)
+        read = partial(reader, operation, sink, dialect=dialect, redact=redact, cap=cap)
+        self._read = partial(read, answers=answers, dimensions=dimensions)
         listen = partial(listener, operation, sink, dialect=dialect, redact=redact, cap=cap, answers=answers)
         self._listen = listen if stream else None
         self._stream: Stream | None = None

@@ -21,7 +21,8 @@ class Opening:
     """The head of a reply, and how it is to be read.
 
     `redact` lists what must never be told (credentials, prompts). Above `cap` bytes a reader marks itself `too_large`.
-    `answers` are how many a conversation was asked for: a stream that breaks off before all of them is not whole.
+    `answers` are how many results were asked for (answers to a conversation, inputs of an array): a conversation with
+    fewer is not whole. `dimensions` are those that vectors were asked to have; 0: whatever the model makes.
     """
 
     status: int
@@ -29,6 +30,7 @@ class Opening:
     redact: tuple[str, ...] = field(default=(), repr=False)
     cap: int = CAP
     answers: int = 1
+    dimensions: int = 0
 
     @property
     def good(self) -> bool:

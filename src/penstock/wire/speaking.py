@@ -71,13 +71,17 @@ def reader(
     content_type: str = "",
     redact: Sequence[str] = (),
     cap: int = CAP,
+    answers: int = 1,
+    dimensions: int = 0,
 ) -> Reader:
     """A reader for the reply to `operation` ("images.generate") with this `status`; pictures go to `sink`.
 
-    `redact` lists what must never be told (credentials). Above `cap` bytes the reader marks itself `too_large`.
+    `redact` lists what must never be told (credentials). Above `cap` bytes, or fewer where its kind is never so large,
+    the reader marks itself `too_large`. `answers` results were asked for, vectors of so many `dimensions` (0: any).
     Raises UsageError for an operation that the dialect does not have.
     """
-    return _way(dialect, operation).read(sink, Opening(status, content_type, tuple(redact), cap))
+    opening = Opening(status, content_type, tuple(redact), cap, answers, dimensions)
+    return _way(dialect, operation).read(sink, opening)
 
 
 def listener(
@@ -91,7 +95,7 @@ def listener(
     cap: int = CAP,
     answers: int = 1,
 ) -> Stream:
-    """The same for a reply that was asked for as a stream, of a conversation with so many `answers`.
+    """The same for a reply that was asked for as a stream.
 
     Raises UsageError also where the dialect has no streams.
     """
