@@ -2,108 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
-from attrs import frozen
 
 from penstock.simulation.painter import paint
 from penstock_io.batch.gallery import Card, gallery
+from tests.chromium import Chromium, Told, chromium
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-Told: TypeAlias = "dict[str, int | str | bool | list[str]]"
 
 if BROWSER is None and os.environ.get("PENSTOCK_REQUIRE_SERVICES") != "1":
     pytest.skip("no chromium here", allow_module_level=True)
 
-DRIVE = """<!doctype html>
-<iframe id="page" style="width:%dpx;height:%dpx;border:0"></iframe><pre id="told"></pre><script>
-const page = document.getElementById("page");
-const wait = (time) => new Promise((done) => setTimeout(done, time));
-page.addEventListener("load", async () => {
-  const w = page.contentWindow, d = w.document, told = {};
-  const until = async (holds) => { for (let turn = 0; turn < 100 && !holds(); turn++) await wait(50); };
-  // The browser tells of scrolling with its next frame, which need not come while virtual time runs.
-  const scroll = (y) => { w.scrollTo(0, y); w.dispatchEvent(new w.Event("scroll")); };
-  const all = (what) => [...d.querySelectorAll(what)];
-  const key = (name, target) => (target || d.activeElement).dispatchEvent(
-    new w.KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
-  try {
-    await until(() => d.getElementById("grid").children.length || !d.getElementById("none").hidden);
-    %s
-  } catch (fault) { told.fault = String(fault); }
-  document.getElementById("told").textContent = "told:" + JSON.stringify(told) + ":told";
-}, { once: true });
-page.src = "index.html" + %s;
-</script>"""
-
-
-@frozen
-class Seen:
-    """A page after its script: its markup, and what the browser logged about it."""
-
-    markup: str
-    logged: list[str]
-
-
-@frozen
-class Browser:
-    """Chromium without a window, with a profile of its own."""
-
-    program: str
-    profile: Path
-
-    def open(self, file: Path, place: str = "") -> Seen:
-        """Open a file and give its markup once its script rests. A start that hangs is tried once more."""
-        command = [
-            self.program,
-            *"--headless --no-sandbox --disable-gpu --no-first-run --enable-logging=stderr".split(),
-            *"--allow-file-access-from-files --window-size=1500,1000 --virtual-time-budget=10000 --dump-dom".split(),
-            f"--user-data-dir={self.profile}",
-            file.as_uri() + place,
-        ]
-        for attempt in (1, 2):
-            try:
-                done = subprocess.run(command, capture_output=True, timeout=120, check=True)
-            except subprocess.TimeoutExpired:
-                if attempt == 2:
-                    raise
-            else:
-                logged = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if ":CONSOLE" in line]
-                return Seen(done.stdout.decode("utf-8"), logged)
-        raise AssertionError
-
-    def drive(self, folder: Path, script: str, place: str = "", width: int = 1440, height: int = 900) -> Told:
-        """Let a script use the page in a frame of that size; gives what it told, and claims that nothing was logged."""
-        file = folder / "drive.html"
-        file.write_text(DRIVE % (width, height, script, json.dumps(place)), "utf-8")
-        seen = self.open(file)
-        assert [] == seen.logged
-        found = re.search(r'id="told">told:(.*):told</pre>', seen.markup, re.DOTALL)
-        assert found is not None
-        told: Told = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-        assert "fault" not in told, told
-        return told
+MISSING = "images/missing.svg"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """The browser; where services are required, one has to be there."""
     assert BROWSER is not None, "chromium is required here: apt-get install chromium"
-    return Browser(BROWSER, tmp_path_factory.mktemp("profile"))
+    with chromium(BROWSER, tmp_path_factory.mktemp("browser")) as running:
+        yield running
+
+
+def drive(browser: Chromium, folder: Path, script: str, place: str = "", width: int = 1440, height: int = 900) -> Told:
+    """Let a script use a folder's page in a view of that size; gives what it told. Claims that nothing was logged."""
+    with browser.page((folder / "index.html").as_uri() + place, width, height) as page:
+        told = page.run(script)
+        assert [] == [each for each in page.logged() if MISSING not in each]
+    return told
 
 
 def folder_of(path: Path, cards: list[Card], title: str = "a batch") -> Path:
     """A folder with a page and its pictures."""
     (path / "images").mkdir()
-    for number, file in enumerate(sorted({file for card in cards for file in card.files if "missing" not in file})):
+    for number, file in enumerate(sorted({file for card in cards for file in card.files if file != MISSING})):
         (path / file).write_bytes(paint(file, "64x64", "low", number))
     summary = {
         "requested": len(cards),
@@ -183,7 +120,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "64x64",
             meta={"sku": "Z-77"},
         ),
-        Card("m", 11, "completed", ("images/missing.svg",), "moved away", cached=True, shared=True, warnings=("w",)),
+        Card("m", 11, "completed", (MISSING,), "moved away", cached=True, shared=True, warnings=("w",)),
     ]
     return folder_of(tmp_path_factory.mktemp("mixed"), cards, "<i>mixed</i>")
 
@@ -202,9 +139,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder_of(tmp_path_factory.mktemp("many"), cards)
 
 
-def test_every_row_is_a_card(browser: Browser, mixed: Path) -> None:
+def test_every_row_is_a_card(browser: Chromium, mixed: Path) -> None:
     """Each row has its card with its prompt or name; pictures load whatever their names; failures say why."""
-    told = browser.drive(
+    told = drive(
+        browser,
         mixed,
         """const loaded = () => all(".shot img").filter((each) => each.complete && each.naturalWidth === 64).length;
         await until(() => loaded() === 8 && all(".shot.gone").length);
@@ -242,9 +180,10 @@ def test_every_row_is_a_card(browser: Browser, mixed: Path) -> None:
     assert ("<i>mixed</i>", "<i>mixed</i>") == (told["title"], told["head"])
 
 
-def test_the_head_tells_the_sums(browser: Browser, mixed: Path) -> None:
+def test_the_head_tells_the_sums(browser: Chromium, mixed: Path) -> None:
     """Pictures, money, pace and time stand in the head in a person's words, and each status with its number."""
-    told = browser.drive(
+    told = drive(
+        browser,
         mixed,
         """told.sums = all("#sums div").map((each) => [...each.children].map((part) => part.textContent).join(": "));
         told.statuses = all(".chip").map((each) => each.textContent);
@@ -263,9 +202,10 @@ def test_the_head_tells_the_sums(browser: Browser, mixed: Path) -> None:
     assert "7 completed, 1 partial, 1 failed, 1 ambiguous, 1 invalid, 1 pending" == told["bar"]
 
 
-def test_the_address_holds_the_search(browser: Browser, many: Path) -> None:
+def test_the_address_holds_the_search(browser: Chromium, many: Path) -> None:
     """Status and words of the hash choose rows and fill the controls; the page counts what is left."""
-    told = browser.drive(
+    told = drive(
+        browser,
         many,
         """told.shown = all(".prompt").map((each) => each.textContent);
         told.found = d.getElementById("found").textContent;
@@ -278,9 +218,10 @@ def test_the_address_holds_the_search(browser: Browser, many: Path) -> None:
     assert "6 rows of 5,000, 0 pictures" == told["found"]
 
 
-def test_searching_sorting_and_filtering_by_hand(browser: Browser, mixed: Path) -> None:
+def test_searching_sorting_and_filtering_by_hand(browser: Chromium, mixed: Path) -> None:
     """What a person types and picks changes the rows and the address; meta and errors are searched, too."""
-    told = browser.drive(
+    told = drive(
+        browser,
         mixed,
         """const q = d.getElementById("q"), shown = () => all(".prompt").map((each) => each.textContent);
         const type = (text) => { q.value = text; q.dispatchEvent(new w.Event("input")); };
@@ -304,20 +245,21 @@ def test_searching_sorting_and_filtering_by_hand(browser: Browser, mixed: Path) 
     assert ["a fox that failed"] == told["model"]
 
 
-def test_one_picture_at_a_time_by_keyboard(browser: Browser, mixed: Path) -> None:
+def test_one_picture_at_a_time_by_keyboard(browser: Chromium, mixed: Path) -> None:
     """A card opens large with its whole prompt; arrows go on, through a row's pictures; closing keeps the place."""
-    told = browser.drive(
+    told = drive(
+        browser,
         mixed,
         """const box = d.getElementById("box"), side = () => d.querySelector(".full").textContent;
         const source = () => d.querySelector("#stage img").getAttribute("src");
-        all(".card button")[3].focus(); d.activeElement.click(); await until(() => box.open);
+        all(".card button")[3].focus(); d.activeElement.click();
         told.open = box.open; told.whole = side().length; told.hash = w.location.hash; told.source = source();
         key("ArrowLeft", box); told.before = source();
         w.location.hash = "#show=10"; await until(() => source() === "images/t-1.png");
         told.one = source(); key("ArrowRight", box); told.two = source(); told.k = w.location.hash;
         key("ArrowRight", box); told.last = w.location.hash; told.on = d.getElementById("on").disabled;
         key("ArrowLeft", box); told.back = w.location.hash;
-        d.getElementById("shut").click(); await until(() => !w.location.hash);
+        d.getElementById("shut").click();
         told.shut = box.open; told.left = w.location.hash; told.focus = d.activeElement.closest(".card")?.dataset.place;
         key("ArrowLeft"); told.moved = d.activeElement.closest(".card")?.dataset.place;
         key("/"); told.search = d.activeElement.id;""",
@@ -334,24 +276,48 @@ def test_one_picture_at_a_time_by_keyboard(browser: Browser, mixed: Path) -> Non
     assert (False, "", "10", "9", "q") == (told["shut"], told["left"], told["focus"], told["moved"], told["search"])
 
 
-def test_the_keyboard_stays_where_it_was(browser: Browser, mixed: Path) -> None:
-    """Cards that are made anew, for another width or for paper, do not lose the focus that is on one of them."""
-    told = browser.drive(
+def test_escape_closes_as_the_button_does(browser: Chromium, mixed: Path) -> None:
+    """The key that a person presses closes the picture; address and keyboard are where they were."""
+    with browser.page((mixed / "index.html").as_uri()) as page:
+        opened = page.run('all(".card button")[3].click(); told.hash = w.location.hash;')
+        page.press("Escape", 27)
+        closed = page.run(
+            """await until(() => !w.location.hash);
+            told.open = d.getElementById("box").open; told.focus = d.activeElement.closest(".card")?.dataset.place;"""
+        )
+    assert {"hash": "#show=3"} == opened
+    assert {"open": False, "focus": "3"} == closed
+
+
+def test_a_picture_opened_right_after_another_was_closed_stays(browser: Chromium, mixed: Path) -> None:
+    """The browser tells late that the first was closed; by then the second is open, and its address stays."""
+    told = drive(
+        browser,
         mixed,
-        """const place = () => d.activeElement.closest(".card")?.dataset.place, first = all(".card")[0];
-        w.requestAnimationFrame = (then) => then();  // a frame need not come while virtual time runs
-        all(".card button")[3].focus(); told.before = place();
-        page.style.width = "800px"; w.dispatchEvent(new w.Event("resize")); told.narrow = place();
-        told.anew = first !== all(".card")[0];
-        w.dispatchEvent(new w.Event("beforeprint")); told.paper = place();
-        w.dispatchEvent(new w.Event("afterprint")); told.after = place();""",
+        """const box = d.getElementById("box"), late = heard("close", box);
+        all(".card button")[3].click(); d.getElementById("shut").click(); all(".card button")[1].click();
+        await late; told.open = box.open; told.hash = w.location.hash;
+        told.source = d.querySelector("#stage img").getAttribute("src");""",
     )
-    assert ("3", "3", True, "3", "3") == tuple(told[name] for name in ("before", "narrow", "anew", "paper", "after"))
+    assert {"open": True, "hash": "#show=1", "source": "images/50%2525.png"} == told
 
 
-def test_five_thousand_scroll_without_a_jump(browser: Browser, many: Path) -> None:
+def test_the_keyboard_stays_where_it_was(browser: Chromium, mixed: Path) -> None:
+    """Cards that are made anew, for another width or for paper, do not lose the focus that is on one of them."""
+    place = 'told.place = d.activeElement.closest(".card")?.dataset.place;'
+    with browser.page((mixed / "index.html").as_uri()) as page:
+        before = page.run('w.first = all(".card")[0]; all(".card button")[3].focus();' + place)
+        page.resize(800, 900)
+        narrow = page.run('await until(() => all(".card")[0] && all(".card")[0] !== w.first);' + place)
+        paper = page.run('w.dispatchEvent(new Event("beforeprint"));' + place)
+        after = page.run('w.dispatchEvent(new Event("afterprint"));' + place)
+    assert [{"place": "3"}] * 4 == [before, narrow, paper, after]
+
+
+def test_five_thousand_scroll_without_a_jump(browser: Chromium, many: Path) -> None:
     """Only cards near the view have nodes; the page is as long everywhere, and each place shows its own rows."""
-    told = browser.drive(
+    told = drive(
+        browser,
         many,
         """const page = d.documentElement, cards = () => all(".card").length;
         const inside = () => all(".card").find((each) => {
@@ -359,14 +325,14 @@ def test_five_thousand_scroll_without_a_jump(browser: Browser, many: Path) -> No
           return top >= 0 && bottom <= 900;
         });
         told.cards = cards(); told.long = page.scrollHeight;
-        scroll(page.scrollHeight / 2);
+        await scroll(page.scrollHeight / 2);
         const near = inside(), top = near.getBoundingClientRect().top;
         told.middle = Number(near.dataset.place); told.text = near.querySelector(".prompt").textContent;
         told.later = cards(); told.images = d.images.length; told.same = page.scrollHeight;
         const place = near.dataset.place;
-        scroll(w.scrollY + 700);
+        await scroll(w.scrollY + 700);
         told.moved = Math.round(top - d.querySelector(`.card[data-place="${place}"]`).getBoundingClientRect().top);
-        scroll(page.scrollHeight);
+        await scroll(page.scrollHeight);
         told.end = Number(all(".card").at(-1).dataset.place); told.still = page.scrollHeight;""",
     )
     numbers = {name: value for name, value in told.items() if isinstance(value, int)}
@@ -377,9 +343,10 @@ def test_five_thousand_scroll_without_a_jump(browser: Browser, many: Path) -> No
     assert (700, 4999) == (numbers["moved"], numbers["end"])
 
 
-def test_a_vector_picture_is_shown_and_never_opened_by_itself(browser: Browser, mixed: Path) -> None:
+def test_a_vector_picture_is_shown_and_never_opened_by_itself(browser: Chromium, mixed: Path) -> None:
     """A picture of pixels can be opened in a tab of its own; one that could hold a script cannot."""
-    told = browser.drive(
+    told = drive(
+        browser,
         mixed,
         """const acts = () => all(".act").map((each) => each.textContent);
         told.pixels = acts(); told.to = d.querySelector("a.act").getAttribute("href");
@@ -391,9 +358,10 @@ def test_a_vector_picture_is_shown_and_never_opened_by_itself(browser: Browser, 
     assert ["Copy prompt"] == told["vector"]
 
 
-def test_print_shows_all_that_is_chosen(browser: Browser, many: Path) -> None:
+def test_print_shows_all_that_is_chosen(browser: Chromium, many: Path) -> None:
     """On paper stands every row that the search left, not only those near the view."""
-    told = browser.drive(
+    told = drive(
+        browser,
         many,
         """told.before = all(".card").length;
         w.dispatchEvent(new w.Event("beforeprint")); told.paper = all(".card").length;
@@ -404,9 +372,10 @@ def test_print_shows_all_that_is_chosen(browser: Browser, many: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_nothing_is_wider_than_the_view(browser: Browser, mixed: Path, width: int) -> None:
+def test_nothing_is_wider_than_the_view(browser: Chromium, mixed: Path, width: int) -> None:
     """On a telephone and on a desk, no part of the page stands out to the side, also with one picture open."""
-    told = browser.drive(
+    told = drive(
+        browser,
         mixed,
         """told.page = d.documentElement.scrollWidth - d.documentElement.clientWidth;
         told.columns = new Set(all(".card").map((each) => each.getBoundingClientRect().left)).size;
@@ -418,17 +387,19 @@ def test_nothing_is_wider_than_the_view(browser: Browser, mixed: Path, width: in
     assert {390: 2, 1440: 5}[width] == told["columns"]
 
 
-def test_a_batch_without_rows_says_so(browser: Browser, tmp_path: Path) -> None:
+def test_a_batch_without_rows_says_so(browser: Chromium, tmp_path: Path) -> None:
     """A page without rows is a page with a word, not an error."""
-    told = browser.drive(folder_of(tmp_path, []), 'told.none = d.getElementById("none").textContent;')
+    told = drive(browser, folder_of(tmp_path, []), 'told.none = d.getElementById("none").textContent;')
     assert "There are no rows." == told["none"]
 
 
-def test_the_policy_is_in_force_and_the_log_is_heard(browser: Browser, mixed: Path, tmp_path: Path) -> None:
+def test_the_policy_is_in_force_and_the_log_is_heard(browser: Chromium, mixed: Path, tmp_path: Path) -> None:
     """A script and a style that are not the page's own are refused, and the checks above would have noticed."""
     page = (mixed / "index.html").read_text("utf-8")
     foreign = "<script>document.title = 'taken'</script><style>body { color: red }</style></body>"
     (tmp_path / "index.html").write_text(page.replace("</body>", foreign), "utf-8")
-    seen = browser.open(tmp_path / "index.html")
-    assert "<title>taken" not in seen.markup
-    assert 2 <= len([line for line in seen.logged if "Content Security Policy" in line])
+    with browser.page((tmp_path / "index.html").as_uri()) as seen:
+        refused = seen.until_logged(2)
+        told = seen.run("told.title = d.title; told.color = getComputedStyle(d.body).color;")
+    assert ["<i>mixed</i>", False] == [told["title"], told["color"] == "rgb(255, 0, 0)"]
+    assert 2 <= len([line for line in refused if "Content Security Policy" in line])

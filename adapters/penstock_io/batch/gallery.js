@@ -337,7 +337,10 @@
     else if (shown[place + step]) look(shown[place + step], step < 0 ? Math.max(0, (shown[place - 1].files || []).length - 1) : 0);
   }
 
+  // By the button at once; by Escape and by the way back with the dialog's event, which comes a frame later, when
+  // there may be nothing left to do, or another picture open already.
   function leave() {
+    if (box.open || !state.show) return;
     const place = found();
     write({ show: "", k: "" });
     if (place >= 0) reveal(place);
@@ -356,7 +359,7 @@
   node("q").addEventListener("input", (event) => change({ q: event.target.value }));
   node("back").addEventListener("click", () => go(-1));
   node("on").addEventListener("click", () => go(1));
-  node("shut").addEventListener("click", () => box.close());
+  node("shut").addEventListener("click", () => { box.close(); leave(); });
   box.addEventListener("close", leave);
   box.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
