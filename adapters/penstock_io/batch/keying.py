@@ -145,7 +145,7 @@ class Keyer:
         except MissingField as missing:
             return (self._wrong(row, missing.field, str(missing)),)
         keys = keys_of(
-            request if self._unsaid is not Unsaid.EMULATE else plainly(request, dialect(target.dialect)),
+            plainly(request, dialect(target.dialect), self._unsaid),
             provider=PROVIDER,
             dialect=target.dialect,
             model=target.model,

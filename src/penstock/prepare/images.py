@@ -39,11 +39,11 @@ def image_target(request: ImageRequest, at: Place) -> tuple[Target, Said] | Refu
     known = lookup(request.model)
     if known is not None and (problem := objection(known, request)) is not None:
         return Refusal(problem.field, f"{problem.field} {problem.message}")
-    if (unfit := edits.unfit(request)) is not None:
-        return unfit
     saying = say(request, dialect(at.dialect), known, at.options.unsaid)
     if isinstance(saying, Refusal):
         return saying
+    if (unfit := edits.unfit(request, [name for name, _ in saying.parameters])) is not None:
+        return unfit
     maker = _Maker(request, at, known, saying)
     if request.partial_images is not None and not maker.streams and at.options.unsaid is Unsaid.REFUSE:
         return Refusal("partial_images", f"partial_images: {maker.mute}; leave it out, or let it be dropped")

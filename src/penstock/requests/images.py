@@ -19,7 +19,8 @@ PREVIEWS = 3
 GENERATE, EDIT = "images.generate", "images.edit"
 """What the calls are, as the engine and the wire name them: pictures from words, and from other pictures."""
 
-_WORDS = ("size", "quality", "background", "moderation", "output_format", "user", "complexity", "input_fidelity")
+_WHOLE = {"output_compression": (0, 100), "seed": (-(2**63), 2**63 - 1), "steps": (1, 10_000)}
+_AMOUNTS = {"guidance": 1_000.0, "strength": 1.0}
 _RESERVED = frozenset({"n", "stream", "partial_images", "image", "images", "mask"})
 
 
@@ -64,18 +65,13 @@ class ImageRequest:
     def __attrs_post_init__(self) -> None:
         text(self.prompt, "prompt", longest=1_000_000)
         model(self.model)
-        for name in _WORDS:
-            value: object = getattr(self, name)
-            if value is not None:
-                text(value, name)
         whole(self.n, "n", 1, MOST)
-        if self.output_compression is not None:
-            whole(self.output_compression, "output_compression", 0, 100)
-        if self.seed is not None:
-            whole(self.seed, "seed", -(2**63), 2**63 - 1)
         if self.partial_images is not None:
             whole(self.partial_images, "partial_images", 0, PREVIEWS)
-        self._check_neutral()
+        for name in (*PARAMETERS, *NEUTRAL):
+            value: object = getattr(self, name)
+            if value is not None:
+                _check(name, value)
         self._check_inputs()
         self._check_extra()
 
@@ -115,14 +111,6 @@ class ImageRequest:
         if found != wanted:
             raise InvalidRequest(f"mask is {found} pixels, the first image {wanted}: make it as large", field="mask")
 
-    def _check_neutral(self) -> None:
-        if self.negative_prompt is not None:
-            text(self.negative_prompt, "negative_prompt", longest=100_000)
-        if self.steps is not None:
-            whole(self.steps, "steps", 1, 10_000)
-        amount(self.guidance, "guidance", 0.0, 1_000.0)
-        amount(self.strength, "strength", 0.0, 1.0)
-
     def _check_extra(self) -> None:
         seen: set[str] = set()
         for name, value in self.extra:
@@ -153,3 +141,22 @@ PARAMETERS = (
 
 NEUTRAL = ("negative_prompt", "steps", "guidance", "strength")
 """Those that OpenAI's API has no words for."""
+
+
+def _check(name: str, value: object) -> None:
+    """Refuse what no model can take as this optional field."""
+    if name in _WHOLE:
+        whole(value, name, *_WHOLE[name])
+    elif name in _AMOUNTS:
+        amount(value, name, 0.0, _AMOUNTS[name])
+    else:
+        text(value, name, longest=100_000 if name == "negative_prompt" else 200)
+
+
+def takes(name: str, value: Scalar) -> bool:
+    """Whether the optional field `name` of an ImageRequest may have this value."""
+    try:
+        _check(name, value)
+    except InvalidRequest:
+        return False
+    return value is not None

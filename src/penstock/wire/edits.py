@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from binascii import Error, a2b_base64
+from collections.abc import Container
 
 from penstock.errors import InvalidRequest, UsageError
 from penstock.http import HttpCall
@@ -36,21 +37,21 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
         raise UsageError("the bytes of an image are not here: InputImage.of(bytes) has them")
     told: dict[str, Scalar] = {"model": said.model, "prompt": said.prompt or request.prompt, "n": samples}
     told.update(said.parameters)
-    return as_json(request, told) if needs_json(request) else as_form(request, told)
+    return as_json(request, told) if needs_json(request, told) else as_form(request, told)
 
 
-def needs_json(request: ImageRequest) -> bool:
-    """Whether a form cannot say it."""
-    return request.moderation is not None or any(one.url for one in request.inputs)
+def needs_json(request: ImageRequest, told: Container[str]) -> bool:
+    """Whether a form cannot say it; `told` are the names of what is said besides images."""
+    return "moderation" in told or any(one.url for one in request.inputs)
 
 
-def unfit(request: ImageRequest) -> Refusal | None:
+def unfit(request: ImageRequest, told: Container[str]) -> Refusal | None:
     """Why a request cannot be said in JSON that has to be; None where it can."""
-    if not needs_json(request):
+    if not needs_json(request, told):
         return None
     for name, image in _named(request):
         if not image.url and _address_length(image) > LONGEST_URL:
-            why = "moderation is given" if request.moderation is not None else "another is behind a URL"
+            why = "moderation is given" if "moderation" in told else "another is behind a URL"
             most = LONGEST_URL * 3 // 4 >> 20
             found = f"{image.nbytes / 2**20:.1f} MB, and where {why} an image has at most {most} MB"
             return Refusal(name, f"{name}: one has {found}: make it smaller, or leave that out")

@@ -7,6 +7,7 @@ from attrs import evolve, frozen
 from penstock.catalog import Model, model
 from penstock.requests import NEUTRAL, PARAMETERS, ImageRequest, Refusal, Scalar, Unsaid
 from penstock.wire.dialects import Dialect, Rule, Spoken, Way
+from penstock.wire.meaning import meant
 
 FIELDS = (*PARAMETERS, *NEUTRAL)
 """What a table has a line for, in the order in which it is sent."""
@@ -24,7 +25,7 @@ class Saying:
 
     `parameters` are what is sent, `warnings` what was changed or left out, `prompt` what is said instead of the
     request's own ("": that), `unsaid` the fields that were given and are not sent. `keyed` is what keys are made of:
-    the request, or the one that says plainly what was emulated. `most` bounds the pictures of one call.
+    the request that says what is said (`penstock.wire.meaning`). `most` bounds the pictures of one call.
     """
 
     keyed: ImageRequest
@@ -52,9 +53,9 @@ def say(request: ImageRequest, dialect: Dialect, known: Model | None, unsaid: Un
     return _Teller(request, dialect.name, way, known, unsaid).told()
 
 
-def plainly(request: ImageRequest, spoken: Dialect) -> ImageRequest:
-    """The request that says plainly what is emulated of this one in a dialect: what its keys are made of."""
-    told = say(request, spoken, model(request.model), Unsaid.EMULATE)
+def plainly(request: ImageRequest, spoken: Dialect, unsaid: Unsaid) -> ImageRequest:
+    """The request that says what is said of this one in a dialect: what its keys are made of."""
+    told = say(request, spoken, model(request.model), unsaid)
     return request if isinstance(told, Refusal) else told.keyed
 
 
@@ -64,7 +65,6 @@ class _Teller:
     def __init__(self, request: ImageRequest, dialect: str, way: Way, known: Model | None, unsaid: Unsaid) -> None:
         self._request, self._dialect, self._way = request, dialect, way
         self._known, self._unsaid = known, unsaid
-        self._keyed = request
         self._pairs: list[tuple[str, Scalar]] = []
         self._warnings: list[str] = []
         self._left: list[str] = []
@@ -80,9 +80,11 @@ class _Teller:
             refusal = self._field(name, value)
             if refusal is not None:
                 return refusal
-        parameters = (*self._pairs, *request.extra)
+        parameters, left = (*self._pairs, *request.extra), tuple(self._left)
         prompt = request.prompt + self._behind if self._behind else ""
-        return Saying(self._keyed, self._way.most, parameters, tuple(self._warnings), prompt, tuple(self._left))
+        always = self._known.always if self._known is not None else ()
+        keyed = meant(request, self._way.says, dict(parameters), prompt, always=always, unsaid=left)
+        return Saying(keyed, self._way.most, parameters, tuple(self._warnings), prompt, left)
 
     def _value(self, name: str) -> Scalar:
         value: Scalar = getattr(self._request, name)
@@ -121,10 +123,7 @@ class _Teller:
         spoken = None if rule is None else rule.say(value)
         if spoken is None or any(pair[0] in dict(self._said()) for pair in spoken.pairs):
             return None
-        behind = spoken.behind
-        keyed = evolve(self._keyed, prompt=self._keyed.prompt + behind, extra=(*self._keyed.extra, *spoken.pairs))
-        self._keyed = _cleared(keyed, name)
-        how = "within the prompt" if behind else " and ".join(f"as {one} {told}" for one, told in spoken.pairs)
+        how = "within the prompt" if spoken.behind else " and ".join(f"as {one} {told}" for one, told in spoken.pairs)
         return evolve(spoken, remark=f"said {how}: {self._dialect} has no words of its own for it")
 
     def _said(self) -> list[tuple[str, Scalar]]:
@@ -143,17 +142,6 @@ class _Teller:
 
     def _without(self, name: str) -> str:
         return "it is not sent" + (", and only tells this result from others" if name == "seed" else "")
-
-
-def _cleared(request: ImageRequest, name: str) -> ImageRequest:
-    """The request without a field that is now said in another way."""
-    match name:
-        case "negative_prompt":
-            return evolve(request, negative_prompt=None)
-        case "quality":
-            return evolve(request, quality=None)
-        case _:
-            return request
 
 
 def _shown(name: str, value: Scalar) -> str:

@@ -1,7 +1,8 @@
 """How the neutral fields of a request are said in a dialect: the rules of its table, each a value.
 
 A rule gives the pairs that are sent, or None where it has no words for a value. What a rule changes on the way (a size
-that becomes the nearest shape) it says in a remark.
+that becomes the nearest shape) it says in a remark. `hear` is the way back: what field is meant by what is sent, and
+which names of it say that.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from penstock.catalog import parse
 from penstock.requests import Scalar
 
 Pairs: TypeAlias = tuple[tuple[str, Scalar], ...]
+Heard: TypeAlias = tuple[Scalar, tuple[str, ...]]
+"""A value, None where nothing says one, and the names that say it."""
+
+NOTHING: Heard = (None, ())
 
 
 @frozen
@@ -38,6 +43,10 @@ class Named:
         """The value under its name."""
         return Spoken(((self.name, value),)) if not self.choices or value in self.choices else None
 
+    def hear(self, sent: Mapping[str, Scalar]) -> Heard:
+        """The value under its name."""
+        return sent.get(self.name), (self.name,)
+
 
 @frozen
 class Sides:
@@ -52,6 +61,12 @@ class Sides:
             return Spoken()
         pixels = parse(value) if isinstance(value, str) else None
         return None if pixels is None else Spoken(((self.width, pixels[0]), (self.height, pixels[1])))
+
+    def hear(self, sent: Mapping[str, Scalar]) -> Heard:
+        """Both sides as one."""
+        sides = (sent.get(self.width), sent.get(self.height))
+        whole = all(isinstance(side, int) and not isinstance(side, bool) and side >= 0 for side in sides)
+        return ("x".join(map(str, sides)), (self.width, self.height)) if whole else NOTHING
 
 
 @frozen
@@ -74,6 +89,10 @@ class Nearest:
         found = min(self.shapes, key=lambda shape: abs(_log_ratio(shape) - wanted))
         return Spoken(((self.name, found),), remark=f"said as {self.name} {found}, the nearest there is: no pixels")
 
+    def hear(self, sent: Mapping[str, Scalar]) -> Heard:
+        """The shape: of what pixels it was made nobody hears."""
+        return sent.get(self.name), (self.name,)
+
 
 @frozen
 class Words:
@@ -86,6 +105,12 @@ class Words:
         """The word."""
         return Spoken(((self.name, self.words[value]),)) if value in self.words else None
 
+    def hear(self, sent: Mapping[str, Scalar]) -> Heard:
+        """The first value that has this word."""
+        word = sent.get(self.name)
+        found = [value for value, one in self.words.items() if one == word and type(one) is type(word)]
+        return (found[0], (self.name,)) if found else NOTHING
+
 
 @frozen
 class Behind:
@@ -96,6 +121,11 @@ class Behind:
     def say(self, value: Scalar) -> Spoken | None:
         """What comes behind the prompt."""
         return Spoken(behind=f"{self.joint}{value}")
+
+    def hear(self, sent: Mapping[str, Scalar]) -> Heard:
+        """Nothing: it is a part of the prompt."""
+        del sent
+        return NOTHING
 
 
 Rule: TypeAlias = Named | Sides | Nearest | Words | Behind
