@@ -100,7 +100,10 @@ def test_rows_of_a_table_name_images(tmp_path: Path) -> None:
         ({"image": "/dev/zero"}, "image", "no file with an end"),
         ({"image": "a\0b.png"}, "image", "cannot be read"),
         ({"image": "\ud800.png"}, "image", "cannot be read|there is no such file"),
-        ({"image": {"file_id": "x"}}, "image", "in quotes"),
+        ({"image": {"file_id": "no file"}}, "image", "such as file-abc123"),
+        ({"image": {"file_id": 7}}, "image", "and nothing else"),
+        ({"image": {"file_id": "file-a", "detail": "low"}}, "image", "and nothing else"),
+        ({"image": ["a.png", {"url": "https://x.example/a.png"}]}, "image", "and nothing else"),
         ({"image": []}, "image", "list of 1 to 100"),
         ({"image": ["a.png"] * 101}, "image", "list of 1 to 100"),
         ({"image": 7}, "image", "in quotes"),
@@ -142,6 +145,20 @@ def test_a_batch_edits(tmp_path: Path, folder: Folder, sim: SimServer) -> None:
     paid = sim.call(lambda server: server.books.pictures)
     assert (Exit.ALL, 5) == (folder.run(read_rows(file, DEFAULTS)).code, paid)
     assert paid == sim.call(lambda server: server.books.pictures)
+
+
+def test_rows_name_files_that_the_provider_has(tmp_path: Path, folder: Folder, sim: SimServer) -> None:
+    """By their id, beside paths and as a mask; the same id is the same picture, and nothing is read or hidden."""
+    png(tmp_path / "a.png")
+    far: dict[str, object] = {"file_id": "file-a"}
+    file = given(tmp_path, {"image": far}, {"image": [far, "a.png"], "mask": {"file_id": "file-m"}}, {"image": [far]})
+    rows = read_rows(file, DEFAULTS)
+    assert InputImage.file("file-a") == rows.rows[0].request.images[0]
+    keyed = key_rows(rows, Choices(), budget=False, states={}, account=Account())[0]
+    assert "2 images are uploaded files (file_id)" in keyed[1].warnings[0]
+    assert Exit.ALL == folder.run(rows).code
+    assert ["completed"] * 3 == folder.statuses()
+    assert 2 == sim.call(lambda server: server.books.pictures)
 
 
 def test_the_same_bytes_under_two_names_are_one_picture(tmp_path: Path, folder: Folder, sim: SimServer) -> None:

@@ -152,6 +152,27 @@ def test_an_image_that_nobody_saw_has_no_bound() -> None:
     assert unseen.demand.tokens > target(PLAIN).demand.tokens
 
 
+def test_a_file_at_the_provider_is_counted_at_its_worst() -> None:
+    """Its pixels are unknown: the worst of a formula that has one, no bound of tiles; what is not checked is said."""
+    filed, plain = InputImage.file("file-a"), evolve(PLAIN, model="gpt-image-2")
+    asked = target(evolve(plain, images=(filed,)))
+    assert asked.expected is not None
+    assert (target(plain).expected or 0) + 1536 * 8_000_000 == asked.expected
+    assert target(plain).demand.tokens + 1536 == asked.demand.tokens
+    assert (None, None) == (asked.quote, target(evolve(EDIT, images=(filed,))).quote)
+    assert target(evolve(EDIT, images=(filed,))).demand.tokens > target(PLAIN).demand.tokens
+    (said,) = asked.warnings
+    assert "an image is an uploaded file (file_id): type, size and transparency are not checked beforehand" == said
+    mine = Overrides((Override("gpt-image-1.5", input_tokens=1600),))
+    assert target(evolve(EDIT, images=(filed,)), mine).quote is not None
+
+
+def test_the_key_of_a_file_has_its_id() -> None:
+    """The content of an uploaded file never changes: the same id is the same picture, another id another one."""
+    keys_ = [key(evolve(EDIT, images=(InputImage.file(name),))) for name in ("file-a", "file-a", "file-b")]
+    assert [1, 2] == [len(set(keys_[:2])), len(set(keys_))]
+
+
 def test_only_edits_of_the_same_images_are_gathered_or_alike() -> None:
     """Another image is another call, and lies on another shelf of the near cache, whatever the words."""
     config = Config(gathering=Gathering(most=4))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from penstock.errors import InvalidRequest
-from penstock.requests import EDIT, GENERATE, ImageRequest, InputImage
+from penstock.requests import EDIT, GENERATE, ImageRequest, InputImage, Message, ModerationRequest
 
 SIDES = st.integers(1, 300)
 
@@ -118,6 +118,30 @@ def test_what_is_no_address_is_refused(url: str) -> None:
     """Only what a provider could fetch is taken for an address."""
     with pytest.raises(InvalidRequest, match="begins with https"):
         InputImage.at(url)
+
+
+def test_a_file_at_the_provider_is_told_by_its_id() -> None:
+    """Its id is what it is: no two of them are equal, and none is an address of the same letters."""
+    one = InputImage.file("file-abc123")
+    assert (0, 0, b"", True, True) == (one.width, one.height, one.data, one.sendable, one.elsewhere)
+    assert one == InputImage.file("file-abc123").bare
+    assert 3 == len({one, InputImage.file("file-abc124"), InputImage.at("https://file-abc123")})
+
+
+@pytest.mark.parametrize("name", ["", " ", "file abc", "../x", "-x", "x" * 201, "file\u00e9", "a\nb", 7, None])
+def test_what_is_no_id_is_refused(name: str) -> None:
+    """Ids are plain words; what is something else would be sent for nothing."""
+    with pytest.raises(InvalidRequest, match="such as file-abc123"):
+        InputImage.file(name)
+
+
+def test_texts_are_not_made_from_uploaded_files() -> None:
+    """A conversation and a moderation have no words for them: refused when they are made."""
+    filed = InputImage.file("file-abc123")
+    with pytest.raises(InvalidRequest, match="only edits take a file_id"):
+        ModerationRequest(content=("what is it?", filed))
+    with pytest.raises(InvalidRequest, match="only edits take a file_id"):
+        Message("user", ("what is it?", filed))
 
 
 def test_an_image_without_its_bytes_is_the_same_image() -> None:

@@ -19,7 +19,7 @@ from penstock.http import HttpCall
 from penstock.ids import Handle
 from penstock.prepare import Prepared, Refusal, prepare
 from penstock.requests import ImageRequest, InputImage, Options
-from penstock.wire import Undecodable, decode, encode
+from penstock.wire import DIALECTS, Undecodable, decode, encode
 from penstock.wire.multipart import Part, read, write
 
 
@@ -32,6 +32,7 @@ def image(width: int = 8, height: int = 8, mode: str = "RGB", form: str = "PNG")
 
 PHOTO, OTHER, MASK = image(), image(9, form="JPEG"), image(mode="RGBA")
 FAR = InputImage.at("https://pictures.example/a.png")
+FILED = InputImage.file("file-abc123")
 EDIT = ImageRequest(prompt="a red sky", model="gpt-image-1.5", images=(PHOTO,))
 JSON = (("content-type", "application/json"),)
 
@@ -69,8 +70,8 @@ requests = st.builds(
     output_format=st.sampled_from(["webp", "jpeg"]),
     output_compression=st.none() | st.integers(0, 100),
     user=st.none() | texts,
-    images=st.lists(st.sampled_from([PHOTO, MASK, image(form="WEBP"), FAR]), min_size=1, max_size=4).map(tuple),
-    mask=st.sampled_from([None, MASK]),
+    images=st.lists(st.sampled_from([PHOTO, MASK, image(form="WEBP"), FAR, FILED]), min_size=1, max_size=4).map(tuple),
+    mask=st.sampled_from([None, MASK, FILED]),
     input_fidelity=st.sampled_from([None, "low", "high"]),
 )
 
@@ -128,6 +129,30 @@ def test_an_address_makes_it_json() -> None:
         "mask": {"image_url": f"data:image/png;base64,{b64encode(MASK.data).decode()}"},
     } == json.loads(call.body)
     assert "pictures.example" not in repr(call)
+
+
+def test_a_file_that_was_uploaded_is_told_by_its_name() -> None:
+    """As JSON, also as a mask; each image has exactly one of the two keys."""
+    call = call_of(evolve(EDIT, images=(FILED, FAR), mask=InputImage.file("file-mask")))
+    told = json.loads(call.body)
+    assert [{"file_id": "file-abc123"}, {"image_url": FAR.url}] == told["images"]
+    assert {"file_id": "file-mask"} == told["mask"]
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_who_has_no_uploaded_files_refuses_them_by_name(name: str) -> None:
+    """Before anything is sent, with the dialects that have; nobody sends the image of another."""
+    for request in (evolve(EDIT, images=(FILED,)), evolve(EDIT, images=(PHOTO,), mask=FILED)):
+        asked = evolve(request, model="m")
+        found = prepare(asked, Options(), Config(), handle=Handle(1), unix=moment("2026-11-21"), dialect=name)
+        if name in ("openai", "generic"):
+            assert isinstance(found, Prepared)
+            assert b'{"file_id":"file-abc123"}' in encode(found, 0, 1).body
+            continue
+        assert isinstance(found, Refusal)
+        assert name in found.message
+        if "images.edit" in DIALECTS[name].ways and (DIALECTS[name].ways["images.edit"].masks or not request.mask):
+            assert "(file_id), as openai, generic have" in found.message
 
 
 def test_moderation_makes_it_json() -> None:
@@ -192,7 +217,9 @@ FILE = Part("image", PHOTO.data, "a.png", "image/png")
         (body(), "missing_required_parameter", "image"),
         (body(images="https://x.example/a.png"), "missing_required_parameter", "image"),
         (body(images=["https://x.example/a.png"]), "invalid_value", "images"),
-        (body(images=[{"file_id": "file-1"}]), "invalid_value", "images"),
+        (body(images=[{"file_id": "a file"}]), "invalid_value", "images"),
+        (body(images=[{"file_id": 1}]), "invalid_value", "images"),
+        (body(images=[{}]), "invalid_value", "images"),
         (body(images=[{"image_url": "https://x.example/a.png", "file_id": "f"}]), "invalid_value", "images"),
         (body(images=[{"image_url": "ftp://x"}]), "invalid_value", "images"),
         (body(images=[{"image_url": "data:image/png;base64,%%"}]), "invalid_value", "images"),

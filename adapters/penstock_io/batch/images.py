@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
@@ -17,7 +18,7 @@ MOST = 100
 
 @frozen
 class Named:
-    """What a row is made from, without bytes: `images` and `mask`, and for each of them its file (None: an address)."""
+    """What a row is made from, without bytes: `images` and `mask`, and of each its file (None: others have it)."""
 
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
@@ -50,8 +51,11 @@ class Looker:
         return Named(images, None if cut is None else cut[0], tuple([file for _, file in whole]))
 
     def _look(self, field: str, name: Json, faults: list[tuple[str, str]]) -> tuple[InputImage, Path | None] | None:
+        if isinstance(name, dict):
+            return self._uploaded(field, name, faults)
         if not isinstance(name, str) or not name.strip():
-            faults.append((field, "must be a path or an address (https://...) in quotes"))
+            said = 'must be a path or an address (https://...) in quotes, or {"file_id": "file-..."}'
+            faults.append((field, said))
             return None
         known = self._seen.get(name)
         if known is None:
@@ -60,6 +64,21 @@ class Looker:
             except InvalidRequest as error:
                 faults.append((field, str(error)))
         return known
+
+    @staticmethod
+    def _uploaded(
+        field: str, said: Mapping[str, Json], faults: list[tuple[str, str]]
+    ) -> tuple[InputImage, Path | None] | None:
+        """A file that the provider has already."""
+        name = said.get("file_id")
+        if set(said) != {"file_id"} or not isinstance(name, str):
+            faults.append((field, 'must be a path, an address, or {"file_id": "file-..."} and nothing else'))
+            return None
+        try:
+            return InputImage.file(name), None
+        except InvalidRequest as error:
+            faults.append((field, str(error)))
+            return None
 
     def _opened(self, name: str, field: str) -> tuple[InputImage, Path | None]:
         if name.lower().startswith(ADDRESSES):

@@ -230,7 +230,12 @@ def _shape(request: ImageRequest) -> tuple[object, ...]:
         request.strength,
         request.input_fidelity,
         len(request.images),
-        tuple([(one.format, one.width, one.height, one.nbytes, one.has_alpha, not one.url) for one in request.inputs]),
+        tuple(
+            [
+                (one.format, one.width, one.height, one.nbytes, one.has_alpha, one.elsewhere, bool(one.file_id))
+                for one in request.inputs
+            ]
+        ),
         request.extra,
     )
 

@@ -20,7 +20,10 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 _ALL = tuple(fields_dict(ImageRequest))
 
 FIELDS = tuple("image" if name == "images" else name for name in _ALL if name != "partial_images")
-"""What a row may ask for; besides them it has an `id` and `meta`. Its `image` is a path, an address, or several."""
+"""What a row may ask for; besides them it has an `id` and `meta`.
+
+Its `image` is a path, an address, {"file_id": ...}, or several.
+"""
 
 SHOWN = 20
 """How many mistakes of an input are listed."""
@@ -162,7 +165,7 @@ def _made(request: ImageRequest | Later) -> ImageRequest:
 class Row:
     """One row: its id, its place among all rows of the input (from 0), its line (from 1), what it asks for.
 
-    `files` are those of its images and its mask, which have no bytes here (None: behind an address).
+    `files` are those of its images and its mask, which have no bytes here (None: others have them).
     `content` is 16 hex digits of the row's own request fields, without id and meta: it says whether two rows, or a row
     of now and of an earlier run, ask for the same under the same options. `explicit`: the id was given. The repr shows
     neither prompt nor meta.

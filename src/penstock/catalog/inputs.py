@@ -37,7 +37,13 @@ def bound(rule: InputRule, width: int, height: int, fidelity: str | None) -> int
 
 
 def estimate(rule: InputRule, width: int, height: int, fidelity: str | None) -> int | None:
-    """The most tokens that such an image is believed to take; None for what is no image, or no fidelity."""
+    """The most tokens that such an image is believed to take; None for what is no image, or no fidelity.
+
+    Of no pixels (0 x 0: nobody has seen it) it is the worst case, where there is one: tiles have none, since the more
+    one side outgrows the other, the more they are.
+    """
+    if width == height == 0 and rule.kind == "patches":
+        return rule.figures["most"]
     if width < 1 or height < 1 or (fidelity is not None and fidelity not in FIDELITIES):
         return None
     if rule.kind == "tiles":

@@ -186,7 +186,10 @@ def image_tokens(name: str, width: int, height: int, fidelity: str | None = None
 
 
 def estimated_image_tokens(name: str, width: int, height: int, fidelity: str | None = None) -> int | None:
-    """About how many input tokens such an image takes, also where only measurements exist. None: unknown."""
+    """About how many input tokens such an image takes, also where only measurements exist. None: unknown.
+
+    0 x 0 pixels stand for an image that nobody has seen: that is the worst case, where the rule has one.
+    """
     known = model(name)
     return None if known is None else inputs.estimate(known.inputs, width, height, fidelity)
 

@@ -94,7 +94,7 @@ class _Maker:
             size=request.size or "",
             quality=request.quality or "",
             asked=(("seed", str(request.seed)),) if "seed" in saying.unsaid else (),
-            warnings=(*saying.warnings, *self._muted(), *self._ending(), *hurry),
+            warnings=(*saying.warnings, *self._muted(), *self._unseen(), *self._ending(), *hurry),
         )
         parameters = (*saying.parameters, *self._streamed())
         said = Said(request.model, self.at.dialect, parameters, most, saying.prompt, options.sample, self._otherwise())
@@ -114,6 +114,13 @@ class _Maker:
     def _muted(self) -> tuple[str, ...]:
         unheard = self.request.partial_images is not None and not self.streams
         return (f"{self.mute}: there are no previews",) if unheard else ()
+
+    def _unseen(self) -> tuple[str, ...]:
+        """What is not checked, because it cannot be."""
+        files = sum(bool(one.file_id) for one in self.request.inputs)
+        what = "an image is an uploaded file" if files == 1 else f"{files} images are uploaded files"
+        said = f"{what} (file_id): type, size and transparency are not checked beforehand"
+        return (said,) if files else ()
 
     def _streamed(self) -> tuple[tuple[str, Scalar], ...]:
         """How a stream is asked for."""
@@ -137,8 +144,11 @@ class _Maker:
         """What a picture takes: `output` tokens where no formula says how many. An image nobody saw is a usual one."""
         request, tokens = self.request, input_tokens_bound(self._told().prompt) + preview_tokens(self._previews())
         for one in request.inputs:
-            pixels = (one.width, one.height) if one.width else UNSEEN
-            tokens += estimated_image_tokens(request.model, *pixels, request.input_fidelity) or 0
+            figures = [
+                estimated_image_tokens(request.model, *pixels, request.input_fidelity)
+                for pixels in ((one.width, one.height), UNSEEN)
+            ]
+            tokens += next((figure for figure in figures if figure), 0)
         inputs = len(request.images)
         return Demand(1, 1 + inputs, tokens + (self._estimate() or output or 0), inputs)
 

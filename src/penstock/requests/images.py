@@ -99,9 +99,11 @@ class ImageRequest:
     def _check_inputs(self) -> None:
         images, mask = cast("tuple[object, ...]", self.images), cast("object", self.mask)
         if not isinstance(cast("object", images), tuple) or not all(isinstance(one, InputImage) for one in images):
-            raise InvalidRequest("images is a tuple of InputImage.of(bytes) or InputImage.at(url)", field="images")
+            raise InvalidRequest(
+                "images is a tuple of InputImage.of(bytes), .at(url) or .file(file_id)", field="images"
+            )
         if mask is not None and not isinstance(mask, InputImage):
-            raise InvalidRequest("mask is an InputImage.of(bytes) or InputImage.at(url)", field="mask")
+            raise InvalidRequest("mask is an InputImage.of(bytes), .at(url) or .file(file_id)", field="mask")
         for name, value in (("mask", mask), ("input_fidelity", self.input_fidelity)):
             if value is not None and not images:
                 raise InvalidRequest(f"{name} needs an image that it is about: give images", field=name)

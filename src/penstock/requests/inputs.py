@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from typing import cast
 from urllib.parse import urlsplit
 
 from attrs import evolve, field, frozen
@@ -16,6 +17,9 @@ FORMATS = ("png", "jpeg", "webp")
 LONGEST_URL = 8_192
 """Characters of an address."""
 
+FILE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+"""What a provider calls a file that was uploaded to it ("file-abc123")."""
+
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -27,12 +31,12 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 
 @frozen
 class InputImage:
-    """An image that a picture is made from, or its mask; made by `InputImage.of(bytes)` or `InputImage.at(url)`.
+    """An image that a picture is made from, or its mask: `InputImage.of(bytes)`, `.at(url)` or `.file(file_id)`.
 
-    Either its bytes are `data`, or a server fetches it from `url`; one that has neither only stands for its bytes
-    (`bare`). Two are equal when their `digest` is (64 hex digits: the SHA-256 of the bytes, or of the address). `width`
-    and `height` are pixels, 0 where nobody has looked; `nbytes` its length. Its repr shows neither bytes nor address.
-    Raises InvalidRequest.
+    Its bytes are `data`, or a server fetches it from `url`, or the provider has it as the uploaded file `file_id`; one
+    that has none of these only stands for its bytes (`bare`). Two are equal when their `digest` is (64 hex digits: the
+    SHA-256 of the bytes, of the address, or of the file's name). `width` and `height` are pixels, 0 where nobody has
+    looked; `nbytes` its length. Its repr shows neither bytes nor address. Raises InvalidRequest.
     """
 
     digest: str
@@ -43,10 +47,12 @@ class InputImage:
     has_alpha: bool = field(default=False, eq=False)
     data: bytes = field(default=b"", repr=False, eq=False)
     url: str = field(default="", repr=False, eq=False)
+    file_id: str = field(default="", eq=False)
 
     def __attrs_post_init__(self) -> None:
         if not _HEX.fullmatch(self.digest):
-            raise InvalidRequest("an input image is made by InputImage.of(bytes) or InputImage.at(url)", field="images")
+            said = "an input image is made by InputImage.of(bytes), InputImage.at(url) or InputImage.file(file_id)"
+            raise InvalidRequest(said, field="images")
 
     @classmethod
     def of(cls, data: bytes) -> InputImage:
@@ -67,6 +73,16 @@ class InputImage:
             raise InvalidRequest(said, field="images")
         return cls(sha256(url.encode()).hexdigest(), url=url)
 
+    @classmethod
+    def file(cls, file_id: str) -> InputImage:
+        """The image that was uploaded to the provider under this id, and never changes there. Raises InvalidRequest."""
+        if not isinstance(cast("object", file_id), str) or not FILE_ID.fullmatch(file_id):
+            said = (
+                "a file_id is what the provider called an uploaded file, such as file-abc123: letters, digits, . _ : -"
+            )
+            raise InvalidRequest(said, field="images")
+        return cls(sha256(f"file_id\n{file_id}".encode()).hexdigest(), file_id=file_id)
+
     @property
     def bare(self) -> InputImage:
         """The same without its bytes, for who only plans."""
@@ -74,8 +90,13 @@ class InputImage:
 
     @property
     def sendable(self) -> bool:
-        """Whether it can be sent: its bytes are here, or it is an address."""
-        return bool(self.data or self.url)
+        """Whether it can be sent: its bytes are here, or others have them."""
+        return bool(self.data or self.elsewhere)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its bytes are behind an address, or at the provider: nobody has looked at them here."""
+        return bool(self.url or self.file_id)
 
 
 def _look(data: bytes) -> tuple[str, tuple[int, int], bool]:

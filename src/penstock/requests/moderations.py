@@ -72,6 +72,9 @@ def check_content(content: tuple[Content, ...], name: str) -> None:
     """Refuse parts that are neither a text nor a picture that can be sent."""
     for place, one in enumerate(content):
         if isinstance(cast("object", one), InputImage):
+            if cast("InputImage", one).file_id:
+                said = f"{name}[{place}] is an uploaded file: only edits take a file_id, give its bytes or address here"
+                raise InvalidRequest(said, field=name)
             if not cast("InputImage", one).sendable:
                 raise InvalidRequest(f"{name}[{place}] is an image without its bytes", field=name)
         else:

@@ -1,8 +1,8 @@
 """`POST /images/edits` as the provider hears it: a form with files, or JSON with addresses; and back.
 
 A form is what the official client sends, in its order and with its names: one file is `image`, several are `image[]`.
-JSON it is where an image is behind a URL, and where `moderation` is asked for, which the form does not know; images
-whose bytes are here then go as data URLs.
+JSON it is where an image is behind a URL or was uploaded before, and where `moderation` is asked for, which the form
+does not know; images whose bytes are here then go as data URLs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
 
 def needs_json(request: ImageRequest, told: Container[str]) -> bool:
     """Whether a form cannot say it; `told` are the names of what is said besides images."""
-    return "moderation" in told or any(one.url for one in request.inputs)
+    return "moderation" in told or any(one.elsewhere for one in request.inputs)
 
 
 def unfit(request: ImageRequest, told: Container[str]) -> Refusal | None:
@@ -50,8 +50,8 @@ def unfit(request: ImageRequest, told: Container[str]) -> Refusal | None:
     if not needs_json(request, told):
         return None
     for name, image in _named(request):
-        if not image.url and _address_length(image) > LONGEST_URL:
-            why = "moderation is given" if "moderation" in told else "another is behind a URL"
+        if not image.elsewhere and _address_length(image) > LONGEST_URL:
+            why = "moderation is given" if "moderation" in told else "another is behind a URL or a file_id"
             most = LONGEST_URL * 3 // 4 >> 20
             found = f"{image.nbytes / 2**20:.1f} MB, and where {why} an image has at most {most} MB"
             return Refusal(name, f"{name}: one has {found}: make it smaller, or leave that out")
@@ -71,11 +71,11 @@ def as_form(request: ImageRequest, told: dict[str, Scalar]) -> HttpCall:
 
 
 def as_json(request: ImageRequest, told: dict[str, Scalar]) -> HttpCall:
-    """JSON with an address for each image."""
+    """JSON with an address or a file's name for each image."""
     body: dict[str, Json] = {**told}
-    body["images"] = [{"image_url": address(one)} for one in request.images]
+    body["images"] = [reference(one) for one in request.images]
     if request.mask is not None:
-        body["mask"] = {"image_url": address(request.mask)}
+        body["mask"] = reference(request.mask)
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
 
@@ -146,6 +146,11 @@ def address(image: InputImage) -> str:
     return image.url or f"data:image/{image.format};base64,{b64encode(image.data).decode()}"
 
 
+def reference(image: InputImage) -> dict[str, Json]:
+    """An image as JSON edits name it: with exactly one of the two keys."""
+    return {"file_id": image.file_id} if image.file_id else {"image_url": address(image)}
+
+
 def _text(value: Scalar) -> str:
     """A plain value as forms have it."""
     return {None: "", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
@@ -172,12 +177,21 @@ def _read(data: bytes, name: str) -> InputImage:
         raise refusal(400, said, "invalid_image_file", name) from None
 
 
+def _filed(file_id: Json, name: str) -> InputImage:
+    try:
+        return InputImage.file(file_id if isinstance(file_id, str) else "")
+    except InvalidRequest as error:
+        raise refusal(400, f"Invalid 'file_id': {error}.", "invalid_value", name) from None
+
+
 def _addressed(item: Json, name: str) -> InputImage:
-    address = item.get("image_url") if isinstance(item, dict) and len(item) == 1 else None
+    found = item if isinstance(item, dict) and len(item) == 1 else {}
+    if "file_id" in found:
+        return _filed(found["file_id"], name)
+    address = found.get("image_url")
     if not isinstance(address, str) or len(address) > LONGEST_URL:
-        raise refusal(
-            400, f"Invalid value for '{name}': expected an 'image_url' (no files here).", "invalid_value", name
-        )
+        said = f"Invalid value for '{name}': expected exactly one of 'image_url' and 'file_id'."
+        raise refusal(400, said, "invalid_value", name)
     if not address.startswith("data:"):
         try:
             return InputImage.at(address)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import evolve, frozen
 
 from penstock.catalog import Model, model
-from penstock.requests import NEUTRAL, PARAMETERS, ImageRequest, Refusal, Scalar, Unsaid
-from penstock.wire.dialects import Dialect, Rule, Spoken, Way
+from penstock.requests import EDIT, NEUTRAL, PARAMETERS, ImageRequest, Refusal, Scalar, Unsaid
+from penstock.wire.dialects import DIALECTS, Dialect, Rule, Spoken, Way
 from penstock.wire.meaning import meant
 
 FIELDS = (*PARAMETERS, *NEUTRAL)
@@ -48,6 +48,10 @@ def say(request: ImageRequest, dialect: Dialect, known: Model | None, unsaid: Un
         return Refusal(field, f"{field}: {dialect.name} has no words for {request.operation}")
     if not way.urls and any(one.url for one in request.inputs):
         return Refusal("images", f"images: {dialect.name} takes no addresses of images: give their bytes")
+    if not way.files and any(one.file_id for one in request.inputs):
+        others = [one.name for one in DIALECTS.values() if EDIT in one.ways and one.ways[EDIT].files]
+        said = f"{dialect.name} has no words for uploaded files (file_id), as {', '.join(others)} have: give the bytes"
+        return Refusal("images", f"images: {said}")
     if not way.masks and request.mask is not None:
         return Refusal("mask", f"mask: {dialect.name} has no words for a mask: leave it out")
     return _Teller(request, dialect.name, way, known, unsaid).told()

@@ -29,7 +29,8 @@ class Way:
     `says` is the table of the neutral fields, `emulated` how those may be said otherwise that it lacks, `implied` what
     a server does anyway, so that it need not be said. `most` bounds the pictures of one call, whatever the model.
     `derives`: a server that makes the same picture again unless it is told a seed is told one. `urls`: images may be
-    told by their addresses. `listen`: it can come as a stream, and that is asked for by `stream` (None: it cannot).
+    told by their addresses, `files`: by the names of uploaded files, `masks`: what is to change by a mask. `listen`: it
+    can come as a stream, and that is asked for by `stream` (None: it cannot).
     """
 
     write: Write
@@ -40,6 +41,7 @@ class Way:
     most: int = 10
     derives: bool = False
     urls: bool = True
+    files: bool = False
     masks: bool = True
     listen: Listen | None = None
 

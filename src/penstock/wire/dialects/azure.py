@@ -37,7 +37,8 @@ DIALECT = evolve(
     name="azure",
     title="Azure OpenAI",
     ways={
-        name: evolve(way, says=_SAYS) if name in (GENERATE, EDIT) else way for name, way in openai.DIALECT.ways.items()
+        name: evolve(way, says=_SAYS, files=False) if name in (GENERATE, EDIT) else way
+        for name, way in openai.DIALECT.ways.items()
     },
     auth=("api-key", ""),
     locate=locate,

@@ -33,7 +33,9 @@ GATEWAY = Dialect(
     title="gateways that speak like OpenAI",
     ways={
         GENERATE: Way(Painter(PATH), PictureReader, same(*PARAMETERS) | _DIFFUSION, listen=PictureStream),
-        EDIT: Way(edits.encode, PictureReader, same(*PARAMETERS) | _DIFFUSION | _STRENGTH, listen=PictureStream),
+        EDIT: Way(
+            edits.encode, PictureReader, same(*PARAMETERS) | _DIFFUSION | _STRENGTH, files=True, listen=PictureStream
+        ),
         **PLAIN_WAYS,
     },
     source="the common words of vLLM-omni, SGLang and Together; a gateway may know fewer",

@@ -16,7 +16,7 @@ DIALECT = Dialect(
     title="OpenAI",
     ways={
         GENERATE: Way(images.encode, PictureReader, SAYS, listen=PictureStream),
-        EDIT: Way(edits.encode, PictureReader, SAYS, listen=PictureStream),
+        EDIT: Way(edits.encode, PictureReader, SAYS, files=True, listen=PictureStream),
         **PLAIN_WAYS,
     },
     hosts=("api.openai.com",),
