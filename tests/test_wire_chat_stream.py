@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from penstock.readings import Delta, Malformed, Problem, Reading, Success, Usage
 from penstock.wire import MemorySink
-from penstock.wire.chat_stream import ChatStream
+from penstock.wire.bodies import MOST_ITEMS
+from penstock.wire.chat_stream import LONGEST_EVENT, ChatStream
 from penstock.wire.pieces import LAST
 from penstock.wire.reader import Opening
 
@@ -173,17 +174,46 @@ def test_what_was_whole_when_it_broke_off_is_kept() -> None:
         assert whole == len(sink.pictures)
 
 
-def test_an_answer_that_had_not_begun_is_missing_where_it_broke_off() -> None:
-    """Of two that were asked for; a server that ends by itself, or says that it does, gives what it gives."""
+def test_fewer_answers_than_were_asked_for_are_none() -> None:
+    """Of two: however it ends, one alone is not kept as the answer to what asked for two."""
     one, both = piece("Hi", 0, "stop"), piece("Hi", 0, "stop") + piece("Ho", 1, "stop")
-    for body, broken, closed in ((one, False, True), (both, True, True), (one + LAST, True, True)):
-        for end, whole in ((ChatStream.broken, broken), (ChatStream.close, closed)):
+    reason = "1 of the 2 answers that were asked for (does the server know n?)"
+    for body, whole, told in ((one, False, "truncated"), (both, True, ""), (one + LAST, False, reason)):
+        for end in (ChatStream.broken, ChatStream.close):
             sink = MemorySink()
             stream = ChatStream(sink, evolve(EVENTS, answers=2))
             stream.feed(body)
-            assert whole == isinstance(end(stream), Success)
+            reading = end(stream)
+            assert whole == isinstance(reading, Success)
+            assert told == (reading.reason if isinstance(reading, Malformed) else told * (not whole))
             stream.take()
             assert whole == bool(sink.pictures)
+
+
+@pytest.mark.parametrize(
+    ("events", "large"),
+    [
+        ([b"data: " + b"x" * LONGEST_EVENT], False),
+        ([b"data: " + b"x" * LONGEST_EVENT + b"x"], True),
+        ([piece(None, calls=[1] * (MOST_ITEMS // 2))], False),
+        ([piece(None, calls=[1] * (MOST_ITEMS + 2))], True),
+        ([piece(None, calls=[{}] * (MOST_ITEMS // 2 + 1)), piece(None, calls=[{}] * (MOST_ITEMS // 2 + 1))], False),
+        ([piece("x" * (1 << 23))] * 3, False),
+        ([piece("x" * (1 << 23))] * 4 + [piece("x")], True),
+        ([piece(None, other=["x" * (1 << 23)])] * 4, True),
+        ([piece(None, function={"x" * (1 << 23) + str(one): 1}) for one in range(4)], True),
+    ],
+)
+def test_a_stream_has_bounds_of_its_own(events: list[bytes], large: bool) -> None:
+    """An event, what is in one, and what all of them bring: above it is let go, far below what a picture may be."""
+    sink = MemorySink()
+    stream = ChatStream(sink, Opening(200, "text/event-stream"))
+    for one in events:
+        stream.feed(one)
+    assert large == stream.too_large
+    reading = stream.close()
+    assert large == (isinstance(reading, Malformed) and reading.reason.startswith("a reply of more than"))
+    assert {} == sink.pictures
 
 
 def test_a_long_answer_costs_what_its_text_costs() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from array import array
 from binascii import b2a_base64
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -100,10 +101,13 @@ def spoken(request: Request) -> HttpCall:
     return encode(ready(request), 0, request.samples)
 
 
-def read(operation: str, body: bytes, *, status: int = 200, step: int = 1 << 20) -> tuple[object, MemorySink]:
+def read(
+    operation: str, body: bytes, *, status: int = 200, step: int = 1 << 20, answers: int = 1, dimensions: int = 0
+) -> tuple[object, MemorySink]:
     """What a reply comes to, fed in pieces."""
     sink = MemorySink()
-    taker = reader(operation, sink, status=status, content_type="application/json", redact=("a secret prompt",))
+    opened = partial(reader, operation, sink, answers=answers, dimensions=dimensions)
+    taker = opened(status=status, content_type="application/json", redact=("a secret prompt",))
     for at in range(0, len(body), step):
         taker.feed(body[at : at + step])
     return taker.close(), sink
@@ -174,7 +178,14 @@ def test_a_kind_of_request_has_its_own_words() -> None:
             PLAIN_WAYS[kind.operation].write(other, other.said[0], 1)
 
 
-@given(st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1), min_size=1))
+@given(
+    st.integers(1, 9).flatmap(
+        lambda size: st.lists(
+            st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=size, max_size=size),
+            min_size=1,
+        )
+    )
+)
 def test_vectors_are_the_same_both_ways(given_vectors: list[list[float]]) -> None:
     """As base64 and as numbers, in any order of their places."""
     kept = [array("f", one).tobytes() for one in given_vectors]

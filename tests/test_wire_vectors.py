@@ -17,7 +17,7 @@ from penstock.wire._vectors import LONGEST, VectorCutter
 from penstock.wire.embeddings import packed
 
 numbers = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.integers(-9, 9)
-vectors = st.lists(numbers, min_size=1, max_size=30)
+vectors = st.lists(numbers, min_size=3, max_size=3) | st.lists(numbers, min_size=1, max_size=30)
 coded = vectors.map(lambda one: b2a_base64(pack(f"<{len(one)}f", *one), newline=False).decode())
 nonsense = st.one_of(
     st.none(),
@@ -71,7 +71,10 @@ def test_the_same_vectors_as_a_plain_reader_finds(
     """However it is split, in whatever layout, and whatever else looks like a vector."""
     body = json.dumps(reply, indent=indent).encode()
     reading, found = read(body, cuts)
-    assert plainly(body) == found
+    expected = plainly(body)
+    if len({len(vector) for _, vector in expected}) > 1:
+        expected = []
+    assert expected == found
     assert bool(found) == isinstance(reading, Success)
     assert not isinstance(reading, Success) or reading.usage in (None, Usage(input_text=3))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from penstock.errors import InvalidRequest, UsageError
 from penstock.http import HttpCall, HttpReply
@@ -12,7 +13,7 @@ from penstock.requests import CHAT_PARAMETERS, ChatRequest, Frozen, Message, Pre
 from penstock.requests.chat import chat_value
 from penstock.wire._json import Json, parse
 from penstock.wire._usage import usage
-from penstock.wire.bodies import BodyReader, Piece
+from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.content import heard, told
 from penstock.wire.images import Undecodable, parsed, refusal
 from penstock.wire.reader import Opening
@@ -20,6 +21,9 @@ from penstock.wire.sink import Sink
 
 PATH = "/chat/completions"
 FORMAT = "json"
+
+ROOM = Room(32 << 20, storeys=4)
+"""128 answers, or one with all that may be said of its tokens (`logprobs`)."""
 
 NESTED = ("stop", "response_format", "tools", "tool_choice")
 """Fields that are no plain values: the request says them itself."""
@@ -68,14 +72,24 @@ def spoken(message: Message) -> dict[str, object]:
 
 def read(sink: Sink, opening: Opening) -> BodyReader:
     """Takes a reply: all of it goes to the sink, as JSON."""
-    return BodyReader(sink, opening, _take)
+    return BodyReader(sink, opening, partial(_take, opening.answers), ROOM)
 
 
-def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
+def _take(asked: int, body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
     choices = body.get("choices") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not isinstance(choices, list) or not any(isinstance(one, dict) for one in choices):
+    told = [one for one in choices if isinstance(one, dict)] if isinstance(choices, list) else []
+    if not isinstance(body, dict) or not told:
         return "no answer"
-    return usage(body.get("usage"), texts=True), [(0, raw, FORMAT, "")]
+    # a filter may leave the reason alone
+    said = len([one for one in told if one.get("message") or isinstance(one.get("finish_reason"), str)])
+    if said < len(told):
+        return "an answer without a message"
+    return few(said, asked) or (usage(body.get("usage"), texts=True), [(0, raw, FORMAT, "")])
+
+
+def few(said: int, asked: int) -> str:
+    """What is wrong with too few answers; "" where there are as many as were asked for."""
+    return "" if said >= asked else f"{said} of the {asked} answers that were asked for (does the server know n?)"
 
 
 # The provider's side

@@ -18,6 +18,7 @@ from penstock.requests import ChatRequest
 from penstock.wire import chat
 from penstock.wire._json import Json, parse
 from penstock.wire._usage import usage
+from penstock.wire.bodies import crowded
 from penstock.wire.pictures import SNIPPET
 from penstock.wire.reader import Opening
 from penstock.wire.sink import BadPayload, Sink
@@ -25,6 +26,11 @@ from penstock.wire.sse import DONE
 from penstock.wire.streams import EventStream, stated
 
 MOST_CHOICES = 128
+
+LARGEST, LONGEST_EVENT = 32 << 20, 16 << 20
+"""Bytes of what the events bring together, and of one event (a picture in base64)."""
+
+_ITEM, _PIECE = 16, 8
 _DEEPEST = 32
 _WORDS = re.compile(r"\s*\S+\s*$|\s*\S+|\s+")
 _ONCE = ("role", "id", "type", "name", "index")
@@ -46,17 +52,23 @@ class ChatStream(EventStream):
         self._problem: Problem | None = None
         self._fault = ""
         self._snippet = ""
-        self._fewest = 1
+        self._weight = 0
 
     def data(self, piece: bytes) -> None:
         """More of an event."""
-        if not self.over:
-            self._event += piece
+        if self.over or self.too_large:
+            return
+        self._event += piece
+        if len(self._event) > LONGEST_EVENT:
+            self._overflow()
 
     def ended(self, name: str) -> None:
         """An event is whole: a chunk, an error, or the last word."""
         raw, self._event = bytes(self._event), bytearray()
-        if self.over:
+        if self.over or self.too_large:
+            return
+        if crowded(raw):
+            self._overflow()
             return
         if raw.strip() == DONE:
             self.over = True
@@ -99,7 +111,9 @@ class ChatStream(EventStream):
             text = delta.get("content")
             if isinstance(text, str) and text:
                 self._fresh.append((place, text))
-            _join(message, delta)
+            self._weight += _join(message, delta)
+            if self._weight > LARGEST and not self.too_large:
+                self._overflow()
         if isinstance(reason, str) and reason:
             self._reasons[place] = reason
 
@@ -117,14 +131,9 @@ class ChatStream(EventStream):
             items.append(Delta(self._sink.apart(brief=True).whole(0, data).ref, place))
         return items
 
-    def broken(self) -> Success | None:
-        """The same for a connection that broke off: an answer that had not begun may have been to come."""
-        self._fewest = self._opening.answers
-        return super().broken()
-
     def _whole(self) -> Success | None:
-        ended = len(self._messages) >= self._fewest and self._messages.keys() <= self._reasons.keys()
-        if not self._messages or not (self.over or ended) or self._fault:
+        ended = self.over or self._messages.keys() <= self._reasons.keys()
+        if len(self._messages) < self._opening.answers or not ended or self._fault:
             return None
         choices: list[Json] = [
             {"index": place, "message": _settled(message), "finish_reason": self._reasons.get(place)}
@@ -149,6 +158,9 @@ class ChatStream(EventStream):
             return found
         if self._fault:
             return Malformed(self._fault, self._snippet)
+        said = len(self._messages)
+        if self.over and said:
+            return Malformed(chat.few(said, self._opening.answers))
         return Malformed("truncated" if self._seen else "empty")
 
     def _leave(self, *, whole: bool) -> None:
@@ -205,33 +217,39 @@ class _TooDeepError(Exception):
     """A chunk nests deeper than anybody means."""
 
 
-def _join(into: dict[str, _Built], delta: dict[str, Json], depth: int = 0) -> None:
-    """Add what a chunk says to what was said before. Raises _TooDeepError."""
+def _join(into: dict[str, _Built], delta: dict[str, Json], depth: int = 0) -> int:
+    """Add what a chunk says to what was said before; returns about how many bytes it is. Raises _TooDeepError."""
     if depth > _DEEPEST:
         raise _TooDeepError
+    weight = 0
     for name, value in delta.items():
         before = into.get(name)
+        weight += _PIECE if name in into else _ITEM + len(name)
         if value is None:
             into.setdefault(name, None)
         elif isinstance(value, str) and name not in _ONCE:
+            weight += len(value)
             if isinstance(before, _Text):
                 before.pieces.append(value)
             else:
                 into[name] = _Text(value)
         elif isinstance(value, list):
-            into[name] = _listed(before if isinstance(before, _List) else _List(), value, depth + 1)
+            listed = into[name] = before if isinstance(before, _List) else _List()
+            weight += _lengthen(listed, value, depth + 1)
         elif isinstance(value, dict):
             inner: dict[str, _Built] = before if isinstance(before, dict) else {}
-            _join(inner, value, depth + 1)
+            weight += _join(inner, value, depth + 1)
             into[name] = inner
         else:
             into[name] = value
+    return weight
 
 
-def _listed(before: _List, added: list[Json], depth: int) -> _List:
-    """Two lists as one: an object that has the `index` of an earlier one goes on with it."""
+def _lengthen(before: _List, added: list[Json], depth: int) -> int:
+    """Two lists as one: an object that has the `index` of an earlier one goes on with it. Returns, raises as above."""
     if depth > _DEEPEST:
         raise _TooDeepError
+    weight = _ITEM * len(added)
     for one in added:
         if isinstance(one, dict):
             place = one.get("index")
@@ -241,10 +259,15 @@ def _listed(before: _List, added: list[Json], depth: int) -> _List:
                 before.items.append(inner)
                 if isinstance(place, int):
                     before.known[place] = inner
-            _join(inner, one, depth + 1)
+            weight += _join(inner, one, depth + 1)
+        elif isinstance(one, list):
+            inside = _List()
+            weight += _lengthen(inside, one, depth + 1)
+            before.items.append(inside)
         else:
-            before.items.append(_listed(_List(), one, depth + 1) if isinstance(one, list) else one)
-    return before
+            weight += len(one) if isinstance(one, str) else 0
+            before.items.append(one)
+    return weight
 
 
 def _settled(value: _Built) -> Json:

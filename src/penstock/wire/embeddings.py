@@ -15,7 +15,7 @@ from penstock.requests import EmbeddingInput, EmbeddingRequest, Prepared, Said, 
 from penstock.wire._json import Json
 from penstock.wire._usage import usage
 from penstock.wire._vectors import WIDTH, VectorCutter, from_base64, from_numbers
-from penstock.wire.bodies import BodyReader, Piece
+from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.images import parsed, refusal
 from penstock.wire.reader import Opening
 from penstock.wire.sink import Sink
@@ -23,6 +23,12 @@ from penstock.wire.sink import Sink
 PATH = "/embeddings"
 MOST, LONGEST = 2_048, 8_192
 """Inputs of one call, and tokens of an input (OpenAI API reference, create embeddings, 2026-08)."""
+
+FLOOR, NUMBER, WIDEST = 32 << 20, 32, 1 << 14
+"""Bytes that a reply may have, and for each number in it; dimensions of vectors where nobody says how many."""
+
+LEFT, EACH = 1 << 20, 512
+"""Bytes of a reply without its vectors, and for each of them."""
 
 FORMAT = "f32"
 """What a stored vector is: 32-bit floats, little-endian."""
@@ -44,10 +50,14 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
 def read(sink: Sink, opening: Opening) -> BodyReader:
     """Takes a reply: each vector goes to the sink under the place of its input."""
     cutter = VectorCutter()
-    return BodyReader(sink, opening, partial(_take, cutter), cut=cutter)
+    numbers = opening.answers * (opening.dimensions or WIDEST)
+    room = Room(FLOOR + NUMBER * numbers, left=LEFT + EACH * opening.answers)
+    return BodyReader(sink, opening, partial(_take, cutter, opening.dimensions), room, cut=cutter)
 
 
-def _take(cutter: VectorCutter, body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
+def _take(
+    cutter: VectorCutter, dimensions: int, body: Json, raw: bytes
+) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
     del raw
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(data, list):
@@ -65,8 +75,20 @@ def _take(cutter: VectorCutter, body: Json, raw: bytes) -> tuple[Usage | None, S
             return "a vector is given twice"
         if vector is not None:
             found[index] = vector
-    pieces = [(index, vector, FORMAT, str(len(vector) // WIDTH)) for index, vector in sorted(found.items())]
-    return (usage(body.get("usage")), pieces) if pieces else "no vectors"
+    if not found:
+        return "no vectors"
+    lengths = {len(vector) // WIDTH for vector in found.values()}
+    told = str(*lengths) if len(lengths) == 1 else f"{min(lengths)} to {max(lengths)}"
+    if not dimensions and len(lengths) > 1:
+        return f"vectors of {told} numbers in one reply"
+    pieces = [
+        (index, vector, FORMAT, str(len(vector) // WIDTH))
+        for index, vector in sorted(found.items())
+        if len(vector) == dimensions * WIDTH or not dimensions
+    ]
+    if not pieces:
+        return f"vectors of {told} numbers, not of the {dimensions} that were asked for (dimensions)"
+    return usage(body.get("usage")), pieces
 
 
 def packed(value: Json) -> bytes | None:

@@ -16,7 +16,7 @@ from penstock.requests import ModerationRequest, Prepared, Said
 from penstock.requests.moderations import DEFAULT_MODERATION
 from penstock.wire._json import Json
 from penstock.wire._usage import usage
-from penstock.wire.bodies import BodyReader, Piece
+from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.content import heard, told
 from penstock.wire.images import parsed, refusal
 from penstock.wire.reader import Opening
@@ -24,6 +24,8 @@ from penstock.wire.sink import Sink
 
 PATH = "/moderations"
 FORMAT = "json"
+FLOOR, EACH = 4 << 20, 8 << 10
+"""Bytes that a reply may have, and for each verdict in it; one has some 2,500."""
 
 
 def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
@@ -42,12 +44,16 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
 
 def read(sink: Sink, opening: Opening) -> BodyReader:
     """Takes a reply about texts: each result goes to the sink as JSON, under the place of its text."""
-    return BodyReader(sink, opening, _take)
+    return BodyReader(sink, opening, _take, _room(opening))
 
 
 def read_content(sink: Sink, opening: Opening) -> BodyReader:
     """Takes a reply about one content."""
-    return BodyReader(sink, opening, _take_content)
+    return BodyReader(sink, opening, _take_content, _room(opening))
+
+
+def _room(opening: Opening) -> Room:
+    return Room(FLOOR + EACH * opening.answers)
 
 
 def _take(body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:
