@@ -100,6 +100,7 @@ def test_rows_of_a_table_name_images(tmp_path: Path) -> None:
         ({"image": "/dev/zero"}, "image", "no file with an end"),
         ({"image": "a\0b.png"}, "image", "cannot be read"),
         ({"image": "\ud800.png"}, "image", "cannot be read|there is no such file"),
+        ({"image": "data:image/png;base64,AAAA"}, "image", "save its image to a file"),
         ({"image": {"file_id": "no file"}}, "image", "such as file-abc123"),
         ({"image": {"file_id": 7}}, "image", "and nothing else"),
         ({"image": {"file_id": "file-a", "detail": "low"}}, "image", "and nothing else"),

@@ -86,6 +86,8 @@ def test_a_price_of_ones_own_bounds_it(capsys: pytest.CaptureFixture[str]) -> No
         (["red", *["photo.png"] * 17], "images are 17; gpt-image-1.5 takes at most 16"),
         (["red", "photo.png", "--model", "gpt-image-2", "--input-fidelity", "high"], "is no parameter of gpt-image-2"),
         (["red", "photo.png", "--masc", "mask.png"], "did you mean --mask?"),
+        (["red" * 999, "nowhere.png"], "nowhere.png: there is no such file"),
+        (["red", "data:image/png;base64,!!!"], "the data URL is not base64 after its comma"),
     ],
 )
 def test_what_cannot_be_sent_is_said(

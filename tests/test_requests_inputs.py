@@ -37,6 +37,18 @@ def test_pixels_are_what_another_reader_says(width: int, height: int, form: str)
     assert data == found.data
 
 
+def test_what_claims_too_many_pixels_is_refused() -> None:
+    """By its head alone: a few bytes may say that they are gigapixels."""
+
+    def claiming(width: int, height: int) -> bytes:
+        data = picture("PNG", 1, 1)
+        return data[:16] + width.to_bytes(4) + height.to_bytes(4) + data[24:]
+
+    assert (1 << 14, 1 << 14) == ((largest := InputImage.of(claiming(1 << 14, 1 << 14))).width, largest.height)
+    with pytest.raises(InvalidRequest, match=r"40,000 x 50,000 pixels are 2,000 million; at most 268 million"):
+        InputImage.of(claiming(40_000, 50_000))
+
+
 @pytest.mark.parametrize(
     ("form", "mode", "how", "alpha"),
     [

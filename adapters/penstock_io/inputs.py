@@ -1,14 +1,16 @@
-"""Images that pictures are made from, wherever they are: bytes, files, addresses, pictures of results.
+"""Images that pictures are made from, wherever they are: bytes, files, addresses, data URLs, pictures of results.
 
 Reading may wait for the disk: what runs on an event loop does it in a thread.
 """
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Protocol, TypeAlias, cast
+from urllib.parse import unquote_to_bytes
 
 from penstock.errors import InvalidRequest
 from penstock.requests import InputImage
@@ -18,6 +20,12 @@ LARGEST = 256 << 20
 
 ADDRESSES = ("https://", "http://")
 """How a text begins that is an address and no path."""
+
+INLINE = "data:"
+"""How a text begins that has the image in it."""
+
+_LONGEST_NAME = 100
+"""Characters of a name that an error repeats."""
 
 
 class Picture(Protocol):
@@ -29,8 +37,16 @@ class Picture(Protocol):
         ...
 
 
-ImageSource: TypeAlias = InputImage | Picture | bytes | str | Path
-"""What an image may be given as: itself, its bytes, a path, an address, or a picture of a result."""
+class Readable(Protocol):
+    """A file that is open for its bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many bytes. May raise `OSError`."""
+        ...
+
+
+ImageSource: TypeAlias = InputImage | Picture | Readable | bytes | bytearray | memoryview | str | Path
+"""What an image may be given as: itself, its bytes, a path, an address, a data URL, an open file, a picture."""
 
 
 def read_image(source: ImageSource, field: str = "images") -> InputImage:
@@ -39,9 +55,13 @@ def read_image(source: ImageSource, field: str = "images") -> InputImage:
         return source
     if isinstance(source, str) and source.lower().startswith(ADDRESSES):
         return InputImage.at(source)
+    if isinstance(source, str) and source[: len(INLINE)].lower() == INLINE:
+        return _seen(_inline(source, field), "the image of a data URL: ", field)
     if isinstance(source, str | Path):
         return _read(Path(source), field)
-    return _seen(source if isinstance(source, bytes) else _bytes(source, field), "", field)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _seen(bytes(source), "", field)
+    return _seen(_bytes(source, field), "", field)
 
 
 def read_images(sources: ImageSource | Sequence[ImageSource], field: str = "images") -> tuple[InputImage, ...]:
@@ -53,34 +73,66 @@ def read_images(sources: ImageSource | Sequence[ImageSource], field: str = "imag
     return (read_image(cast("ImageSource", sources), field),)
 
 
+def named(path: Path | str) -> str:
+    """A name as an error says it: a long one by its beginning."""
+    told = str(path)
+    return told if len(told) <= _LONGEST_NAME else f"{told[:_LONGEST_NAME]}..."
+
+
+def _inline(url: str, field: str) -> bytes:
+    """The bytes that a data URL has in it. Raises `InvalidRequest`, which repeats none of it."""
+    head, comma, body = url.partition(",")
+    if not comma:
+        raise InvalidRequest("a data URL has a comma before its data: data:image/png;base64,iVBOR...", field=field)
+    data = unquote_to_bytes(body)
+    if not head.lower().endswith(";base64"):
+        return data
+    try:
+        return b64decode(b"".join(data.split()), validate=True)
+    except ValueError:
+        raise InvalidRequest("the data URL is not base64 after its comma: is it whole?", field=field) from None
+
+
 def _read(path: Path, field: str) -> InputImage:
+    name = named(path)
     try:
         told = path.stat()
         if not S_ISREG(told.st_mode):
             kind = "a folder: name an image in it" if S_ISDIR(told.st_mode) else "no file with an end: copy it to one"
-            raise InvalidRequest(f"{path}: is {kind}", field=field)
+            raise InvalidRequest(f"{name} is {kind}", field=field)
         size = told.st_size
         if size > LARGEST:
-            said = f"has {size / 2**20:,.0f} MB; at most {LARGEST >> 20} are read: make it smaller"
-            raise InvalidRequest(f"{path}: {said}", field=field)
+            raise InvalidRequest(f"{name} has {_too_large(size)}", field=field)
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InvalidRequest(f"{path}: there is no such file: check its name", field=field) from None
+        raise InvalidRequest(f"{name}: there is no such file: check its name", field=field) from None
     except (OSError, ValueError) as fault:
         said = getattr(fault, "strerror", None) or type(fault).__name__
-        raise InvalidRequest(f"{path}: cannot be read ({said})", field=field) from None
-    return _seen(data, f"{path}: ", field)
+        raise InvalidRequest(f"{name}: cannot be read ({said})", field=field) from None
+    return _seen(data, f"{name}: ", field)
+
+
+def _too_large(size: int) -> str:
+    return f"{size / 2**20:,.0f} MB; at most {LARGEST >> 20} are read: make it smaller"
 
 
 def _bytes(source: object, field: str) -> bytes:
-    """What another thing holds. Raises `InvalidRequest`."""
+    """What another thing holds, or gives from where it stands. Raises `InvalidRequest`."""
+    read = getattr(source, "read", None)
     try:
-        data: object = getattr(source, "data", None)
-    except OSError as fault:
-        raise InvalidRequest(f"the picture cannot be read ({fault.strerror or fault})", field=field) from None
-    if isinstance(data, bytes):
-        return data
-    said = f"an image is bytes, a path, an address or a picture of a result, not {type(source).__name__}"
+        data: object = read(LARGEST + 1) if callable(read) else getattr(source, "data", None)
+    except (OSError, ValueError) as fault:  # ValueError: a file that is closed
+        said = getattr(fault, "strerror", None) or fault
+        raise InvalidRequest(f"the picture cannot be read ({said})", field=field) from None
+    if isinstance(data, bytes | bytearray | memoryview):
+        found = bytes(cast("bytes | bytearray", data))
+        if len(found) > LARGEST:
+            raise InvalidRequest(f"the open file has more than {LARGEST >> 20} MB: make it smaller", field=field)
+        return found
+    if isinstance(data, str):
+        raise InvalidRequest('the file is open for text: open it for its bytes, open(path, "rb")', field=field)
+    kind = type(source).__name__
+    said = f"an image is bytes, a path, an address, an open file or a picture of a result, not {kind}"
     raise InvalidRequest(said, field=field)
 
 

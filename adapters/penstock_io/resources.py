@@ -269,9 +269,10 @@ class Images(Generic[Returned, Requests, Results, Streams]):
     ) -> Returned:
         """Make `n` pictures from one image or several, as the prompt says, and wait for them: a `Result`.
 
-        An image is bytes, a path, an address (https://...), a picture of a result, or an `InputImage`; files are read
-        off an event loop. `mask` is a PNG as large as the first image, transparent where that is to change. Raises as
-        `generate` does; `InvalidRequest` also for what is no image, or none that the model takes.
+        An image is bytes, a path, an address (https://...), a data URL, an open file, a picture of a result, or an
+        `InputImage`; files are read off an event loop. `mask` is a PNG as large as the first image, transparent where
+        that is to change. Raises as `generate` does; `InvalidRequest` also for what is no image, or none that the model
+        takes.
         """
 
         def made() -> ImageRequest:

@@ -10,7 +10,7 @@ from attrs import frozen
 from penstock.errors import InvalidRequest
 from penstock.requests import InputImage
 from penstock_io.batch.rows import Json
-from penstock_io.inputs import ADDRESSES, read_image
+from penstock_io.inputs import ADDRESSES, INLINE, read_image
 
 MOST = 100
 """Images that one row may name; a model may take fewer."""
@@ -83,5 +83,7 @@ class Looker:
     def _opened(self, name: str, field: str) -> tuple[InputImage, Path | None]:
         if name.lower().startswith(ADDRESSES):
             return InputImage.at(name), None
+        if name[: len(INLINE)].lower() == INLINE:
+            raise InvalidRequest("is a data URL: save its image to a file, and name that", field=field)
         path = self._root / name
         return read_image(path, field).bare, path

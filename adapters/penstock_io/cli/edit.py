@@ -44,11 +44,19 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
     if prompt is None or not images:
         missing = "PROMPT" if prompt is None else "IMAGE"
         parser.error(f"{missing} is missing: {USAGE}")
-    if Path(prompt).is_file() and not Path(images[0]).exists():
+    if _there(prompt) and not _there(images[0]):
         parser.error(f"{prompt!r} is a file: the prompt comes first: {USAGE}")
     return run_with(
         parser, args, EDIT, lambda values, console: buy(values, prompt, console, partial(_made_from, values, images))
     )
+
+
+def _there(text: str) -> bool:
+    """Whether a text names a file; what is too long for a name does not."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _made_from(values: Values, names: Sequence[str], request: ImageRequest) -> ImageRequest:

@@ -79,8 +79,8 @@ def _inputs(model: Model, request: ImageRequest) -> Objection | None:
     mask = request.mask
     for name, image in [*(("images", one) for one in request.images), *(() if mask is None else (("mask", mask),))]:
         if image.nbytes >= model.image_bytes:
-            found = f"{'have one' if name == 'images' else 'is one'} of {image.nbytes / 2**20:.1f} MB"
-            return Objection(name, f"{found}; {model.name} takes less than {model.image_bytes >> 20}: make it smaller")
+            size, most = f"{image.nbytes / 2**20:.1f} MB", model.image_bytes >> 20
+            return Objection(name, f"with {size}: {model.name} takes less than {most} MB of one, make it smaller")
     if mask is None or not mask.format or (mask.format == "png" and mask.has_alpha):
         return None
     found = f"is a {mask.format.upper()}{'' if mask.has_alpha else ' without transparency'}"

@@ -14,6 +14,9 @@ from penstock.errors import InvalidRequest
 FORMATS = ("png", "jpeg", "webp")
 """What an input image may be."""
 
+MOST_PIXELS = 1 << 28
+"""Width times height of an image: four times what a large camera takes. A file of some bytes may claim far more."""
+
 LONGEST_URL = 8_192
 """Characters of an address."""
 
@@ -56,7 +59,7 @@ class InputImage:
 
     @classmethod
     def of(cls, data: bytes) -> InputImage:
-        """The image of these bytes. Raises InvalidRequest for what is no PNG, JPEG or WebP, or damaged in its head."""
+        """The image of these bytes. Raises InvalidRequest for no PNG, JPEG or WebP, a damaged or far too large one."""
         form, size, alpha = _look(bytes(data))
         return cls(sha256(data).hexdigest(), form, *size, len(data), alpha, bytes(data))
 
@@ -117,6 +120,10 @@ def _look(data: bytes) -> tuple[str, tuple[int, int], bool]:
         size, form, alpha = (0, 0), "", False
     if not (size[0] and size[1]):
         raise InvalidRequest("an image breaks off in its head, or is damaged: is the file whole?", field="images")
+    pixels = size[0] * size[1]
+    if pixels > MOST_PIXELS:
+        said = f"{size[0]:,} x {size[1]:,} pixels are {pixels / 1e6:,.0f} million; at most {MOST_PIXELS / 1e6:,.0f}"
+        raise InvalidRequest(f"an image's {said} million are taken: make it smaller", field="images")
     return form, size, alpha
 
 
