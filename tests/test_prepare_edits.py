@@ -54,7 +54,11 @@ def key(request: ImageRequest) -> Key:
     ("request_", "field", "words"),
     [
         (evolve(EDIT, images=(PHOTO,) * 17), "images", "are 17; gpt-image-1.5 takes at most 16"),
-        (evolve(EDIT, images=(PHOTO, evolve(OTHER, nbytes=60 << 20))), "images", "images with 60.0 MB: .* less than 50 MB of one, make it"),
+        (
+            evolve(EDIT, images=(PHOTO, evolve(OTHER, nbytes=60 << 20))),
+            "images",
+            "images with 60.0 MB: .* less than 50 MB of one, make it",
+        ),
         (evolve(EDIT, mask=evolve(MASK, nbytes=50 << 20)), "mask", "mask with 50.0 MB: "),
         (evolve(EDIT, mask=PHOTO), "mask", "is a PNG without transparency; .* alpha channel"),
         (evolve(EDIT, mask=image(mode="RGB", form="JPEG")), "mask", "is a JPEG without"),
