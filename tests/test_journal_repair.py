@@ -179,6 +179,26 @@ def test_a_file_that_is_gone_is_missed(
     assert (tmp_path / "out" / "journal.mirror").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("left", ["results.jsonl", "summary.json"])
+def test_results_without_a_journal_are_not_bought_again_unasked(
+    made: dict[str, Path], tmp_path: Path, left: str
+) -> None:
+    """Where nothing but results is left of a batch its journal is missed, and is repaired as one that lost all."""
+    folder = tmp_path / "out"
+    shutil.copytree(made["closed"], folder)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    (folder / left).write_text('{"id": "row-1", "status": "completed", "attempts": 20, "runs": 1}\n')
+    for look in (Journal.open, peek):
+        with pytest.raises(JournalDamaged, match="is missing"):
+            look(folder)
+    done = repair(folder)
+    assert done is not None
+    assert (False, ()) == (done.certain, done.kept)
+    with Journal.open(folder) as journal:
+        assert journal.balances().total.unknown
+
+
 @pytest.mark.parametrize("half", [0.2, 0.5, 0.8])
 def test_without_a_mirror_what_is_left_is_kept_and_the_rest_is_maybe(
     made: dict[str, Path], tmp_path: Path, half: float

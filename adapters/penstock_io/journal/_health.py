@@ -14,7 +14,7 @@ from penstock_io.journal._damage import altered, definitions, is_damage, lenient
 from penstock_io.journal._mirror import MIRROR, NO_MARK, Mark, mark_of
 from penstock_io.journal._readonly import read_only
 from penstock_io.journal._schema import DATABASE, KEYS, TABLES, JournalDamaged, version_of
-from penstock_io.journal._witness import RESULTS, SUMMARY
+from penstock_io.journal._witness import RUN
 
 REPAIRED = f"{DATABASE}.repaired"
 """A rebuilt database that has not yet taken the place of the damaged one."""
@@ -39,8 +39,8 @@ def ailment(folder: Path) -> str:
     mark = mark_of(folder / MIRROR)
     if not path.exists() or not path.stat().st_size:
         log = path.with_name(f"{path.name}-wal")
-        # a mirror begins after the first commit, and results after a run: then this database was not always empty
-        told = path.exists() and any((folder / name).exists() for name in (RESULTS, SUMMARY))
+        # a mirror begins after the first commit, and results come after a run: then there was a database
+        told = any((folder / name).exists() for name in RUN)
         used = told or (folder / MIRROR).exists()
         if not used and (path.exists() or not log.exists() or not log.stat().st_size):
             return ""

@@ -17,6 +17,7 @@ from penstock_io.journal._lock import holder_of, note_of
 from penstock_io.journal._mirror import MIRROR
 from penstock_io.journal._readonly import read_only
 from penstock_io.journal._schema import DATABASE, JournalUnusable, version_of
+from penstock_io.journal._witness import RUN
 
 __all__ = ["Peek", "peek", "read_only"]
 
@@ -42,7 +43,7 @@ def peek(folder: Path | str) -> Peek:
     """What the journal of `folder` says. Raises `JournalUnusable` where there is none or it cannot be used."""
     folder = Path(folder)
     path = folder / DATABASE
-    if not path.is_file() and not (folder / MIRROR).is_file():
+    if not any((folder / name).is_file() for name in (DATABASE, MIRROR, *RUN)):
         raise JournalUnusable(f"{folder} holds no journal: it is not the folder of a batch")
     try:
         holder = holder_of(folder)

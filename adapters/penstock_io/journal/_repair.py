@@ -79,7 +79,7 @@ def repair(folder: Path | str, *, disk: Disk | None = None) -> Repaired | None:
     """
     folder, disk = Path(folder), Disk() if disk is None else disk
     try:
-        if not any((folder / name).exists() for name in (DATABASE, MIRROR, REPAIRED)):
+        if not any((folder / name).exists() for name in (DATABASE, MIRROR, REPAIRED, *_witness.RUN)):
             raise JournalUnusable(f"{folder} holds no journal: there is nothing to repair")
         with closing(Lock(folder)):
             return _repair(folder, disk)

@@ -19,6 +19,9 @@ from penstock_io.journal._files import IMAGES, ORIGINALS
 RESULTS, PART, SUMMARY = "results.jsonl", "results.part.jsonl", "summary.json"
 """As a batch calls them."""
 
+RUN = (RESULTS, SUMMARY)
+"""What a run leaves beside its journal when it ends: where one of them is, there was a journal."""
+
 _PICODOLLARS = 10**12
 _BELIEVABLE = 10**9
 
