@@ -176,10 +176,12 @@ def test_many_that_cannot_be_had_are_not_all_tried(tmp_path: Path, server: Moody
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are Unix's")
-def test_only_its_owner_reads_the_database(tmp_path: Path) -> None:
-    """The database and its log are of mode 0600, and the mirror holds no URL."""
+def test_only_its_owner_reads_the_journal(tmp_path: Path) -> None:
+    """The database, its log and its mirror are of mode 0600, also one that is written anew; the mirror holds no URL."""
     owe(tmp_path, "http://127.0.0.1:9")
-    with Journal.open(tmp_path):
-        for name in ("journal.sqlite", "journal.sqlite-wal"):
-            assert 0o600 == stat.S_IMODE((tmp_path / name).stat().st_mode)
-        assert SECRET.encode() not in (tmp_path / "journal.mirror").read_bytes()
+    for _ in range(2):
+        with Journal.open(tmp_path):
+            for name in ("journal.sqlite", "journal.sqlite-wal", "journal.mirror"):
+                assert 0o600 == stat.S_IMODE((tmp_path / name).stat().st_mode)
+            assert SECRET.encode() not in (tmp_path / "journal.mirror").read_bytes()
+        (tmp_path / "journal.mirror").unlink()

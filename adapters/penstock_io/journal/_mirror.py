@@ -9,6 +9,7 @@ whole), syncing (a second sync a commit, for a file that is only read when the f
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
@@ -96,7 +97,7 @@ class Mirror:
         if self._broken:
             return
         try:
-            with self._path.open("ab", buffering=0) as file:
+            with open(self._path, "ab", buffering=0, opener=_private) as file:
                 data = b"".join(lines)
                 self._broken = file.write(data) != len(data)
         except OSError:
@@ -106,11 +107,16 @@ class Mirror:
         """Begin anew with these."""
         new = self._path.with_name(f"{self._path.name}.new")
         try:
-            with new.open("wb") as file:
+            with open(new, "wb", opener=_private) as file:
                 file.writelines(lines)
             new.replace(self._path)
         except OSError:
             self._broken = True
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that nobody else may read, as the database is."""
+    return os.open(path, flags, 0o600)
 
 
 def _mark(row: Row) -> Mark:
