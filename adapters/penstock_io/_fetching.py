@@ -197,6 +197,8 @@ class Fetching(Exchange):
     def _refused(self, error: Exception) -> Event:
         if isinstance(error, Aborted):
             return self.answer()
-        why = str(error) if isinstance(error, Refused) else f"{self._goal.host} has no address"
-        self.ended = self._taker.refused(why)
+        if isinstance(error, Refused):
+            self.ended = self._taker.refused(str(error))
+        else:  # a resolver may know it later
+            self.ended = self._taker.missing(f"{self._goal.host} has no address")
         return self.ended

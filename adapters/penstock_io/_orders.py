@@ -105,7 +105,7 @@ class Orders:
         try:
             return Fetching(url, self._base_url, taker, progress, connect=connect, alone=self._alone)
         except Refused as refusal:
-            return Fetched(send.attempt, fault=str(refusal))
+            return Fetched(send.attempt, fault=str(refusal), final=True)
 
     def _secrets(self, request: Request) -> tuple[str, ...]:
         """What must not be told of a reply: keys, the user's headers, what is private, also as JSON writes it."""

@@ -77,10 +77,12 @@ def _fetch(client: SyncHttp, base_url: str, luck: _Luck, due: Due) -> bytes | No
         return None
     pause, end = Event(), monotonic() + PATIENCE
     for tries in range(TRIES):
-        data = _try(client, base_url, due, end - monotonic())
+        data, final = _try(client, base_url, due, end - monotonic())
         if data is not None:
             luck.vain = 0
             return data
+        if final:  # refused for where it leads, which says nothing of the others
+            return None
         if tries + 1 < TRIES:
             pause.wait(PAUSE * 2.0**tries)
         if monotonic() >= end:
@@ -89,7 +91,8 @@ def _fetch(client: SyncHttp, base_url: str, luck: _Luck, due: Due) -> bytes | No
     return None
 
 
-def _try(client: SyncHttp, base_url: str, due: Due, seconds: float) -> bytes | None:
+def _try(client: SyncHttp, base_url: str, due: Due, seconds: float) -> tuple[bytes | None, bool]:
+    """Its bytes, if they came; and whether another try is in vain."""
     payloads, progress = Payloads(), Progress([False])
     limit = Timer(seconds, progress.stop)
     limit.daemon = True
@@ -99,4 +102,6 @@ def _try(client: SyncHttp, base_url: str, due: Due, seconds: float) -> bytes | N
         ended = fetching.run(client, lambda _: None)
     finally:
         limit.cancel()
-    return payloads.read(ended.files[0]) if isinstance(ended, Fetched) and ended.files else None
+    if not isinstance(ended, Fetched):
+        return None, False
+    return payloads.read(ended.files[0]) if ended.files else None, ended.final

@@ -142,7 +142,11 @@ class Download:
         return Fetched(self._attempt, (ref,), None, sniff(data[:HEAD]), self._size)
 
     def refused(self, why: str) -> Event:
-        """It is not asked for, at least not there."""
+        """It is not asked for there, now or later."""
+        return Fetched(self._attempt, fault=why, final=True)
+
+    def missing(self, why: str) -> Event:
+        """It could not be asked for: another try may."""
         return Fetched(self._attempt, fault=why)
 
     def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:

@@ -118,13 +118,17 @@ class Recorded:
 
 @frozen
 class Fetched:
-    """A download ended: `files` has one reference to `nbytes` bytes of this format, or `fault` says why not."""
+    """A download ended: `files` has one reference to `nbytes` bytes of this format, or `fault` says why not.
+
+    `final`: it was refused, and another try would be, too.
+    """
 
     attempt: AttemptId
     files: tuple[Ref, ...] = ()
     fault: str | None = None
     format: str = ""
     nbytes: int = 0
+    final: bool = False
 
 
 @frozen

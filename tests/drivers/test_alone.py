@@ -349,6 +349,7 @@ def test_a_url_that_leads_to_somebody_else() -> None:
         client._start(evolve(fetch(url), source=client._payloads.keep_url(url)))
         answers.append(started.pop().run(http, lambda _: None))
     assert 7 == sum(isinstance(event, Fetched) and "the picture's URL" in (event.fault or "") for event in answers)
+    assert all(isinstance(event, Fetched) and event.final for event in answers)
 
 
 def test_a_download_goes_without_a_credential() -> None:

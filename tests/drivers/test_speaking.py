@@ -11,7 +11,8 @@ import pytest
 from attrs import frozen
 
 import penstock_io.sync
-from penstock.errors import ContentRefused, InvalidRequest, UsageError
+from penstock.config import Config, Retry
+from penstock.errors import ContentRefused, InvalidRequest, ProviderError, UsageError
 from penstock.requests import Options, Unsaid
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.wire import DIALECTS
@@ -156,6 +157,26 @@ def test_a_refusal_inside_a_200_is_one(driver: str, dialect: str, answer: object
     with scripted(answer) as script, pytest.raises(ContentRefused):
         one(script, driver, "", {"dialect": dialect})
     assert 1 == len(script.heard)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://10.255.0.1/a.png", "leads to 10.255.0.1, which is neither the provider nor public"),
+        ("http://me:mine@x.example/a.png", "has a user in it"),
+    ],
+)
+def test_a_url_that_nobody_may_ask_for_is_lost_at_once(driver: str, url: str, why: str) -> None:
+    """It is paid, and it is said why it is gone; no other try is made, since each would be refused like the first."""
+    config = Config(retry=Retry(base=1e6, cap=1e6))  # another try would come after days
+    with (
+        scripted({"data": [{"url": url}]}) as script,
+        running(driver, "httpx2", base_url=f"{script.origin}/v1", api_keys=[KEY], config=config) as here,
+    ):
+        with pytest.raises(ProviderError, match=f"the picture is paid but could not be downloaded: .*{why}") as caught:
+            here.generate(prompt="a lynx", model="gpt-image-2", size="1024x1024", quality="low")
+        assert "download_retries" not in here.snapshot().counters
+    assert (1, 1) == (len(script.heard), caught.value.outcome.lost)
 
 
 def test_fewer_pictures_than_asked_are_asked_for_again(driver: str) -> None:

@@ -213,7 +213,7 @@ class History:
 
     def _fetched(self, send: Send, rng: Random) -> None:
         if send.attempt in self.aborted or rng.random() < (0.1 if self.calm else 0.4):
-            self.tell(Fetched(send.attempt, (), "gone"))
+            self.tell(Fetched(send.attempt, (), "gone", final=rng.random() < 0.25))
         else:
             self.tell(Fetched(send.attempt, (self.ref("b"),)))
 

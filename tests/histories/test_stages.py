@@ -444,9 +444,27 @@ def test_a_picture_that_cannot_be_fetched() -> None:
     bench.at(bench.engine.next_deadline() or 0.0)
     again = bench.take(Send)
     assert Purpose.FETCH is again.purpose
-    bench.tell(Fetched(again.attempt, (), "gone"))
+    bench.tell(Fetched(again.attempt, (), "gone by now"))
     outcome = bench.take(Finish).outcome
     assert (Status.FAILED, 1, 60) == (outcome.status, outcome.lost, outcome.charge)
+    assert outcome.error is not None
+    assert "the picture is paid but could not be downloaded: gone by now" == outcome.error.message
+    assert bench.none(Send)
+    assert bench.rests()
+
+
+def test_a_download_that_is_refused_is_lost_at_once() -> None:
+    """No other try would be another answer: nothing is waited for, and the caller hears why."""
+    bench = Bench(evolve(CONFIG, downloads=4))
+    bench.ask("k")
+    bench.pays(bench.take(Send), 60, url=True)
+    bench.tell(Fetched(bench.take(Send).attempt, (), "it leads to a private place", final=True))
+    outcome = bench.take(Finish).outcome
+    assert (Status.FAILED, 1, 60) == (outcome.status, outcome.lost, outcome.charge)
+    assert outcome.error is not None
+    said = "the picture is paid but could not be downloaded: it leads to a private place"
+    assert ("lost", said) == (outcome.error.kind, outcome.error.message)
+    assert 0 == bench.engine.snapshot().counters.get("download_retries", 0)
     assert bench.none(Send)
     assert bench.rests()
 

@@ -309,7 +309,7 @@ class Attempts:
         parts, surplus = sort_parts(reading.parts, count)
         pictures = len(reading.parts) if attempt.call.target.pictures else 0
         cost = charged(usage, attempt.call.target.rates, pictures, quote(attempt), count)
-        settling = Settling([None] * count, [False] * count, cost, usage, reading.answer)
+        settling = Settling([None] * count, [None] * count, cost, usage, reading.answer)
         attempt.settling = settling
         desk.counters["images"] += min(len(parts), pictures)
         share_cost(desk, attempt, parts, cost, usage)
@@ -343,7 +343,7 @@ class Attempts:
         keys: list[Key] = []
         refs: list[Ref] = []
         for flight, landing, lost in zip(attempt.flights, settling.landings, settling.lost, strict=True):
-            if landing is not None or lost:
+            if landing is not None or lost is not None:
                 keys.append(flight.key)
                 refs.append(landing.ref if landing is not None else Ref(""))
         usage, cost, now = settling.usage, settling.charge, self.desk.unix()
@@ -356,7 +356,7 @@ class Attempts:
             return
         names = iter(files)
         for landing, lost in zip(settling.landings, settling.lost, strict=True):
-            if landing is not None or lost:
+            if landing is not None or lost is not None:
                 name = next(names, Ref(""))
                 if landing is not None and name:
                     landing.ref = name

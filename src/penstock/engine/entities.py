@@ -298,7 +298,7 @@ class Settling:
     """What a successful attempt brought, on its way to be durable. One entry a flight; None: not delivered."""
 
     landings: list[Landing | None]
-    lost: list[bool]
+    lost: list[Trouble | None]
     charge: int | None
     usage: Usage | None
     answer: Verdict | Vector | None = None
@@ -317,4 +317,5 @@ class Fetch:
     tries: int = 1
     out: bool = True
     aborted: bool = False
+    fault: str = ""
     timer: Timer | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from penstock.commands import Abort, Release, Send
+from penstock.engine.calls import LOST
 from penstock.engine.entities import Attempt, Fetch
 from penstock.engine.moves import AllHere
 from penstock.engine.tables import AttemptInput
@@ -80,14 +81,14 @@ class Fetches:
         )
 
     def fetched(self, event: Fetched) -> None:
-        """A download ended: its bytes, another try later, or lost for good."""
+        """A download ended: its bytes, another try later, or lost for good; what was refused is so at once."""
         fetch = self.table.pop(event.attempt)
-        fetch.out = False
+        fetch.out, fetch.fault = False, event.fault or ""
         self.desk.timers.cancel(fetch.timer)
         self.desk.attempt_life.go(fetch.attempt, AttemptInput.FETCHED)
         if event.files:
             self._found(fetch, event)
-        elif self._again_allowed(fetch):
+        elif not event.final and self._again_allowed(fetch):
             self.desk.count("download_retries")
             most = self.desk.config.retry.base * 2.0**fetch.tries
             at = self.desk.now + self.desk.rng.random() * min(most, self.desk.config.retry.cap)
@@ -115,7 +116,8 @@ class Fetches:
         self.desk.count("lost")
         if settling is not None:
             settling.landings[fetch.index] = None
-            settling.lost[fetch.index] = True
+            why = f"{LOST.message}: {fetch.fault}" if fetch.fault else LOST.message
+            settling.lost[fetch.index] = evolve(LOST, message=why)
         self.desk.out.append(Release((fetch.source,)))
         self._finished(fetch)
 

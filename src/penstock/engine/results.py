@@ -44,7 +44,7 @@ class Results:
             return
         apart = judgement is not None and self._apart(call, judgement)
         if judgement is not None and not apart:
-            if call.verdict is not LOST:
+            if _lost(call) is None:
                 call.verdict = move.trouble
             call.doubtful = call.doubtful or judgement.executed is Three.MAYBE
             call.final = call.final or judgement.next is Next.NEVER
@@ -169,12 +169,12 @@ class Results:
                 self.dispatch.discard([landing] if landing is not None else [])
             elif landing is not None:
                 self.desk.moves.append(Landed(flight, landing, attempt.bill.payers[place]))
-            elif settling.lost[place] and call.out:
+            elif (lost := settling.lost[place]) is not None and call.out:
                 # the other attempt of a hedge may still bring it; if not, it is lost, and not bought again
-                call.verdict, call.final = LOST, True
+                call.verdict, call.final = lost, True
                 missing.append(flight)
-            elif settling.lost[place]:
-                self.desk.moves.append(Broke((flight,), LOST, (attempt.bill.payers[place],)))
+            elif lost is not None:
+                self.desk.moves.append(Broke((flight,), lost, (attempt.bill.payers[place],)))
             else:
                 missing.append(flight)
         if missing:
@@ -189,15 +189,15 @@ class Results:
         """A reply had fewer pictures than were bought: the rest is queued again, which counts as a try."""
         call.flights = missing
         tried(call)
-        if call.verdict is not LOST:
+        if (lost := _lost(call)) is None:
             call.verdict = MISSING
         if call.out:
             return
         self.calls.shed(call)
         if not self.calls.wants(call):
             self.calls.end(call, CallInput.NOBODY, NOBODY)
-        elif call.verdict is LOST:
-            self.calls.end(call, CallInput.FAIL, LOST)
+        elif lost is not None:
+            self.calls.end(call, CallInput.FAIL, lost)
         elif not self.dispatch.may_send(call) and self.desk.closed is not None:
             self.calls.end(call, CallInput.CLOSED, CLOSED)
         elif call.delivered:
@@ -210,3 +210,8 @@ class Results:
 
     def _came_back(self, attempt: Attempt) -> None:
         attempt.call.out = tuple(other for other in attempt.call.out if other is not attempt)
+
+
+def _lost(call: Call) -> Trouble | None:
+    """Why a picture of the call is paid and gone; None: none is."""
+    return call.verdict if call.verdict is not None and call.verdict.kind == LOST.kind else None
