@@ -86,7 +86,7 @@ def test_a_stream_comes_back_under_any_split(
     for place, (previews, _) in enumerate(given_):
         expected += [(place, number, picture) for number, picture in enumerate(previews)]
     expected += [(place, "1024x1024", sniff(picture), picture) for place, (_, picture) in enumerate(given_)]
-    assert (*expected, USAGE) == told(body, cuts)
+    assert (*expected, USAGE) == told(body, cuts, evolve(EVENTS, answers=len(given_)))
 
 
 def test_split_at_every_byte_it_is_the_same() -> None:
@@ -153,6 +153,23 @@ def test_figures_may_come_in_an_event_of_their_own() -> None:
     assert ((0, "", "png", PNG), USAGE) == told(finished() + aside)
     once = finished(usage={"input_tokens": 9, "output_tokens": 300})
     assert ((0, "", "png", PNG), USAGE) == told(once + aside)
+
+
+def test_a_repetition_counts_once() -> None:
+    """What comes again beyond the number asked for, to the byte or under its index, is neither picture nor bill."""
+    usage = {"input_tokens": 9, "output_tokens": 300}
+    one, other = finished(usage=usage), finished(PNG + b"other", usage=usage)
+    alone, both = ((0, "", "png", PNG), USAGE), ((0, "", "png", PNG), (1, "", "png", PNG + b"other"), USAGE + USAGE)
+    assert alone == told(one + one + LAST)
+    assert both == told(one + other + one + other)
+    assert ((0, "", "png", PNG), (1, "", "png", PNG), USAGE + USAGE) == told(one + one, (), evolve(EVENTS, answers=2))
+    numbered = [finished(PNG + bytes([n]), index=index, usage=usage) for n, index in enumerate((0, 0, 1, True))]
+    assert ((0, "", "png", PNG + b"\0"), USAGE) == told(numbered[0] + numbered[1])
+    assert 2 == len([part for part in told(numbered[0] + numbered[2]) if isinstance(part, tuple)])
+    far = event("image_generation.completed", {"url": "https://cdn.example/a.png", "usage": usage})
+    _, reading, sink = listen(far + far)
+    assert isinstance(reading, Success)
+    assert (1, USAGE, 1) == (len(reading.parts), reading.usage, len(sink.urls))
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Orders:
         secrets = self._secrets(prepared.request)
         samples = tuple([sample for _, own in send.parts for sample in own]) if send.stream else ()
         read = partial(Reply, send.attempt, send.operation, self._sink(), secrets, dialect=said.dialect)
-        answers, dimensions = asked_for(prepared.request)
+        answers, dimensions = asked_for(prepared.request, send.samples)
         receiver = read(stream=send.stream, samples=samples, answers=answers, dimensions=dimensions)
         return Exchange(self._order(send, call, said), receiver, Progress(self._traced))
 
@@ -116,10 +116,13 @@ class Orders:
         return (*self._keys.values(), *self._values, *sorted(said))
 
 
-def asked_for(request: Request) -> tuple[int, int]:
-    """How many answers or vectors a call asks for, and of how many dimensions (0: whatever the model makes)."""
-    if isinstance(request, ChatRequest):
-        return request.n, 0
+def asked_for(request: Request, samples: int = 1) -> tuple[int, int]:
+    """How many answers, vectors or pictures a call asks for, and of how many dimensions (0: whatever is made).
+
+    `samples` are those of the call: of pictures it may be fewer than the request is for.
+    """
+    if isinstance(request, ChatRequest | ImageRequest):
+        return request.n if isinstance(request, ChatRequest) else samples, 0
     return request.samples, (request.dimensions or 0) if isinstance(request, EmbeddingRequest) else 0
 
 

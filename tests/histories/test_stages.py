@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 
 from penstock.commands import (
@@ -368,6 +369,20 @@ def test_after_the_first_item_nothing_is_tried_again() -> None:
     bench.tell(Streamed(send.attempt, Partial(0, Ref("p1"))))
     bench.refuses(send, 500)
     assert "broken_stream" == getattr(bench.take(Finish).outcome.error, "kind", "")
+    assert bench.none(Send)
+    assert bench.engine.next_deadline() is None
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_moderation_is_one_after_a_preview_too(late: bool) -> None:
+    """Whoever catches refusals catches this one; it is carried to no other target, and nobody else asks either."""
+    bench, send = streaming()
+    if late:
+        bench.tell(Streamed(send.attempt, Partial(0, Ref("p1"))))
+    bench.refuses(send, 200, "moderation_blocked")
+    outcome = bench.take(Finish).outcome
+    assert (Status.REFUSED, "moderation_output") == (outcome.status, getattr(outcome.error, "kind", ""))
+    assert outcome.maybe > 0
     assert bench.none(Send)
     assert bench.engine.next_deadline() is None
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from penstock.outcomes import Trouble
 
 
+MODERATED = frozenset({"moderation", "moderation_output"})
+"""Troubles that say the same of a request after previews as before: nobody asks for it again in either case."""
+
+
 class Results:
     """Judges what an ended attempt means for its call."""
 
@@ -90,7 +94,8 @@ class Results:
             self.calls.end(call, CallInput.FAIL, trouble)
             return True
         if call.delivered:
-            self.calls.end(call, CallInput.FAIL, evolve(trouble, kind="broken_stream"))
+            kind = trouble.kind if trouble.kind in MODERATED else "broken_stream"
+            self.calls.end(call, CallInput.FAIL, evolve(trouble, kind=kind))
             return True
         if call.final or spent(self.desk, call):
             self.calls.end(call, CallInput.FAIL, trouble)

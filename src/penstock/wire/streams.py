@@ -5,12 +5,15 @@ is, because proxies change content types and servers forget them. What one event
 preview outlives an exchange that fails later, and a broken event takes nothing else with it.
 
 Where an event has no `partial_image` in its type it brings a picture. How the events of several pictures in one stream
-are told apart nobody has written down: each finished one counts as the next, and their usages are added up.
+are told apart nobody has written down: each finished one counts as the next, and their usages are added up. When all
+that were asked for are there, an event that has come before, byte by byte or by its `index`, is a repetition: its
+picture and its usage count once.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from hashlib import sha256
 from typing import Literal
 
 from penstock.readings import Item, Malformed, Part, Partial, Problem, Reading, Success, Usage
@@ -162,6 +165,8 @@ class PictureStream(EventStream):
         self._fault = ""
         self._snippet = ""
         self._numbers = 0
+        self._digest = sha256()
+        self._finished: set[bytes | int] = set()
 
     def data(self, piece: bytes) -> None:
         """More of an event: picture data goes on to a sink of the event's own."""
@@ -170,6 +175,8 @@ class PictureStream(EventStream):
         if self._event is None:
             self._apart = self._sink.apart()
             self._event = Cutter(self._apart, (b"b64_json",))
+            self._digest = sha256()
+        self._digest.update(piece)
         self._event.feed(piece)
         if len(self._event.envelope) > ENVELOPE:
             self._overflow()
@@ -230,6 +237,12 @@ class PictureStream(EventStream):
     def _add(self, part: Part | None, body: dict[str, Json]) -> None:
         if part is None:
             return
+        index = body.get("index")
+        marks = {self._digest.digest(), *([index] if isinstance(index, int) else [])}
+        if len(self._parts) >= self._opening.answers and marks & self._finished:
+            self._apart.discard()
+            return
+        self._finished |= marks
         self._parts.append(part)
         self._kept.append(self._apart)
         self._numbers = 0
