@@ -18,7 +18,8 @@ from penstock.catalog import names
 from penstock.http import HttpCall
 from penstock.readings import LimitHint, Malformed, Problem, Reading, Success
 from penstock.requests import ImageRequest
-from penstock.simulation._door import cost_of, demand_of, usage_of
+from penstock.simulation._answers_images import ImageCase
+from penstock.simulation._door import case_of
 from penstock.simulation.server import (
     FAULTS,
     Admission,
@@ -538,11 +539,11 @@ def test_both_doors_decide_alike(script: list[tuple[ImageRequest, str, int]], se
         planned = octets.reply(post(body, key, call), now)
         admission = figures.admit(
             key,
-            demand_of(request),
+            case_of(request).demand(),
             now,
             identity=sha256(body).hexdigest(),
             call=call,
-            cost=cost_of(request, now),
+            cost=case_of(request).cost(now),
             asked=Asked(request.model, request.quality or "", flagged="forbidden" in request.prompt),
         )
         assert admission == planned.admission
@@ -587,7 +588,7 @@ def test_pictures_arrive_as_paid() -> None:
     planned = server.reply(post(body_of(request)), 0.0)
     reading = read(planned)
     assert isinstance(reading, Success)
-    assert usage_of(request) == reading.usage
+    assert ImageCase(request).usage() == reading.usage
     assert [("png", "1536x1024")] * 3 == [(part.format, part.size) for part in reading.parts]
     assert 3 * 158 * 30_000_000 + (8 + 1) * 5_000_000 == server.books.billed
     assert 3 == server.books.pictures

@@ -6,7 +6,6 @@ import json
 import math
 from array import array
 from binascii import b2a_base64
-from functools import partial
 
 import pytest
 from hypothesis import given
@@ -101,13 +100,10 @@ def spoken(request: Request) -> HttpCall:
     return encode(ready(request), 0, request.samples)
 
 
-def read(
-    operation: str, body: bytes, *, status: int = 200, step: int = 1 << 20, answers: int = 1, dimensions: int = 0
-) -> tuple[object, MemorySink]:
+def read(operation: str, body: bytes, *, status: int = 200, step: int = 1 << 20) -> tuple[object, MemorySink]:
     """What a reply comes to, fed in pieces."""
     sink = MemorySink()
-    opened = partial(reader, operation, sink, answers=answers, dimensions=dimensions)
-    taker = opened(status=status, content_type="application/json", redact=("a secret prompt",))
+    taker = reader(operation, sink, status=status, content_type="application/json", redact=("a secret prompt",))
     for at in range(0, len(body), step):
         taker.feed(body[at : at + step])
     return taker.close(), sink

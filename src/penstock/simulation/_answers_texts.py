@@ -1,28 +1,24 @@
-"""How the simulated provider answers what is about texts: vectors, verdicts, conversations.
+"""How the simulated provider answers what is about texts: vectors and verdicts.
 
 Nothing of it is clever, and all of it is the same every time: a vector adds up the words of its text, so that texts
-with words in common are near each other; a verdict flags the word that the provider refuses; an answer repeats what
-was said last.
+with words in common are near each other; a verdict flags the word that the provider refuses.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from hashlib import sha256
 from math import sqrt
 from struct import pack
-from typing import cast
 
 from attrs import frozen
 
 from penstock.catalog import rates
 from penstock.http import HttpReply
 from penstock.readings import Usage
-from penstock.requests import ChatRequest, Content, EmbeddingInput, EmbeddingRequest, ModerationRequest
+from penstock.requests import Content, EmbeddingInput, EmbeddingRequest, ModerationRequest
 from penstock.simulation._case import UNLISTED, Telling, flags, refused
-from penstock.wire import chat, embeddings, moderations
-from penstock.wire.chat_stream import chunks
+from penstock.wire import embeddings, moderations
 from penstock.work import Demand
 
 LETTERS = 4
@@ -36,11 +32,7 @@ MOST_TOKENS, MOST_TOGETHER = 8_192, 300_000
 PLACES = 8
 """In how many dimensions a word shows."""
 
-PICTURE_TOKENS = 765
-"""What a picture in a conversation takes here."""
-
 CATEGORIES = ("harassment", "hate", "illicit", "self-harm", "sexual", "violence")
-LONGEST_ANSWER = 2_000
 
 
 @frozen
@@ -62,7 +54,7 @@ class EmbeddingCase:
         return ""
 
     def check(self) -> None:
-        tokens = [_tokens(one) for one in self.request.inputs]
+        tokens = [tokens_of(one) for one in self.request.inputs]
         most = max(tokens)
         if most > MOST_TOKENS:
             said = f"This model's maximum context length is {MOST_TOKENS} tokens, however you requested {most} tokens."
@@ -73,13 +65,13 @@ class EmbeddingCase:
 
     def usage(self) -> Usage:
         """The tokens of all inputs."""
-        return Usage(input_text=sum(_tokens(one) for one in self.request.inputs))
+        return Usage(input_text=sum(tokens_of(one) for one in self.request.inputs))
 
     def demand(self) -> Demand:
         return Demand(tokens=self.usage().input_text)
 
     def cost(self, unix: float) -> int:
-        return _bill(self.usage(), self.model, unix)
+        return bill(self.usage(), self.model, unix)
 
     def reply(self, telling: Telling) -> HttpReply:
         size = self.request.dimensions or DIMENSIONS.get(self.model, USUAL_DIMENSIONS)
@@ -110,7 +102,7 @@ class ModerationCase:
 
     def demand(self) -> Demand:
         texts = self.request.texts or tuple([one for one in self.request.content if isinstance(one, str)])
-        return Demand(tokens=sum(_tokens(one) for one in texts))
+        return Demand(tokens=sum(tokens_of(one) for one in texts))
 
     def cost(self, unix: float) -> int:
         del unix
@@ -120,92 +112,6 @@ class ModerationCase:
         asked = self.request.texts or (_joined(self.request.content),)
         found = [verdict(one, telling.word) for one in asked]
         return moderations.reply(found, self.model, telling.headers)
-
-
-@frozen
-class ChatCase:
-    """Answers to a conversation."""
-
-    request: ChatRequest
-
-    @property
-    def model(self) -> str:
-        return self.request.model
-
-    @property
-    def quality(self) -> str:
-        return ""
-
-    @property
-    def words(self) -> str:
-        return " ".join(self.request.private)
-
-    def check(self) -> None:
-        return
-
-    def usage(self) -> Usage:
-        """Tokens of the conversation, its pictures and its answers."""
-        given = sum(_tokens(one) for one in self.request.private) + PICTURE_TOKENS * self.request.pictures
-        return Usage(input_text=given, output_text=self.request.n * _tokens(self._text()))
-
-    def demand(self) -> Demand:
-        asked = (self.request.max_completion_tokens or 0) * self.request.n
-        return Demand(images=self.request.pictures, tokens=self.usage().input_text + asked)
-
-    def cost(self, unix: float) -> int:
-        return _bill(self.usage(), self.model, unix)
-
-    def reply(self, telling: Telling) -> HttpReply:
-        return chat.reply(
-            [self._choice()] * self.request.n, self.usage(), self.request, telling.created, telling.headers
-        )
-
-    @property
-    def streams(self) -> bool:
-        return self.request.stream
-
-    def events(self, telling: Telling) -> list[bytes]:
-        return chunks([self._choice()] * self.request.n, self.usage(), self.request, telling.created)
-
-    def _choice(self) -> dict[str, object]:
-        name = self._tool()
-        if name:
-            called = {"id": "call_0", "type": "function", "function": {"name": name, "arguments": "{}"}}
-            message: dict[str, object] = {"role": "assistant", "content": None, "tool_calls": [called]}
-            return {"message": message, "finish_reason": "tool_calls"}
-        text = self._text()
-        short = self.request.max_completion_tokens
-        cut = short is not None and _tokens(self._whole()) > short
-        return {
-            "message": {"role": "assistant", "content": text, "refusal": None},
-            "finish_reason": "length" if cut else "stop",
-        }
-
-    def _tool(self) -> str:
-        """The function that has to be called; "": none has."""
-        choice: object = self.request.tool_choice.value if self.request.tool_choice is not None else None
-        tools: object = self.request.tools.value if self.request.tools is not None else None
-        if choice != "required" or not isinstance(tools, list) or not tools:
-            return ""
-        first = cast("list[object]", tools)[0]
-        told: object = cast("dict[str, object]", first).get("function") if isinstance(first, dict) else None
-        name: object = cast("dict[str, object]", told).get("name") if isinstance(told, dict) else None
-        return name if isinstance(name, str) else ""
-
-    def _whole(self) -> str:
-        """What is answered where nothing bounds it."""
-        said = [one for one in self.request.private if one]
-        text = f"You said: {said[-1] if said else 'nothing'}"[:LONGEST_ANSWER]
-        wanted: object = self.request.response_format.value if self.request.response_format is not None else None
-        kind = cast("dict[str, object]", wanted).get("type") if isinstance(wanted, dict) else None
-        return json.dumps({"answer": text}) if kind in ("json_object", "json_schema") else text
-
-    def _text(self) -> str:
-        short = self.request.max_completion_tokens
-        whole = self._whole()
-        if short is None:
-            return whole
-        return whole.encode()[: short * LETTERS].decode("utf-8", "ignore")
 
 
 def vector(one: EmbeddingInput, size: int) -> bytes:
@@ -236,11 +142,13 @@ def _joined(content: tuple[Content, ...]) -> str:
     return " ".join([one for one in content if isinstance(one, str)])
 
 
-def _tokens(one: EmbeddingInput) -> int:
+def tokens_of(one: EmbeddingInput) -> int:
+    """How many tokens an input takes here."""
     return 1 + len(one.encode()) // LETTERS if isinstance(one, str) else len(one)
 
 
-def _bill(used: Usage, model: str, unix: float) -> int:
+def bill(used: Usage, model: str, unix: float) -> int:
+    """What tokens of texts cost on a day, picodollars."""
     price = rates("openai", model, unix) or UNLISTED
     text = UNLISTED.text if price.text is None else price.text
     out = UNLISTED.text_out if price.text_out is None else price.text_out

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, cast
 
 from penstock.catalog import names
 from penstock.http import CALL_HEADER, HttpCall, HttpReply
-from penstock.readings import Usage
 from penstock.requests import ChatRequest, EmbeddingRequest, ImageRequest, ModerationRequest, RawRequest, Request
+from penstock.simulation._answers_chat import ChatCase
 from penstock.simulation._answers_images import ImageCase
-from penstock.simulation._answers_texts import ChatCase, EmbeddingCase, ModerationCase
+from penstock.simulation._answers_texts import EmbeddingCase, ModerationCase
 from penstock.simulation._broadcast import asks_stream, broadcast
 from penstock.simulation._case import Case, Streaming, Telling, flags, refused
 from penstock.simulation._verdicts import Admission, Asked, Planned
 from penstock.wire import Undecodable, decode, problem
 from penstock.wire.speaking import DECODERS
-from penstock.work import Demand
 
 if TYPE_CHECKING:
     from penstock.simulation.server import Server
@@ -44,21 +43,6 @@ def case_of(request: Request) -> Case:
             return ChatCase(request)
         case RawRequest():
             raise refused(404, "unknown_url", f"Unknown request URL: POST /v1{request.path}.")
-
-
-def usage_of(request: ImageRequest) -> Usage:
-    """The tokens that the pictures of a request take here."""
-    return ImageCase(request).usage()
-
-
-def demand_of(request: Request) -> Demand:
-    """What a request takes from its quotas."""
-    return case_of(request).demand()
-
-
-def cost_of(request: Request, unix: float) -> int:
-    """What a request is billed, picodollars, at the prices of that day."""
-    return case_of(request).cost(unix)
 
 
 def answer(server: Server, call: HttpCall, now: float) -> Planned:
