@@ -89,8 +89,8 @@ class ChatCase:
         last = said[-1] if said else "nothing"
         tool = self._tool()
         if tool:
-            schema = {"type": "object", **_object(tool.get("parameters"))}
-            return str(tool["name"]), json.dumps(example(schema, last[:LONGEST_ANSWER]))
+            fields = {"type": "object", **_object(tool.get("parameters"))}
+            return str(tool["name"]), json.dumps(example(fields, last[:LONGEST_ANSWER]))
         text = f"You said: {last}"[:LONGEST_ANSWER]
         wanted = _object(_value(self.request.response_format))
         schema = _object(wanted.get("json_schema")).get("schema")
