@@ -94,6 +94,7 @@ def test_line_3_a_job_that_can_never_go() -> None:
         (evolve(CONFIG, queue=0), work("a"), "queue_full"),
         (CONFIG, evolve(work("a"), deadline=-1.0), "expired"),
         (capped, Work((evolve(target("a"), quote=None),)), "unknown_price"),
+        (capped, Work((evolve(target("a"), quote=None, unbounded="it has no longest answer"),)), "unbounded"),
         (evolve(capped, budget=Budget((("run", 50),))), work("a"), "budget"),
         (evolve(CONFIG, credentials=()), work("a"), "no_lane"),
         (CONFIG, evolve(work("a"), cache=CachePolicy.ONLY), "not_stored"),

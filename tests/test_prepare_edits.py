@@ -164,6 +164,8 @@ def test_a_file_at_the_provider_is_counted_at_its_worst() -> None:
     assert (target(plain).expected or 0) + 1536 * 8_000_000 == asked.expected
     assert target(plain).demand.tokens + 1536 == asked.demand.tokens
     assert (None, None) == (asked.quote, target(evolve(EDIT, images=(filed,))).quote)
+    assert "its cost has no bound" in target(evolve(EDIT, images=(filed,))).unbounded
+    assert "" == target(evolve(EDIT, images=(filed,), model="some-model")).unbounded == target(EDIT).unbounded
     assert target(evolve(EDIT, images=(filed,))).demand.tokens > target(PLAIN).demand.tokens
     (said,) = asked.warnings
     assert "an image is an uploaded file (file_id): type, size and transparency are not checked beforehand" == said

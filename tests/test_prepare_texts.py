@@ -160,6 +160,22 @@ def test_a_conversation_is_quoted_where_its_answer_is_bounded() -> None:
     assert not target(HELLO).divisible
 
 
+def test_what_has_a_price_and_no_bound_says_what_is_missing() -> None:
+    """A budget that refuses it names the bound and not the price; without a price it is the price."""
+    far = Message("user", ("hello", InputImage.at("https://a.example/a.png")))
+    told = {
+        "max_completion_tokens": evolve(HELLO, max_completion_tokens=None),
+        "prediction of extra": evolve(HELLO, extra=(("prediction", {"type": "content"}),)),
+        "pictures": evolve(HELLO, messages=(far,)),
+    }
+    for word, request in told.items():
+        found = target(request)
+        assert found.quote is None
+        assert word in found.unbounded
+        assert "" == target(evolve(request, model="nobody-knows")).unbounded
+    assert "" == target(HELLO).unbounded
+
+
 def test_all_that_goes_along_with_a_conversation_is_in_its_quote() -> None:
     """Whatever is sent with it may be billed as tokens, a byte a token; demand grows with it, too."""
     long = "z" * 3_000

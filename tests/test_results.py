@@ -18,6 +18,7 @@ NAMED = (
     (Status.REFUSED, "refused", errors.ContentRefused),
     (Status.FAILED, "budget", errors.BudgetExceeded),
     (Status.FAILED, "unknown_price", errors.BudgetExceeded),
+    (Status.FAILED, "unbounded", errors.BudgetExceeded),
     (Status.FAILED, "credential", errors.CredentialRejected),
     (Status.FAILED, "patience", errors.DeadlineExceeded),
     (Status.FAILED, "account", errors.CredentialRejected),

@@ -30,6 +30,7 @@ _BY_STATUS: dict[Status, type[JobError]] = {
 _BY_KIND: dict[str, type[JobError]] = {
     "budget": BudgetExceeded,
     "unknown_price": BudgetExceeded,
+    "unbounded": BudgetExceeded,
     "account": CredentialRejected,
     "credential": CredentialRejected,
     "no_lane": Halted,

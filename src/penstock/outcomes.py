@@ -99,6 +99,10 @@ REMEDIES = {
         'say its price (prices= of a client, or [prices."MODEL"] with picture = 0.04 in the file of --config), choose '
         "a model whose price is published, or allow unknown prices (Budget.unknown, --allow-unknown-price)"
     ),
+    "unbounded": (
+        "give what bounds it (max_completion_tokens of a conversation; input_tokens of a price, for images), or allow "
+        "what has no bound (Budget.unknown, --allow-unknown-price)"
+    ),
     "unrecorded": "make room or the folder writable",
     "unsupported": "ask again: it is said otherwise from now on",
     "unsent": "check the network and the base URL",

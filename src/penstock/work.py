@@ -140,7 +140,7 @@ class Target:
     samples are different things (empty: they are alike); `demand` and `quote` are then the largest's, and one call
     takes at most `most_tokens` tokens of them (None: any). `size` and `quality` are as they were asked for ("": left to
     the provider). `adapts` names what of it can be said otherwise to a server that refuses it ("stream"). A `stream`
-    may bring previews, or text as it is written.
+    may bring previews, or text as it is written. `unbounded` says why there is no quote although there is a price.
     """
 
     provider: str
@@ -168,6 +168,7 @@ class Target:
     quality: str = ""
     asked: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    unbounded: str = ""
 
     @property
     def pictures(self) -> bool:

@@ -229,7 +229,7 @@ class Dispatch:
             call.since = desk.now
             self.parking.park(call, invoice)
         else:
-            found.append(Never(call, broke(ledger, fit, invoice), splits=fit is not Fit.UNKNOWN))
+            found.append(Never(call, broke(ledger, fit, invoice, call.target), splits=fit is not Fit.UNKNOWN))
 
     def hedge(self, call: Call) -> Bound | None:
         """A second lane for a call that is out, if one is free now and the budget has room; never waits."""

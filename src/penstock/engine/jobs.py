@@ -41,7 +41,7 @@ FINAL_TROUBLES = frozenset({"lost", "cancelled", "moderation", "moderation_outpu
 """Troubles of a sample after which it is not asked for again, by nobody; after a broken stream its payer does not, who
 saw it. What a moderation refused is the same for whoever asks, and is not carried from provider to provider."""
 
-PERSONAL_TROUBLES = frozenset({"budget", "unknown_price", "broken_stream"})
+PERSONAL_TROUBLES = frozenset({"budget", "unknown_price", "unbounded", "broken_stream"})
 """Troubles of whoever pays, or streams; the others ask again however often."""
 
 

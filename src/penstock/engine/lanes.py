@@ -378,13 +378,12 @@ def chain_goes_on(call: Call) -> bool:
     ) and bool(call.flights)
 
 
-def broke(ledger: Ledger, fit: Fit, invoice: Bill) -> Trouble:
+def broke(ledger: Ledger, fit: Fit, invoice: Bill, target: Target) -> Trouble:
     """Why the budget does not let it go."""
+    if fit is Fit.UNKNOWN and target.unbounded:
+        return Trouble("unbounded", f"{target.unbounded}, and a budget is set")
     if fit is Fit.UNKNOWN:
-        return Trouble(
-            "unknown_price",
-            "its price is unknown, and a budget is set",
-        )
+        return Trouble("unknown_price", "its price is unknown, and a budget is set")
     bound = sum(share.amount or 0 for share in invoice.shares)
     scope = capped_as(ledger.tight(invoice.shares))
     whose = "" if scope == RUN else f" of the {scope}" if scope in {"day", "month"} else f" of {scope}"

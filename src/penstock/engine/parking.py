@@ -92,5 +92,5 @@ class Parking:
         elif fit is Fit.NOW:
             self._leave(call)
         else:
-            found.append(Never(call, broke(self.desk.ledger, fit, invoice), splits=fit is not Fit.UNKNOWN))
+            found.append(Never(call, broke(self.desk.ledger, fit, invoice, call.target), splits=fit is not Fit.UNKNOWN))
         return True

@@ -71,6 +71,7 @@ def chat_target(request: ChatRequest, at: Place) -> tuple[Target, Said] | Refusa
         adapts=tuple([one.name for one in otherwise]),
         warnings=mute,
         timeouts=timeouts(at),
+        unbounded=_unbounded(rates, longest, request),
     )
     told = tuple([(name, value) for name, value in asked.items() if isinstance(value, str | int | float)])
     if target.stream:
@@ -102,6 +103,20 @@ def _plainly(message: Message) -> dict[str, object]:
     told = {"role": message.role, "content": content, "name": message.name, "tool_call_id": message.tool_call_id}
     calls = None if message.tool_calls is None else message.tool_calls.value
     return {name: value for name, value in (told | {"tool_calls": calls}).items() if value is not None}
+
+
+def _unbounded(rates: Rates | None, longest: int | None, request: ChatRequest) -> str:
+    """What is missing for a bound of what it costs where its price is known ("": nothing)."""
+    if rates is None or rates.text is None or rates.text_out is None:
+        return ""
+    if longest is None:
+        return "without max_completion_tokens its answer has no longest, and its cost no bound"
+    dearer = next((name for name, _ in request.extra if name in _DEARER), "")
+    if dearer:
+        return f"{dearer} of extra bills in another way than tokens do, so its cost has no bound"
+    if not request.pictures:
+        return ""
+    return "what pictures cost in a conversation is not published, so its cost has no bound"
 
 
 def _cost(rates: Rates | None, given: int, answer: int | None, request: ChatRequest) -> int | None:

@@ -10,6 +10,7 @@ from penstock.cache import near, places
 from penstock.cache.key import canonical, keys, text
 from penstock.catalog import (
     Model,
+    Price,
     estimated_image_tokens,
     estimated_tokens,
     input_tokens_bound,
@@ -18,7 +19,7 @@ from penstock.catalog import (
     preview_tokens,
 )
 from penstock.catalog import model as lookup
-from penstock.money.quote import quote, shape_of
+from penstock.money.quote import Quote, quote, shape_of
 from penstock.prepare._place import Place
 from penstock.requests import ImageRequest, Otherwise, Refusal, Said, Scalar, Unsaid
 from penstock.wire import Saying, dialect, edits, say
@@ -94,6 +95,7 @@ class _Maker:
             size=request.size or "",
             quality=request.quality or "",
             asked=(("seed", str(request.seed)),) if "seed" in saying.unsaid else (),
+            unbounded=self._unbounded(cost, price),
             warnings=(*saying.warnings, *self._muted(), *self._unseen(), *self._ending(), *hurry),
         )
         parameters = (*saying.parameters, *self._streamed())
@@ -114,6 +116,15 @@ class _Maker:
     def _muted(self) -> tuple[str, ...]:
         unheard = self.request.partial_images is not None and not self.streams
         return (f"{self.mute}: there are no previews",) if unheard else ()
+
+    def _unbounded(self, cost: Quote, price: Price) -> str:
+        """What is missing for a bound where the price is known: tokens of images that nobody has seen."""
+        known = cost.bound is None and quote(self._told(), price).bound is not None
+        if not known or not any(one.elsewhere for one in self.request.inputs):
+            return ""
+        return (
+            "what an image behind an address or a file_id takes is not known beforehand, so that its cost has no bound"
+        )
 
     def _unseen(self) -> tuple[str, ...]:
         """What is not checked, because it cannot be."""

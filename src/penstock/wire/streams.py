@@ -238,7 +238,7 @@ class PictureStream(EventStream):
         if part is None:
             return
         index = body.get("index")
-        marks = {self._digest.digest(), *([index] if isinstance(index, int) else [])}
+        marks: set[bytes | int] = {self._digest.digest(), *([index] if isinstance(index, int) else [])}
         if len(self._parts) >= self._opening.answers and marks & self._finished:
             self._apart.discard()
             return
