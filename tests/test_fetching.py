@@ -21,8 +21,9 @@ from penstock.events import Fetched
 from penstock.ids import AttemptId
 from penstock_io._addresses import public
 from penstock_io._fetching import HOPS, Fetching, Refused, askable, goal_of
-from penstock_io._http import AsyncHttp, Progress, SyncHttp
+from penstock_io._http import AsyncHttp, SyncHttp
 from penstock_io._payloads import Payloads
+from penstock_io._progress import Progress
 from penstock_io._receive import Download
 
 PNG = b"\x89PNG\r\n\x1a\n bytes"

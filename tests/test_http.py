@@ -27,7 +27,8 @@ from penstock.events import Event, Failed, Opened
 from penstock.http import HttpCall
 from penstock.ids import AttemptId
 from penstock.readings import Kind, Reached
-from penstock_io._http import KEEPALIVE, Exchange, Order, Progress, open_async_client, open_client
+from penstock_io._http import KEEPALIVE, Exchange, Order, open_async_client, open_client
+from penstock_io._progress import Progress
 
 ATTEMPT = AttemptId(1)
 WAYS = ["threads", "asyncio", "trio"]

@@ -13,7 +13,8 @@ from penstock.events import Event, Failed
 from penstock.http import HttpCall
 from penstock.ids import AttemptId
 from penstock.readings import Kind, Reached
-from penstock_io._http import KEEPALIVE, AsyncHttp, Exchange, Order, Progress, open_async_client
+from penstock_io._http import KEEPALIVE, AsyncHttp, Exchange, Order, open_async_client
+from penstock_io._progress import Progress
 
 REPLY = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 POOLS = {"httpx2": "httpcore2._async.http11", "httpx": "httpcore._async.http11"}

@@ -21,8 +21,9 @@ from cryptography.x509.oid import NameOID
 from penstock.events import Fetched
 from penstock.ids import AttemptId
 from penstock_io._fetching import Fetching
-from penstock_io._http import AsyncHttp, Progress, open_async_client, open_client
+from penstock_io._http import AsyncHttp, open_async_client, open_client
 from penstock_io._payloads import Payloads
+from penstock_io._progress import Progress
 from penstock_io._receive import Download
 from penstock_io._trust import LateTrust, trust
 from tests.test_fetching import PNG, Site

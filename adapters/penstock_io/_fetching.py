@@ -18,7 +18,8 @@ from penstock.events import Event
 from penstock.http import HttpCall
 from penstock.readings import Reached
 from penstock_io._addresses import public
-from penstock_io._http import Aborted, AsyncHttp, Beside, Exchange, Order, Progress, SyncHttp, at_once
+from penstock_io._http import AsyncHttp, Beside, Exchange, Order, SyncHttp, at_once
+from penstock_io._progress import Aborted, Progress
 from penstock_io._receive import Download
 
 HOPS = 5

@@ -22,8 +22,9 @@ from penstock.work import Purpose
 from penstock_io._asides import Aside, question, unasked
 from penstock_io._ends import gathered
 from penstock_io._fetching import Fetching, Refused
-from penstock_io._http import Exchange, Order, Progress
+from penstock_io._http import Exchange, Order
 from penstock_io._payloads import Payloads
+from penstock_io._progress import Progress
 from penstock_io._receive import Download, Reply
 from penstock_io._setup import Setup
 from penstock_io._sink import FileSink, MemorySink

@@ -11,8 +11,9 @@ from attrs import define, frozen
 
 from penstock.events import Fetched
 from penstock_io._fetching import Fetching, askable
-from penstock_io._http import Progress, SyncHttp, open_client
+from penstock_io._http import SyncHttp, open_client
 from penstock_io._payloads import Payloads
+from penstock_io._progress import Progress
 from penstock_io._receive import Download
 from penstock_io.journal import Due, Journal
 
