@@ -195,11 +195,11 @@ def bytecodes(do: Callable[[], object]) -> int:
 def test_painting_is_cheap() -> None:
     """A thousand different prompts have few different pictures and skies, each painted once; one more is no work.
 
-    A picture that is painted takes at most five million bytecodes, one that was painted before at most five thousand.
+    A picture that is painted takes at most two million bytecodes, one that was painted before at most five thousand.
     """
     _small.cache_clear()
     backdrop.cache_clear()
-    assert bytecodes(lambda: paint("prompt 0", "1024x1024", "low", 0)) < 5_000_000
+    assert bytecodes(lambda: paint("prompt 0", "1024x1024", "low", 0)) < 2_000_000
     for number in range(1000):
         paint(f"prompt {number}", "1024x1024", "low", number)
     assert _small.cache_info().currsize == _small.cache_info().misses <= 120

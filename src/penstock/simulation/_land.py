@@ -26,10 +26,10 @@ class Scene(Canvas):
 
 def hill(scene: Scene, line: tuple[int, float], base: float, rise: float) -> list[float]:
     """Heights of a piece of a line of hills, between `base` and `base - rise` (shares of the height)."""
-    table = ridge(scene.width, *line)
-    first = int(scene.dice.roll() * (len(table) - scene.width))
+    table = ridge(scene.columns, *line)
+    first = int(scene.dice.roll() * (len(table) - scene.columns))
     low, swing = base * scene.height, rise * scene.height
-    return [low - swing * value for value in table[first : first + scene.width]]
+    return [low - swing * value for value in table[first : first + scene.columns]]
 
 
 def hills(
@@ -61,7 +61,10 @@ def hills(
 
 
 def facets(heights: Sequence[float], lean: float, *, mirrored: bool) -> list[float]:
-    """Where the shaded side of mountains begins, with the light from the left (`mirrored`: from the right)."""
+    """Where the shaded side of mountains begins, with the light from the left (`mirrored`: from the right).
+
+    `lean` is by how many rows a column the shade gives way.
+    """
     line = heights if mirrored else heights[::-1]
     out: list[float] = []
     edge = before = line[0] if line else 0.0
@@ -83,24 +86,25 @@ def facets(heights: Sequence[float], lean: float, *, mirrored: bool) -> list[flo
 def pines(scene: Scene, ground: Sequence[float], size: float, density: float) -> list[float]:
     """The ground with a wood of pines on it; `size` in pixels."""
     heights = list(ground)
-    dice, width = scene.dice, scene.width
+    dice, width, grain = scene.dice, scene.width, scene.grain
     x = -size * 0.1
     while x < width + size * 0.1:
-        _pine(heights, int(x), size * dice.between(0.45, 1.0), width)
+        _pine(heights, int(x) // grain, size * dice.between(0.45, 1.0), grain)
         x += max(1.0, size * dice.between(0.12, 0.42) / density)
     return heights
 
 
-def _pine(heights: list[float], x: int, tall: float, width: int) -> None:
-    top = heights[min(width - 1, max(0, x))] - tall
-    half = max(1, int(tall * 0.2))
+def _pine(heights: list[float], x: int, tall: float, grain: int) -> None:
+    count = len(heights)
+    top = heights[min(count - 1, max(0, x))] - tall
+    half = max(1, int(tall * 0.2 / grain))
     tier = max(2.0, tall * 0.17)
     for away in range(half + 1):
         # Each tier is a skirt: the edge comes back in before the next one spreads.
         down = away * tall / half
         level = top + down - (down % tier) * 0.55 + (tier * 0.3 if away else 0)
         for place in (x - away, x + away):
-            if 0 <= place < width and level < heights[place]:
+            if 0 <= place < count and level < heights[place]:
                 heights[place] = level
 
 

@@ -32,7 +32,7 @@ def massif(scene: Scene, shore: float) -> list[Layer]:
     line = peak + 0.1 * height
     cap = [max(level, line + wave) for level, wave in zip(heights, hill(scene, ROUGH, 0.0, 0.07), strict=True)]
     mirrored = scene.light is not None and scene.light > scene.width / 2
-    shaded = facets(heights, 1.9, mirrored=mirrored)
+    shaded = facets(heights, 1.9 * scene.grain, mirrored=mirrored)
     return [
         Layer(heights, scene.plain(white), scene.edge(white, sky(0.5))),
         Layer(shaded, scene.plain(blue)),
@@ -60,9 +60,9 @@ def lake(scene: Scene) -> None:
     layers.append(wood(scene, hill(scene, ROLLING, shore + 0.012, 0.03), 52 * scene.unit, 1.2, 0.35))
     scene.land(layers)
     water(scene, int(shore * scene.height), rough=0.7)
-    width, side = scene.width, scene.dice.roll() < 0.5
+    count, side = scene.columns, scene.dice.roll() < 0.5
     ground = [
-        scene.height * (0.93 + 0.16 * ((x if side else width - x) / width) ** 1.5) - 0.02 * level
+        scene.height * (0.93 + 0.16 * ((x if side else count - x) / count) ** 1.5) - 0.02 * level
         for x, level in enumerate(hill(scene, ROLLING, 1.0, 1.0))
     ]
     scene.land([wood(scene, ground, 190 * scene.unit, 0.8)])
@@ -72,11 +72,12 @@ def sea(scene: Scene) -> None:
     """Open water with islands and a sail."""
     dice, height, width = scene.dice, scene.height, scene.width
     shore = dice.between(0.54, 0.62)
-    places = (dice.between(0.02, 0.4) * width, dice.between(0.6, 0.98) * width)
+    middles = (dice.between(0.02, 0.4) * width, dice.between(0.6, 0.98) * width)
     isles: list[Layer] = []
-    for layer, middle in zip(hills(scene, 2, ROUGH, shore - 0.015, shore + 0.005, 0.11), places, strict=True):
+    for layer, middle in zip(hills(scene, 2, ROUGH, shore - 0.015, shore + 0.005, 0.11), middles, strict=True):
         sink = 0.9 * height / (width * width)
-        sunk = [level + sink * (x - middle) * (x - middle) for x, level in enumerate(layer.heights)]
+        places = range(0, width, scene.grain)
+        sunk = [level + sink * (x - middle) ** 2 for x, level in zip(places, layer.heights, strict=True)]
         isles.append(Layer(sunk, layer.ramp, layer.edge))
     scene.land(isles)
     middle = scene.light if scene.light is not None else dice.between(0.3, 0.7) * width
@@ -111,7 +112,7 @@ def dunes(scene: Scene) -> None:
         lit = blend(blend(sky(0.62), FAR, 0.3), NEAR, 0.1 + 0.2 * share)
         dark = blend(lit, NEAR, 0.3 + 0.25 * share)
         peak, low = min(heights), min(heights) + 0.3 * height
-        lean = (0.8 + 0.5 * share) * height / max(1, scene.width)
+        lean = (0.8 + 0.5 * share) * height / scene.columns
         layers += [
             Layer(heights, scene.ramp(lit, blend(lit, sky(0.8), 0.3), peak, low, 9), scene.edge(lit, sky(0.75))),
             Layer(facets(heights, lean, mirrored=mirrored), scene.ramp(dark, blend(dark, lit, 0.5), peak, low, 9)),
@@ -172,7 +173,7 @@ def fields(scene: Scene) -> None:
             down = 0.0
             for line in range(4):
                 down += (10 + 8 * line) * scene.unit * (0.6 + share)
-                lean = down * 0.5 / scene.width
+                lean = down * 0.5 / scene.columns
                 lowered = [level + down + lean * x for x, level in enumerate(ground)]
                 layers.append(Layer(lowered, ramp if line % 2 else furrow))
     scene.land(layers)
@@ -181,11 +182,12 @@ def fields(scene: Scene) -> None:
 
 def bushes(scene: Scene, ground: list[float], size: float) -> list[float]:
     """The ground with round trees here and there."""
-    heights, dice, width = list(ground), scene.dice, scene.width
+    heights, dice, count, grain = list(ground), scene.dice, scene.columns, scene.grain
     for _ in range(9):
-        middle, radius = int(dice.roll() * width), size * dice.between(0.5, 1.2)
-        for x in range(max(0, int(middle - radius)), min(width, int(middle + radius) + 1)):
-            rest = radius * radius - (x - middle) ** 2
+        middle, radius = int(dice.roll() * count), size * dice.between(0.5, 1.2)
+        half = radius / grain
+        for x in range(max(0, int(middle - half)), min(count, int(middle + half) + 1)):
+            rest = radius * radius - (grain * (x - middle)) ** 2
             if rest > 0:
                 heights[x] = min(heights[x], ground[middle] - radius * 0.4 - rest**0.5)
     return heights
@@ -200,17 +202,18 @@ def city(scene: Scene) -> None:
     for number in range(3):
         share = number / 2
         colour = tone(0.25 + 0.7 * share, 0.3 - 0.3 * share)
-        heights = [height * 1.0] * scene.width
+        heights = [height * 1.0] * scene.columns
         x = -int(20 * unit)
         while x < scene.width:
             wide = max(2, int(dice.between(34, 92) * unit))
             crowd = 1 - abs(2 * x / scene.width - 1) ** 2 * 0.55
             top = shore * height - dice.between(90, 430 - 90 * number) * unit * crowd
-            heights[max(0, x) : max(0, x + wide)] = [top] * (min(scene.width, max(0, x + wide)) - max(0, x))
+            first, last = (max(0, edge) // scene.grain for edge in (x, x + wide))
+            heights[first:last] = [top] * (last - first)
             if number:
                 lots.append((x, int(top), wide))
             x += wide + int(dice.pick((0, 0, 6, 16)) * unit)
-        heights = heights[: scene.width]
+        heights = heights[: scene.columns]
         layers.append(Layer(heights, scene.ramp(colour, blend(colour, sky(0.8), 0.3), 0.3 * height, shore * height, 9)))
     scene.land(layers)
     lamp = scene.colours([blend(LIGHT, ACCENT, 0.45), blend(LIGHT, ACCENT, 0.75)])

@@ -8,7 +8,7 @@ from math import exp, sin, sqrt
 
 from attrs import frozen
 
-from penstock.simulation._canvas import DISC, RINGS, SKY, STAR, coarseness, glow
+from penstock.simulation._canvas import DISC, RINGS, SKY, STAR, coarseness, glow, widen
 from penstock.simulation._dice import Dice, ridge
 
 __all__ = ["KINDS", "VARIANTS", "Backdrop", "backdrop"]
@@ -75,21 +75,15 @@ class _Sky:
     def fill(self, fields: Sequence[bytes], level: Callable[[float], float], lights: Sequence[float]) -> None:
         """Paint rows: each field value becomes the light that `lights` says, added to the level of its row.
 
-        Sums are rounded once: rounding both parts would show as a pattern.
+        A field is as wide as the picture, and there is one every `coarseness` rows. Sums are rounded once: rounding
+        both parts would show as a pattern.
         """
         coarse = coarseness(self.width, self.height)
         tables = [bytes(int(light + part / 8) for light in lights).ljust(256, b"\0") for part in range(8)]
         for number, values in enumerate(fields):
             eighths = max(0, min(8 * SKY - 8, int(8 * level(number * coarse))))
             bright = eighths >> 3
-            thin = values.translate(tables[eighths & 7].translate(CLAMP[bright : bright + 256]))
-            if coarse == 1:
-                row = thin
-            else:
-                wide = bytearray(coarse * len(thin))
-                for offset in range(coarse):
-                    wide[offset::coarse] = thin
-                row = bytes(wide[: self.width])
+            row = values.translate(tables[eighths & 7].translate(CLAMP[bright : bright + 256]))
             self.rows.extend([row] * min(coarse, self.height - number * coarse))
 
     def sun(
@@ -157,8 +151,10 @@ class _Sky:
             radius = size * (0.06 + (0.08 + 0.08 * dice.roll()) * max(0.0, round_))
             puffs.append((place + radius * 0.6, radius))
             place += radius * 1.1
+        coarse = coarseness(self.width, self.height)
+        last = min(self.height, int(y) + 1)
         for step, table in enumerate(CLOUD):
-            for row in range(max(0, int(y - size * 0.3)), min(self.height, int(y) + 1)):
+            for row in range(max(0, int(y - size * 0.3)), last, coarse):
                 down = row - y + step * size * 0.05
                 if down <= 0:
                     spans: list[tuple[float, float]] = []
@@ -168,7 +164,8 @@ class _Sky:
                             spans[-1] = (spans[-1][0], max(spans[-1][1], middle + half))
                         elif half:
                             spans.append((middle - half, middle + half))
-                    self.lighten(row, spans, table)
+                    for each in range(row, min(last, row + coarse)):
+                        self.lighten(each, spans, table)
 
     def lighten(self, y: int, spans: list[tuple[float, float]], table: bytes) -> None:
         end = 0
@@ -255,13 +252,16 @@ def _milky(sky: _Sky) -> None:
     count = -(-sky.width // coarse)
     rough = ridge(count, 48, 0.62)
     profile = bytes(
-        int(127 * exp(-(((place - 2 * count) / (0.19 * count)) ** 2)) * (0.55 + 0.45 * rough[place]))
-        for place in range(4 * count)
+        [
+            int(127 * exp(-(((place - 2 * count) / (0.19 * count)) ** 2)) * (0.55 + 0.45 * rough[place]))
+            for place in range(4 * count)
+        ]
     )
+    profile = widen(profile, coarse)
     fields: list[bytes] = []
     for y in range(0, sky.height, coarse):
-        start = max(0, min(3 * count, int(2 * count - sky.band(y) / coarse)))
-        fields.append(profile[start : start + count])
+        start = max(0, min(3 * count, int(2 * count - sky.band(y) / coarse))) * coarse
+        fields.append(profile[start : start + sky.width])
     sky.fill(fields, sky.fall(0, 50, 0.85), [value * 36 / 127 for value in range(128)])
     sky.dots(200, 0.7)
     sky.dots(380, 0.8, 0.16)
@@ -272,9 +272,8 @@ def _aurora(sky: _Sky) -> None:
     coarse = coarseness(sky.width, sky.height)
     count = -(-sky.width // coarse)
     broad, fine = ridge(count, 18, 0.5), ridge(count, 180, 0.6)
-    profile = bytes(
-        int(127 * min(1.0, 1.5 * broad[place] ** 2) * (0.55 + 0.45 * fine[place])) for place in range(4 * count)
-    )
+    profile = bytes([int(127 * min(1.0, 1.5 * a * a) * (0.55 + 0.45 * b)) for a, b in zip(broad, fine, strict=True)])
+    profile = widen(profile, coarse)
     phase, swing = dice.roll() * 6, dice.between(0.05, 0.11) * count
     start, foot = count * (1.2 + dice.roll()), dice.between(0.46, 0.54)
     fades = [bytes([value * fade >> 5 for value in range(128)]).ljust(256, b"\0") for fade in range(33)]
@@ -283,7 +282,7 @@ def _aurora(sky: _Sky) -> None:
         share = y / sky.height
         at = int(start + swing * sin(phase + 5 * share) + 0.2 * count * share * sky.side)
         fade = max(0.0, min(1.0, (share - 0.02) * 2.4, (foot + 0.1 - share) * 7))
-        fields.append(profile[at : at + count].translate(fades[int(32 * fade)]))
+        fields.append(profile[at * coarse : at * coarse + sky.width].translate(fades[int(32 * fade)]))
     sky.fill(fields, sky.fall(2, 30, 0.8), [value * 84 / 127 for value in range(128)])
     sky.dots(200, 0.6)
 
@@ -297,12 +296,24 @@ def _depth(sky: _Sky) -> None:
     """Light from above, for what is under water: brightest at the top, with slanting shafts."""
     dice = sky.dice
     sky.sun(dice.between(0.25, 0.45), -0.05, 0, sky.fall(44, 0, 0.95), 58, 0.42)
-    for _ in range(6):
-        x, wide = dice.between(-0.1, 0.9) * sky.width, dice.between(0.03, 0.1) * sky.width
-        lean, long = (0.25 + 0.1 * dice.roll()) * sky.side, sky.height * dice.between(0.6, 0.95)
-        for y in range(int(long)):
-            left = x + lean * y
-            sky.lighten(y, [(left, left + wide * (1 + y / sky.height))], BRIGHTER[1 + int(5 * (1 - y / long))])
+    shafts = [
+        (
+            dice.between(-0.1, 0.9) * sky.width,
+            dice.between(0.03, 0.1) * sky.width,
+            (0.25 + 0.1 * dice.roll()) * sky.side,
+            sky.height * dice.between(0.6, 0.95),
+        )
+        for _ in range(6)
+    ]
+    coarse = coarseness(sky.width, sky.height)
+    for y in range(0, sky.height, coarse):
+        row = sky.open(y)
+        for x, wide, lean, long in shafts:
+            if y < long:
+                first = max(0, int(x + lean * y))
+                last = max(first, int(x + lean * y + wide * (1 + y / sky.height)))
+                row[first:last] = row[first:last].translate(BRIGHTER[1 + int(5 * (1 - y / long))])
+        sky.rows[y : y + coarse] = [bytes(row)] * len(sky.rows[y : y + coarse])
 
 
 KINDS: dict[str, Callable[[_Sky], None]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import cos, pi, sin, sqrt
+from operator import mul, sub
 
 from penstock.simulation._canvas import Layer
 from penstock.simulation._land import ROLLING, ROUGH, Scene, birds, hill, hills, tone, water, wood
@@ -36,7 +37,7 @@ def lighthouse(scene: Scene) -> None:
     rough = hill(scene, ROUGH, 1.0, 1.0)
     rock = [
         (shore + 0.17 - 0.2 * bell(at - x, 0.17 * width)) * height - 0.035 * level * bell(at - x, 0.2 * width)
-        for at, level in enumerate(rough)
+        for at, level in zip(range(0, width, scene.grain), rough, strict=True)
     ]
     stone = scene.ramp(tone(0.75), NEAR, min(rock), min(rock) + 0.2 * height, 8)
     scene.land([Layer(rock, stone, scene.edge(NEAR, FAR))])
@@ -92,18 +93,18 @@ def _balloon(scene: Scene, x: float, y: float, size: float, air: float, warm: bo
     first = scene.colours(
         [blend(blend(colour, NEAR, dark), sky(0.7), air) for dark in (0, 0.16, 0.34) for colour in (one, two)]
     )
+    # nine gores, each as wide as it looks from the front, and the darker the further right
+    gores = [bytes((first + 2 * (0 if gore < 5 else 1 if gore < 8 else 2) + gore % 2,)) for gore in range(1, 10)]
+    edges = [-cos(pi * gore / 9) for gore in range(10)]
     ropes = scene.colours([blend(NEAR, sky(0.7), air)])
     for row in range(int(2.35 * size)):
         down = row / size - 1
         half = size * (sqrt(max(0.0, 1 - down * down)) if down < 0.35 else max(0.14, 0.94 - (down - 0.35) * 0.83))
         if down > 1.3:
             continue
-        last = -half
-        for gore in range(1, 10):
-            edge = -half * cos(pi * gore / 9)
-            dark = 0 if gore < 5 else 1 if gore < 8 else 2
-            scene.span(int(y) + row - int(size), x + last, x + edge + 1, first + 2 * dark + gore % 2)
-            last = edge
+        places = [int(x + half * edge) for edge in edges]
+        parts = map(mul, gores, map(sub, places[1:], places))
+        scene.lay(int(y) + row - int(size), places[0], b"".join(parts))
     for row in range(int(0.5 * size)):
         inside = 0.13 * size * (1 - row / size * 0.4)
         level = int(y + 1.28 * size) + row
@@ -123,10 +124,12 @@ def birches(scene: Scene) -> None:
         share = depth / 2
         bark = blend(blend(LIGHT, FAR, 0.25), sky(0.7), 0.5 - 0.5 * share)
         first = scene.colours([bark, blend(bark, NEAR, 0.28), blend(NEAR, sky(0.7), 0.45 - 0.4 * share)])
-        lit, shaded = [float(height)] * width, [float(height)] * width
+        lit, shaded = [float(height)] * scene.columns, [float(height)] * scene.columns
         for _ in range(9 - 2 * depth):
             x, half = dice.roll() * width, (9 + 22 * share * dice.between(0.7, 1.3)) * unit
-            left, edge, right = (max(0, min(width, int(x + part * half))) for part in (-1, 0.3, 1))
+            left, edge, right = (
+                max(0, min(scene.columns, int(x + part * half) // scene.grain)) for part in (-1, 0.3, 1)
+            )
             lit[left:edge] = [0.0] * (edge - left)
             shaded[edge:right] = [0.0] * (right - edge)
             marks.append((x, half, first + 2))
@@ -217,15 +220,15 @@ def reef(scene: Scene) -> None:
 
 
 def _weeds(scene: Scene, ground: list[float], size: float) -> list[float]:
-    heights, dice, width = list(ground), scene.dice, scene.width
+    heights, dice, count = list(ground), scene.dice, scene.columns
     for _ in range(46):
         x, tall, half = (
-            int(dice.roll() * width),
+            int(dice.roll() * count),
             size * dice.between(0.3, 1.0),
-            max(2, int(size * dice.between(0.03, 0.09))),
+            max(2, int(size * dice.between(0.03, 0.09) / scene.grain)),
         )
         for away in range(-half, half + 1):
-            if 0 <= x + away < width:
+            if 0 <= x + away < count:
                 top = ground[x] - tall * (1 - (away / half) ** 2) ** 0.5
                 heights[x + away] = min(heights[x + away], top)
     return heights
@@ -249,7 +252,9 @@ def still(scene: Scene) -> None:
     dice, height, width, unit = scene.dice, scene.height, scene.width, scene.unit
     edge = dice.between(0.66, 0.72) * height
     top = blend(blend(FAR, NEAR, 0.35), ACCENT, 0.12)
-    scene.land([Layer([edge] * width, scene.ramp(blend(top, LIGHT, 0.18), blend(top, NEAR, 0.6), edge, height, 20))])
+    scene.land(
+        [Layer([edge] * scene.columns, scene.ramp(blend(top, LIGHT, 0.18), blend(top, NEAR, 0.6), edge, height, 20))]
+    )
     dark = scene.colours(shades(top, blend(top, NEAR, 0.75), 6)[1:])
     kinds = [ACCENT, sky(0.42), blend(ACCENT, sky(0.75), 0.5), blend(ACCENT, sky(0.3), 0.5)]
     stalk = scene.colours([NEAR])
@@ -268,7 +273,7 @@ def still(scene: Scene) -> None:
 
 def waves(scene: Scene) -> None:
     """Layer upon layer of smooth waves, from the sky's colours into the dark."""
-    dice, height, width = scene.dice, scene.height, scene.width
+    dice, height, width = scene.dice, scene.height, scene.columns
     layers: list[Layer] = []
     count = 8
     behind = sky(0.8)
@@ -337,9 +342,9 @@ def bloom(scene: Scene) -> None:
             (110 + 330 * share) * unit * dice.between(0.75, 1.25),
         )
         lean = dice.between(-0.14, 0.14)
-        for row in range(int(tall)):
-            middle = x + lean * row * row / tall
-            scene.span(int(foot) - row, middle - 2.4 * unit, middle + 2.4 * unit + 1, index + 5)
+        stalk, bend = bytes((index + 5,)) * (int(4.8 * unit) + 1), lean / tall
+        for row in range(max(0, int(foot) - height + 1), int(tall)):
+            scene.lay(int(foot) - row, x - 2.4 * unit + bend * row * row, stalk)
         _flower(scene, x + lean * tall, foot - tall, size, index, dice.whole(0, 1))
 
 

@@ -3,7 +3,8 @@
 A picture is a PNG of 256 colours. Where things stand (dear to paint and to compress) is a composition: a scene, one of
 its few variants, a sky. Compositions are painted in mixtures and kept; the colours come from a mood, a shade aside for
 every prompt and seed. So every request has its own picture, the same request the same one. At 1024x1024 a composition
-costs 15 to 45 ms of CPU once, and each picture of it well under one.
+costs 10 to 25 ms of CPU once, a third of it for zlib, and each picture of it well under one: about 10 ms a picture
+over the first 150 different prompts, and 2 over the first 1,000.
 """
 
 from __future__ import annotations
