@@ -89,17 +89,18 @@ class Memory:
 
 
 class Sqlite:
-    """One file."""
+    """One database, which has all bytes itself."""
 
     evicts = Evicts.EXPIRED
     durable = True
+    within = 1 << 30
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "pictures.sqlite"
 
     def open(self, clock: Clock, max_bytes: int | None) -> Kept:
         """The file."""
-        return SqliteStore(self.path, max_bytes=max_bytes, clock=clock, wait=PATIENCE)
+        return SqliteStore(self.path, max_bytes=max_bytes, clock=clock, wait=PATIENCE, within=self.within)
 
     def spoil(self, key: Key) -> None:
         """Other bytes of the same length."""
@@ -115,6 +116,20 @@ class Sqlite:
                 f"UPDATE bytes SET data = {data} WHERE id = (SELECT id FROM pictures WHERE key = ?)",  # noqa: S608 - text of ours
                 (key.encode(),),
             )
+
+
+class Mixed(Sqlite):
+    """One database, and files beside it for what has more than six bytes."""
+
+    within = 6
+
+    def spoil(self, key: Key) -> None:
+        """Other bytes of the same length."""
+        flip(named(self.path, self.path.with_name(f"{self.path.name}-files"), key))
+
+    def cut(self, key: Key) -> None:
+        """Fewer bytes."""
+        shorten(named(self.path, self.path.with_name(f"{self.path.name}-files"), key))
 
 
 class ByMeaning(Sqlite):
@@ -142,20 +157,11 @@ class Files:
 
     def spoil(self, key: Key) -> None:
         """Other bytes of the same length."""
-        path = self._path(key)
-        data = path.read_bytes()
-        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+        flip(named(self.folder / INDEX, self.folder, key))
 
     def cut(self, key: Key) -> None:
         """Fewer bytes."""
-        path = self._path(key)
-        path.write_bytes(path.read_bytes()[:-1])
-
-    def _path(self, key: Key) -> Path:
-        with closing(sqlite3.connect(self.folder / INDEX)) as db:
-            query = "SELECT data FROM bytes JOIN pictures USING (id) WHERE key = ?"
-            (name,) = db.execute(query, (key.encode(),)).fetchone()
-        return FilesStore(self.folder).file(name.decode())
+        shorten(named(self.folder / INDEX, self.folder, key))
 
 
 class Tiers:
@@ -282,9 +288,29 @@ def noted(folder: Path, begun: Callable[[], str]) -> str:
     return note.read_text(encoding="utf-8")
 
 
+def named(index: Path, folder: Path, key: Key) -> Path:
+    """The file of a picture."""
+    with closing(sqlite3.connect(index)) as db:
+        query = "SELECT name FROM names JOIN pictures USING (id) WHERE key = ?"
+        (name,) = db.execute(query, (key.encode(),)).fetchone()
+    return FilesStore(folder).file(name.decode())
+
+
+def flip(path: Path) -> None:
+    """Change a byte of a file."""
+    data = path.read_bytes()
+    path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+
+
+def shorten(path: Path) -> None:
+    """Take the last byte of a file."""
+    path.write_bytes(path.read_bytes()[:-1])
+
+
 BENCHES: dict[str, Callable[[Path], Bench]] = {
     "memory": Memory,
     "sqlite": Sqlite,
+    "mixed": Mixed,
     "near": ByMeaning,
     "files": Files,
     "tiered": Tiers,

@@ -12,7 +12,10 @@ from penstock_io.stores import StoreDamaged, StoreEntry
 from penstock_io.stores._codec import pack, raw, sum_of, unpack, unraw
 from penstock_io.stores._tables import row_sum
 
-_COLUMNS = "id, key, meta, nbytes, crc, stored, expires, row"
+_ROWS = (
+    "SELECT id, key, meta, nbytes, crc, stored, expires, row, name, looks, compared"
+    " FROM pictures LEFT JOIN names USING (id)"
+)
 
 _AT_ONCE = 256
 """So many rows are looked through in one step, so that nobody waits for who looks."""
@@ -20,7 +23,10 @@ _AT_ONCE = 256
 
 @frozen
 class Row:
-    """What stands in `pictures`, as it stands there."""
+    """What stands in `pictures`, as it stands there.
+
+    `name` is its file's (None: the bytes are in `bytes`), which looked like `looks` when its bytes were `compared`.
+    """
 
     number: int
     key: bytes
@@ -30,6 +36,9 @@ class Row:
     stored: float
     expires: float | None
     row: int
+    name: bytes | None
+    looks: str | None
+    compared: float | None
 
     def over(self, now: float) -> bool:
         """Whether its time is over."""
@@ -51,7 +60,7 @@ class Row:
 
 def find(db: sqlite3.Connection, key: Key) -> Row | None:
     """The row of a key."""
-    found = db.execute(f"SELECT {_COLUMNS} FROM pictures WHERE key = ?", (raw(key),)).fetchone()  # noqa: S608 - names of ours
+    found = db.execute(f"{_ROWS} WHERE key = ?", (raw(key),)).fetchone()
     return None if found is None else Row(*found)
 
 
@@ -68,7 +77,7 @@ def there(db: sqlite3.Connection, number: int) -> bool:
 
 def after(db: sqlite3.Connection, number: int) -> list[Row]:
     """Some rows with greater ids, in order; none: there are no more."""
-    found = db.execute(f"SELECT {_COLUMNS} FROM pictures WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}", (number,))  # noqa: S608 - names of ours
+    found = db.execute(f"{_ROWS} WHERE id > ? ORDER BY id LIMIT {_AT_ONCE}", (number,))
     return [Row(*one) for one in found]
 
 
@@ -83,22 +92,43 @@ def kept(db: sqlite3.Connection, number: int) -> bytes:
         raise StoreDamaged("its bytes are gone") from fault
 
 
-def compare(row: Row, data: bytes, *, sums: bool) -> None:
-    """Raise `StoreDamaged` where a picture's bytes are not those that were written."""
+def compared(row: Row, data: bytes) -> bytes:
+    """A picture's bytes; raises `StoreDamaged` where they are not those that were written."""
     if len(data) != row.nbytes:
         raise StoreDamaged(f"{len(data)} bytes of {row.nbytes} are there")
-    if sums and sum_of(data) != row.crc:
+    if sum_of(data) != row.crc:
         raise StoreDamaged("its bytes have changed")
+    return data
 
 
-def add(db: sqlite3.Connection, entry: StoreEntry, crc: int, held: bytes) -> None:
-    """A picture, used last of all; `held` is what `bytes` has of it."""
-    known = (raw(entry.key), pack(entry.meta), entry.nbytes, crc, entry.stored, entry.expires)
+def add(db: sqlite3.Connection, entry: StoreEntry, data: bytes, file: tuple[bytes, str] | None) -> None:
+    """A picture, used last of all: its bytes, or the name and the looks of the file that has them."""
+    known = (raw(entry.key), pack(entry.meta), entry.nbytes, sum_of(data), entry.stored, entry.expires)
     added = db.execute(
         "INSERT INTO pictures (key, meta, nbytes, crc, stored, expires, used, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (*known, _tick(db), row_sum(*known)),
     )
-    db.execute("INSERT INTO bytes (id, data) VALUES (?, ?)", (added.lastrowid, held))
+    if file is None:
+        db.execute("INSERT INTO bytes (id, data) VALUES (?, ?)", (added.lastrowid, data))
+        return
+    name, looks = file
+    db.execute("INSERT INTO names VALUES (?, ?, ?, ?)", (added.lastrowid, name, looks, entry.stored))
+    db.execute("UPDATE names SET looks = ?, compared = ? WHERE name = ?", (looks, entry.stored, name))
+
+
+def noted(db: sqlite3.Connection, files: Iterable[tuple[str, float, int]]) -> None:
+    """How files looked, and when, as the bytes of these pictures were compared."""
+    db.executemany("UPDATE names SET looks = ?, compared = ? WHERE id = ?", files)
+
+
+def announce(db: sqlite3.Connection, names: Iterable[bytes]) -> None:
+    """Files that no row may come to name: then whoever writes next deletes them."""
+    db.executemany("INSERT OR IGNORE INTO gone VALUES (?)", ((name,) for name in names))
+
+
+def ever(db: sqlite3.Connection) -> bool:
+    """Whether there was ever a picture."""
+    return db.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'pictures'").fetchone() is not None
 
 
 def touch(db: sqlite3.Connection, numbers: Iterable[int]) -> None:

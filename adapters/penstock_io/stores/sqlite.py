@@ -1,4 +1,8 @@
-"""Pictures in one SQLite file, which many processes may use at once: the store on disk to begin with."""
+"""Pictures in SQLite, which many processes may use at once: the store on disk to begin with.
+
+A database hands out 2 MB in pieces that it copies twice, and whatever is written to it changes the one file that holds
+all. So what is large lies in files beside it: they are read at once, and each tells by itself whether it was changed.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,35 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from time import time
-from typing import Self
+from typing import Self, TypeVar
+
+from attrs import evolve
 
 from penstock.ids import Key
 from penstock.outcomes import Meta
 from penstock_io.stores import Damage, StoreDamaged, StoreEntry, StoreFault, StoreFigures
 from penstock_io.stores import _rows as rows
-from penstock_io.stores._codec import raw, sum_of
-from penstock_io.stores._tables import INSIDE, Proofs, connect, fault_of, transaction
+from penstock_io.stores._beside import Beside, Unnamed
+from penstock_io.stores._codec import raw
+from penstock_io.stores._opening import Opened, opened
+from penstock_io.stores._tables import INSIDE, fault_of, is_full, transaction
+
+WITHIN = 64 << 10
+"""Bytes of a picture that lies in the database itself, at most."""
 
 _TOUCHES = 256
 """So many reads are noted together: a commit for each would cost more than the read."""
 
 _SWEPT = 64
-"""So many expired pictures go with each write, at most; more free pages than that are given back to the disk."""
+"""So many expired pictures go with each write, at most."""
+
+_FREE = 512
+"""So many free pages stay in the file; more are given back to the disk."""
+
+_TURNS = 8
+"""So often a lease is taken again because the file was replaced meanwhile."""
+
+_T = TypeVar("_T")
 
 _inherited: list[sqlite3.Connection] = []
 """Connections of a process that this one was forked from: closing them here would harm it."""
@@ -31,10 +50,11 @@ _inherited: list[sqlite3.Connection] = []
 class SqliteStore:
     """Pictures by key in the file `path`, at most `max_bytes` of them (bytes; None: no bound).
 
-    Expired ones go first when it is full, then the least recently used; a picture larger than the whole store is not
-    kept. Several processes may use one file; a write waits up to `wait` seconds for another's. `clock` gives Unix
-    seconds. Nothing is opened before it is asked for something, and any thread may ask. What cannot be read or written
-    raises `StoreFault`; a picture that has changed on the disk is dropped and raises `StoreDamaged`.
+    Those of more than `within` bytes are files in the folder `path`-files. Expired ones go first when it is full, then
+    the least recently used; a picture larger than the whole store is not kept. Several processes may use one file; a
+    write waits up to `wait` seconds for another's. `clock` gives Unix seconds. Nothing is opened before it is asked for
+    something, and any thread may ask. What cannot be read or written raises `StoreFault`; a picture that has changed on
+    the disk is dropped and raises `StoreDamaged`. Where the disk may only be read, reading goes on.
     """
 
     _mark = INSIDE
@@ -46,15 +66,16 @@ class SqliteStore:
         max_bytes: int | None = 4 << 30,
         clock: Callable[[], float] = time,
         wait: float = 2.0,
+        within: int = WITHIN,
     ) -> None:
         self.path = Path(path)
         self.max_bytes = max_bytes
+        self.within = within
         self._clock = clock
         self._wait = wait
         self._turn = RLock()
-        self._db: sqlite3.Connection | None = None
-        self._process = 0
-        self._proofs = Proofs(self.path)
+        self._opened: Opened | None = None
+        self._beside = Beside(self._folder())
         self._touched: dict[int, None] = {}
         self._hits = self._misses = self._faults = 0
 
@@ -76,16 +97,17 @@ class SqliteStore:
         """The picture of a key, None for a miss. Raises `StoreFault`."""
         now = self._clock()
         with self._asked() as db:
-            self._proofs.look()
             row = None
             try:
                 with transaction(db, "DEFERRED"):
                     row = rows.find(db, key)
                     found = None if row is None or row.over(now) else self._picture(db, row)
             except StoreDamaged as damage:
-                if row is not None and not self._drop(db, row):
+                dropped = row is None or self._drop(db, row)
+                if dropped is False:
                     return self.read(key)  # another process replaced it meanwhile
-                raise StoreDamaged(f"{self.path}: a picture was dropped: {damage}") from damage
+                told = "a picture was dropped" if dropped else "a picture cannot be read"
+                raise StoreDamaged(f"{self.path}: {told}: {damage}") from damage
             if row is None or found is None:
                 self._misses += 1
                 return None
@@ -95,24 +117,26 @@ class SqliteStore:
 
     def write(self, key: Key, meta: Meta, data: bytes, ttl: float | None = None) -> None:
         """Store a picture, instead of what was stored under its key; `ttl` is in seconds. Raises `StoreFault`."""
-        with self._asked() as db:
-            self._write(db, key, meta, data, ttl)
+        try:
+            self._changed(lambda db: self._write(db, key, meta, data, ttl))
+        except StoreFault as fault:
+            if isinstance(fault.__cause__, OSError | sqlite3.Error) and is_full(fault.__cause__):
+                with suppress(StoreFault):
+                    self.delete(key)  # what was to be replaced is not to be served any more
+            raise
 
     def claim(self, key: Key, name: str, seconds: float) -> float | None:
         """Take or renew the lease on a key; None: `name` has it, else the seconds until another's ends."""
-        now = self._clock()
-        with self._asked() as db, transaction(db, "IMMEDIATE"):
-            db.execute("DELETE FROM leases WHERE until <= ?", (now,))
-            found = db.execute("SELECT name, until FROM leases WHERE key = ?", (raw(key),)).fetchone()
-            if found is not None and found[0] != name:
-                return float(found[1]) - now
-            db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (raw(key), name, now + seconds))
-            return None
+        for _ in range(_TURNS):
+            left = self._changed(lambda db: _claim(db, key, name, seconds, self._clock()))
+            with self._turn:
+                if self._opened is not None and self._opened.current(self.path):
+                    return left
+        raise StoreFault(f"{self.path} is replaced faster than it can be asked")
 
     def give_back(self, key: Key, name: str) -> None:
         """End a lease of `name`'s. Raises `StoreFault`."""
-        with self._asked() as db:
-            db.execute("DELETE FROM leases WHERE key = ? AND name = ?", (raw(key), name))
+        self._changed(lambda db: db.execute("DELETE FROM leases WHERE key = ? AND name = ?", (raw(key), name)))
 
     def lasts(self, key: Key) -> float | None:
         """The seconds until a picture expires; None: it never does; 0.0: it is not there. Raises `StoreFault`."""
@@ -154,15 +178,8 @@ class SqliteStore:
 
     def delete(self, key: Key) -> bool:
         """Drop a picture and give its room back to the disk; False: there was none. Raises `StoreFault`."""
-        now = self._clock()
-        with self._asked() as db:
-            with transaction(db, "IMMEDIATE"):
-                row = rows.find(db, key)
-                db.execute("DELETE FROM pictures WHERE key = ?", (raw(key),))
-            (free,) = db.execute("PRAGMA freelist_count").fetchone()
-            if free > _SWEPT:
-                db.executescript("PRAGMA incremental_vacuum")  # execute() would give back one page
-        return row is not None and not row.over(now)
+        row = self._changed(lambda db: self._delete(db, key))
+        return row is not None and not row.over(self._clock())
 
     def verify(self) -> Iterator[Damage]:
         """Read everything and tell what is damaged; nothing is dropped. Raises `StoreFault`."""
@@ -177,12 +194,13 @@ class SqliteStore:
     def close(self) -> None:
         """Note what was used and give the file back; what is asked afterwards opens it again."""
         with self._turn:
-            db, self._db = self._db, None
-            if db is None or self._process != os.getpid():
+            was, self._opened = self._opened, None
+            if was is None or was.process != os.getpid():
                 return
-            with suppress(sqlite3.Error), transaction(db, "IMMEDIATE"):
-                self._flush(db)
-            db.close()
+            if was.current(self.path):
+                with suppress(sqlite3.Error), transaction(was.db, "IMMEDIATE"):
+                    self._flush(was.db)
+            was.db.close()
 
     @contextmanager
     def _asked(self) -> Generator[sqlite3.Connection]:
@@ -196,50 +214,91 @@ class SqliteStore:
             except (sqlite3.Error, OSError) as fault:
                 self._faults += 1
                 told = fault_of(self.path, fault)
-                if isinstance(told, StoreDamaged) and self._db is not None:
-                    self._db.close()
-                    self._db = None
+                if isinstance(told, StoreDamaged) and self._opened is not None:
+                    self._opened.db.close()
+                    self._opened = None
                 raise told from fault
 
+    def _changed(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
+        """What a change of the database answers. On a full disk the log is written back, and it is tried once more."""
+        with self._asked() as db:
+            try:
+                return change(db)
+            except (sqlite3.Error, OSError) as fault:
+                if not is_full(fault):
+                    raise
+                with suppress(sqlite3.Error):
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return change(db)
+
     def _connected(self) -> sqlite3.Connection:
-        if self._db is not None and self._process != os.getpid():
-            _inherited.append(self._db)
-            self._db = None
-        if self._db is None:
-            self._db, self._process = connect(self.path, self._wait, self._mark), os.getpid()
-        return self._db
+        was = self._opened
+        if was is not None and was.process != os.getpid():
+            _inherited.append(was.db)
+            self._opened = None
+        elif was is not None and not was.current(self.path):
+            was.abandon(self.path)
+            self._opened = None
+        if self._opened is None:
+            self._touched.clear()
+            self._beside.forget()
+            self._opened = opened(self.path, self._wait, self._mark)
+            with suppress(sqlite3.Error):  # what may only be read stays as it is
+                if not rows.ever(self._opened.db):
+                    rows.announce(self._opened.db, self._beside.left())
+        return self._opened.db
+
+    def _folder(self) -> Path:
+        """Where the files are."""
+        return self.path.with_name(f"{self.path.name}-files")
 
     def _write(self, db: sqlite3.Connection, key: Key, meta: Meta, data: bytes, ttl: float | None) -> None:
-        now, nbytes = self._clock(), len(data)
+        nbytes = len(data)
+        if self.max_bytes is not None and nbytes > self.max_bytes:
+            self._delete(db, key)
+        elif nbytes <= self.within:
+            self._put(db, StoreEntry(key, meta, nbytes, self._clock()), data, ttl, None)
+        else:
+            unnamed = self._beside.begun(data)
+            try:
+                rows.announce(db, [unnamed.name])  # until a row names it
+                self._put(db, StoreEntry(key, meta, nbytes, self._clock()), data, ttl, unnamed)
+            finally:
+                unnamed.path.unlink(missing_ok=True)
+        self._beside.clear(db)
+
+    def _put(
+        self, db: sqlite3.Connection, entry: StoreEntry, data: bytes, ttl: float | None, unnamed: Unnamed | None
+    ) -> None:
+        """A row for a picture, instead of the one that is there; its file gets its name."""
+        now = entry.stored
         with transaction(db, "IMMEDIATE"):
             self._flush(db)
-            db.execute("DELETE FROM pictures WHERE key = ?", (raw(key),))
+            db.execute("DELETE FROM pictures WHERE key = ?", (raw(entry.key),))
             rows.sweep(db, now, _SWEPT)
             if self.max_bytes is not None:
-                if nbytes > self.max_bytes:
-                    return
-                rows.make_room(db, self.max_bytes - nbytes, now)
-            entry = StoreEntry(key, meta, nbytes, now, None if ttl is None else now + ttl)
-            rows.add(db, entry, sum_of(data), self._hold(data))
+                rows.make_room(db, self.max_bytes - entry.nbytes, now)
+            entry = evolve(entry, expires=None if ttl is None else now + ttl)
+            rows.add(db, entry, data, None if unnamed is None else self._beside.named(unnamed))
+
+    def _delete(self, db: sqlite3.Connection, key: Key) -> rows.Row | None:
+        with transaction(db, "IMMEDIATE"):
+            row = rows.find(db, key)
+            db.execute("DELETE FROM pictures WHERE key = ?", (raw(key),))
+        self._beside.clear(db)
+        (free,) = db.execute("PRAGMA freelist_count").fetchone()
+        if free > _FREE:
+            db.executescript("PRAGMA incremental_vacuum")  # execute() would give back one page
+        return row
 
     def _picture(self, db: sqlite3.Connection, row: rows.Row) -> tuple[Meta, bytes]:
-        meta = row.entry().meta
-        data = self._bytes(db, row)
-        rows.compare(row, data, sums=not self._proven(row.number))
-        self._proofs.add(row.number)
-        return meta, data
-
-    def _proven(self, number: int) -> bool:
-        """Whether a picture was compared with its sum, and nothing can have changed it since."""
-        return self._proofs.holds(number)
-
-    def _hold(self, data: bytes) -> bytes:
-        """What the database keeps of a picture that is being written."""
-        return data
+        return row.entry().meta, self._bytes(db, row)
 
     def _bytes(self, db: sqlite3.Connection, row: rows.Row) -> bytes:
         """A picture's bytes. Raises `StoreDamaged`."""
-        return rows.kept(db, row.number)
+        if row.name is None:
+            return rows.compared(row, rows.kept(db, row.number))
+        return self._beside.read(row, self._clock())
 
     def _touch(self, db: sqlite3.Connection, number: int) -> None:
         self._touched.pop(number, None)
@@ -253,6 +312,7 @@ class SqliteStore:
         """Note what was read."""
         rows.touch(db, self._touched)
         self._touched.clear()
+        self._beside.note(db)
 
     def _each(self) -> Iterator[rows.Row]:
         """All rows, some at a time: others may write between them."""
@@ -268,15 +328,33 @@ class SqliteStore:
     def _ailment(self, row: rows.Row) -> str:
         """What is wrong with a picture; "" for nothing, or where it is gone by now."""
         with self._asked() as db:
+            self._beside.forget()
             try:
                 with transaction(db, "DEFERRED"):
                     if rows.there(db, row.number):
-                        row.entry()
-                        rows.compare(row, self._bytes(db, row), sums=True)
+                        self._picture(db, evolve(row, looks=None))  # whoever asks for it wants everything compared
             except StoreDamaged as damage:
                 return str(damage) if rows.there(db, row.number) else ""
         return ""
 
-    def _drop(self, db: sqlite3.Connection, row: rows.Row) -> bool:
-        """Drop a picture; False: it is gone by now."""
-        return db.execute("DELETE FROM pictures WHERE id = ?", (row.number,)).rowcount > 0
+    def _drop(self, db: sqlite3.Connection, row: rows.Row) -> bool | None:
+        """Drop a picture; False: it is gone by now; None: it stays, because nothing may be written."""
+        try:
+            dropped = db.execute("DELETE FROM pictures WHERE id = ?", (row.number,)).rowcount > 0
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+            return None
+        self._beside.clear(db)
+        return dropped
+
+
+def _claim(db: sqlite3.Connection, key: Key, name: str, seconds: float, now: float) -> float | None:
+    """The seconds until another's lease on a key ends; None: there is none, and `name` has it."""
+    with transaction(db, "IMMEDIATE"):
+        db.execute("DELETE FROM leases WHERE until <= ?", (now,))
+        found = db.execute("SELECT name, until FROM leases WHERE key = ?", (raw(key),)).fetchone()
+        if found is not None and found[0] != name:
+            return float(found[1]) - now
+        db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (raw(key), name, now + seconds))
+    return None
