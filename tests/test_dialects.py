@@ -394,7 +394,10 @@ def test_no_mask_for_who_has_no_words_for_it() -> None:
     for spoken, asked, field in (
         ("openrouter", ImageRequest(prompt="x", model="m", images=(image,), mask=image), "mask"),
         ("sdwebui", ImageRequest(prompt="x", model="m", images=(image,)), "images"),
-        ("together", ImageRequest(prompt="x", model="m", images=(image,)), "dialect"),
+        ("localai", ImageRequest(prompt="x", model="m", images=(image,)), "dialect"),
+        ("stability", ImageRequest(prompt="x", model="m", images=(image,), strength=0.5), "images"),
+        ("together", ImageRequest(prompt="x", model="m", images=(image,), mask=image), "mask"),
+        ("xai", ImageRequest(prompt="x", model="m", images=(image,), mask=image), "mask"),
     ):
         made = prepare(asked, Options(), Config(), handle=Handle(1), unix=UNIX, dialect=spoken)
         assert isinstance(made, Refusal)

@@ -29,6 +29,7 @@ from penstock.requests import (
     Said,
 )
 from penstock.wire import dialect
+from penstock.wire.dialects import speakers
 from penstock.work import Target, Work
 
 __all__ = ["Prepared", "Refusal", "prepare"]
@@ -82,9 +83,8 @@ def prepare(
 def _target(request: Request, at: Place) -> tuple[Target, Said] | Refusal:
     """One target, by the kind of request."""
     if request.operation not in dialect(at.dialect).ways:
-        return Refusal(
-            "dialect", f"the dialect {at.dialect!r} has no words for {request.operation}: ask another provider"
-        )
+        said = f"the dialect {at.dialect!r} has no words for {request.operation}: ask a provider that speaks one of"
+        return Refusal("dialect", f"{said} {speakers(request.operation)}")
     match request:
         case ImageRequest():
             return image_target(request, at)

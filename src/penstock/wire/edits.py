@@ -63,9 +63,9 @@ def as_form(request: ImageRequest, told: dict[str, Scalar]) -> HttpCall:
     names = (*(name for name in FIELDS if name in told), *sorted(name for name in told if name not in FIELDS))
     parts = [Part(name, _text(told[name]).encode()) for name in names]
     several = "image[]" if len(request.images) > 1 else "image"
-    parts += [_file(several, one) for one in request.images]
+    parts += [file_of(several, one) for one in request.images]
     if request.mask is not None:
-        parts.append(_file("mask", request.mask))
+        parts.append(file_of("mask", request.mask))
     kind, body = multipart.write(parts)
     return HttpCall("POST", PATH, (("content-type", kind),), body)
 
@@ -133,7 +133,8 @@ def _named(request: ImageRequest) -> list[tuple[str, InputImage]]:
     return named if request.mask is None else [*named, ("mask", request.mask)]
 
 
-def _file(name: str, image: InputImage) -> Part:
+def file_of(name: str, image: InputImage) -> Part:
+    """An image as a form has it."""
     return Part(name, image.data, f"{name.removesuffix('[]')}.{image.format}", f"image/{image.format}", image.digest)
 
 

@@ -6,7 +6,7 @@ from attrs import evolve, frozen
 
 from penstock.catalog import Model, model
 from penstock.requests import EDIT, NEUTRAL, PARAMETERS, ImageRequest, Refusal, Scalar, Unsaid
-from penstock.wire.dialects import DIALECTS, Dialect, Rule, Spoken, Way
+from penstock.wire.dialects import Dialect, Rule, Spoken, Way, speakers
 from penstock.wire.meaning import meant
 
 FIELDS = (*PARAMETERS, *NEUTRAL)
@@ -45,15 +45,19 @@ def say(request: ImageRequest, dialect: Dialect, known: Model | None, unsaid: Un
     way = dialect.ways.get(request.operation)
     if way is None:
         field = "images" if request.images else "model"
-        return Refusal(field, f"{field}: {dialect.name} has no words for {request.operation}")
+        said = f"{dialect.name} has no words for {request.operation}, as {speakers(request.operation)} have"
+        return Refusal(field, f"{field}: {said}")
     if not way.urls and any(one.url for one in request.inputs):
         return Refusal("images", f"images: {dialect.name} takes no addresses of images: give their bytes")
     if not way.files and any(one.file_id for one in request.inputs):
-        others = [one.name for one in DIALECTS.values() if EDIT in one.ways and one.ways[EDIT].files]
-        said = f"{dialect.name} has no words for uploaded files (file_id), as {', '.join(others)} have: give the bytes"
+        others = speakers(EDIT, files=True)
+        said = f"{dialect.name} has no words for uploaded files (file_id), as {others} have: give the bytes"
         return Refusal("images", f"images: {said}")
     if not way.masks and request.mask is not None:
-        return Refusal("mask", f"mask: {dialect.name} has no words for a mask: leave it out")
+        others = speakers(EDIT, mask=True)
+        return Refusal("mask", f"mask: {dialect.name} has no words for a mask, as {others} have: leave it out")
+    if way.objects is not None and (refusal := way.objects(request)) is not None:
+        return refusal
     return _Teller(request, dialect.name, way, known, unsaid).told()
 
 

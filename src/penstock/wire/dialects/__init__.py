@@ -26,6 +26,12 @@ DIALECTS: dict[str, Dialect] = {
 """Every dialect there is."""
 
 
+def speakers(operation: str, *, mask: bool = False, files: bool = False) -> str:
+    """The dialects that have words for an operation, joined; of edits those with a `mask`, or with uploaded `files`."""
+    found = [(name, one.ways[operation]) for name, one in DIALECTS.items() if operation in one.ways]
+    return ", ".join([name for name, way in found if (way.masks or not mask) and (way.files or not files)])
+
+
 def spoken_at(base_url: str) -> str:
     """The name of the dialect of who is known to be at a base URL; OpenAI's is everybody else's."""
     host = (urlsplit(base_url).hostname or "").rstrip(".")
@@ -35,4 +41,4 @@ def spoken_at(base_url: str) -> str:
     return openai.DIALECT.name
 
 
-__all__ = ["DIALECTS", "Dialect", "Named", "Rule", "Spoken", "Way", "spoken_at"]
+__all__ = ["DIALECTS", "Dialect", "Named", "Rule", "Spoken", "Way", "speakers", "spoken_at"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from attrs import field, frozen
 
 from penstock.http import HttpCall
-from penstock.requests import Prepared, Said, Scalar
+from penstock.requests import ImageRequest, Prepared, Refusal, Said, Scalar
 from penstock.wire.dialects._saying import EMULATED, Rule, same
 from penstock.wire.reader import Opening, Reader, Stream
 from penstock.wire.sink import Sink
@@ -30,7 +30,8 @@ class Way:
     a server does anyway, so that it need not be said. `most` bounds the pictures of one call, whatever the model.
     `derives`: a server that makes the same picture again unless it is told a seed is told one. `urls`: images may be
     told by their addresses, `files`: by the names of uploaded files, `masks`: what is to change by a mask. `listen`: it
-    can come as a stream, and that is asked for by `stream` (None: it cannot).
+    can come as a stream, and that is asked for by `stream` (None: it cannot). `objects` says what else of a request it
+    has no words for.
     """
 
     write: Write
@@ -44,6 +45,7 @@ class Way:
     files: bool = False
     masks: bool = True
     listen: Listen | None = None
+    objects: Callable[[ImageRequest], Refusal | None] | None = None
 
 
 def joined(base_url: str, path: str, model: str) -> str:

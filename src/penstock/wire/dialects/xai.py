@@ -1,11 +1,13 @@
-"""xAI: a shape instead of a size, a refusal inside a 200, and what it costs in ticks."""
+"""xAI: a shape instead of a size, a refusal inside a 200, what it costs in ticks, and edits as JSON of its own."""
 
 from __future__ import annotations
 
 from attrs import evolve
 
+from penstock.http import HttpCall
 from penstock.readings import Problem, Usage
-from penstock.requests import GENERATE
+from penstock.requests import EDIT, GENERATE, Prepared, Said
+from penstock.wire import edits
 from penstock.wire._json import Json
 from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import Named, Nearest
@@ -42,21 +44,28 @@ def read(sink: Sink, opening: Opening) -> Reader:
     return PictureReader(sink, opening, Shape(look=look))
 
 
+def edit(prepared: Prepared, said: Said, samples: int) -> HttpCall:
+    """The call that makes pictures of one image or of several, each by its address or as a data URL."""
+    listed: list[Json] = [{"url": edits.address(one), "type": "image_url"} for one in prepared.pictures.images]
+    images: dict[str, Json] = {"images": listed} if len(listed) > 1 else {"image": listed[0]}
+    return Painter(edits.PATH, fixed={**FIXED, **images})(prepared, said, samples)
+
+
+FIXED: dict[str, Json] = {"response_format": "b64_json"}
+WAY = Way(
+    Painter("/images/generations", fixed=FIXED),
+    read,
+    says={
+        "size": Nearest("aspect_ratio", SHAPES),
+        "quality": Named("quality", ("low", "medium", "high")),
+        "user": Named("user"),
+    },
+)
+
 DIALECT = Dialect(
     name="xai",
     title="xAI",
-    ways={
-        GENERATE: Way(
-            Painter("/images/generations", fixed={"response_format": "b64_json"}),
-            read,
-            says={
-                "size": Nearest("aspect_ratio", SHAPES),
-                "quality": Named("quality", ("low", "medium", "high")),
-                "user": Named("user"),
-            },
-        ),
-        **COMMON,
-    },
+    ways={GENERATE: WAY, EDIT: evolve(WAY, write=edit, masks=False), **COMMON},
     hosts=("api.x.ai",),
-    source="docs.x.ai, cost tracking and image generation, read 2026-11; refusals as vercel/ai reads them, 2026-08-22",
+    source="docs.x.ai: cost tracking, images and their editing, read 2026-11; refusals by vercel/ai, 2026-08",
 )
