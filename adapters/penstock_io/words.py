@@ -20,6 +20,7 @@ __all__ = [
     "one_line",
     "per",
     "span",
+    "struck",
     "summed",
 ]
 
@@ -32,6 +33,19 @@ UNKNOWN = "an amount that is not known"
 
 _DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What drives a terminal, breaks a line, reverses the text around it, or cannot be encoded; a newline is none of it."""
+
+_KEY = re.compile(r"(?<![A-Za-z0-9])(?:sk-|gsk_|xai-|AIza)[A-Za-z0-9_-]{16,}")
+"""What is a key by its looks, also where it was put by mistake: a size, a name."""
+
+_TELLING = 8
+"""Characters below which a key is not looked for: what is shorter stands in other words, too."""
+
+
+def struck(text: str, secrets: Sequence[str] = ()) -> str:
+    """A text without `secrets`, and without anything else that is a key by its looks: `***` stands for them."""
+    for secret in sorted((one for one in secrets if len(one) >= _TELLING), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return _KEY.sub("***", text)
 
 
 def harmless(text: str) -> str:

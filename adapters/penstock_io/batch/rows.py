@@ -14,6 +14,7 @@ from attrs import evolve, fields_dict, frozen
 
 from penstock.errors import PenstockError
 from penstock.requests import ImageRequest
+from penstock_io.words import struck
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -37,6 +38,9 @@ SURELY_SHORT = 100_000
 LONGEST_NAME = 60
 """Characters of a field's name in a mistake."""
 
+_LOOK = 4_096
+"""Characters of a text that are looked at: more than are shown, so that no key is cut in two before it is known."""
+
 
 def plain(text: str, longest: int) -> str:
     """A text for a terminal: one line, what cannot be seen as an escape, at most `longest` characters."""
@@ -53,18 +57,18 @@ def plain(text: str, longest: int) -> str:
 
 
 def _message(text: str) -> str:
-    return plain(text, LONGEST_MESSAGE)
+    return plain(struck(text[:_LOOK]), LONGEST_MESSAGE)
 
 
 def _name(text: str) -> str:
-    return plain(text, LONGEST_NAME)
+    return plain(struck(text[:_LOOK]), LONGEST_NAME)
 
 
 @frozen
 class Mistake:
     """What is wrong with the input: file, line (from 1; 0: the whole file), field ('': the whole row), what to do.
 
-    Whatever the texts held, they are shown without control characters and at a bounded length.
+    Whatever the texts held, they are shown without control characters, without keys, and at a bounded length.
     """
 
     file: str = attrs.field(converter=_message)

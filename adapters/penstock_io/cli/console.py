@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from json import dumps
@@ -25,7 +25,7 @@ from attrs import evolve
 
 from penstock_io.batch.progress import Figures, Level
 from penstock_io.cli.live import Display, display, sentence, wrapped
-from penstock_io.words import harmless, harmless_json
+from penstock_io.words import harmless, harmless_json, struck
 
 EVERY = 5.0
 """Seconds between two lines of progress."""
@@ -44,8 +44,9 @@ class Console:
 
     `quiet` shows only errors and the result, `verbose` also details. `json` says that a program reads the result: it
     has to be JSON, and nothing is asked. `log_file` gets every line appended, whatever is shown, with UTC time and
-    level. `stream` is standard error where none is given; `clock` gives seconds. Warnings and errors get their word
-    ("penstock: error: ") here. Raises `ValueError` for a log file that cannot be written.
+    level. `secrets` are struck out of whatever is said. `stream` is standard error where none is given; `clock` gives
+    seconds. Warnings and errors get their word ("penstock: error: ") here. Raises `ValueError` for a log file that
+    cannot be written.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Console:
         verbose: bool = False,
         json: bool = False,
         log_file: Path | None = None,
+        secrets: Sequence[str] = (),
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,6 +64,7 @@ class Console:
         self._least = Level.ERROR if quiet else Level.DETAIL if verbose else Level.NOTE
         self._quiet = quiet
         self._json = json
+        self._secrets = tuple(dict.fromkeys([*secrets, *(dumps(one)[1:-1] for one in secrets)]))
         self._clock = clock
         self._turn = RLock()
         self._live = not quiet and _animated(self._stream)
@@ -87,7 +90,7 @@ class Console:
     def tell(self, text: str, level: Level = Level.NOTE) -> None:
         """Show a line, which may have several."""
         prefix = _PREFIX[level]
-        said = harmless(text.rstrip("\n"))
+        said = self._fit_to_say(text)
         with self._turn:
             self._record(said, level.name)
             if level >= self._least:
@@ -118,7 +121,8 @@ class Console:
             if self._display is not None and self._newest is not None:
                 self._draw(evolve(self._newest, eta=None, waiting=""))
             self._pause()
-            self._write(f"{_wrapped(f'{harmless(question)} [y/N]', self._stream)} ")
+            question = self._fit_to_say(question)
+            self._write(f"{_wrapped(f'{question} [y/N]', self._stream)} ")
         answer = ""
         try:
             answer = sys.stdin.readline()
@@ -126,12 +130,12 @@ class Console:
             if not answer.endswith("\n"):
                 self._write("\n")
         yes = answer.strip().lower() in {"y", "yes"}
-        self._record(f"{harmless(question)} {'yes' if yes else 'no'}", "QUESTION")
+        self._record(f"{question} {'yes' if yes else 'no'}", "QUESTION")
         return yes
 
     def result(self, text: str) -> None:
         """Print the one result on standard output, after the last progress. Raises `OSError` where nobody reads it."""
-        said = (harmless_json if self._json else harmless)(text.rstrip("\n"))
+        said = self._fit_to_say(text, json=self._json)
         with self._turn:
             self._settle()
             self._record(said, "RESULT")
@@ -145,6 +149,9 @@ class Console:
             if self._log is not None:
                 self._log.close()  # every line of it is on the disk already
                 self._log = None
+
+    def _fit_to_say(self, text: str, *, json: bool = False) -> str:
+        return struck((harmless_json if json else harmless)(text.rstrip("\n")), self._secrets)
 
     # Progress
 
@@ -160,7 +167,7 @@ class Console:
         if self._newest is None or _same(self._newest, self._told):
             return
         self._told = self._newest
-        said = harmless(sentence(self._newest))
+        said = self._fit_to_say(sentence(self._newest))
         self._record(said, "PROGRESS")
         if not (self._quiet or self._live):
             self._write(said + "\n")

@@ -7,9 +7,21 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from penstock_io.cli.options import GROUPS, JSON, LOG_FILE, QUIET, VERBOSE, AnyOption, Kind, Option, closest
+from penstock_io.cli.options import (
+    API_KEY_ENV,
+    GROUPS,
+    JSON,
+    LOG_FILE,
+    QUIET,
+    VERBOSE,
+    AnyOption,
+    Kind,
+    Option,
+    closest,
+)
 
 if TYPE_CHECKING:
     from penstock.errors import PenstockError
@@ -74,7 +86,8 @@ def run_with(
         values = resolve(vars(args), options, os.environ)
         as_json = values[JSON]
         log = values.get(LOG_FILE)
-        console = Console(quiet=values[QUIET], verbose=values[VERBOSE], json=as_json, log_file=log)
+        shown = partial(Console, quiet=values[QUIET], verbose=values[VERBOSE], json=as_json)
+        console = shown(log_file=log, secrets=_secrets(values))
     except (OptionError, ValueError) as error:
         return complain("usage", str(error), as_json=as_json)
     with console:
@@ -86,6 +99,16 @@ def run_with(
             return refuse(error, console, as_json=as_json)
         except KeyboardInterrupt:
             return complain("interrupted", "interrupted", INTERRUPTED, as_json=as_json)
+
+
+def _secrets(values: Values) -> tuple[str, ...]:
+    """What the environment holds where keys are: it is to be said by no line, wherever else it was put."""
+    from penstock_io.cli.connecting import BUILT_IN  # noqa: PLC0415 - the start is fast until it is known what runs
+
+    named = list(values.get(API_KEY_ENV) or ())
+    for provider in (*BUILT_IN.values(), *values.providers.values()):
+        named += provider.api_key_env
+    return tuple([key for name in dict.fromkeys(named) if (key := os.environ.get(name, "").strip())])
 
 
 def refuse(error: OptionError | PenstockError, console: Console, *, as_json: bool) -> int:
