@@ -161,3 +161,29 @@ def test_what_is_wrong_ends_with_2(
     out, err = capsys.readouterr()
     error = json.loads(out)["error"]
     assert (kind, True, True) == (error["kind"], told in error["message"], told in err)
+
+
+def test_a_quote_is_a_table_too(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--csv` writes a line for each setting, with no cell that a spreadsheet would run; `-` prints nothing else."""
+    rows, config, file = tmp_path / "in.jsonl", tmp_path / "penstock.toml", tmp_path / "quote.csv"
+    known = {"model": "gpt-image-2", "size": "1024x1024", "quality": "low"}
+    both = ({"prompt": "a", "model": "mine", "quality": "=cmd()"}, {"prompt": "b", **known})
+    rows.write_text("".join(f"{json.dumps(row)}\n" for row in both), encoding="utf-8")
+    config.write_text('[providers.mine]\nbase_url = "http://127.0.0.1:9/v1"\napi_key_env = "NONE"\n', encoding="utf-8")
+    words = ["quote", str(rows), "--provider", "mine", "--config", str(config)]
+    assert 0 == main([*words, "--csv", str(file)])
+    assert "price:" in capsys.readouterr().out
+    assert 0 == main([*words, "--csv", "-"])
+    printed = capsys.readouterr().out
+    assert printed.split() == file.read_text("utf-8-sig").split()
+    lines = printed.split()
+    assert "model,size,quality,pictures,bound_usd,expected_usd,without_bound,without_expected" == lines[0]
+    assert {"mine,,'=cmd(),1,0,0,1,1"} == {line for line in lines if "cmd" in line}
+    assert any(line.startswith("gpt-image-2,1024x1024,low,1,0.00") for line in lines)
+    assert 2 == main([*words, "--csv", str(file)])
+    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert 0 == main([*words, "--csv", str(file), "--overwrite"])
+    assert 2 == main(["quote", given, "--csv", "-", "--json"])
+    assert "give --csv a file" in capsys.readouterr().err
+    assert 2 == main(["quote", given, "--csv", str(tmp_path / "none" / "q.csv")])
+    assert "q.csv: No such file" in capsys.readouterr().err

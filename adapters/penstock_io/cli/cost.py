@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -148,16 +147,17 @@ def _repair(parser: Parser, args: argparse.Namespace, console: Console) -> int:
 
 def _check(parser: Parser, args: argparse.Namespace) -> None:
     """Refuse what does not go together."""
+    from penstock_io.cli.tables import refusal  # noqa: PLC0415 - as above
+
     if not args.paths:
         parser.error("DIR_OR_LEDGER is missing: the folder of a batch, or a ledger")
     if args.volume is None and any(getattr(args, name) is not None for name in CHANGE):
         parser.error("--volume is missing: the return on a change needs the pictures of a month")
     if args.volume is not None and args.labour is None:
         parser.error("--labour is missing: what a picture costs that is made by hand")
-    if args.csv == STDOUT and args.json:
-        parser.error("--csv - and --json both print on standard output: give --csv a file")
-    if args.csv not in {None, STDOUT} and Path(args.csv).exists() and not args.overwrite:
-        parser.error(f"--csv {args.csv}: it is there already: --overwrite replaces it")
+    why = refusal(args.csv, as_json=args.json, overwrite=args.overwrite)
+    if why:
+        parser.error(why)
 
 
 def _tell(books: Books, args: argparse.Namespace, console: Console) -> int:
@@ -200,21 +200,9 @@ def _back(sums: Sums, args: argparse.Namespace) -> Return | None:
 
 def _table(books: Books, to: str) -> None:
     """The table. Raises `OSError`."""
-    from io import BytesIO  # noqa: PLC0415 - as above
-
-    from penstock_io.batch.writing import whole  # noqa: PLC0415 - as above
+    from penstock_io.cli.tables import write_table  # noqa: PLC0415 - as above
     from penstock_io.costing.csvs import write_csv  # noqa: PLC0415 - as above
     from penstock_io.costing.sums import by_place  # noqa: PLC0415 - as above
-    from penstock_io.words import harmless  # noqa: PLC0415 - as above
 
     sums = by_place(books.items)
-    if to != STDOUT:
-        with whole(Path(to)) as file:
-            write_csv(file, sums, mark=True)
-    elif sys.stdout.isatty():
-        buffer = BytesIO()
-        write_csv(buffer, sums)
-        print(harmless(buffer.getvalue().decode()), end="", flush=True)
-    else:
-        write_csv(sys.stdout.buffer, sums)
-        sys.stdout.buffer.flush()
+    write_table(to, lambda file, mark: write_csv(file, sums, mark=mark))

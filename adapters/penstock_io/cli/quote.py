@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 DONE = 0
 STDIN = "standard input"
 
+TABLE = options.Option(
+    "csv",
+    options.FILE.parse,
+    options.SHOWN,
+    "write a table; -: to standard output, and nothing else",
+    "FILE",
+    bare=True,
+)
+
 QUOTE: tuple[AnyOption, ...] = (
     options.KEEP, options.SKIP_INVALID, options.REPEATS, *options.REQUEST, options.PROVIDER, options.DIALECT,
     options.LIMIT, options.ON_AMBIGUOUS, options.RETRY_FAILED,
     options.OUT._replace(help="the folder of a batch: what is paid there already is taken off"),
-    options.JSON, options.CONFIG,
+    options.JSON, TABLE, options.OVERWRITE._replace(group=options.SHOWN, help="replace FILE where there is one"),
+    options.CONFIG,
 )  # fmt: skip
 """What `penstock quote` takes: those options of a batch that say what is bought."""
 
@@ -37,6 +47,7 @@ settings are each alone; rows that do not take one stay as they are. What is not
   penstock quote prompts.txt
   penstock quote prompts.jsonl --quality high --out pictures
   penstock quote prompts.csv --json
+  penstock quote prompts.csv --csv quote.csv
 
 exit codes: 0 it was said; 2 usage or input; 130 interrupted
 """
@@ -79,10 +90,12 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
     from penstock_io.cli.config import overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.connecting import connect  # noqa: PLC0415 - as above
     from penstock_io.cli.folders import journalled  # noqa: PLC0415 - as above
+    from penstock_io.cli.tables import STDOUT  # noqa: PLC0415 - as above
     from penstock_io.costing.asking import quote_rows  # noqa: PLC0415 - as above
     from penstock_io.costing.quotes import as_lines, as_object  # noqa: PLC0415 - as above
     from penstock_io.journal import Account, peek  # noqa: PLC0415 - as above
 
+    table = _table(values)
     connection = connect(values, os.environ, bare=True)  # a provider that there is
     choices = Choices(
         on_ambiguous=OnAmbiguous(values[options.ON_AMBIGUOUS]),
@@ -102,11 +115,40 @@ def _quote(values: Values, given: Path | None, console: Console) -> int:
     account = Account() if found is None else found.account
     quoted = quote_rows(rows, choices, states, account, unix=time.time(), skip_invalid=skip)
     _warn(quoted, console)
+    if table is not None:
+        _write(table, quoted)
     if values[options.JSON]:
         console.result(json.dumps(as_object(quoted), ensure_ascii=False, indent=2))
-    else:
+    elif table != STDOUT:
         console.result("\n".join(as_lines(quoted)))
     return DONE
+
+
+def _table(values: Values) -> str | None:
+    """Where a table goes, None where none is asked for. Raises `OptionError` where it cannot."""
+    from penstock_io.cli.config import OptionError  # noqa: PLC0415 - as above
+    from penstock_io.cli.tables import refusal  # noqa: PLC0415 - as above
+
+    given = values.get(TABLE)
+    table = None if given is None else str(given)
+    why = refusal(table, as_json=values[options.JSON], overwrite=values[options.OVERWRITE])
+    if why:
+        raise OptionError(why)
+    return table
+
+
+def _write(table: str, quoted: Quoted) -> None:
+    """Write it. Raises `OptionError` where that fails."""
+    from penstock_io.cli.config import OptionError  # noqa: PLC0415 - as above
+    from penstock_io.cli.tables import write_table  # noqa: PLC0415 - as above
+    from penstock_io.costing.csvs import write_quote  # noqa: PLC0415 - as above
+
+    try:
+        write_table(table, lambda file, mark: write_quote(file, quoted.settings, mark=mark))
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise OptionError(f"--csv {table}: {fault.strerror or fault}") from fault
 
 
 def _read(values: Values, given: Path | None) -> tuple[Rows, bool]:
