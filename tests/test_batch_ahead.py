@@ -17,10 +17,12 @@ from penstock.engine.figures import LaneFigures
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock_io.batch.ahead import to_go
 from penstock_io.batch.pace import Mix
+from penstock_io.batch.progress import Figures
 from penstock_io.batch.run import Exit
 from penstock_io.batch.source import Listed
 from penstock_io.simserver import serving
-from tests.batching import folder_for, table
+from tests.batching import folder_for, meanwhile, table
+from tests.clocks import Ahead
 from tests.planning import keyed_of, rows_of
 
 NOW = 100.0
@@ -134,12 +136,27 @@ def test_pictures_that_come_are_counted_once() -> None:
     assert (4, 5, 6) == (source.coming, source.pictures, source.total)
 
 
-def test_a_run_promises_no_less_than_its_limits_let_be(tmp_path: Path) -> None:
-    """14 pictures, ten at once and one a second: four seconds, although the ten came in a moment."""
-    with serving(ServerSettings(limits=ServerLimits(ipm=60, burst=1 / 6), latency=Latency(0.02, 0.0))) as sim:
+def test_a_run_promises_no_less_than_its_limits_let_be(tmp_path: Path, clock: Ahead) -> None:
+    """14 pictures, ten at once and one a minute: four minutes, although the first came in a moment."""
+    limits = ServerLimits(ipm=1, burst=10)
+    with serving(ServerSettings(limits=limits, told=(), latency=Latency(0.02, 0.0))) as sim:
         folder = folder_for(tmp_path / "out", sim)
-        folder.limits = Limits(ipm=60, burst=1 / 6)
-        assert Exit.ALL == folder.run(table(14)).code
-    held = [one for one in folder.listener.figures if one.waiting.startswith("images a minute")]  # all rows are in line
-    assert [] == [one for one in held if one.eta is not None and one.eta < 3.9 - one.seconds]
-    assert any(one.eta for one in held)
+        folder.limits = Limits(ipm=1, burst=10)
+
+        def answer() -> None:
+            folder.listener.wait_figures(lambda one: _held(one) and one.done == 9 and one.eta is not None)
+            clock.pass_time(240.0)
+            sim.release()
+
+        sim.hold()
+        sim.release(9)
+        with meanwhile(answer):
+            assert Exit.ALL == folder.run(table(14)).code
+    assert [] == [
+        one for one in folder.listener.figures if _held(one) and one.eta is not None and one.eta < 239 - one.seconds
+    ]
+
+
+def _held(figures: Figures) -> bool:
+    """Whether all rows that are left wait for their turn."""
+    return figures.waiting.startswith("images a minute")

@@ -25,7 +25,7 @@ from penstock_io.cli.folders import look
 from penstock_io.journal import Account
 from penstock_io.lessons import Kept, write
 from penstock_io.simserver import serving
-from tests.batching import folder_for, table
+from tests.batching import folder_for, meanwhile, table
 from tests.planning import keyed_of, rows_of
 
 URL = "https://api.openai.com/v1"
@@ -128,8 +128,14 @@ def test_a_folder_that_was_held_back_says_so(tmp_path: Path) -> None:
     limits = ServerLimits(ipm=600, burst=2 / 600)
     with serving(ServerSettings(limits=limits, told=(), latency=Latency(0.02, 0.0))) as sim:
         folder = folder_for(tmp_path / "out", sim)
-        folder.run(table(20))
-        assert sim.stats()["rejected"]
+
+        def answer() -> None:
+            assert sim.wait(lambda stats: stats["rejected"] != {})
+            sim.release()
+
+        sim.hold()  # nothing refills before one is refused
+        with meanwhile(answer):
+            folder.run(table(20))
     books = look(folder.path)
     known = known_of(folder.settings, books.account, books.states, books.runs, time.time())
     found = planned(folder.settings, known)
