@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from pathlib import Path
 from threading import current_thread, main_thread
 
 from attrs import field, frozen
@@ -16,6 +17,7 @@ from attrs import field, frozen
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.catalog import model as known_model
 from penstock.config import Config
+from penstock.errors import InvalidRequest, JobError, UsageError
 from penstock.events import Mode
 from penstock.requests import ImageRequest, Options, Unsaid
 from penstock_io.asyncio import Client
@@ -31,14 +33,17 @@ from penstock_io.cli.options import (
     MODERATION,
     NEGATIVE,
     OUTPUT_FORMAT,
+    PREVIEWS,
     QUALITY,
     SEED,
     SIZE,
     STEPS,
     N,
 )
+from penstock_io.cli.saving import Files, save_preview
 from penstock_io.lessons import place
-from penstock_io.resources import Result
+from penstock_io.previews import Preview
+from penstock_io.resources import Result, refused
 from penstock_io.words import count
 
 
@@ -65,6 +70,7 @@ def request_of(values: Values, prompt: str, format_: str | None) -> ImageRequest
         output_format=values.get(OUTPUT_FORMAT) or _said(model, format_),
         output_compression=values.get(COMPRESSION),
         seed=values.get(SEED),
+        partial_images=values.get(PREVIEWS) or None,
         negative_prompt=values.get(NEGATIVE),
         steps=values.get(STEPS),
         guidance=values.get(GUIDANCE),
@@ -102,13 +108,40 @@ Ask = Callable[[ImageRequest, Connection, Spending], Bought]
 """Buys a request and waits."""
 
 
+class Previews:
+    """Saves previews while they come, beside where the pictures go; `paths` are those that are there."""
+
+    def __init__(self, files: Files, console: Console) -> None:
+        self.files = files
+        self.paths: list[Path] = []
+        self._console = console
+
+    def came(self, preview: Preview) -> None:
+        """One has come."""
+        path = save_preview(self.files, preview)
+        if path is None:
+            self._console.tell("a preview cannot be written beside the picture", Level.WARNING)
+        else:
+            self.paths.append(path)
+            self._console.tell(f"preview: {path}")
+
+
+Seen = Callable[[Preview], object]
+"""Takes a preview when it has come."""
+
+
+def unseen(preview: Preview) -> None:
+    """Takes no preview."""
+    del preview
+
+
 @contextmanager
-def asking(console: Console) -> Generator[Ask]:
+def asking(console: Console, seen: Seen = unseen) -> Generator[Ask]:
     """Ask for one request within the block, and save there what came: no interrupt loses what is paid.
 
     Interrupted once, what is out is awaited; interrupted again, it is broken off. The third one ends the process.
     """
-    buying = _Buying(console)
+    buying = _Buying(console, seen)
 
     def ask(request: ImageRequest, connection: Connection, spending: Spending) -> Bought:
         return asyncio.run(buying.work(request, connection, spending))
@@ -120,8 +153,8 @@ def asking(console: Console) -> Generator[Ask]:
 class _Buying:
     """One request on its way; the asynchronous client can be told to end while somebody waits for it."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, seen: Seen) -> None:
+        self._console, self._seen = console, seen
         self._client: Client | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signals = self._interrupts = 0
@@ -147,9 +180,46 @@ class _Buying:
             self._client = client
             if self._signals:  # it came before there was anything to end
                 raise KeyboardInterrupt
-            result = await anext(client.images.map([request], Options(unsaid=spending.unsaid)))
+            options = Options(unsaid=spending.unsaid)
+            if request.partial_images is None:
+                result: Result = await anext(client.images.map([request], options))
+            else:
+                result = await self._watched(client, request, options)
             self._client = None
         return Bought(result, time.monotonic() - begun, self._interrupts > 0)
+
+    async def _watched(self, client: Client, request: ImageRequest, options: Options) -> Result:
+        """The same with previews while it is made."""
+        coming = client.images.stream(
+            prompt=request.prompt,
+            model=request.model,
+            partial_images=request.partial_images or 0,
+            image=list(request.images) or None,
+            mask=request.mask,
+            size=request.size,
+            quality=request.quality,
+            n=request.n,
+            background=request.background,
+            moderation=request.moderation,
+            input_fidelity=request.input_fidelity,
+            output_format=request.output_format,
+            output_compression=request.output_compression,
+            seed=request.seed,
+            negative_prompt=request.negative_prompt,
+            steps=request.steps,
+            guidance=request.guidance,
+            options=options,
+        )
+        try:
+            async for one in coming:
+                if isinstance(one, Result):
+                    return one
+                self._seen(one)
+        except JobError as error:
+            return Result(request, error.outcome, (), error)
+        except InvalidRequest as error:
+            return refused(request, error, 0)
+        raise UsageError("the stream ended without a result")
 
     def signalled(self) -> None:
         """A signal came. The third one ends the process as usual."""

@@ -18,6 +18,7 @@ from penstock_io.cli.options import (
     NOTE,
     OUTPUT_FORMAT,
     OVERWRITE,
+    PREVIEWS,
     UNSAID,
     YES,
     N,
@@ -39,11 +40,11 @@ if TYPE_CHECKING:
 
     from penstock.errors import PenstockError
     from penstock.requests import ImageRequest
-    from penstock_io.cli.buying import Bought
+    from penstock_io.cli.buying import Bought, Previews
     from penstock_io.cli.config import Values
     from penstock_io.cli.connecting import Connection
     from penstock_io.cli.console import Console
-    from penstock_io.cli.saving import Files, Saved
+    from penstock_io.cli.saving import Saved
 
     Change = Callable[[ImageRequest], ImageRequest]
 
@@ -115,7 +116,7 @@ def buy(values: Values, given: str, console: Console, change: Change | None = No
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
     from penstock_io.cli.bounds import heed, quote_of  # noqa: PLC0415 - as above
-    from penstock_io.cli.buying import Spending, asking, request_of  # noqa: PLC0415 - as above
+    from penstock_io.cli.buying import Previews, Spending, asking, request_of  # noqa: PLC0415 - as above
     from penstock_io.cli.config import overrides_of  # noqa: PLC0415 - as above
     from penstock_io.cli.connecting import connect  # noqa: PLC0415 - as above
     from penstock_io.cli.consent import price_reason, refusal  # noqa: PLC0415 - as above
@@ -126,6 +127,8 @@ def buy(values: Values, given: str, console: Console, change: Change | None = No
     streamed = values.get(FILE) == saving.STDOUT
     if streamed and values[JSON]:
         raise values.wrong(JSON, "standard output takes the picture: name a file with --out")
+    if streamed and values.get(PREVIEWS) not in (None, 0):
+        raise values.wrong(PREVIEWS, "standard output takes the picture alone: name a file with --out")
     n, format_, budget = values.get(N) or 1, values.get(OUTPUT_FORMAT), values.get(BUDGET)
     files = saving.plan(
         values.get(FILE), prompt, n=n, output_format=format_, overwrite=values[OVERWRITE],
@@ -149,19 +152,20 @@ def buy(values: Values, given: str, console: Console, change: Change | None = No
     message = refusal([] if reason is None else [reason], console, yes=values[YES])
     if message is not None:
         return _failed(console, "declined", message, USAGE, as_json=values[JSON])
-    with booked(values, spending.funds, console) as funds, asking(console) as ask:
+    previews = Previews(files, console)
+    with booked(values, spending.funds, console) as funds, asking(console, previews.came) as ask:
         bought = ask(request, connection, evolve(spending, funds=funds))
-        return _report(bought, files, connection, console, frozenset(quote.warnings), as_json=values[JSON])
+        return _report(bought, previews, connection, console, frozenset(quote.warnings), as_json=values[JSON])
 
 
 def _report(
-    bought: Bought, files: Files, connection: Connection, console: Console, told: frozenset[str], *, as_json: bool
+    bought: Bought, previews: Previews, connection: Connection, console: Console, told: frozenset[str], *, as_json: bool
 ) -> int:
     """Save what came, and say what became of it, but no warnings that were `told`; returns the exit code."""
     from penstock_io.batch.progress import Level  # noqa: PLC0415 - as above
     from penstock_io.cli import saving  # noqa: PLC0415 - as above
 
-    result = bought.result
+    result, files = bought.result, previews.files
     pictures = [(image.format, image.data) for image in result.images]
     try:
         saved = saving.save(files, pictures)
@@ -177,7 +181,7 @@ def _report(
     if result.error is not None:
         console.tell(_explained(result.error, connection), Level.ERROR)
     if as_json:
-        console.result(json.dumps(_object(bought, saved, code), ensure_ascii=False))
+        console.result(json.dumps(_object(bought, saved, previews, code), ensure_ascii=False))
     elif files.streamed:
         sys.stdout.buffer.write(b"".join(data for _, data in pictures[:1]))
         sys.stdout.buffer.flush()
@@ -259,7 +263,7 @@ def _line(bought: Bought, saved: Saved) -> str:
     return f"{names}: {', '.join(part for part in parts if part)}".removeprefix(": ")
 
 
-def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
+def _object(bought: Bought, saved: Saved, previews: Previews, code: int) -> dict[str, object]:
     """The same for a program. Money is exact dollars as a text, null where it is not known."""
     from attrs import asdict  # noqa: PLC0415 - as above
 
@@ -271,6 +275,7 @@ def _object(bought: Bought, saved: Saved, code: int) -> dict[str, object]:
     trouble = error.outcome.error if isinstance(error, JobError) else outcome.error
     told: dict[str, object] = {
         "files": [str(path) for path in saved.paths],
+        "previews": [str(path) for path in previews.paths],
         "model": request.model,
         "size": request.size,
         "quality": request.quality,

@@ -213,6 +213,8 @@ UNSAID = Option("unsaid", _choice("drop", "refuse", "emulate"), WHAT, "what a pr
 MASK = Option("mask", _file, WHAT, "a PNG as large as the first image, transparent where that is to change", "FILE",
               bare=True)  # fmt: skip
 FIDELITY = Option("input-fidelity", _text, WHAT, "how closely images are kept: low or high", "WORD", bare=True)
+PREVIEWS = Option("partial-images", _whole, WHAT, "previews of each picture while it is made, 0 to 3, beside it as "
+                  "NAME-preview-1.png; each costs 100 tokens", "N", Kind.WHOLE, bare=True)  # fmt: skip
 SEED = Option("seed", _whole, WHAT, "the seed, for models that know one", "N", Kind.WHOLE, bare=True)
 
 PROVIDER = Option("provider", _text, WHERE, "openai, azure, openrouter, stability, together, xai, or a "
@@ -293,8 +295,8 @@ BATCH: tuple[AnyOption, ...] = (
 """What `penstock batch` takes; whatever a file may say is among these."""
 
 GENERATE: tuple[AnyOption, ...] = (
-    *REQUEST, BACKGROUND, COMPRESSION, MODERATION, SEED, NEGATIVE, STEPS, GUIDANCE, UNSAID, PROVIDER, DIALECT,
-    BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY,
+    *REQUEST, BACKGROUND, COMPRESSION, MODERATION, SEED, PREVIEWS, NEGATIVE, STEPS, GUIDANCE, UNSAID, PROVIDER,
+    DIALECT, BASE_URL, API_KEY_ENV, BUDGET, LEDGER, BUDGET_DAY,
     BUDGET_MONTH, BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, *SPEED, FILE, OVERWRITE, JSON, QUIET, VERBOSE, LOG_FILE,
     CONFIG,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 from attrs import frozen
 
 from penstock_io.cli.config import OptionError
+from penstock_io.previews import Preview
 
 EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "gif": ".gif", "svg": ".svg"}
 FORMATS = {extension: name for name, extension in EXTENSIONS.items()} | {".jpeg": "jpeg"}
@@ -59,6 +60,12 @@ class Files:
             self.stem.with_name(f"{self.stem.name}{number}{self.extension or EXTENSIONS.get(format_, '.bin')}")
             for number, format_ in zip(numbers, formats, strict=False)
         ]
+
+    def preview(self, index: int, number: int, format_: str) -> Path:
+        """Where preview `number` of picture `index` goes (both from 0): beside the picture, as what it is."""
+        place = "" if self.n == 1 else f"-{index + 1}"
+        name = f"{self.stem.name}{place}-preview-{number + 1}{EXTENSIONS.get(format_, '.bin')}"
+        return self.stem.with_name(name)
 
 
 def plan(
@@ -134,6 +141,15 @@ def save(files: Files, pictures: Sequence[tuple[str, bytes]]) -> Saved:
             warnings.append(f"{saved} is a {format_}, whatever its name says: the provider sent that")
         paths.append(saved)
     return Saved(tuple(paths), tuple(warnings))
+
+
+def save_preview(files: Files, preview: Preview) -> Path | None:
+    """Save a preview; returns its name, None where it cannot be written: one preview less."""
+    try:
+        path = files.preview(preview.index, preview.partial_index, preview.format)
+        return _write(path, preview.data, overwrite=files.overwrite)
+    except OSError:
+        return None
 
 
 def _write(path: Path, data: bytes, *, overwrite: bool) -> Path:
