@@ -7,6 +7,7 @@ URLs, the bodies and the headers are laid side by side.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
@@ -14,10 +15,11 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from openai.types import ImagesResponse
 from PIL import Image
 
 import penstock_io.sync
-from penstock.requests import Message
+from penstock.requests import InputImage, Message
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.wire.multipart import read
 from penstock_io.previews import TextDelta
@@ -167,6 +169,44 @@ def test_a_stream_of_pictures() -> None:
     assert found >= len(told) - 1
 
 
+def test_a_stream_of_an_edit() -> None:
+    """A form that asks for a stream: the same parts, and previews before the end on both sides."""
+    image = picture()
+
+    def ours(client: penstock_io.sync.Client) -> int:
+        return len(list(client.images.stream(**MADE, image=image, partial_images=2)))
+
+    told, found, sent, own = asked(
+        lambda client: last(
+            client.images.edit(**MADE, n=1, image=("image.png", image, "image/png"), stream=True, partial_images=2)
+        ),
+        ours,
+    )
+    assert form(sent) == form(own)
+    assert ["image_edit.partial_image"] * (len(told) - 1) + ["image_edit.completed"] == told
+    assert found >= len(told) - 1
+
+
+def test_an_edit_in_json() -> None:
+    """Addresses and uploaded files: their client has no words for these, and sends the body as it is given."""
+    body = {
+        **MADE,
+        "n": 1,
+        "images": [{"image_url": "https://a.example/fox.png"}, {"file_id": "file-abc123"}],
+        "mask": {"file_id": "file-def456"},
+    }
+    told, found, sent, own = asked(
+        lambda client: client.post("/images/edits", body=body, cast_to=ImagesResponse),
+        lambda client: client.images.edit(
+            **MADE,
+            image=[InputImage.at("https://a.example/fox.png"), InputImage.file("file-abc123")],
+            mask=InputImage.file("file-def456"),
+        ),
+    )
+    same(sent, own)
+    assert 1 == len(told.data) == len(found.images)
+
+
 CHAT: dict[str, Any] = {"model": "gpt-4o", "max_completion_tokens": 50, "temperature": 0.5}
 
 
@@ -203,8 +243,8 @@ def test_a_stream_of_text() -> None:
     assert told
 
 
-@pytest.mark.parametrize("inputs", [["a cat", "a dog"], "a cat"])
-def test_vectors(inputs: list[str] | str) -> None:
+@pytest.mark.parametrize("inputs", [["a cat", "a dog"], "a cat", [[1, 2, 3], [4]]], ids=["texts", "text", "tokens"])
+def test_vectors(inputs: Any) -> None:
     """Both ask for base64, and read the same numbers."""
     told, found, sent, own = asked(
         lambda client: client.embeddings.create(input=inputs, model="text-embedding-3-small", dimensions=4),
@@ -212,6 +252,43 @@ def test_vectors(inputs: list[str] | str) -> None:
     )
     same(sent, own)
     assert [one.embedding for one in told.data] == [list(one.vector) for one in found.embeddings]
+
+
+def test_vectors_as_numbers() -> None:
+    """Where they are asked for as numbers, both get the same ones."""
+    told, found, sent, own = asked(
+        lambda client: client.embeddings.create(
+            input=["a cat", "a dog"], model="text-embedding-3-small", dimensions=4, encoding_format="float"
+        ),
+        lambda client: client.embeddings.create(
+            input=["a cat", "a dog"], model="text-embedding-3-small", dimensions=4, encoding="float"
+        ),
+    )
+    same(sent, own)
+    for theirs, ours in zip(told.data, found.embeddings, strict=True):
+        assert list(ours.vector) == pytest.approx(theirs.embedding, abs=1e-7)
+
+
+def test_a_verdict_on_a_picture() -> None:
+    """A text with pictures, by address and by their bytes, is one content with one verdict."""
+    image = picture()
+    address = f"data:image/png;base64,{b64encode(image).decode()}"
+    told, found, sent, own = asked(
+        lambda client: client.moderations.create(
+            input=[
+                {"type": "text", "text": "a bomb"},
+                {"type": "image_url", "image_url": {"url": "https://a.example/fox.png"}},
+                {"type": "image_url", "image_url": {"url": address}},
+            ],
+            model="omni-moderation-latest",
+        ),
+        lambda client: client.moderations.create(
+            content=["a bomb", InputImage.at("https://a.example/fox.png"), InputImage.of(image)],
+            model="omni-moderation-latest",
+        ),
+    )
+    same(sent, own, ordered=True)
+    assert [True] == [one.flagged for one in told.results] == [one.flagged for one in found.results]
 
 
 def test_verdicts() -> None:
