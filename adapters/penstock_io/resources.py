@@ -331,27 +331,14 @@ class Images(Generic[Returned, Requests, Results, Streams]):
 
         def made() -> ImageRequest:
             return ImageRequest(
-                prompt=prompt,
-                model=model,
-                size=size,
-                quality=quality,
-                n=n,
-                background=background,
-                moderation=moderation,
-                output_format=output_format,
-                output_compression=output_compression,
-                user=user,
-                seed=seed,
-                negative_prompt=negative_prompt,
-                steps=steps,
-                guidance=guidance,
-                strength=strength,
+                prompt=prompt, model=model, partial_images=partial_images, size=size, quality=quality, n=n,
+                background=background, moderation=moderation, input_fidelity=input_fidelity,
+                output_format=output_format, output_compression=output_compression, user=user, seed=seed,
+                negative_prompt=negative_prompt, steps=steps, guidance=guidance, strength=strength,
                 images=() if image is None else read_images(image),
                 mask=None if mask is None else read_image(mask, "mask"),
-                input_fidelity=input_fidelity,
-                partial_images=partial_images,
                 extra=tuple((extra or {}).items()),
-            )
+            )  # fmt: skip
 
         return self._listen(made, options)
 

@@ -124,11 +124,7 @@ def buy(values: Values, given: str, console: Console, change: Change | None = No
     from penstock_io.words import at_most, count  # noqa: PLC0415 - as above
 
     prompt = _read() if given == "-" else given
-    streamed = values.get(FILE) == saving.STDOUT
-    if streamed and values[JSON]:
-        raise values.wrong(JSON, "standard output takes the picture: name a file with --out")
-    if streamed and values.get(PREVIEWS) not in (None, 0):
-        raise values.wrong(PREVIEWS, "standard output takes the picture alone: name a file with --out")
+    _agree(values)
     n, format_, budget = values.get(N) or 1, values.get(OUTPUT_FORMAT), values.get(BUDGET)
     files = saving.plan(
         values.get(FILE), prompt, n=n, output_format=format_, overwrite=values[OVERWRITE],
@@ -156,6 +152,17 @@ def buy(values: Values, given: str, console: Console, change: Change | None = No
     with booked(values, spending.funds, console) as funds, asking(console, previews.came) as ask:
         bought = ask(request, connection, evolve(spending, funds=funds))
         return _report(bought, previews, connection, console, frozenset(quote.warnings), as_json=values[JSON])
+
+
+def _agree(values: Values) -> None:
+    """Raise `OptionError` where standard output would take more than one picture's bytes."""
+    from penstock_io.cli import saving  # noqa: PLC0415 - as above
+
+    if values.get(FILE) == saving.STDOUT:
+        if values[JSON]:
+            raise values.wrong(JSON, "standard output takes the picture: name a file with --out")
+        if values.get(PREVIEWS) not in (None, 0):
+            raise values.wrong(PREVIEWS, "standard output takes the picture alone: name a file with --out")
 
 
 def _report(
