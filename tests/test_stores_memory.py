@@ -11,9 +11,16 @@ from hypothesis import strategies as st
 from penstock.ids import Key
 from penstock.outcomes import Meta
 from penstock_io.stores import Marking, Near, Store
+from penstock_io.stores.memory import _BESIDES as BESIDES
 from penstock_io.stores.memory import MemoryStore
+from penstock_io.stores.memory import _weight as weight
 
 KEYS = st.sampled_from([Key("a"), Key("b"), Key("c"), Key("d")])
+ONE = 1 + BESIDES
+"""Bytes of an empty picture with a key of one letter."""
+
+ROOM = 2 * ONE + 18
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("read"), KEYS, st.just(0), st.none()),
@@ -28,7 +35,7 @@ STEPS = st.lists(
 def test_it_behaves_as_its_model(steps: list[tuple[str, Key, int, int | None]]) -> None:
     """Reads, writes, time and evictions agree with a list ordered by use; the size never exceeds the bound."""
     now = 0.0
-    store = MemoryStore(20, clock=lambda: now)
+    store = MemoryStore(ROOM, clock=lambda: now)
     model: dict[Key, tuple[Meta, bytes, float]] = {}
     for what, key, amount, ttl in steps:
         if what == "wait":
@@ -38,19 +45,19 @@ def test_it_behaves_as_its_model(steps: list[tuple[str, Key, int, int | None]]) 
             store.write(key, meta, data, ttl)
             model.pop(key, None)
             model[key] = (meta, data, float("inf") if ttl is None else now + ttl)
-            while sum(len(kept[1]) for kept in model.values()) > 20:
+            while sum(weight(key, kept[1]) for key, kept in model.items()) > ROOM:
                 del model[next(iter(model))]
         else:
             kept = model.pop(key, None)
             if kept is not None and kept[2] > now:
                 model[key] = kept
             assert (None if key not in model else model[key][:2]) == store.read(key)
-        assert (sum(len(kept[1]) for kept in model.values()), len(model)) == (store.nbytes, len(store))
+        assert (sum(weight(key, kept[1]) for key, kept in model.items()), len(model)) == (store.nbytes, len(store))
 
 
 def test_what_was_read_last_goes_last() -> None:
     """Reading keeps a picture; the one not read for longest makes room."""
-    store = MemoryStore(10)
+    store = MemoryStore(2 * ONE + 10)
     for key in "ab":
         store.write(Key(key), Meta(), bytes(4))
     assert store.read(Key("a")) is not None
@@ -70,17 +77,26 @@ def test_bytes_are_kept_once() -> None:
 
 def test_what_is_larger_than_the_store_is_not_kept() -> None:
     """A picture that cannot fit pushes nobody out, but the older one of its key is gone."""
-    store = MemoryStore(10)
+    store = MemoryStore(2 * ONE + 10)
     store.write(Key("a"), Meta(), bytes(4))
     store.write(Key("b"), Meta(), bytes(4))
-    store.write(Key("b"), Meta(), bytes(11))
+    store.write(Key("b"), Meta(), bytes(ONE + 11))
     assert (Meta(), bytes(4)) == store.read(Key("a"))
     assert store.read(Key("b")) is None
 
 
+def test_what_is_empty_takes_room() -> None:
+    """Keys and what is known of them count: not more than so many are kept, as long as their bound says."""
+    store = MemoryStore(100_000)
+    for number in range(1_000):
+        store.write(Key(f"{number:064}"), Meta(), b"")
+    assert 100_000 // (64 + BESIDES) == len(store) == store.figures().entries
+    assert store.nbytes == store.figures().nbytes <= 100_000
+
+
 def test_the_nearest_is_found_within_its_scope_and_above_the_threshold() -> None:
     """Cosine, best first; other scopes, other lengths, dropped pictures and low scores are no hits."""
-    store = MemoryStore(10)
+    store = MemoryStore(3 * ONE + 10)
     for key, vector in (("a", (1.0, 0.0)), ("b", (3.0, 4.0)), ("c", (1.0, 0.0, 0.0))):
         store.write(Key(key), Meta(size=key), b"x")
         store.place(Key(key), "scope", vector)
@@ -91,7 +107,7 @@ def test_the_nearest_is_found_within_its_scope_and_above_the_threshold() -> None
     assert store.near("other", (6.0, 8.0), 0.9) is None
     assert store.near("scope", (0.0, 1.0), 0.9) is None
     assert store.near("scope", (0.0, 0.0), 0.0) is None
-    store.write(Key("b"), Meta(), bytes(11))
+    store.write(Key("b"), Meta(), bytes(2 * ONE + 11))
     assert store.near("scope", (6.0, 8.0), 0.9) is None
 
 
@@ -132,4 +148,5 @@ def test_threads_share_it() -> None:
     finally:
         sys.setswitchinterval(switching)
     assert [] == raised
-    assert sum(entry.nbytes for entry in store.entries()) == store.nbytes <= 50_000
+    held = sum(entry.nbytes + len(entry.key) + BESIDES for entry in store.entries())
+    assert held == store.nbytes <= 50_000

@@ -20,7 +20,7 @@ from penstock.ids import Key
 from penstock_io.stores import Keeping, Store
 from penstock_io.stores._codec import digest
 from penstock_io.stores.files import INDEX, FilesStore
-from penstock_io.stores.memory import MemoryStore
+from penstock_io.stores.memory import MemoryStore, _weight
 from penstock_io.stores.near import NearStore
 from penstock_io.stores.objects import LeasedObjectStore
 from penstock_io.stores.redis import RedisStore
@@ -56,7 +56,7 @@ class Bench(Protocol):
     durable: bool
 
     def open(self, clock: Clock, max_bytes: int | None) -> Kept:
-        """The store."""
+        """The store, with room for as many pictures of some bytes as a store has that counts only those."""
         ...
 
     def spoil(self, key: Key) -> None:
@@ -73,13 +73,18 @@ class Memory:
 
     evicts = Evicts.USED
     durable = False
+    scale = 130  # what is known of a picture counts, too
 
     def __init__(self, folder: Path) -> None:
         del folder
 
     def open(self, clock: Clock, max_bytes: int | None) -> Kept:
         """A new one."""
-        return MemoryStore(1 << 30 if max_bytes is None else max_bytes, clock=clock)
+        return MemoryStore(1 << 30 if max_bytes is None else max_bytes * self.scale, clock=clock)
+
+    def weight(self, key: Key, data: bytes) -> int:
+        """What a picture takes of its room."""
+        return _weight(key, data)
 
     def spoil(self, key: Key) -> None:
         """Nobody can."""
@@ -175,7 +180,7 @@ class Tiers:
 
     def open(self, clock: Clock, max_bytes: int | None) -> Kept:
         """Both."""
-        return Tiered(Tier(MemoryStore(20, clock=clock), limit=8), self.file.open(clock, max_bytes))
+        return Tiered(Tier(MemoryStore(1_500, clock=clock), limit=8), self.file.open(clock, max_bytes))
 
     def spoil(self, key: Key) -> None:
         """In the file."""

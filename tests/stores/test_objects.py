@@ -153,19 +153,48 @@ class Late(LeasedObjectStore):
 
 @pytest.mark.parametrize("name", ["s3", "folder"])
 def test_a_lease_that_others_took_meanwhile_is_theirs(name: str, tmp_path: Path) -> None:
-    """In a bucket whoever is late is told so, and for how long; what he gives back is not his. Nobody's fault."""
+    """Whoever is late is told so, and for how long; what he gives back is not his. Nobody's fault."""
     now = 1000.0
     url, options = place(name, tmp_path)
     late = Late(url, options=options, timeout=LONG, clock=lambda: now)
     late.other = LeasedObjectStore(url, options=options, timeout=LONG, clock=lambda: now)
     assert late.claim(K, "first", 5.0) is None
     now += 5.0
-    if name == "s3":
-        assert 7.0 == late.claim(K, "late", 5.0)
+    assert 7.0 == late.claim(K, "late", 5.0)
     late.give_back(K, "late")
     assert late.other.claim(K, "other", 7.0) is None
     assert (None, []) == (late.read(K), list(late.entries()))
     assert 0 == late.figures().faults
+
+
+@pytest.mark.parametrize("name", ["s3", "folder"])
+def test_a_lease_that_was_lost_is_not_given_back(name: str, tmp_path: Path) -> None:
+    """Its time is over and another takes it between the look and the deletion: it is the other's."""
+    now = 1000.0
+    url, options = place(name, tmp_path)
+    late = Late(url, options=options, timeout=LONG, clock=lambda: now)
+    late.other = LeasedObjectStore(url, options=options, timeout=LONG, clock=lambda: now)
+    assert late.claim(K, "late", 5.0) is None
+    now += 5.0
+    late.give_back(K, "late")
+    assert 7.0 == late.claim(K, "third", 5.0)
+
+
+@pytest.mark.parametrize("name", ["s3", "folder"])
+def test_leases_that_are_over_can_be_taken_away(name: str, tmp_path: Path) -> None:
+    """Nobody may ever ask for what a killed process made; what lasts stays, and so do pictures."""
+    now = 1000.0
+    url, options = place(name, tmp_path)
+    store = LeasedObjectStore(url, options=options, timeout=LONG, clock=lambda: now)
+    store.write(K, META, b"png")
+    assert (None, None) == (store.claim(K, "killed", 5.0), store.claim(L, "alive", 60.0))
+    now += 5.0
+    assert [1, 0] == [store.tidy(), store.tidy()]
+    assert [f"leases/{digest(L)}"] == [str(one["path"]) for some in store._bucket.list(prefix="leases") for one in some]
+    assert 55.0 == store.claim(L, "other", 5.0)
+    assert store.read(K) is not None
+    store.give_back(L, "alive")
+    assert [] == [one for some in store._bucket.list(prefix="leases") for one in some]
 
 
 @pytest.mark.parametrize("name", ["s3", "folder"])
@@ -178,6 +207,25 @@ def test_a_lease_that_is_damaged_is_nobodys(name: str, tmp_path: Path) -> None:
         assert store.claim(K, "one", 5.0) is None
         assert 5.0 == store.claim(K, "other", 5.0)
     assert ([], []) == (list(store.verify()), list(store._names()))
+
+
+def test_many_are_asked_for_by_their_names(tmp_path: Path) -> None:
+    """What has expired does not count, and nothing is listed: a bucket may hold a million others."""
+    now = 1000.0
+
+    class Listless(LeasedObjectStore):
+        """Nobody may list it."""
+
+        def _names(self) -> Iterator[str]:
+            """It would be a fault."""
+            raise StoreFault("listed")
+
+    store = Listless(tmp_path.as_uri(), clock=lambda: now)
+    keys = [Key(f"key {number}") for number in range(100)]
+    for number, key in enumerate(keys):
+        store.write(key, META, b"png", 5.0 if number % 2 else None)
+    now += 5.0
+    assert set(keys[::2]) == store.held(keys)
 
 
 def test_leases_are_asked_for_by_name(tmp_path: Path) -> None:

@@ -220,6 +220,8 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
     dropped = sum(store.delete(entry.key) for entry in chosen) if args.yes else 0
     if args.all and args.yes:
         dropped += len(_drop_damaged(store, list(store.verify())))  # all that is left
+    if args.yes:
+        _tidy(args.store)
     if args.json:
         print(json.dumps({"pictures": [as_object(entry) for entry in chosen], "dropped": dropped}, indent=2))
         return DONE
@@ -228,6 +230,16 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
     told = f"{count(len(chosen), 'picture')}, {size(sum(entry.nbytes for entry in chosen))}, made for {cost}"
     print(f"dropped: {told}" if args.yes else f"would drop {told}; nothing was dropped: --yes does it")
     return DONE
+
+
+def _tidy(name: str) -> None:
+    """Take away leases that are over, by the clock."""
+    from penstock_io.stores import Tidying  # noqa: PLC0415 - as above
+    from penstock_io.stores.names import store_named  # noqa: PLC0415 - as above
+
+    store: object = store_named(name)
+    if isinstance(store, Tidying):
+        store.tidy()
 
 
 def _drop_damaged(store: Kept, found: Sequence[Damage]) -> list[Key]:

@@ -116,6 +116,8 @@ class Holding(Protocol):
 class StoreFigures:
     """What a store holds and what became of it. `nbytes` counts pictures, `max_bytes` None is no bound.
 
+    In memory they are counted with their keys and what is known of them.
+
     `hits`, `misses`, `faults` (damaged or unreachable: misses, too) are of this object; `evictions` (dropped to make
     room) and `expired` of the store, where it remembers them longer.
     """
@@ -174,4 +176,13 @@ class Keeping(Protocol):
 
     def close(self) -> None:
         """Give back what it has open. A second time does nothing."""
+        ...
+
+
+@runtime_checkable
+class Tidying(Protocol):
+    """A store in which something may be left that nobody needs any more, as leases of processes that were killed."""
+
+    def tidy(self) -> int:
+        """Take it away: how many."""
         ...

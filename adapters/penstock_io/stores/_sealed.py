@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Self
 
@@ -22,8 +23,8 @@ BEGINNING = 1024
 """Bytes of a sealed picture that as a rule hold its whole header."""
 
 
-FEW = 64
-"""So many keys are asked for one by one; for more the place is asked for all that it has, once."""
+AT_ONCE = 16
+"""So many pictures are asked for at once where many are: each question waits for a network."""
 
 
 @frozen
@@ -143,17 +144,23 @@ class SealedStore(ABC):
         return None if entry.expires is None else max(entry.expires - self._clock(), 0.0)
 
     def held(self, keys: Collection[Key]) -> set[Key]:
-        """Those of `keys` that it has; of many also what has expired and is still there. Raises `StoreFault`."""
-        if len(keys) > FEW:
-            names = set(self._all())
-            return {key for key in keys if digest(key) in names}
-        found: set[Key] = set()
-        for key in keys:
-            with self._asked(), suppress(StoreDamaged):
-                entry = self._entry(digest(key))
-                if entry is not None and not self._over(entry):
-                    found.add(key)
-        return found
+        """Those of `keys` that it has. Raises `StoreFault`."""
+        asked = list(keys)
+        if len(asked) < AT_ONCE:
+            return {key for key in asked if self._holds(key)}
+        with ThreadPoolExecutor(AT_ONCE, "penstock held") as pool:
+            try:
+                there = list(pool.map(self._holds, asked))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return {key for key, one in zip(asked, there, strict=True) if one}
+
+    def _holds(self, key: Key) -> bool:
+        with self._asked(), suppress(StoreDamaged):
+            entry = self._entry(digest(key))
+            return entry is not None and not self._over(entry)
+        return False
 
     def figures(self) -> StoreFigures:
         """What it holds, which takes a look at each picture, and what became of it. Raises `StoreFault`."""

@@ -18,6 +18,9 @@ from penstock_io.stores._places import Places, Spot, unit
 MOST = 20_000
 """So many pictures can be found by meaning."""
 
+_BESIDES = 600
+"""Bytes that a picture takes besides its own and its key's: what is known of it, and its place in the list."""
+
 
 @frozen
 class _Kept:
@@ -28,10 +31,11 @@ class _Kept:
 
 
 class MemoryStore:
-    """Pictures by key, at most `max_bytes` of them (bytes), the least recently used going first.
+    """Pictures by key in at most `max_bytes`, the least recently used going first.
 
-    The bytes object that was written is the one that is read: nothing is copied. A picture larger than the whole store
-    is not kept. `clock` gives absolute monotonic seconds, for what is stored with a time to live. Threads may share it.
+    That counts their keys and what is known of them, too, `_BESIDES` each: a million empty ones are not nothing. The
+    bytes object that was written is the one that is read: nothing is copied. A picture larger than the whole store is
+    not kept. `clock` gives absolute monotonic seconds, for what is stored with a time to live. Threads may share it.
     """
 
     def __init__(self, max_bytes: int = 256 << 20, *, clock: Callable[[], float] = monotonic) -> None:
@@ -73,11 +77,11 @@ class MemoryStore:
         """Store a picture, instead of what was stored under its key; `ttl` is in seconds."""
         with self._lock:
             self._drop(key)
-            if len(data) > self.max_bytes:
+            if _weight(key, data) > self.max_bytes:
                 return
             now = self._clock()
             self._kept[key] = _Kept(meta, data, now, inf if ttl is None else now + ttl)
-            self.nbytes += len(data)
+            self.nbytes += _weight(key, data)
             while self.nbytes > self.max_bytes:
                 self._drop(next(iter(self._kept)))
                 self._evictions += 1
@@ -149,4 +153,9 @@ class MemoryStore:
         kept = self._kept.pop(key, None)
         self._places.forget(key)
         if kept is not None:
-            self.nbytes -= len(kept.data)
+            self.nbytes -= _weight(key, kept.data)
+
+
+def _weight(key: Key, data: bytes) -> int:
+    """The bytes that a picture takes here."""
+    return len(data) + len(key) + _BESIDES

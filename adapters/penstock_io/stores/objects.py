@@ -2,6 +2,9 @@
 
 For pictures that are to outlive machines. It makes no room: give the bucket a rule for its age. Leases take exchanges
 of their own, so that they are those of another class; Redis before it with `Tiered` has quicker ones.
+
+No place deletes on a condition. So a lease is deleted only by who has it, and while it lasts for long enough: nobody
+may take it over meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from penstock.errors import UsageError
 from penstock.ids import Key
+from penstock_io.journal._lock import FolderInUse, Lock
 from penstock_io.stores import StoreFault
 from penstock_io.stores._codec import digest
 from penstock_io.stores._sealed import SealedStore, Told
@@ -31,6 +35,11 @@ _Mode = Literal["create", "overwrite"] | dict[str, str]
 
 _TURNS = 8
 """So often a lease is looked at again that others changed meanwhile."""
+
+_LEASES = "leases"
+
+_SURE = 60.0
+"""Seconds for which a lease is renewed that is to be deleted: longer than any exchange takes."""
 
 _NAME = re.compile(r"(?:.*/)?[0-9a-f]{2}/([0-9a-f]{64})")
 
@@ -58,8 +67,8 @@ class _Bucket(Protocol):
         """Drop it."""
         ...
 
-    def list(self) -> Iterator[list[Mapping[str, object]]]:
-        """All of it, some at a time."""
+    def list(self, prefix: str | None = None) -> Iterator[list[Mapping[str, object]]]:
+        """All of it, or of a folder in it, some at a time."""
         ...
 
 
@@ -97,6 +106,7 @@ class ObjectStore(SealedStore):
         if not timeout > 0:
             raise UsageError(f"timeout must be above 0 seconds, not {timeout}")
         super().__init__(shown(url), limit=limit, rest=rest, clock=clock)
+        self._folder = _folder(url)
         self._bucket = _opened(url, dict(options or {}), timeout)
 
     def close(self) -> None:
@@ -153,8 +163,8 @@ class ObjectStore(SealedStore):
 class LeasedObjectStore(ObjectStore):
     """As `ObjectStore`, with leases: small objects of their own, which the place lets only one process make or replace.
 
-    They go by the clocks of those who take them, which should agree within seconds. In a folder two processes that take
-    over a lease which has just ended may both have it, because no file system compares before it replaces.
+    They go by the clocks of those who take them, which should agree within seconds. In a folder whoever replaces one
+    holds a lock meanwhile, because no file system compares before it replaces.
     """
 
     def claim(self, key: Key, name: str, seconds: float) -> float | None:
@@ -163,7 +173,7 @@ class LeasedObjectStore(ObjectStore):
         with self._asked():
             for _ in range(_TURNS):
                 now = self._clock()
-                mine = json.dumps({"name": name, "until": now + seconds}).encode()
+                mine = _note(name, now + seconds)
                 if self._put_as(path, mine, "create"):
                     return None
                 found = self._lease(path)
@@ -177,13 +187,34 @@ class LeasedObjectStore(ObjectStore):
         raise StoreFault(f"{self.place}: a lease changes faster than it can be read")
 
     def give_back(self, key: Key, name: str) -> None:
-        """End a lease of `name`'s; one that is over is left to whoever takes it. Raises `StoreFault`."""
+        """End a lease of `name`'s, also one that is over and nobody else's yet. Raises `StoreFault`."""
         path = _lease(key)
         with self._asked():
             found = self._lease(path)
-            if found is not None and found[0] == name and found[1] > self._clock():
-                with suppress(FileNotFoundError):
-                    self._bucket.delete(path)
+            if found is not None and found[0] == name:
+                self._take_away(path, found)
+
+    def tidy(self) -> int:
+        """Take away leases that are over, as those of processes that were killed: how many. Raises `StoreFault`."""
+        with self._asked():
+            paths = [str(one["path"]) for some in self._bucket.list(prefix=_LEASES) for one in some]
+        gone = 0
+        for path in paths:
+            with self._asked():
+                found = self._lease(path)
+                if found is not None and found[1] <= self._clock():
+                    gone += self._take_away(path, found)
+        return gone
+
+    def _take_away(self, path: str, found: tuple[str, float, str]) -> bool:
+        """Delete a lease, unless it changed since it was read."""
+        holder, until, tag = found
+        now = self._clock()
+        if until - now < _SURE and not self._replace(path, _note(holder, now + 2 * _SURE), tag):
+            return False
+        with suppress(FileNotFoundError):
+            self._bucket.delete(path)
+        return True
 
     def _lease(self, path: str) -> tuple[str, float, str] | None:
         """Who has it until when, and what tells it apart; of what cannot be read nobody has it. None: there is none."""
@@ -200,12 +231,17 @@ class LeasedObjectStore(ObjectStore):
 
     def _replace(self, path: str, data: bytes, tag: str) -> bool:
         """Put a lease in the place of the one that was read; False: another one is there by now."""
-        try:
+        if self._folder is None:
             return self._put_as(path, data, {"e_tag": tag})
-        except NotImplementedError:  # a folder
-            with suppress(FileNotFoundError):
-                self._bucket.delete(path)
-            return self._put_as(path, data, "create")
+        try:
+            lock = Lock(self._folder, f"{_LEASES}.lock")
+        except FolderInUse:
+            return False
+        try:
+            found = self._lease(path)
+            return found is not None and found[2] == tag and self._put_as(path, data, "overwrite")
+        finally:
+            lock.close()
 
     def _put_as(self, path: str, data: bytes, mode: _Mode) -> bool:
         from obstore import exceptions as known  # noqa: PLC0415 - an extra, loaded by whoever has such a store
@@ -218,7 +254,17 @@ class LeasedObjectStore(ObjectStore):
 
 
 def _lease(key: Key) -> str:
-    return f"leases/{digest(key)}"
+    return f"{_LEASES}/{digest(key)}"
+
+
+def _note(name: str, until: float) -> bytes:
+    return json.dumps({"name": name, "until": until}).encode()
+
+
+def _folder(url: str) -> Path | None:
+    """The folder that an address names; None: it is no folder's."""
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def _path(name: str) -> str:
@@ -243,11 +289,11 @@ def _opened(url: str, options: dict[str, str], timeout: float) -> _Bucket:
         from obstore.store import LocalStore, from_url  # noqa: PLC0415 - as above
     except ImportError as missing:
         raise UsageError("object storage needs obstore: pip install 'penstock[objects]'") from missing
-    parts = urlsplit(url)
+    parts, folder = urlsplit(url), _folder(url)
     plain = options.get("endpoint", "").startswith("http://")
     try:
-        if parts.scheme == "file":
-            return cast("_Bucket", LocalStore(Path(unquote(parts.path)), mkdir=True))
+        if folder is not None:
+            return cast("_Bucket", LocalStore(folder, mkdir=True))
         opened = from_url(
             f"{parts.scheme}://{parts.netloc}{parts.path}",
             config=cast("S3Config", options),  # or another's: which, is in the address
