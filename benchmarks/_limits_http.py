@@ -19,7 +19,7 @@ from benchmarks._limits_run import QUANTITIES, Measured, name
 from penstock.config import Config, Limits
 from penstock.outcomes import Status
 from penstock.requests import ImageRequest, Options
-from penstock.simulation._door import demand_of
+from penstock.simulation._door import case_of
 from penstock.work import CachePolicy, OnAmbiguous
 from penstock_io.asyncio import Client
 from penstock_io.simserver import SimServer, serving
@@ -75,7 +75,7 @@ def measure(case: Case, scale: float) -> Measured:
         seconds, done = asyncio.run(_run(case, sim, requests, scale))
         cpu = time.process_time() - began
         stats = sim.stats()
-    best = optimum(case, [demand_of(request) for request in requests], Draws(case))
+    best = optimum(case, [case_of(request).demand() for request in requests], Draws(case))
     refusals = sum(stats["rejected"].get(quantity, 0) for quantity in QUANTITIES)
     return Measured(
         case, seconds * scale, best, len(requests), done, refusals, scenario.keys, cpu, 0.0, 2 * stats["received"]
