@@ -8,6 +8,7 @@ import struct
 import zlib
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve, frozen
@@ -16,7 +17,7 @@ from penstock.config import Config, Gathering
 from penstock.errors import UsageError
 from penstock.ids import Handle
 from penstock.prepare import prepare
-from penstock.requests import ImageRequest, InputImage, Options, Prepared, Refusal, Unsaid
+from penstock.requests import ChatRequest, ImageRequest, InputImage, Message, Options, Prepared, Refusal, Unsaid
 from penstock.wire import DIALECTS, dialect, encode, locate, spoken_at
 
 ROOT = Path(__file__).parents[1]
@@ -279,6 +280,29 @@ def test_a_plain_request_needs_no_remark(spoken: str) -> None:
 def test_all_forms_of_azures_urls(base_url: str, query: tuple[tuple[str, str], ...], url: str) -> None:
     """The deployment stands where the form wants it; a query of the caller's replaces the dialect's own."""
     assert url == locate("azure", base_url, "/p", "my/pics", query)
+
+
+@pytest.mark.parametrize("operation", ["pictures", "chat"])
+def test_a_url_that_names_another_deployment_is_refused(operation: str) -> None:
+    """It would lead to that one under this one's name, key and price; so it would down a chain."""
+    url = "https://n.openai.azure.com/openai/deployments/cheap%20one"
+    asked: dict[str, Any] = {"dialect": "azure", "handle": Handle(1), "unix": UNIX}
+
+    def request(model: str) -> ImageRequest | ChatRequest:
+        words = (Message("user", "x"),)
+        pictures = operation == "pictures"
+        return ImageRequest(prompt="x", model=model) if pictures else ChatRequest(messages=words, model=model)
+
+    found = prepare(request("gpt-image-2"), Options(), Config(), server=url, **asked)
+    assert isinstance(found, Refusal)
+    said = "model: the base URL leads to the deployment cheap one, whatever is asked for: ask for cheap one, or take"
+    assert ("model", True) == (found.field, found.message.startswith(said))
+    ours = "https://n.openai.azure.com/openai/deployments/mine"
+    assert isinstance(prepare(request("mine"), Options(), Config(), server=ours, **asked), Prepared)
+    chain = Options(fallbacks=(("default", "dearer"),))
+    assert isinstance(prepare(request("mine"), chain, Config(), server=ours, **asked), Refusal)
+    for free in ("https://n.openai.azure.com", "https://n.openai.azure.com/openai/v1", ""):
+        assert isinstance(prepare(request("mine"), chain, Config(), server=free, **asked), Prepared)
 
 
 def test_a_query_goes_behind_any_url() -> None:

@@ -19,6 +19,7 @@ def read(spoken: str, body: object, status: int = 200) -> tuple[Reading, MemoryS
     return made.close(), sink
 
 
+PNG = b"\x89PNG\r\n\x1a\n rest"
 INFO = json.dumps({"width": 64, "height": 32, "index_of_first_image": 1, "all_seeds": [7, 8]})
 
 
@@ -157,3 +158,25 @@ def test_a_page_alone_is_no_picture() -> None:
 def test_errors_are_read_in_each_dialects_shape(spoken: str, status: int, body: object, expected: Problem) -> None:
     """They are the provider's own words."""
     assert expected == read(spoken, body, status)[0]
+
+
+@pytest.mark.parametrize(
+    ("ended", "body", "expected"),
+    [
+        ("SUCCESS", PNG, ""),
+        ("", PNG, ""),
+        ("CONTENT_FILTERED", PNG, "it ended with CONTENT_FILTERED"),
+        ("SOMETHING_ELSE", PNG, "it ended with SOMETHING_ELSE"),
+        ("SUCCESS", b"hello", "no picture"),
+    ],
+)
+def test_how_a_picture_alone_ended_stands_in_a_header(ended: str, body: bytes, expected: str) -> None:
+    """What was held back is a refusal, though a picture came along; what is no picture is none."""
+    sink, headers = MemorySink(), (("content-type", "image/png"), ("finish-reason", ended))
+    made = reader("images.generate", sink, dialect="stability", status=200, content_type="image/png", headers=headers)
+    made.feed(body)
+    told = made.close()
+    said = told.message if isinstance(told, Problem) else told.reason if isinstance(told, Malformed) else ""
+    assert expected == said
+    assert (not expected) == (len(sink.pictures) == 1)
+    assert not isinstance(told, Problem) or told.stage == "output"

@@ -101,6 +101,19 @@ def test_a_secret_is_in_no_repr_and_no_warning(request: ImageRequest, name: str)
 
 
 @pytest.mark.parametrize("name", DIALECTS)
+def test_who_answers_with_addresses_is_asked_for_pictures(name: str) -> None:
+    """dall-e does unless it is told; others do not know the word, and what is given goes before it."""
+    told: list[object] = []
+    for model, extra in (("dall-e-3", ()), ("dall-e-3", (("response_format", "url"),)), ("m", ())):
+        request = ImageRequest(prompt="x", model=model, extra=extra)
+        made = prepare(request, Options(), Config(), handle=Handle(1), unix=UNIX, dialect=name)
+        assert isinstance(made, Prepared)
+        told.append(dict(made.said[0].parameters).get("response_format"))
+    asked = name in ("openai", "azure", "generic")
+    assert ["b64_json" if asked else None, "url", None] == told
+
+
+@pytest.mark.parametrize("name", DIALECTS)
 def test_a_table_names_only_what_a_request_has(name: str) -> None:
     """A slip in a table would be a field that is never said."""
     for way in DIALECTS[name].ways.values():

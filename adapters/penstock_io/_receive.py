@@ -58,7 +58,8 @@ class Reply:
         self._status, self._headers = status, allowed(headers, self._redact)
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
         if self._listen is None:
-            self._reader = self._read(status=status, content_type=kind)
+            heads = tuple([(name.lower(), value) for name, value in headers])
+            self._reader = self._read(status=status, content_type=kind, headers=heads)
         else:
             self._reader = self._stream = self._listen(status=status, content_type=kind)
         return Opened(self._attempt, status, self._headers)

@@ -82,7 +82,8 @@ REMEDIES = {
     "model_not_found": "choose another model, or get access to this one",
     "moderation": "change the prompt",
     "moderation_output": "change the prompt",
-    "no_endpoint": "check the base URL: paths like /images/generations are added to it, and most end in /v1",
+    "no_endpoint": "check the base URL: paths like /images/generations are added to it, and most end in /v1 "
+    "(a Stable Diffusion WebUI has no path there, and is started with --api)",
     "no_lane": "configure a credential for this provider and model",
     "not_stored": "let it be bought (another cache policy)",
     "over_limit": "ask for less at once, or raise the limit",

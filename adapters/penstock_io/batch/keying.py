@@ -118,7 +118,7 @@ class Keyer:
         self._file = file
         self._server = choices.server
         self._unsaid = choices.unsaid
-        self._shapes = Shapes(choices.prices, choices.dialect, choices.unsaid)
+        self._shapes = Shapes(choices.prices, choices.dialect, choices.unsaid, choices.server)
         self._namer = Namer(Template.parse(choices.name), taken_names(states, account))
         pairs = [(name, state.content) for name, state in states.items()]
         if rows is not None:
@@ -179,8 +179,14 @@ class Keyer:
 class Shapes:
     """What models say of requests, asked once for all that differ in the words of their prompts alone."""
 
-    def __init__(self, prices: Overrides = NO_OVERRIDES, dialect: str = "openai", unsaid: Unsaid = Unsaid.DROP) -> None:
-        self._prices, self._dialect = prices, dialect
+    def __init__(
+        self,
+        prices: Overrides = NO_OVERRIDES,
+        dialect: str = "openai",
+        unsaid: Unsaid = Unsaid.DROP,
+        server: str = "",
+    ) -> None:
+        self._prices, self._dialect, self._server = prices, dialect, server
         self._options = Options(unsaid=unsaid)
         self._unix = time.time()
         self._seen: dict[tuple[object, ...], Target | Refusal] = {}
@@ -199,6 +205,7 @@ class Shapes:
                 provider=PROVIDER,
                 dialect=self._dialect,
                 prices=self._prices,
+                server=self._server,
             )
             found = self._seen[shape] = made if isinstance(made, Refusal) else made.work.targets[0]
         return found

@@ -6,6 +6,7 @@ from penstock.catalog.check import Objection, objection
 from penstock.catalog.lookup import (
     Ending,
     Model,
+    answers_with_urls,
     batch_rates,
     checked,
     default_model,
@@ -38,6 +39,7 @@ __all__ = [
     "Override",
     "Overrides",
     "Price",
+    "answers_with_urls",
     "batch_rates",
     "checked",
     "default_model",

@@ -128,6 +128,11 @@ def gone() -> tuple[str, ...]:
     return tuple([text(row["name"]) for row in rows(load("models.json")["gone"])])
 
 
+def answers_with_urls(name: str) -> bool:
+    """Whether a model answers with addresses of its pictures unless it is asked for base64 (`response_format`)."""
+    return name in _with_urls()
+
+
 def checked() -> str:
     """The day (YYYY-MM-DD) on which the list of models was last compared with its sources."""
     return text(load("models.json")["checked"])
@@ -253,6 +258,11 @@ def _model(row: dict[str, Json], family: dict[str, Json], data: dict[str, Json])
         timeouts=Timeouts(_seconds(seconds["connect"]), _seconds(seconds["total"])),
         source=text(row["source"]),
     )
+
+
+@lru_cache(maxsize=1)
+def _with_urls() -> frozenset[str]:
+    return frozenset([text(row["name"]) for row in rows(load("models.json")["gone"]) if row.get("answers") == "url"])
 
 
 @lru_cache(maxsize=1)

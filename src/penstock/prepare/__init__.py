@@ -24,6 +24,7 @@ from penstock.requests import (
     ModerationRequest,
     Options,
     Prepared,
+    RawRequest,
     Refusal,
     Request,
     Said,
@@ -85,6 +86,8 @@ def _target(request: Request, at: Place) -> tuple[Target, Said] | Refusal:
     if request.operation not in dialect(at.dialect).ways:
         said = f"the dialect {at.dialect!r} has no words for {request.operation}: ask a provider that speaks one of"
         return Refusal("dialect", f"{said} {speakers(request.operation)}")
+    if (refusal := _elsewhere(request, at)) is not None:
+        return refusal
     match request:
         case ImageRequest():
             return image_target(request, at)
@@ -96,6 +99,16 @@ def _target(request: Request, at: Place) -> tuple[Target, Said] | Refusal:
             return moderation_target(request, at)
         case _:
             return raw_target(request, at)
+
+
+def _elsewhere(request: Request, at: Place) -> Refusal | None:
+    """Why a model cannot be asked for at a base URL that leads to another one."""
+    serves = dialect(at.dialect).serves
+    only = "" if serves is None or not at.server or isinstance(request, RawRequest) else serves(at.server)
+    if only in ("", request.model):
+        return None
+    wanted = f"ask for {only}, or take /deployments/{only} out of the base URL"
+    return Refusal("model", f"model: the base URL leads to the deployment {only}, whatever is asked for: {wanted}")
 
 
 def _named(request: Request) -> bool:

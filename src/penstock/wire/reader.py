@@ -10,6 +10,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from penstock.events import Headers
 from penstock.readings import Item, Reading, Success
 
 CAP = 1 << 29
@@ -23,6 +24,7 @@ class Opening:
     `redact` lists what must never be told (credentials, prompts). Above `cap` bytes a reader marks itself `too_large`.
     `answers` are how many results were asked for (answers to a conversation, inputs of an array): a conversation with
     fewer is not whole. `dimensions` are those that vectors were asked to have; 0: whatever the model makes.
+    `headers` are all of the reply, their names in lower case.
     """
 
     status: int
@@ -31,6 +33,7 @@ class Opening:
     cap: int = CAP
     answers: int = 1
     dimensions: int = 0
+    headers: Headers = field(default=(), repr=False)
 
     @property
     def good(self) -> bool:

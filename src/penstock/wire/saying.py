@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from penstock.catalog import Model, model
+from penstock.catalog import Model, answers_with_urls, model
 from penstock.requests import EDIT, NEUTRAL, PARAMETERS, ImageRequest, Refusal, Scalar, Unsaid
 from penstock.wire.dialects import Dialect, Rule, Spoken, Way, speakers
 from penstock.wire.meaning import meant
@@ -15,6 +15,7 @@ FIELDS = (*PARAMETERS, *NEUTRAL)
 AUTO = "auto"
 """What leaves a field to the server: to say nothing says the same."""
 
+FORMAT = "response_format"
 SHOWN = 40
 QUOTES = "'\""
 
@@ -88,11 +89,16 @@ class _Teller:
             refusal = self._field(name, value)
             if refusal is not None:
                 return refusal
-        parameters, left = (*self._pairs, *request.extra), tuple(self._left)
+        parameters, left = (*self._pairs, *self._chosen(), *request.extra), tuple(self._left)
         prompt = request.prompt + self._behind if self._behind else ""
         always = self._known.always if self._known is not None else ()
         keyed = meant(request, self._way.says, dict(parameters), prompt, always=always, unsaid=left)
         return Saying(keyed, self._way.most, parameters, tuple(self._warnings), prompt, left)
+
+    def _chosen(self) -> tuple[tuple[str, Scalar], ...]:
+        """That pictures are to come themselves, told to whoever would send their addresses."""
+        told = self._way.chooses and answers_with_urls(self._request.model)
+        return ((FORMAT, "b64_json"),) if told and FORMAT not in dict(self._request.extra) else ()
 
     def _value(self, name: str) -> Scalar:
         value: Scalar = getattr(self._request, name)

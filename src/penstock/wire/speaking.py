@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from attrs import evolve
 
 from penstock.errors import UsageError
+from penstock.events import Headers
 from penstock.http import HttpCall
 from penstock.requests import Prepared, Request, Said
 from penstock.wire import edits, images
@@ -73,14 +74,16 @@ def reader(
     cap: int = CAP,
     answers: int = 1,
     dimensions: int = 0,
+    headers: Headers = (),
 ) -> Reader:
     """A reader for the reply to `operation` ("images.generate") with this `status`; pictures go to `sink`.
 
     `redact` lists what must never be told (credentials). Above `cap` bytes, or fewer where its kind is never so large,
     the reader marks itself `too_large`. `answers` results were asked for, vectors of so many `dimensions` (0: any).
+    `headers` are those of the reply, their names in lower case: some say there how it ended.
     Raises UsageError for an operation that the dialect does not have.
     """
-    opening = Opening(status, content_type, tuple(redact), cap, answers, dimensions)
+    opening = Opening(status, content_type, tuple(redact), cap, answers, dimensions, headers)
     return _way(dialect, operation).read(sink, opening)
 
 

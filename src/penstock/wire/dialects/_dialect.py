@@ -31,7 +31,7 @@ class Way:
     `derives`: a server that makes the same picture again unless it is told a seed is told one. `urls`: images may be
     told by their addresses, `files`: by the names of uploaded files, `masks`: what is to change by a mask. `listen`: it
     can come as a stream, and that is asked for by `stream` (None: it cannot). `objects` says what else of a request it
-    has no words for.
+    has no words for. `chooses`: a model that answers with addresses is told `response_format`.
     """
 
     write: Write
@@ -44,6 +44,7 @@ class Way:
     urls: bool = True
     files: bool = False
     masks: bool = True
+    chooses: bool = False
     listen: Listen | None = None
     objects: Callable[[ImageRequest], Refusal | None] | None = None
 
@@ -59,9 +60,10 @@ class Dialect:
     """How a kind of provider is spoken to: its `ways` by operation ("images.generate").
 
     `auth` is the header that carries the credential, and what stands before it there. `locate` makes the URL of a base
-    URL, a path and a model; `query` is what every URL has behind it, where the caller says nothing else. `hosts` are
-    those that speak it, by the end of their names. `keyless` ones work without a key, `free` ones bill nothing.
-    `captured` is the traffic that it was checked against; what rests on none is unverified, whatever `source` says.
+    URL, a path and a model; `serves` says which model alone a base URL leads to ("": any). `query` is what every URL
+    has behind it, where the caller says nothing else. `hosts` are those that speak it, by the end of their names.
+    `keyless` ones work without a key, `free` ones bill nothing. `captured` is the traffic that it was checked against;
+    what rests on none is unverified, whatever `source` says.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Dialect:
     captured: str = ""
     auth: tuple[str, str] = ("authorization", "Bearer ")
     locate: Callable[[str, str, str], str] = joined
+    serves: Callable[[str], str] | None = None
     query: tuple[tuple[str, str], ...] = ()
     hosts: tuple[str, ...] = ()
     keyless: bool = False

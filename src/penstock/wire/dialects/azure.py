@@ -7,7 +7,7 @@ api-version is "preview" where nothing else is said), `.../openai/deployments/DE
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from attrs import evolve
 
@@ -32,6 +32,12 @@ def locate(base_url: str, path: str, model: str) -> str:
     return f"{resource}{_DEPLOYMENTS}{quote(model, safe='')}{path}?api-version={DATED}"
 
 
+def serves(base_url: str) -> str:
+    """The deployment that a base URL names itself; "" where it names none."""
+    _, found, rest = base_url.partition(_DEPLOYMENTS)
+    return unquote(rest.partition("/")[0]) if found else ""
+
+
 DIALECT = evolve(
     openai.DIALECT,
     name="azure",
@@ -42,6 +48,7 @@ DIALECT = evolve(
     },
     auth=("api-key", ""),
     locate=locate,
+    serves=serves,
     hosts=(".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"),
     source="Azure OpenAI documentation, read 2026-11: high quality is its default, webp it does not make; the recorded "
     "replies of envoyproxy/ai-gateway, 2025-10, are of chat",

@@ -26,16 +26,15 @@ _DIFFUSION: dict[str, Rule] = {
     "guidance": Named("guidance_scale"),
 }
 
+_SAYS = same(*PARAMETERS) | _DIFFUSION
 _STRENGTH: dict[str, Rule] = {"strength": Named("strength")}
 
 GATEWAY = Dialect(
     name="generic",
     title="gateways that speak like OpenAI",
     ways={
-        GENERATE: Way(Painter(PATH), PictureReader, same(*PARAMETERS) | _DIFFUSION, listen=PictureStream),
-        EDIT: Way(
-            edits.encode, PictureReader, same(*PARAMETERS) | _DIFFUSION | _STRENGTH, files=True, listen=PictureStream
-        ),
+        GENERATE: Way(Painter(PATH), PictureReader, _SAYS, chooses=True, listen=PictureStream),
+        EDIT: Way(edits.encode, PictureReader, _SAYS | _STRENGTH, files=True, chooses=True, listen=PictureStream),
         **PLAIN_WAYS,
     },
     source="the common words of vLLM-omni, SGLang and Together; a gateway may know fewer",

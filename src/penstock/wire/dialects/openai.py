@@ -15,8 +15,8 @@ DIALECT = Dialect(
     name="openai",
     title="OpenAI",
     ways={
-        GENERATE: Way(images.encode, PictureReader, SAYS, listen=PictureStream),
-        EDIT: Way(edits.encode, PictureReader, SAYS, files=True, listen=PictureStream),
+        GENERATE: Way(images.encode, PictureReader, SAYS, chooses=True, listen=PictureStream),
+        EDIT: Way(edits.encode, PictureReader, SAYS, files=True, chooses=True, listen=PictureStream),
         **PLAIN_WAYS,
     },
     hosts=("api.openai.com",),

@@ -9,6 +9,8 @@ is taken as well.
 
 from __future__ import annotations
 
+from functools import partial
+
 from penstock.http import HttpCall
 from penstock.readings import Problem
 from penstock.requests import EDIT, GENERATE, RAW, ImageRequest, Prepared, Refusal, Said
@@ -79,15 +81,20 @@ def look(body: dict[str, Json]) -> Look:
 def read(sink: Sink, opening: Opening) -> Reader:
     """A reader of its replies."""
     if opening.good and opening.content_type.lower().startswith("image/"):
-        return BodyReader(sink, opening, _alone, json=False)
+        ended = next((value for name, value in opening.headers if name == "finish-reason"), None)
+        return BodyReader(sink, opening, partial(_alone, ended), json=False)
     return PictureReader(sink, opening, Shape((b"image",), look))
 
 
-def _alone(told: Json, raw: bytes) -> tuple[None, list[tuple[int, bytes, str, str]]] | str:
+def _alone(ended: str | None, told: Json, raw: bytes) -> tuple[None, list[tuple[int, bytes, str, str]]] | Problem | str:
+    """A picture alone: how it `ended` stands in a header."""
     del told
-    if is_page(raw[:HEAD]):
-        return "a page for a browser"
-    return (None, [(0, raw, sniff(raw[:HEAD]), "")]) if raw else "an empty picture"
+    if (problem := look({"finish_reason": ended or None}).problem) is not None:
+        return problem
+    form = sniff(raw[:HEAD])
+    if form:
+        return None, [(0, raw, form, "")]
+    return "a page for a browser" if is_page(raw[:HEAD]) else "no picture" if raw else "an empty picture"
 
 
 DIALECT = Dialect(
