@@ -126,7 +126,7 @@ def test_who_stops_says_so_and_promises_nothing(folder: Folder, sim: SimServer) 
 
 
 def test_one_request_that_is_out_is_one(folder: Folder, sim: SimServer) -> None:
-    """What is said of it is said in the singular."""
+    """What is said of it is said in the singular, with the time that a reply usually takes before any has come."""
     folder.concurrency = 1
 
     def send() -> None:
@@ -139,7 +139,8 @@ def test_one_request_that_is_out_is_one(folder: Folder, sim: SimServer) -> None:
     with meanwhile(send):
         folder.run(table(3))
     (told,) = [text for text in folder.told if text.startswith("interrupted: ")]
-    assert told.endswith("waiting for 1 request that is out, because it may be paid (interrupt again to break it off)")
+    words = "waiting for 1 request that is out, about 20 s, because it may be paid (interrupt again to break it off)"
+    assert told.endswith(words)
 
 
 def test_a_second_interrupt_breaks_off(folder: Folder, sim: SimServer) -> None:

@@ -133,9 +133,12 @@ class Watch:
         seconds = now - self._moved[2]
         return seconds if seconds >= max(STILL, 3.0 * (self.latency or 0.0)) else 0.0
 
-    def takes(self, now: float) -> float | None:
-        """Seconds that what is out takes by what others took; None where nobody knows, or it takes longer already."""
-        return None if self._silent(now) else self.latency
+    def takes(self, now: float, usual: float | None = None) -> float | None:
+        """Seconds that what is out takes by what others took, or before that as `usual`; None where nobody knows.
+
+        Where it takes longer already, nobody does.
+        """
+        return None if self._silent(now) else usual if self.latency is None else self.latency
 
     def so_far(self, now: float) -> Runs:
         """The sums of all runs, with this one as far as it is."""

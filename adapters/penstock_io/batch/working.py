@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from attrs import define, evolve
 
+from penstock.catalog import typical_seconds
 from penstock.commands import Halted, Notice
 from penstock.config import Used
 from penstock.errors import InvalidRequest
@@ -214,13 +215,19 @@ class Batch:
 
     def _outstanding(self) -> str:
         """What is out, how long that takes and why it is awaited, if there is a reason, in words; "" for nothing."""
-        out, latency = self._out(), self.watch.takes(time.monotonic())
+        out, latency = self._out(), self.watch.takes(time.monotonic(), self._usual())
         if not out:
             return ""
         long = "" if latency is None else f", about {max(1, round(latency))} s"
         they, are = ("it", "is") if out == 1 else ("they", "are")
         paid = self._hearing.payable and self._unreached.rows < stopping.IN_A_ROW
         return f"{count(out, 'request')} that {are} out{long}{f', because {they} may be paid' if paid else ''}"
+
+    def _usual(self) -> float | None:
+        """Seconds that a reply to the slowest of the rows drawn usually takes; None where nobody knows."""
+        asked = {(request.model, request.quality) for request in (one.keyed.request for one in self._drawn.values())}
+        known = [typical_seconds(*each) for each in asked]
+        return max((seconds for seconds in known if seconds is not None), default=None)
 
     def _stop(self, mode: Mode) -> None:
         self._stopping = True

@@ -40,7 +40,7 @@ def ailment(folder: Path) -> str:
     if not path.exists() or not path.stat().st_size:
         log = path.with_name(f"{path.name}-wal")
         # a mirror begins after the first commit, and results come after a run: then there was a database
-        told = any((folder / name).exists() for name in RUN)
+        told = any((folder / name).is_file() for name in RUN)
         used = told or (folder / MIRROR).exists()
         if not used and (path.exists() or not log.exists() or not log.stat().st_size):
             return ""
