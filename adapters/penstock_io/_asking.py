@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TypeVar
 
@@ -13,14 +13,18 @@ from penstock.events import Mode, Reconfigured, Submitted
 from penstock.requests import ChatRequest, ImageRequest, Options, Request
 from penstock_io._access import keyed, renamed
 from penstock_io._client import Base, Http
+from penstock_io._map import AsyncPort, AsyncResults, Item
 from penstock_io.answers import Answered, ChatResult, EmbeddingResult, ModerationResult, Plain, RawResult
 from penstock_io.endpoints import Chat, Embeddings, Moderations, Raw
 from penstock_io.previews import Hear, HearText, Preview, TextDelta
 from penstock_io.refining import AsyncResult, Make, SyncResult
-from penstock_io.resources import Result
+from penstock_io.resources import Images, Result
 from penstock_io.streams import WAITING, AsyncStream, Loop, Stream, ended
 
 Told = TypeVar("Told")
+
+Requests = Iterable[Item] | AsyncIterable[Item]
+_Previews = AsyncStream[Preview, AsyncResult]
 
 Keys = Sequence[str] | Mapping[str, str]
 """API keys, or keys by label."""
@@ -57,6 +61,12 @@ class AsyncBase(Asked[Http]):
     """What the two asynchronous clients let a user ask."""
 
     @cached_property
+    def images(self) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults, _Previews]:
+        """Pictures. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        return Images(self._run, partial(AsyncResults, self._port()), self._later, self._watched)
+
+    @cached_property
     def chat(self) -> Chat[Coroutine[object, object, ChatResult], AsyncStream[TextDelta, ChatResult]]:
         """Conversations. Raises `UsageError` before the client is entered."""
         self._unless_broken()
@@ -81,15 +91,25 @@ class AsyncBase(Asked[Http]):
         return Raw(partial(self._answered, RawResult.of))
 
     @abstractmethod
+    async def _waited(self, join: Callable[[Callable[[Told | BaseException], object]], Submitted]) -> Told:
+        """Submit what `join` makes ready, and wait for what it is told. Who is cancelled gives it up."""
+
+    async def _run(self, request: ImageRequest, options: Options) -> AsyncResult:
+        return self._made((await self._waited(partial(self._join, request, options))).checked())
+
     async def _answer(self, request: Plain, options: Options) -> Answered:
-        """Wait for what is no picture."""
+        result: Answered = await self._waited(partial(self._join_other, request, options))
+        return result.checked()
 
     async def _answered(self, of: Callable[[Answered], Told], request: Plain, options: Options) -> Told:
         return of(await self._answer(request, options))
 
-    @abstractmethod
     async def _later(self, make: Make, options: Options) -> AsyncResult:
-        """Make a request off the loop, and wait for its result."""
+        return await self._run(await self._beside(make), options)
+
+    @abstractmethod
+    def _port(self) -> AsyncPort:
+        """What `map` needs of the loop."""
 
     @abstractmethod
     def _loops(self) -> Loop:

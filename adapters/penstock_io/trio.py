@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import partial
 from math import inf
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,20 +14,15 @@ import trio
 from penstock.errors import UsageError
 from penstock.events import Cancelled, Event, Mode, Submitted
 from penstock.ids import AttemptId
-from penstock.requests import ImageRequest, Options
+from penstock.requests import ImageRequest
 from penstock_io._asking import AsyncBase
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
-from penstock_io._map import AsyncPort, AsyncResults, Feed, Item
-from penstock_io.answers import Answered, Plain
-from penstock_io.previews import Preview
-from penstock_io.refining import AsyncResult, Make
-from penstock_io.resources import Images
-from penstock_io.streams import AsyncStream, Loop
+from penstock_io._map import AsyncPort, Feed
+from penstock_io.refining import Make
+from penstock_io.streams import Loop
 
 T = TypeVar("T")
 _BESIDE = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
-Requests = Iterable[Item] | AsyncIterable[Item]
-_Previews = AsyncStream[Preview, AsyncResult]
 
 
 class Client(AsyncBase[AsyncHttp]):
@@ -35,14 +30,6 @@ class Client(AsyncBase[AsyncHttp]):
 
     Leaving normally waits for what is out, leaving with an exception breaks it off.
     """
-
-    @cached_property
-    def images(
-        self,
-    ) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults, _Previews]:
-        """Pictures. Raises `UsageError` before the client is entered."""
-        self._unless_broken()
-        return Images(self._run, partial(AsyncResults, self._port()), self._later, self._watched)
 
     async def __aenter__(self) -> Self:
         try:
@@ -91,13 +78,6 @@ class Client(AsyncBase[AsyncHttp]):
             if self._given is None:
                 await self._http.aclose()
 
-    async def _run(self, request: ImageRequest, options: Options) -> AsyncResult:
-        return self._made((await self._waited(partial(self._join, request, options))).checked())
-
-    async def _answer(self, request: Plain, options: Options) -> Answered:
-        result: Answered = await self._waited(partial(self._join_other, request, options))
-        return result.checked()
-
     async def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
         there, results = trio.Event(), list[T | BaseException]()
 
@@ -115,9 +95,6 @@ class Client(AsyncBase[AsyncHttp]):
         if isinstance(results[0], BaseException):
             raise results[0]
         return results[0]
-
-    async def _later(self, make: Make, options: Options) -> AsyncResult:
-        return await self._run(await self._beside(make), options)
 
     async def _beside(self, make: Make) -> ImageRequest:
         return await trio.to_thread.run_sync(make)
