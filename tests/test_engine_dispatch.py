@@ -10,103 +10,21 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.admission.breaker import Breaker
-from penstock.admission.headers import RateReport, Told
-from penstock.admission.quota import Permit, Quota
 from penstock.commands import Finish, Send
 from penstock.config import Config, Credential, Limits, Pool, Retry
 from penstock.engine import Engine
-from penstock.engine.entities import Call
-from penstock.engine.lanes import Common, Group, Lane, closed_for
+from penstock.engine.lanes import Lane
 from penstock.engine.roster import REMOVED
-from penstock.entries import Lane as LaneName
+from penstock.engine.unserved import closed_for
 from penstock.errors import UsageError
 from penstock.events import Reconfigured, Submitted
-from penstock.ids import CallId, Handle, JobId
+from penstock.ids import Handle, JobId
 from penstock.outcomes import Status, Trouble
 from penstock.readings import LimitHint
 from penstock.three import Three
-from penstock.work import Demand, Target
+from penstock.work import Demand
 from tests.histories.bench import CONFIG, Bench, target, work
-
-LIMITS = st.builds(
-    Limits,
-    rpm=st.sampled_from((None, 30.0, 300.0, 600.0)),
-    tpm=st.sampled_from((None, 3000.0, 60_000.0)),
-    ipm=st.sampled_from((None, 12.0, 60.0)),
-    concurrency=st.sampled_from((1, 3, None)),
-    burst=st.sampled_from((1.0, 0.2, 1 / 60)),
-)
-DEMANDS = (Demand(1, 1, 100), Demand(1, 4, 900), Demand(1, 2, 40), Demand(1, 0, 700), Demand(0, 1, 0))
-
-
-class Counted(Quota):
-    """A quota that counts how often it is asked when a demand may go."""
-
-    asked = 0
-
-    def ready_at(self, demand: Demand, now: float) -> float:
-        """As it is."""
-        Counted.asked += 1
-        return super().ready_at(demand, now)
-
-
-class Field:
-    """A group with lanes, and what is out on them."""
-
-    def __init__(self, limits: list[Limits], quota: type[Quota] = Quota) -> None:
-        self.now = 0.0
-        self.group = Group("p/m", Target("p", "m", demand=Demand(1, 1, 100)))
-        self.out: list[tuple[Lane, Permit]] = []
-        for number, one in enumerate(limits):
-            name = f"c{number}"
-            common = Common((name, "m"), one, quota(one, 0.0))
-            breaker = Breaker(2 if number % 2 else None)
-            lane = Lane(LaneName(name, "m"), Credential(name, "p", one), self.group, common, breaker)
-            common.lanes.append(lane)
-            self.group.lanes.append(lane)
-            self.group.arrange(lane, 0.0)
-
-    def call(self, demand: Demand) -> Call:
-        """A call of this demand."""
-        return Call(CallId(1), self.group, Target("p", "m", demand=demand), [], 0.0)
-
-    def serve(self, lane: Lane, demand: Demand) -> None:
-        """One attempt that is answered at once."""
-        permit = lane.take(demand, self.now)
-        lane.quota.settle(permit, Three.YES, self.now)
-        lane.breaker.back(self.now)
-        lane.breaker.alive(self.now)
-        self.group.arrange(lane, self.now)
-
-    def step(self, rng: Random) -> None:
-        """Time passes, and something happens to a lane."""
-        self.now += rng.choice((0.0, 0.01, 0.3, 7.0))
-        if self.out and rng.random() < 0.5:
-            lane, permit = self.out.pop(rng.randrange(len(self.out)))
-            self.hear(rng, lane, permit)
-            lane.quota.settle(permit, rng.choice(tuple(Three)), self.now, rng.choice((None, 10, 2000)))
-            lane.breaker.back(permit.sent)
-            self.group.arrange(lane, self.now)
-            return
-        call = self.call(rng.choice(DEMANDS))
-        found = self.group.look(call, self.now)
-        if found.lane is not None:
-            self.out.append((found.lane, found.lane.take(call.demand(), self.now)))
-            self.group.arrange(found.lane, self.now)
-
-    def hear(self, rng: Random, lane: Lane, permit: Permit) -> None:
-        """What a reply teaches: headers, a refusal, an error, or nothing."""
-        choice = rng.randrange(6)
-        if choice == 0:
-            lane.quota.heard(permit, RateReport(images=Told(60.0, float(rng.randrange(20)), 3.0)), self.now)
-        elif choice == 1:
-            hint = rng.choice((None, LimitHint("images", 12.0), LimitHint("concurrency", 2.0)))
-            lane.quota.refused(permit, hint, rng.choice((None, 2.0)), self.now)
-        elif choice == 2:
-            lane.breaker.error(permit.sent, self.now, 0.5)
-        else:
-            lane.breaker.alive(self.now)
+from tests.lane_field import DEMANDS, LIMITS, Counted, Field
 
 
 @given(st.lists(LIMITS, min_size=1, max_size=8), st.randoms(use_true_random=False), st.integers(1, 60))
@@ -117,7 +35,7 @@ def test_the_search_finds_what_asking_all_lanes_finds(limits: list[Limits], rng:
         field.step(rng)
         for demand in DEMANDS:
             call = field.call(demand)
-            found = field.group.look(call, field.now)
+            found = field.look(call, field.now)
             usable = [lane for lane in field.group.lanes if lane.usable(call, demand)]
             ready = [lane.ready_at(demand, field.now) for lane in usable]
             assert bool(usable) == found.usable
@@ -139,14 +57,14 @@ def test_most_lanes_are_not_asked() -> None:
     for _ in range(3000):
         demand = DEMANDS[rng.randrange(3)]
         call = field.call(demand)
-        found = field.group.look(call, field.now)
+        found = field.look(call, field.now)
         while found.lane is None:
             field.now = found.soonest
-            found = field.group.look(call, field.now)
+            found = field.look(call, field.now)
         field.serve(found.lane, demand)
     Counted.asked = 0
     for number in range(100):
-        field.group.look(field.call(DEMANDS[number % 3]), field.now)
+        field.look(field.call(DEMANDS[number % 3]), field.now)
     assert Counted.asked < 500
 
 
@@ -162,8 +80,8 @@ def test_a_smaller_demand_is_ready_sooner_than_those_before() -> None:
         lane.quota.settle(permit, Three.YES, sent + 0.1)
     lane.breaker.back(0.0)
     field.group.arrange(lane, 0.7)
-    large = field.group.look(field.call(DEMANDS[1]), 0.7)
-    small = field.group.look(field.call(DEMANDS[0]), 0.7)
+    large = field.look(field.call(DEMANDS[1]), 0.7)
+    small = field.look(field.call(DEMANDS[0]), 0.7)
     assert isclose(lane.ready_at(DEMANDS[1], 0.7), large.soonest, abs_tol=1e-6)
     assert isclose(lane.ready_at(DEMANDS[0], 0.7), small.soonest, abs_tol=1e-6)
     assert small.soonest < large.soonest - 1.0
@@ -177,7 +95,7 @@ def test_the_bucket_that_would_be_full_first_is_used() -> None:
         lane.breaker.bound = None
     names: list[str] = []
     while len(names) < 6:
-        found = field.group.look(field.call(DEMANDS[0]), field.now)
+        found = field.look(field.call(DEMANDS[0]), field.now)
         if found.lane is None:
             field.now = found.soonest
             continue
@@ -194,13 +112,12 @@ def test_whose_rest_is_over_stands_behind_who_is_full() -> None:
     for lane in (full, rested):
         lane.breaker.bound = None
     over = rest(field, rested)
-    assert full is field.group.look(field.call(DEMANDS[0]), over).lane
+    assert full is field.look(field.call(DEMANDS[0]), over).lane
     assert rested.order is field.group.filling
     field.now = over
     over = rest(field, rested)
     field.group.remove(full)
-    assert rested is field.group.look(field.call(DEMANDS[0]), over).lane
-    assert rested.order is field.group.resting
+    assert rested is field.look(field.call(DEMANDS[0]), over).lane
 
 
 def rest(field: Field, lane: Lane) -> float:

@@ -83,6 +83,32 @@ def test_everybody_goes_once_and_in_order_within_a_tenant(coming: list[tuple[str
             assert sorted(mine) == mine
 
 
+@given(st.lists(st.tuples(st.sampled_from(("come", "go", "back", "end")), st.integers(0, 50)), max_size=150))
+def test_whoever_comes_back_stands_where_it_stood(steps: list[tuple[str, int]]) -> None:
+    """Of one tenant the one with the lowest place goes, whoever came back or ended meanwhile."""
+    queue, there, out = Queue(), dict[int, Call](), list[Call]()
+    for what, which in steps:
+        if what == "come":
+            call = queue.come()
+            there[call.place] = call
+        elif what == "go" and there:
+            call = queue.go()
+            assert min(there) == call.place
+            out.append(there.pop(call.place))
+        elif what == "back" and out:
+            call = out.pop(which % len(out))
+            call.state = CallState.QUEUED
+            queue.line.push(call)
+            there[call.place] = call
+        elif what == "end" and there:
+            call = there.pop(sorted(there)[which % len(there)])
+            call.state = CallState.ENDED
+            queue.line.ended()
+    while there:
+        assert there.pop(min(there)) is queue.go()
+    assert queue.line.head() is None
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(tuple(Priority)), st.integers(1, 4))
 def test_what_overtakes_a_call_is_bounded_by_shares(seed: int, priority: Priority, pictures: int) -> None:

@@ -25,6 +25,7 @@ DIRECTED = (
     "tests/test_engine_adapting.py",
     "tests/test_engine_contract.py",
     "tests/test_engine_dispatch.py",
+    "tests/test_engine_foresight.py",
     "tests/test_engine_gathering.py",
     "tests/test_engine_leases.py",
     "tests/test_engine_parking.py",

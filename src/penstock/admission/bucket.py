@@ -119,16 +119,13 @@ class Gauge:
         time = at + missing / (self.rate if at <= self.quiet else self.pull()) - _TICK
         return time if time > self.hold else self.hold
 
-    def full_at(self, now: float) -> float:
-        """When it is full, of a known rate; a level as of a moment ahead is there to be taken now, and counts now."""
-        rate = self.rate if self.at <= self.quiet else self.pull()
-        return (self.at if self.at < now else now) + (self.capacity - self.level) / rate
-
     def pull(self) -> float:
         """The rate a second at which it is believed to refill now, which is more than its own while that is tried."""
-        if self.at <= self.quiet:
-            return self.rate
-        return self.rate * (1.0 + (self.at - self.quiet) * min(_GROW, _EACH * self.rate / self.unit))
+        rate, over = self.rate, self.at - self.quiet
+        if over <= 0.0:
+            return rate
+        grow = _EACH * rate / self.unit
+        return rate * (1.0 + over * (grow if grow < _GROW else _GROW))
 
     def take(self, need: float, now: float) -> float:
         """A request with this need is sent now. Returns the level just before."""

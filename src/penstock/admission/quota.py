@@ -37,8 +37,9 @@ class Quota:
     """
 
     __slots__ = (
-        "_allowed", "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_pacing", "_ready",
-        "_recent", "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_walls", "in_flight",
+        "_allowed", "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_pacing", "_placed",
+        "_ready", "_recent", "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_walls",
+        "in_flight",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +53,7 @@ class Quota:
     ) -> None:
         self._requests, self._tokens, self._images = Gauge(now), Gauge(now), Gauge(now)
         self._gauges = (self._requests, self._tokens, self._images)
+        self._placed = tuple(enumerate(self._gauges))
         self._limits = Limits(concurrency=None)
         self._pace = Pace(eager=eager)
         self._refusals = Refusals(self._gauges, self._pace, family or Family())
@@ -134,12 +136,19 @@ class Quota:
     def _look(self, demand: Demand) -> float:
         """When this demand may go as far as rates go; a time that is past, or `-inf`: at once."""
         time = self._pace.opens
-        if (need := demand.requests) and (ready := self._requests.ready(need)) > time:
-            time = ready
-        if (need := demand.tokens) and (ready := self._tokens.ready(need)) > time:
-            time = ready
-        if (need := demand.images) and (ready := self._images.ready(need)) > time:
-            time = ready
+        # most of the time only one bucket lacks anything: the others are not even asked
+        if need := demand.requests:
+            gauge = self._requests
+            if (ready := gauge.hold if need <= gauge.level else gauge.ready(need)) > time:
+                time = ready
+        if need := demand.tokens:
+            gauge = self._tokens
+            if (ready := gauge.hold if need <= gauge.level else gauge.ready(need)) > time:
+                time = ready
+        if need := demand.images:
+            gauge = self._images
+            if (ready := gauge.hold if need <= gauge.level else gauge.ready(need)) > time:
+                time = ready
         return self._walls.ready(needs(demand), time) if self._walls.known else time
 
     def why(self, demand: Demand, now: float) -> str:
@@ -163,8 +172,7 @@ class Quota:
         """When anything may go at all, and when the buckets that a demand draws on are all full.
 
         Behind these two the last bucket to be full: which it is, the seconds that it holds, its rate a second. A first
-        time of `inf` is when something comes back, of `-inf` any; a second of `-inf` is one without a bucket. A level
-        as of a moment ahead is there to be taken now, and counts from now.
+        time of `inf` is when something comes back, of `-inf` any; a second of `-inf` is one without a bucket.
         """
         out, pace = self.in_flight, self._pace
         if out >= self._concurrency or out >= self._slots.found:
@@ -174,20 +182,18 @@ class Quota:
             opens = pace.widen
         if opens > now:
             return opens, -inf, 0, 0.0, 0.0
-        full, index, last = -inf, 0, None
-        if (gauge := self._requests).rate and demand.requests and (at := gauge.full_at(now)) > full:
-            full, last = at, gauge
-        if (gauge := self._tokens).rate and demand.tokens and (at := gauge.full_at(now)) > full:
-            full, index, last = at, 1, gauge
-        if (gauge := self._images).rate and demand.images and (at := gauge.full_at(now)) > full:
-            full, index, last = at, 2, gauge
-        for place, gauge in self._walls.known:
-            if needs(demand)[place] and gauge.rate and (at := gauge.full_at(now)) > full:
-                full, index, last = at, place, gauge
-        if last is None:
-            return opens, full, 0, 0.0, 0.0
-        rate = last.pull()
-        return opens, full, index, last.capacity / rate, rate
+        drawn, full, index, span, most = needs(demand), -inf, 0, 0.0, 0.0
+        for place, gauge in (*self._placed, *self._walls.known) if self._walls.known else self._placed:
+            rate = gauge.rate
+            if rate and drawn[place]:
+                at = gauge.at
+                if at > gauge.quiet:
+                    rate = gauge.pull()
+                # a level as of a moment ahead is there to be taken now, and counts now
+                time = (at if at < now else now) + (gauge.capacity - gauge.level) / rate
+                if time > full:
+                    full, index, span, most = time, place, gauge.capacity / rate, rate
+        return opens, full, index, span, most
 
     def room(self, demand: Demand, now: float) -> float:
         """Seconds of refill that would be left in the tightest bucket behind this demand; `inf`: no limit is known."""

@@ -49,8 +49,8 @@ def bill(desk: Desk, call: Call) -> Bill | None:
         job = ask.job
         if call.target.array:
             quote = _bound(call, [ask])
-        parts = ((job.id, (ask.index,)),)
-        return Bill((job,), parts, (Share(_scopes(desk, job), quote),), (job,), job.work.handle, ask.target)
+        jobs, parts = (job,), ((job.id, (ask.index,)),)
+        return Bill(jobs, parts, (Share(_scopes(desk, job), quote),), jobs, job.work.handle, ask.target)
     return _joint(desk, call)
 
 

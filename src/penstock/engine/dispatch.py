@@ -15,7 +15,6 @@ from penstock.commands import Release
 from penstock.config import BudgetPolicy
 from penstock.engine.billing import bill
 from penstock.engine.entities import CLOSED
-from penstock.engine.lanes import broke, chain_goes_on, closed_for, screens_pictures
 from penstock.engine.leases import stale
 from penstock.engine.moves import Bound, Never, Stale
 from penstock.engine.parking import Parking
@@ -23,6 +22,7 @@ from penstock.engine.patience import stalls
 from penstock.engine.roster import Roster
 from penstock.engine.tables import CallInput
 from penstock.engine.timers import Alarm
+from penstock.engine.unserved import broke, chain_goes_on, closed_for, screens_pictures
 from penstock.events import Mode
 from penstock.money.ledger import Fit
 from penstock.outcomes import Trouble
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.entities import Call, Landing
     from penstock.engine.lanes import Group, Lane
-    from penstock.work import Target
+    from penstock.work import Demand, Target
 
 ASIDE = 16
 """How many heads may step aside in one round: bounds a step."""
@@ -156,9 +156,10 @@ class Dispatch:
                 continue
             if roster.stirred:
                 roster.arrange()
-            look = group.look(call, desk.now)
+            demand = call.demand()
+            look = group.look(call, demand, desk.now)
             if look.lane is not None:
-                self._bind(call, look.lane, found)
+                self._bind(call, demand, look.lane, found)
                 continue
             late = stalls(desk, call, look) if look.usable else None
             if late is not None:
@@ -206,7 +207,7 @@ class Dispatch:
         found.append(Never(call, trouble))
         return True
 
-    def _bind(self, call: Call, lane: Lane, found: list[Bound | Never | Stale]) -> None:
+    def _bind(self, call: Call, demand: Demand, lane: Lane, found: list[Bound | Never | Stale]) -> None:
         desk = self.desk
         if desk.config.claims and stale(call, desk.now):
             self._leave(call)
@@ -220,7 +221,7 @@ class Dispatch:
         if invoice is None or fit is None:
             found.append(Never(call, Trouble("cancelled", "nobody asks for it any more")))
         elif fit is Fit.NOW:
-            permit = lane.take(call.demand(), desk.now)
+            permit = lane.take(demand, desk.now)
             self.roster.taken(lane)
             desk.call_life.go(call, CallInput.BEGIN)
             found.append(Bound(call, lane, permit, invoice, ledger.reserve(invoice.shares)))

@@ -11,11 +11,13 @@ served, divided by its share. Whoever would have the lowest one after its next p
 for saves up nothing: when it comes back its tag is at least that of whoever is served. So what overtakes a call that
 waits is bounded by shares, also where it waits because it is large: nobody else is bound while the head waits for room.
 
-Pushing and taking are O(log n) in calls of a tenant, and in tenants.
+Pushing and taking are O(log n) in tenants, and in those calls of a tenant that came back; nearly all come in the order
+of their places, and just follow each other.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
@@ -38,15 +40,58 @@ STALE = 16
 
 
 class Flow:
-    """The calls of one tenant in one class, in the order of their places. `tag` is what it was served, by weight."""
+    """The calls of one tenant in one class, in the order of their places. `tag` is what it was served, by weight.
 
-    __slots__ = ("calls", "tag", "tenant", "weight")
+    Most stand in `queue`, behind each other as they came. Who came back stands in `back`, a heap: its place may be
+    anywhere before the last. (One heap of all of them would touch a dozen of cold places in memory for each that goes.)
+    """
+
+    __slots__ = ("back", "queue", "tag", "tenant", "weight")
 
     def __init__(self, tenant: str, weight: float, tag: float) -> None:
         self.tenant = tenant
         self.weight = weight
         self.tag = tag
-        self.calls: list[tuple[int, Call]] = []
+        self.queue: deque[Call] = deque()
+        self.back: list[tuple[int, Call]] = []
+
+    def __len__(self) -> int:
+        return len(self.queue) + len(self.back)
+
+    def __iter__(self) -> Iterator[Call]:
+        """All of them, in no order."""
+        yield from self.queue
+        for _, call in self.back:
+            yield call
+
+    def first(self) -> Call:
+        """Whoever stands first; somebody must be there."""
+        queue, back = self.queue, self.back
+        if not back or (queue and queue[0].place < back[0][0]):
+            return queue[0]
+        return back[0][1]
+
+    def push(self, call: Call) -> None:
+        """At its place."""
+        queue = self.queue
+        if not queue or queue[-1].place < call.place:
+            queue.append(call)
+        else:
+            heappush(self.back, (call.place, call))
+
+    def pop(self) -> None:
+        """The first one goes."""
+        queue, back = self.queue, self.back
+        if not back or (queue and queue[0].place < back[0][0]):
+            queue.popleft()
+        else:
+            heappop(back)
+
+    def sweep(self, priority: int) -> None:
+        """Nobody stands here any more whose place does not count."""
+        self.queue = deque([call for call in self.queue if stands(call, priority)])
+        self.back = [entry for entry in self.back if stands(entry[1], priority)]
+        heapify(self.back)
 
 
 class Class:
@@ -73,7 +118,7 @@ class Class:
         flow = self.flows.get(tenant)
         if flow is None:
             if len(self.flows) > 2 * len(self.waiting) + IDLE:
-                kept = {name: one for name, one in self.flows.items() if one.calls or one.tag > self.now}
+                kept = {name: one for name, one in self.flows.items() if one or one.tag > self.now}
                 self.flows = kept
             flow = self.flows[tenant] = Flow(tenant, weights.get(tenant, 1.0), self.now)
         return flow
@@ -100,7 +145,7 @@ class Line:
         """Everybody who stands in it, in no order."""
         for one in self._classes:
             for flow in one.flows.values():
-                for _, call in flow.calls:
+                for call in flow:
                     if stands(call, one.priority):
                         yield call
 
@@ -117,13 +162,13 @@ class Line:
         flow = one.flow(tenant_of(call), self._weights)
         if not one.waiting:
             one.tag = max(one.tag, self._now)
-        if not flow.calls:
+        if not flow:
             flow.tag = max(flow.tag, one.now)
             one.push(flow)
             self._head = None
-        elif call.place < flow.calls[0][0]:
+        elif call.place < flow.first().place:
             self._head = None
-        heappush(flow.calls, (call.place, call))
+        flow.push(call)
         self._size += 1
 
     @property
@@ -143,9 +188,12 @@ class Line:
 
     def pop(self, *, served: bool) -> None:
         """Take the head out; `served`: it goes, and its tenant and class are charged with its pictures."""
-        if self.head() is None or self._head is None:
-            return
-        one, call = self._head
+        head = self._head
+        if head is None or not stands(head[1], head[0].priority):
+            head = self._next()
+            if head is None:
+                return
+        one, call = head
         self._head = None
         flow = one.waiting[0][2]
         if served:
@@ -166,12 +214,11 @@ class Line:
             return False
         for one in self._classes:
             for flow in one.flows.values():
-                flow.calls = [entry for entry in flow.calls if stands(entry[1], one.priority)]
-                heapify(flow.calls)
-            one.waiting = [entry for entry in one.waiting if entry[2].calls]
+                flow.sweep(one.priority)
+            one.waiting = [entry for entry in one.waiting if entry[2]]
             heapify(one.waiting)
             self._forget(one)
-        self._size = sum(len(flow.calls) for one in self._classes for flow in one.flows.values())
+        self._size = sum(len(flow) for one in self._classes for flow in one.flows.values())
         self._stale = 0
         return True
 
@@ -181,16 +228,16 @@ class Line:
         flow = mine.flows.get(tenant_of(call))
         if flow is None:
             return 0
-        before = sum(1 for place, other in flow.calls if place < call.place and stands(other, mine.priority))
+        before = sum(1 for other in flow if other.place < call.place and stands(other, mine.priority))
         tag = flow.tag + before / flow.weight
         for other in mine.flows.values():
             if other is not flow:
-                before += _until(tag, other.tag, other.weight, len(other.calls))
+                before += _until(tag, other.tag, other.weight, len(other))
         tag = mine.tag + (before + 1) / mine.share
         rest = 0
         for one in self._classes:
             if one is not mine and one.waiting:
-                size = sum(len(other.calls) for other in one.flows.values())
+                size = sum(len(other) for other in one.flows.values())
                 rest += min(size, int((tag - one.tag) * one.share + 1e-9)) if tag > one.tag else 0
         return before + rest
 
@@ -201,7 +248,7 @@ class Line:
         for one in self._classes:
             waiting = one.waiting
             while waiting:
-                call = waiting[0][2].calls[0][1]
+                call = waiting[0][2].first()
                 if call.state is CallState.QUEUED and call.priority == one.priority:
                     tag = one.tag + (len(call.flights) or 1) / one.share
                     if best is None or tag < least - 1e-9:
@@ -214,9 +261,9 @@ class Line:
     def _drop(self, one: Class) -> None:
         waiting = one.waiting
         flow = waiting[0][2]
-        heappop(flow.calls)
+        flow.pop()
         self._size -= 1
-        if flow.calls:
+        if flow.queue or flow.back:
             one.turn += 1
             if len(waiting) == 1:
                 waiting[0] = (flow.tag, one.turn, flow)

@@ -21,31 +21,27 @@ from bisect import bisect_left, insort
 from math import inf
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve
+from attrs import define
 
 from penstock.admission.breaker import Health
 from penstock.engine.fairness import Line
-from penstock.engine.tables import JobState
-from penstock.money.ledger import RUN, Fit
-from penstock.money.periods import capped_as
-from penstock.outcomes import Trouble
 from penstock.work import Demand
 
 if TYPE_CHECKING:
     from penstock.admission.breaker import Breaker
     from penstock.admission.quota import Permit, Quota
     from penstock.config import Credential, Limits
-    from penstock.engine.entities import Bill, Call
+    from penstock.engine.entities import Call
     from penstock.engine.timers import Timer
     from penstock.entries import Lane as LaneName
-    from penstock.money.ledger import Ledger
+    from penstock.outcomes import Trouble
     from penstock.work import Target
 
 Rank = tuple[float, int, "Lane"]
 """A lane's place in one of its group's orders: a time or a load, the turn in which it got it, which lane."""
 
-NAMED = 3
-"""How many keys are named that have the same trouble, and how many troubles are told."""
+NO_EXCESS = (1, 1)
+"""The worst charge seen for its quote where none was above."""
 
 REVIEW = 256
 """After how many changes of its order a group takes the bounds of its search anew: what is learned wanders."""
@@ -102,7 +98,8 @@ class Lane:
 
     def usable(self, call: Call, demand: Demand) -> bool:
         """Whether a call may ever go here, as things are believed."""
-        return self.closed is None and self not in call.barred and self.quota.never(demand) is None
+        barred = call.barred and self in call.barred
+        return not barred and self.closed is None and self.quota.never(demand) is None
 
     def stays(self) -> bool:
         """Whether its place does not depend on how many are out: it goes by a time, and its health is good."""
@@ -121,12 +118,13 @@ class Look:
     """What a group finds for a call: a `lane` that is free, else `soonest` and `first`: when one will be, and which.
 
     `barred`: one is free that may not be used for it. `usable`: some lane may serve it at some time. `busy`: one of
-    those only waits for what is out, which may come back at any moment.
+    those only waits for what is out, which may come back at any moment. Before `second` no lane but `first` is free.
     """
 
     lane: Lane | None = None
     soonest: float = inf
     first: Lane | None = None
+    second: float = inf
     barred: bool = False
     usable: bool = False
     busy: bool = False
@@ -135,17 +133,19 @@ class Look:
         """A lane that may serve it, but not now."""
         self.usable = True
         if ready < self.soonest:
-            self.soonest, self.first = ready, lane
-        if ready == inf:
+            self.soonest, self.first, self.second = ready, lane, self.soonest
+        elif ready == inf:
             self.busy = True
+        elif ready < self.second:
+            self.second = ready
 
 
 class Group:
     """The lanes that can serve a provider's model, and who waits for them."""
 
     __slots__ = (
-        "_changes", "_rates", "_span", "_turn", "aside", "busy", "dirty", "excess", "filling", "full", "lanes", "least",
-        "line", "name", "resting", "target", "timer",
+        "_changes", "_foreseen", "_rates", "_span", "_turn", "aside", "busy", "dirty", "excess", "filling", "full",
+        "lanes", "least", "line", "name", "resting", "target", "timer",
     )  # fmt: skip
 
     def __init__(self, name: str, target: Target, weights: tuple[tuple[str, float], ...] = ()) -> None:
@@ -159,8 +159,10 @@ class Group:
         self.line = Line(weights)
         self.dirty = False
         self.aside = False
-        self.excess = (1, 1)
+        self.excess = NO_EXCESS
         self.timer: Timer | None = None
+        # what the last search found for a call that waits, until something happens to a lane
+        self._foreseen: tuple[Call, Look] | None = None
         self._turn = 0
         self._changes = 0
         self._span = 0.0
@@ -171,6 +173,7 @@ class Group:
 
     def arrange(self, lane: Lane, now: float) -> None:
         """Put a lane where it belongs now, in O(log n) comparisons."""
+        self._foreseen = None
         if lane.closed is not None:
             self.remove(lane)
             if lane.breaker.until > now:
@@ -242,25 +245,14 @@ class Group:
         while self.filling and self.filling[0][0] <= now:
             self.arrange(self.filling[0][2], now)
 
-    def _only(self, now: float) -> Lane | None:
-        """The lane whose rest is over where no other one may be free: its place in an order is of no account then."""
-        if self.full or self.filling or (len(self.resting) > 1 and self.resting[1][0] <= now):
-            return None
-        lane = self.resting[0][2]
-        return lane if lane.closed is None and lane.breaker.health is Health.GOOD else None
-
     # The search
 
-    def look(self, call: Call, now: float) -> Look:
-        """The lane for a call, or when there will be one."""
-        found, demand, least = Look(), call.demand(), self.least
-        if self.resting and self.resting[0][0] <= now:
-            lane = self._only(now)
-            if lane is not None and lane.usable(call, demand) and lane.quota.ready_at(demand, now) <= now:
-                found.lane, found.usable = lane, True
-                return found
-            self.settle(now)
-        elif self.filling and self.filling[0][0] <= now:
+    def look(self, call: Call, demand: Demand, now: float) -> Look:
+        """The lane for a call that takes this, or when there will be one."""
+        if self._foreseen is not None and (lane := self._awaited(call, demand, now)) is not None:
+            return Look(lane, usable=True)
+        found, least = Look(), self.least
+        if (self.resting and self.resting[0][0] <= now) or (self.filling and self.filling[0][0] <= now):
             self.settle(now)
         if demand is not least and (
             demand.images < least.images or demand.tokens < least.tokens or demand.requests < least.requests
@@ -271,20 +263,43 @@ class Group:
                 return found
         return self._fill(found, call, demand, now)
 
+    def _awaited(self, call: Call, demand: Demand, now: float) -> Lane | None:
+        """The lane that the last search saw coming for this call; None where it has to be searched for again.
+
+        Most calls go by it: nothing happened but that the time came which the search had named. Places in an order that
+        are due are of no account then, as no other lane is free.
+        """
+        if self._foreseen is None:
+            return None
+        waiting, look = self._foreseen
+        lane, self._foreseen = look.first, None
+        if waiting is not call or call.barred or now >= look.second or lane is None:
+            return None
+        good = lane.breaker.health is Health.GOOD and lane.closed is None
+        return lane if good and lane.quota.ready_at(demand, now) <= now else None
+
     def _fill(self, found: Look, call: Call, demand: Demand, now: float) -> Look:
         """The first of those that fill up which has room already, or when there will be one."""
         bound, needs = -1.0, (demand.requests, demand.tokens, demand.images)
         for full_at, _, lane in self.filling:
-            if found.soonest < inf:
-                bound = self._bound(needs) if bound < 0.0 else bound
-                if full_at - bound >= found.soonest:
-                    break
-                need = needs[lane.index]  # rates may differ much: what is known of this one is cheaper than to ask
-                if need and full_at - max(0.0, lane.span - need / lane.rate) >= found.soonest:
+            if found.soonest < inf and (need := needs[lane.index]):
+                # what is known of this one is cheaper than to ask, and above what is known of all of them
+                before = lane.span - need / lane.rate
+                least = full_at - before if before > 0.0 else full_at
+                if least >= found.soonest:
+                    if least < found.second:
+                        found.second = least
+                    bound = self._bound(needs) if bound < 0.0 else bound
+                    if full_at - bound >= found.soonest:
+                        if full_at - bound < found.second:
+                            found.second = full_at - bound
+                        break
                     continue
             if self._try(found, lane, call, demand, now):
                 return found
         self._look_ahead(found, call, demand, now)
+        if not found.barred:
+            self._foreseen = (call, found)
         return found
 
     def _lower(self, demand: Demand, now: float) -> None:
@@ -298,6 +313,8 @@ class Group:
         """When one of those will be free that cannot be now."""
         for opens, _, lane in self.resting:
             if opens >= found.soonest:
+                if opens < found.second:
+                    found.second = opens
                 break
             if lane.usable(call, demand):
                 found.take_in(lane, max(opens, lane.ready_at(demand, now)))
@@ -319,19 +336,21 @@ class Group:
     def _bound(self, needs: tuple[int, int, int]) -> float:
         """By how many seconds at most a lane is ready for a demand before all its buckets are full."""
         least = inf
-        for need, rate in zip(needs, self._rates, strict=True):
-            if rate and not need:
-                return inf  # it does not wait for what others here wait for
+        for index, rate in enumerate(self._rates):
             if rate:
-                least = min(least, need / rate)
+                need = needs[index]
+                if not need:
+                    return inf  # it does not wait for what others here wait for
+                if need / rate < least:
+                    least = need / rate
         return max(0.0, self._span - least)
 
     # What a sample may cost
 
     def bound(self, target: Target) -> int | None:
         """What one sample may cost at most, in picodollars: its quote, raised by the worst excess seen so far."""
-        if target.quote is None:
-            return None
+        if target.quote is None or self.excess is NO_EXCESS:
+            return target.quote
         charge, quote = self.excess
         return -(-target.quote * charge // quote)
 
@@ -339,52 +358,3 @@ class Group:
         """A charge above its quote: what follows is quoted higher in the same proportion."""
         if quote and charge * self.excess[1] > self.excess[0] * quote:
             self.excess = (charge, quote)
-
-
-def closed_for(group: Group) -> Trouble | None:
-    """Why all lanes of a group are closed: the first one's trouble; where others differ, each with its keys."""
-    closed = [(lane.credential.name, lane.closed) for lane in group.lanes if lane.closed is not None]
-    closed = [(name, trouble) for name, trouble in closed if trouble.kind != "removed"] or closed
-    if not closed:
-        return None
-    keys: dict[str, list[str]] = {}
-    for name, trouble in closed:
-        keys.setdefault(trouble.message, []).append(name)
-    first = closed[0][1]
-    if len(keys) == 1:
-        return first
-    said = [f"{message} ({_keys(names)})" for message, names in list(keys.items())[:NAMED]]
-    said += ["other keys have other troubles"] if len(keys) > NAMED else []
-    return evolve(first, message="; ".join(said))
-
-
-def _keys(names: list[str]) -> str:
-    """Which keys, the first few of them by name."""
-    shown = ", ".join(names[:NAMED])
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"key {shown}" if len(names) == 1 else f"keys {shown}{more}"
-
-
-def screens_pictures(call: Call) -> bool:
-    """Whether a call screens pictures that are paid."""
-    owner = call.question.owner if call.question is not None else None
-    return owner is not None and owner.state is JobState.SCREENING
-
-
-def chain_goes_on(call: Call) -> bool:
-    """Whether whoever pays for this call has another target after it."""
-    return all(
-        any(ask.target + 1 < len(ask.job.work.targets) for ask in flight.asks) for flight in call.flights
-    ) and bool(call.flights)
-
-
-def broke(ledger: Ledger, fit: Fit, invoice: Bill, target: Target) -> Trouble:
-    """Why the budget does not let it go."""
-    if fit is Fit.UNKNOWN and target.unbounded:
-        return Trouble("unbounded", f"{target.unbounded}, and a budget is set")
-    if fit is Fit.UNKNOWN:
-        return Trouble("unknown_price", "its price is unknown, and a budget is set")
-    bound = sum(share.amount or 0 for share in invoice.shares)
-    scope = capped_as(ledger.tight(invoice.shares))
-    whose = "" if scope == RUN else f" of the {scope}" if scope in {"day", "month"} else f" of {scope}"
-    return Trouble("budget", f"the budget{whose} has no room for its bound of ${bound / 10**12:.6f}")

@@ -34,12 +34,14 @@ def check(rooms: Rooms, event: Event, now: float) -> None:  # noqa: C901, PLR091
     if not isfinite(now):
         raise UsageError(f"now must be a finite number of seconds, not {now!r}")
     match event:
-        case Submitted():
-            _check_job(rooms, event)
         case Responded() | Opened() | Streamed() | Failed():
             attempt = rooms.attempts.table.get(event.attempt)
             if attempt is None or attempt.state is not AttemptState.OUT:
                 raise UsageError(f"attempt {event.attempt} is not out")
+        case Ticked() | Cancelled() | Closed():
+            pass
+        case Submitted():
+            _check_job(rooms, event)
         case Fetched():
             fetch = rooms.fetches.table.get(event.attempt)
             if fetch is None or not fetch.out:
@@ -60,8 +62,6 @@ def check(rooms: Rooms, event: Event, now: float) -> None:  # noqa: C901, PLR091
             if (old.store, old.journal, old.ledger) != (new.store, new.journal, new.ledger):
                 raise UsageError("store, journal and ledger cannot be taken away or added while running")
             check_caps(new.budget, ledger=new.ledger)
-        case Cancelled() | Ticked() | Closed():
-            pass
         case _:
             assert_never(event)
 

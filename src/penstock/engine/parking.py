@@ -7,9 +7,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from penstock.engine.billing import bill
-from penstock.engine.lanes import broke
 from penstock.engine.moves import Never
 from penstock.engine.tables import CallInput, CallState
+from penstock.engine.unserved import broke
 from penstock.money.ledger import Fit
 
 if TYPE_CHECKING:

@@ -42,15 +42,16 @@ def stalls(desk: Desk, call: Call, look: Look | None = None) -> Trouble | None:
     back at any moment. One that rests after errors is waited for from the first of them on, or since the call waits.
     """
     patience, now = desk.config.patience, desk.now
-    if patience is None and not _hurried(call):
-        return None
-    look = call.group.look(call, now) if look is None else look
+    if look is None:
+        if patience is None and not _hurried(call):
+            return None
+        look = call.group.look(call, call.demand(), now)
     first = look.first
-    if look.lane is not None or look.busy or first is None or look.soonest == inf:
+    if first is None or look.busy or look.lane is not None:
         return None
     down = first.breaker.down
     fresh = down is None and (call.refused is None or first.refusing is None)
-    if fresh and (patience is None or look.soonest <= now + patience) and not _hurried(call):
+    if (patience is None or (fresh and look.soonest <= now + patience)) and not _hurried(call):
         return None  # most waits are short, and begin now
     since = now
     if down is not None and first.breaker.ready_at(now) > now:

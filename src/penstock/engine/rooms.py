@@ -84,10 +84,14 @@ class Rooms:
     def take(self, event: Event) -> None:  # noqa: C901, PLR0912 - one exhaustive dispatch
         """Hand a fact to its room."""
         match event:
-            case Submitted():
-                self.jobs.submitted(event)
+            # in the order of how often they come: a case costs what the cases above it cost
             case Responded():
                 self.attempts.responded(event)
+            case Ticked():
+                if event.unix is not None:
+                    self.desk.epoch = event.unix - self.desk.now
+            case Submitted():
+                self.jobs.submitted(event)
             case Opened():
                 self.attempts.opened(event)
             case Recorded():
@@ -104,9 +108,6 @@ class Rooms:
                 self.questions.consulted(event)
             case Cancelled():
                 self.jobs.cancelled(event)
-            case Ticked():
-                if event.unix is not None:
-                    self.desk.epoch = event.unix - self.desk.now
             case Reconfigured():
                 self._reconfigured(event)
             case Closed():
@@ -138,12 +139,12 @@ class Rooms:
         while (rung := desk.timers.due(desk.now)) is not None:
             alarm, owner = rung
             match owner:
+                case Group():
+                    self.dispatch.touch(owner)
                 case Attempt() if alarm is Alarm.TOTAL:
                     self.attempts.timed_out(owner)
                 case Attempt():
                     self._hedge(owner)
-                case Group():
-                    self.dispatch.touch(owner)
                 case Call() if alarm is Alarm.RETRY:
                     self.calls.retry(owner)
                 case Call():
@@ -192,16 +193,16 @@ class Rooms:
 
     def _carry(self, move: Move) -> None:  # noqa: C901, PLR0912 - one exhaustive dispatch
         match move:
-            case Asked():
-                self.flights.asked(move)
-            case Wanted():
-                self.calls.wanted(move.flights, move.target)
             case Arrived():
                 self.results.arrived(move)
             case Landed():
                 self.flights.landed(move)
             case Heard():
                 self.jobs.heard(move)
+            case Asked():
+                self.flights.asked(move)
+            case Wanted():
+                self.calls.wanted(move.flights, move.target)
             case Judged():
                 self.results.judged(move)
             case Broke():

@@ -1,0 +1,53 @@
+"""What a search saw coming is taken when its time has come, and only where nothing else happened."""
+
+from __future__ import annotations
+
+from penstock.config import Limits
+from penstock.engine.entities import Call
+from penstock.engine.lanes import Look
+from tests.lane_field import DEMANDS, Field
+
+
+def drained() -> tuple[Field, Call, Look]:
+    """Two lanes whose buckets are empty, a call that waits for them, and what it waits for: the larger one, c0."""
+    field = Field([Limits(ipm=60.0, burst=1.0), Limits(ipm=60.0, burst=0.1)])
+    for lane in field.group.lanes:
+        lane.breaker.bound = None
+        lane.breaker.alive(0.0)
+        while lane.ready_at(DEMANDS[0], 0.0) < 0.5:
+            field.now = max(field.now, lane.ready_at(DEMANDS[0], field.now))
+            field.serve(lane, DEMANDS[0])
+    large, small = field.group.lanes
+    while small.ready_at(DEMANDS[0], field.now) <= large.ready_at(DEMANDS[0], field.now):
+        field.now = max(field.now, small.ready_at(DEMANDS[0], field.now))
+        field.serve(small, DEMANDS[0])
+    call = field.call(DEMANDS[0])
+    found = field.look(call, field.now)
+    assert large is found.first
+    return field, call, found
+
+
+def test_the_lane_that_a_call_waits_for_is_taken_when_its_time_has_come() -> None:
+    """Nothing else happened: it goes there, though another one that is not free would be full sooner."""
+    field, call, found = drained()
+    assert found.soonest < found.second
+    assert found.first is field.look(call, found.soonest).lane
+
+
+def test_where_others_are_free_by_now_too_the_best_of_them_is_taken() -> None:
+    """Whoever comes back late does not go where it waited for, but where refill would be lost first."""
+    field, call, _ = drained()
+    _, small = field.group.lanes
+    late = field.now + 3.0
+    assert all(lane.ready_at(DEMANDS[0], late) <= late for lane in field.group.lanes)
+    assert small is field.look(call, late).lane
+
+
+def test_what_happens_to_a_lane_while_a_call_waits_for_another_counts() -> None:
+    """More room on a lane whose refill would be lost sooner is used also at the moment that was waited for."""
+    field, call, found = drained()
+    _, small = field.group.lanes
+    small.quota.relimit(Limits(ipm=6000.0, burst=0.1), field.now)
+    field.group.arrange(small, field.now)
+    assert small.ready_at(DEMANDS[0], found.soonest) <= found.soonest < found.second
+    assert small is field.look(call, found.soonest).lane
