@@ -248,18 +248,17 @@ class Flights:
         self.desk.count("misses", len(flights))
         wanted: list[Wanted] = []
         for flight in flights:
-            self._shed_only(flight)
-            ask = payer(flight.asks)
-            if ask is None:
+            near = self._looks_near(flight)
+            if (ask := payer(flight.asks)) is None:
+                self._gone(flight, FlightInput.NOBODY)
                 continue
-            near = self.desk.config.near is not None and ask.job.work.near and flight.near is None
             refusal = self.desk.refused.found(flight.key, self.desk.now, self.desk.config.refusals)
             if self.desk.closed is not None:
                 self._fail(flight, CLOSED, None)
             elif refusal is not None:
                 self.desk.count("refused_again")
                 self._fail(flight, refusal, None)
-            elif near and flight.state is FlightState.LOOKING:
+            elif near:
                 self.desk.flight_life.go(flight, FlightInput.EMBED)
                 flight.timer = None
                 flight.question = self.questions.embed(flight, ask.job.work.handle)
@@ -272,15 +271,24 @@ class Flights:
                 wanted[-1].flights.append(flight)
         self.desk.moves.extend(wanted)
 
+    def _looks_near(self, flight: Flight) -> bool:
+        """Whether it is looked for by meaning. Those who never buy leave if not, or if its vector has to be bought."""
+        near, looks = self.desk.config.near, False
+        if near is not None and flight.near is None and flight.state is FlightState.LOOKING:
+            if near.target is not None:
+                self._shed_only(flight)
+            looks = (ask := payer(flight.asks)) is not None and ask.job.work.near
+        if not looks:
+            self._shed_only(flight)
+        return looks
+
     def _shed_only(self, flight: Flight) -> None:
-        """Those who never buy hear that it is not stored; with nobody left the flight is gone."""
+        """Those who never buy hear that it is not stored."""
         for ask in [ask for ask in flight.asks if ask.job.work.cache is CachePolicy.ONLY]:
             flight.asks.remove(ask)
             ask.flight = None
             ask.trouble = NOT_STORED
             self.desk.moves.append(Heard(ask, payer=True))
-        if payer(flight.asks) is None:
-            self._gone(flight, FlightInput.NOBODY)
 
     def answered(self, move: Answered) -> None:
         """The embedder's answer: look by meaning, or buy."""
