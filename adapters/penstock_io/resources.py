@@ -213,6 +213,7 @@ class Images(Generic[Returned, Requests, Results, Streams]):
         output_format: str | None = None,
         output_compression: int | None = None,
         user: str | None = None,
+        complexity: str | None = None,
         seed: int | None = None,
         negative_prompt: str | None = None,
         steps: int | None = None,
@@ -228,22 +229,11 @@ class Images(Generic[Returned, Requests, Results, Streams]):
         is being paid for arrive in the store.
         """
         request = ImageRequest(
-            prompt=prompt,
-            model=model,
-            size=size,
-            quality=quality,
-            n=n,
-            background=background,
-            moderation=moderation,
-            output_format=output_format,
-            output_compression=output_compression,
-            user=user,
-            seed=seed,
-            negative_prompt=negative_prompt,
-            steps=steps,
-            guidance=guidance,
+            prompt=prompt, model=model, size=size, quality=quality, n=n, background=background, moderation=moderation,
+            output_format=output_format, output_compression=output_compression, user=user, complexity=complexity,
+            seed=seed, negative_prompt=negative_prompt, steps=steps, guidance=guidance,
             extra=tuple((extra or {}).items()),
-        )
+        )  # fmt: skip
         return self._run(request, options)
 
     def edit(  # noqa: PLR0913 - the API's own parameters, all by name
@@ -262,7 +252,11 @@ class Images(Generic[Returned, Requests, Results, Streams]):
         output_format: str | None = None,
         output_compression: int | None = None,
         user: str | None = None,
+        complexity: str | None = None,
         seed: int | None = None,
+        negative_prompt: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
         strength: float | None = None,
         extra: Mapping[str, Scalar] | None = None,
         options: Options = DEFAULT,
@@ -277,23 +271,14 @@ class Images(Generic[Returned, Requests, Results, Streams]):
 
         def made() -> ImageRequest:
             return ImageRequest(
-                prompt=prompt,
-                model=model,
-                size=size,
-                quality=quality,
-                n=n,
-                background=background,
-                moderation=moderation,
-                output_format=output_format,
-                output_compression=output_compression,
-                user=user,
-                seed=seed,
-                strength=strength,
+                prompt=prompt, model=model, size=size, quality=quality, n=n, background=background,
+                moderation=moderation, input_fidelity=input_fidelity, output_format=output_format,
+                output_compression=output_compression, user=user, complexity=complexity, seed=seed,
+                negative_prompt=negative_prompt, steps=steps, guidance=guidance, strength=strength,
                 images=read_images(image),
                 mask=None if mask is None else read_image(mask, "mask"),
-                input_fidelity=input_fidelity,
                 extra=tuple((extra or {}).items()),
-            )
+            )  # fmt: skip
 
         return self._later(made, options)
 
@@ -314,6 +299,7 @@ class Images(Generic[Returned, Requests, Results, Streams]):
         output_format: str | None = None,
         output_compression: int | None = None,
         user: str | None = None,
+        complexity: str | None = None,
         seed: int | None = None,
         negative_prompt: str | None = None,
         steps: int | None = None,
@@ -333,8 +319,8 @@ class Images(Generic[Returned, Requests, Results, Streams]):
             return ImageRequest(
                 prompt=prompt, model=model, partial_images=partial_images, size=size, quality=quality, n=n,
                 background=background, moderation=moderation, input_fidelity=input_fidelity,
-                output_format=output_format, output_compression=output_compression, user=user, seed=seed,
-                negative_prompt=negative_prompt, steps=steps, guidance=guidance, strength=strength,
+                output_format=output_format, output_compression=output_compression, user=user, complexity=complexity,
+                seed=seed, negative_prompt=negative_prompt, steps=steps, guidance=guidance, strength=strength,
                 images=() if image is None else read_images(image),
                 mask=None if mask is None else read_image(mask, "mask"),
                 extra=tuple((extra or {}).items()),
