@@ -135,3 +135,16 @@ def test_what_is_no_stream_has_no_news(tmp_path: Path) -> None:
     download = Download(ATTEMPT, Payloads(tmp_path))
     download.feed(b"x")
     assert [] == download.news()
+
+
+def test_how_a_reply_ended_may_stand_in_its_head() -> None:
+    """Readers get the headers, in any capitals: a picture that was held back is a refusal."""
+    payloads = Payloads()
+    reply = Reply(ATTEMPT, "images.generate", MemorySink(payloads), (), dialect="stability")
+    reply.opened(200, [("Content-Type", "image/png"), ("Finish-Reason", "CONTENT_FILTERED")])
+    reply.feed(PNG)
+    ended = reply.closed()
+    assert isinstance(ended, Responded)
+    assert isinstance(ended.reading, Problem)
+    assert "CONTENT_FILTERED" == ended.reading.code
+    assert 0 == len(vars(payloads)["_bytes"])

@@ -16,6 +16,8 @@ from penstock.ids import Ref
 from penstock.readings import LimitHint, Malformed, Part, Problem, Reading, Success, Usage
 from penstock.requests import ImageRequest
 from penstock.wire import BadPayload, Decoder, MemorySink, is_page, problem, reader, reply
+from penstock.wire._json import Json
+from penstock.wire._usage import usage as usage_of
 from penstock.wire.pictures import ENVELOPE, PictureReader
 from penstock.wire.reader import Opening
 from penstock.wire.redact import clean
@@ -191,6 +193,13 @@ def test_formats_are_told_by_their_bytes(picture: bytes, form: str) -> None:
         ({"input_tokens": 10, "output_tokens": 196, "total_tokens": 0}, Usage(10, output_image=196)),
         ({"input_tokens": 10, "output_tokens": 196, "total_tokens": "206"}, Usage(10, output_image=196)),
         ({"input_tokens": 10, "output_tokens": 5, "total_tokens": 206}, None),
+        ({"input_tokens": 10, "output_tokens": 5, "total_tokens": 14}, None),
+        ({"input_tokens": 10, "output_tokens": 5, "total_tokens": 22, "output_tokens_details": {"reasoning_tokens": 7}},
+         Usage(10, output_image=5, output_text=7)),
+        ({"input_tokens": 10, "output_tokens": 5, "total_tokens": 22, "output_tokens_details": {"reasoning_tokens": 6}},
+         None),
+        ({"input_tokens": 10, "output_tokens": 5, "total_tokens": 15, "output_tokens_details": {"reasoning_tokens": 3}},
+         Usage(10, output_image=5)),
         ({"input_tokens": 10, "output_tokens": "196"}, None),
         ({"input_tokens": 10, "output_tokens": -5}, None),
         ({"input_tokens": 10, "output_tokens": 10**30}, None),
@@ -232,6 +241,16 @@ def test_usage_is_read_defensively(usage: object, expected: Usage | None) -> Non
     reading, _ = read(one(usage=usage))
     assert isinstance(reading, Success)
     assert expected == reading.usage
+
+
+@given(st.integers(0, 9_999), st.integers(0, 9_999), st.integers(-50, 9_999))
+def test_what_a_model_thought_is_text_that_it_made(given_: int, made: int, more: int) -> None:
+    """Where a total is more than its parts nothing of it is lost; where it is less nothing is believed."""
+    told: dict[str, Json] = {"prompt_tokens": given_, "completion_tokens": made, "total_tokens": given_ + made + more}
+    found = usage_of(told, texts=True)
+    if given_ + made + more <= 0:  # a total of 0, or none: it is not counted
+        return
+    assert (Usage(given_, output_text=made + more) if more >= 0 else None) == found
 
 
 @pytest.mark.parametrize(

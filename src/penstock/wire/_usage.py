@@ -23,7 +23,9 @@ def usage(value: Json, *, texts: bool = False) -> Usage | None:
     Whole is what says input and output, or one of them and their total, without a figure that is none (a text, below 0,
     beyond all measure) and without a contradiction. Input that is not itemised is text, output that is not itemised is
     picture, or with `texts` text. Cached tokens are taken out of their class; of a sum of them above the text nobody
-    can say whose they are, and none is taken. All zeros is how local servers say that they do not count. The provider's
+    can say whose they are, and none is taken. A total above input and output holds what a model thought with, which is
+    billed as text that it made: of texts always (xAI and Gemini count so), elsewhere where it is said as
+    `reasoning_tokens` to the last. All zeros is how local servers say that they do not count. The provider's
     own cost stands alone: with it, tokens that are not said whole are 0.
     """
     if not isinstance(value, dict):
@@ -37,7 +39,9 @@ def usage(value: Json, *, texts: bool = False) -> Usage | None:
 
 
 def _tokens(value: dict[str, Json], output: int) -> tuple[int, int, int, int, int, int]:
-    given, made = _sides(value)
+    given, made, rest = _sides(value)
+    if rest < 0 or (rest and output == 1 and rest != _thought(value)):
+        raise _NonsenseError
     items = _table(value, *(f"{name}_details" for name in _INPUT))
     text, image = _split(given, _count(items, "text_tokens"), _count(items, "image_tokens"), rest=0)
     cached = _table(items, "cached_tokens_details")
@@ -49,19 +53,27 @@ def _tokens(value: dict[str, Json], output: int) -> tuple[int, int, int, int, in
         raise _NonsenseError
     items = _table(value, *(f"{name}_details" for name in _OUTPUT))
     told, pictures = _split(made, _count(items, "text_tokens"), _count(items, "image_tokens"), rest=output)
-    return text - cached_text, cached_text, image - cached_image, cached_image, pictures, told
+    return text - cached_text, cached_text, image - cached_image, cached_image, pictures, told + rest
 
 
-def _sides(value: dict[str, Json]) -> tuple[int, int]:
-    """All tokens of input and of output. What is not said of them is what their total leaves, or their items."""
+def _thought(value: dict[str, Json]) -> int:
+    """The tokens that a model thought with, where they are said apart."""
+    return _count(_table(value, *(f"{name}_details" for name in _OUTPUT)), "reasoning_tokens") or 0
+
+
+def _sides(value: dict[str, Json]) -> tuple[int, int, int]:
+    """All tokens of input and of output, and by how much their total is more than both.
+
+    What is not said of them is what their total leaves, or their items.
+    """
     given, made = _side(value, _INPUT), _side(value, _OUTPUT)
     total = _count(value, "total_tokens") if _is_count(value.get("total_tokens")) else None
     if total:  # some say 0 for one that they do not count
         given = total - made if given is None and made is not None else given
         made = total - given if made is None and given is not None else made
-    if given is None or made is None or given < 0 or made < 0 or (total and total != given + made):
+    if given is None or made is None or given < 0 or made < 0:
         raise _NonsenseError
-    return given, made
+    return given, made, total - given - made if total else 0
 
 
 def _side(value: dict[str, Json], names: tuple[str, str]) -> int | None:
