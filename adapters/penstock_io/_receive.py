@@ -8,7 +8,7 @@ from attrs import evolve
 
 from penstock.events import Event, Failed, Fetched, Opened, Responded, Streamed
 from penstock.ids import AttemptId
-from penstock.readings import Item, Kind, Partial, Reached
+from penstock.readings import Item, Kind, Malformed, Partial, Reached
 from penstock.wire import CAP, Reader, Sink, allowed, is_page, reader, sniff
 from penstock.wire.reader import Stream
 from penstock.wire.sink import HEAD
@@ -82,7 +82,9 @@ class Reply:
     def closed(self) -> Event:
         """The reading, or TOO_LARGE."""
         if self._reader.too_large:
-            return self.failed(Kind.TOO_LARGE, Reached.READING)
+            reading = self._reader.close()
+            why = reading.reason if isinstance(reading, Malformed) else ""
+            return self.failed(Kind.TOO_LARGE, Reached.READING, why)
         return Responded(self._attempt, self._status, self._headers, self._reader.close())
 
     def failed(self, kind: Kind, reached: Reached, detail: str = "") -> Event:

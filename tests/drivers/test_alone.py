@@ -425,12 +425,15 @@ def test_headers_that_repeat_a_secret() -> None:
 
 
 def test_a_reply_above_the_cap() -> None:
-    """It is TOO_LARGE: paid, and not read to its end."""
+    """It is TOO_LARGE: paid, and not read to its end; the cap is told."""
     reply = Reply(ATTEMPT, "images.generate", MemorySink(), (), cap=100)
     reply.opened(200, [("Content-Type", "application/json")])
     assert reply.feed(b'{"data": [')
     assert not reply.feed(b" " * 200)
-    assert Failed(ATTEMPT, Kind.TOO_LARGE, Reached.READING) == reply.closed()
+    ended = reply.closed()
+    assert isinstance(ended, Failed)
+    assert (Kind.TOO_LARGE, Reached.READING) == (ended.kind, ended.reached)
+    assert ended.detail.startswith("a reply of more than 100 bytes")
 
 
 def test_an_order_is_not_shown() -> None:
