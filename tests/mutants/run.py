@@ -30,6 +30,7 @@ DIRECTED = (
     "tests/test_engine_leases.py",
     "tests/test_engine_parking.py",
     "tests/test_fairness.py",
+    "tests/test_admission_costs.py",
     "tests/test_admission_learning.py",
     "tests/test_admission_quota.py",
     "tests/test_admission_invariants.py",

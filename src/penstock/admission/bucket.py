@@ -138,7 +138,7 @@ class Gauge:
         if not rate:
             return self.level
         if now > self.quiet:
-            if min(self.capacity, self.level + rate * (now - self.at)) > 2.0 * need + rate:
+            if min(self.capacity, self.level + rate * (now - self.at)) > 2.0 * self.largest + rate:
                 self.probe(self.tau, now)  # a pause: it held nothing up, and there is nothing to find out
             else:
                 self.refill(now)
@@ -151,7 +151,7 @@ class Gauge:
             at = now
         if level > self.peak:
             self.peak = level
-        if level - need > need + rate and self.quiet < now + self.tau - 1.0:
+        if level - need > self.largest + rate and self.quiet < now + self.tau - 1.0:
             self.probe(self.tau, now)  # it holds nothing up: there is nothing to find out
         brim = now + (level - self.capacity) / rate + self.spread
         self.at = brim if brim > at else at

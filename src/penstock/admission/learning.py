@@ -38,6 +38,12 @@ _SOON, _TIMES, _KNOWN = 6, 5, 1.2
 _MEMORY = 4
 """How many earlier refusals the last one is held against, to notice a change soon."""
 
+_MORE = 1.2
+"""By how much what was let in must raise the lower bound to be worth it, while the bounds say little."""
+
+_LATELY = 16
+"""How many requests that failed may still be told apart by when they went."""
+
 _SLOWEST = 600.0
 """Seconds for one request below which no rate is believed."""
 
@@ -48,7 +54,8 @@ class Empty:
 
     `spent` is the cost of all that was sent before. `full`: the bucket may have been full since the last one. `idle`
     counts all seconds in which a bucket that holds no more than one request would have been full. `behind`: when the
-    request before it arrived, after which no less than nothing was there.
+    request before it arrived, after which no less than nothing was there. `order` is that of its request, and `failed`
+    the cost of those before it that ended in an error of the server.
     """
 
     time: float
@@ -58,6 +65,8 @@ class Empty:
     full: bool = False
     idle: float = 0.0
     behind: float = -inf
+    order: int = 0
+    failed: float = 0.0
 
     @property
     def most(self) -> float:
@@ -82,10 +91,27 @@ class _State:
     barren: bool = False
     recent: tuple[tuple[Empty, float], ...] = ()
 
+    def failed(self, order: int, need: float) -> _State:
+        """The same, with a request that turned out to have ended in an error."""
+        anchor, last = self.anchor, self.last
+        if last is None or anchor is None or order >= last.order:
+            return self
+        later = _failed(last, order, need)
+        recent = tuple((_failed(start, order, need), cost) for start, cost in self.recent)
+        return evolve(self, anchor=later if anchor is last else _failed(anchor, order, need), last=later, recent=recent)
+
+
+def _failed(at: Empty, order: int, need: float) -> Empty:
+    return evolve(at, failed=at.failed + need) if order < at.order else at
+
 
 @define(eq=False)
 class Learner:
-    """The rate of one bucket, a second. `charges` says whether refusals take quota, too (None: not known yet)."""
+    """The rate of one bucket, a second. `charges` says whether refusals take quota, too (None: not known yet).
+
+    `errors` says the same of errors of the server, `held` what it said before the last refusal; `failures` is what
+    those took that were heard of, `lately` the last of them with the order of their request.
+    """
 
     state: _State = _State()
     before: _State = _State()
@@ -98,6 +124,29 @@ class Learner:
     idle: float = 0.0
     order: int = 0
     close: int = 0
+    errors: bool | None = None
+    held: bool | None = None
+    failures: float = 0.0
+    lately: tuple[tuple[int, float], ...] = ()
+
+    def before_it(self, order: int) -> float:
+        """The cost of all requests before this one that ended in an error, as far as is known."""
+        return self.failures - sum(need for other, need in self.lately if other > order)
+
+    def failed(self, order: int, need: float) -> None:
+        """A request ended in an error of the server: nobody knows whether it took quota."""
+        self.failures += need
+        self.lately = (*self.lately, (order, need))[-_LATELY:]
+        last, since = self.state.last, self.state.since
+        if last is None or order >= last.order:
+            return
+        self.before = self.before.failed(order, need)
+        if self.before.last is None or self.state.high == inf:
+            self.state = self.state.failed(order, need)
+            return
+        self.state, self.errors = self.before, self.held  # what the last refusal taught is of another count
+        self.empty(_failed(last, order, need))
+        self.refused(since)
 
     def tight(self, order: int, wait: float | None) -> bool:
         """Whether refusals follow each other soon though the rate is known: then it holds no more than one request."""
@@ -180,6 +229,7 @@ class Learner:
     def empty(self, at: Empty) -> None:
         """The first refusal of a cluster (of requests that were out together)."""
         state = self.before = self.state
+        self.held = self.errors
         if state.last is None or state.anchor is None:
             self.state = evolve(state, anchor=at, last=at, whole=0.0, since=0.0)
             return
@@ -214,6 +264,9 @@ class Learner:
         served = spent + need - last.spent - state.since
         low = (served - 3.0 * max(need, last.need)) / (sent + SPREAD - last.time)
         if low <= 1.02 * state.high:
+            if low > _MORE * state.low and state.high > _LOOSE * state.low:
+                self.state = evolve(state, low=min(low, state.high))
+                return True
             return False
         self.state = evolve(
             state, low=low, high=inf, anchor=last, whole=state.since, tau=FIRST_TAU, strikes=state.strikes + 1, agreed=0
@@ -238,27 +291,33 @@ class Learner:
         return _State(anchor, at, state.whole, 0.0, low, high, tau, state.strikes, state.agreed + 1, barren, kept)
 
     def _weigh(self, state: _State, at: Empty) -> None:
-        """Whether refusals take quota: both windows then tell the same rate only if they are counted."""
-        free: list[float] = []
-        paid: list[float] = []
+        """Whether refusals take quota, and errors: both windows then tell the same rate only if they are counted."""
+        windows: list[tuple[float, float, float, float]] = []
         unsure = 0.0
         for start, refused in ((state.last, state.since), (state.anchor, state.whole)):
             if start is None or at.time - start.time < 10.0 * ERROR:
                 return
             span = at.time - start.time
             served = at.spent - start.spent - refused + at.need - start.need
-            free.append(served / span)
-            paid.append((served + refused) / span)
+            windows.append((served / span, refused / span, (at.failed - start.failed) / span, span))
             unsure += ERROR * (served + refused) / span / span
-        off, on = abs(free[0] - free[1]), abs(paid[0] - paid[1])
-        if off > unsure >= on:
-            self.charges = True
-        elif on > unsure >= off:
-            self.charges = False
+        (served, refused, failed, _), (other, paid, lost, _) = windows
+        agree = [
+            (charges, errors)
+            for charges in (False, True)
+            for errors in (False, True)
+            if abs(served - other + (refused - paid) * charges - (failed - lost) * (not errors)) <= unsure
+        ]
+        if len({charges for charges, _ in agree}) == 1:
+            self.charges = agree[0][0]
+        if failed + lost and len({errors for _, errors in agree}) == 1:
+            self.errors = agree[0][1]
 
     def _window(self, start: Empty, end: Empty, refused: float) -> tuple[float, float]:
         """Bounds of the rate from two moments, given the cost refused between."""
         span, served = end.time - start.time, end.spent - start.spent - refused
+        failed = end.failed - start.failed
+        served -= failed if self.errors is False else 0.0
         exact = start.exact and end.exact
         if span < (3.0 if exact else 1.0) * ERROR:
             return 0.0, inf  # too short to say anything
@@ -269,6 +328,7 @@ class Learner:
             return 0.0, inf  # that cannot be: one of the two is wrong
         least = refused if self.costs is True else 0.0
         most = 0.0 if self.costs is False else refused
+        least -= failed if self.errors is None else 0.0
         low = (served + least + (end.need if exact else 0.0) - start.need) / (span + ERROR)
         if busy < ERROR:
             return max(0.0, low), inf

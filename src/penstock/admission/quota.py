@@ -314,6 +314,11 @@ class Quota:
         else:
             refusals.named(QUANTITIES.index(limit.quantity), limit, wait, permit, now)
 
+    def failed(self, permit: Permit, now: float) -> None:
+        """An error of the server ended this exchange; it is given back where those were learned to take no quota."""
+        if self._refusals.learns and self._refusals.failed(permit):
+            self._give(permit, permit.demand, now)
+
     def lessons(self, now: float) -> Lessons:
         """What the provider and its refusals taught until now, to begin warm with next time."""
         return taught(self._gauges, self._walls, self._slots, now)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from penstock.admission.adaptive import Slots
 from penstock.admission.bucket import SPREAD
 from penstock.admission.clusters import Cluster, Gap
+from penstock.admission.costs import SLOW, Costs
 from penstock.admission.learning import ERROR, LAST_TAU, Empty, Learner
 from penstock.admission.permits import Permit, mark_of, needs
 from penstock.admission.walls import HIDDEN, Walls
@@ -34,9 +35,6 @@ EXCHANGES = 3
 _HOLD = 0.8
 """Seconds to let a bucket fill after the first refusal that says nothing at all: a measurement needs something to
 measure."""
-
-_SLOW = 0.5
-"""Seconds that one request is worth from which on a wait that is named is believed to count its own refusal."""
 
 _HASTE = 1.05
 """How much faster than a first wait says at least a bucket is believed to fill: too slow a guess teaches nothing."""
@@ -64,8 +62,8 @@ class Refusals:
     """Learns the gauges of a quota from refusals. `told` says of which quantities headers tell."""
 
     __slots__ = (
-        "_asked", "_cluster", "_fits", "_gap", "_held", "_trial", "active", "family", "gauges", "learners", "learns",
-        "pace", "slots", "told", "walls",
+        "_asked", "_cluster", "_costs", "_gap", "_held", "active", "family", "gauges", "learners", "learns", "pace",
+        "slots", "told", "walls",
     )  # fmt: skip
 
     def __init__(self, gauges: tuple[Gauge, Gauge, Gauge], pace: Pace, family: Family) -> None:
@@ -78,13 +76,11 @@ class Refusals:
         self.told = [False, False, False]
         self.active = -1
         self._cluster = Cluster()
-        # who was told when to come back, and when: whoever comes then finds out whether refusals take quota
-        self._trial: tuple[Permit, float] | None = None
+        self._costs = Costs(family)
         self._asked = -1
         self.learns = False
         self._gap = Gap()
         self._held: tuple[Gauge, float] | None = None
-        self._fits: list[tuple[Permit, float] | None] = [None, None, None]
 
     # Events
 
@@ -98,12 +94,9 @@ class Refusals:
         """A request was refused: whether that is news, and not one more of those that were out together."""
         first = self.pace.sends == 1
         news = self.pace.refused(permit.sent, now)
-        if news and first:
-            self._tried(permit, wait)
-        if wait is None:
-            self._trial = None
-        elif news:
-            self._trial = (permit, permit.sent + wait)
+        if news:
+            self._follow(permit, wait, let_in=False, first=first)
+        self._costs.refused(permit, wait, news=news)
         self.family.sends = 0
         if news:
             self._gap.close(now)
@@ -120,9 +113,7 @@ class Refusals:
             return False
         if permit.sent >= self.pace.heard:
             self._gap.close(now)
-        if self._trial is not None and permit.sent >= self.pace.heard:
-            self._tried(permit, None)
-            self._trial = None
+            self._follow(permit, None, let_in=True)
         self._open(permit.sent, now)
         if permit.report is not None:
             for gauge, told in zip(self.gauges, permit.report.buckets, strict=True):
@@ -134,6 +125,22 @@ class Refusals:
                 if learner.admitted(permit.sent, permit.spent[index], need) and index == self.active:
                     self._believe(index, now)
         return True
+
+    def _follow(self, permit: Permit, wait: float | None, *, let_in: bool, first: bool = True) -> None:
+        """The `first` that went after a refusal was heard of; what has to wait for some time was refused."""
+        if first:
+            known = 0 <= self._asked < EXCHANGES
+            self._costs.tried(permit, wait, self._asked, self.gauges[self._asked] if known else None)
+        if 0 <= self.active < EXCHANGES:
+            self._costs.followed(permit, self.active, self.learners[self.active], let_in=let_in)
+
+    def failed(self, permit: Permit) -> bool:
+        """A request ended in an error of the server: whether it is known to have taken no quota."""
+        for learner, need in zip(self.learners, needs(permit.demand), strict=True):
+            if learner is not None and need:
+                learner.errors = self.family.errors
+                learner.failed(permit.order, need)
+        return self.family.errors is False
 
     def _open(self, sent: float, now: float) -> None:
         """Something was let in after all: what a rest holds back, and what it forbids, is over."""
@@ -176,7 +183,7 @@ class Refusals:
                 return
             if wait is not None and not changed and gauge is self.gauges[index]:
                 self._compare(permit, index, gauge, need, wait)
-            charges = self._charged(permit, index, gauge, wait)
+            charges = self._costs.pair(permit, index, gauge, wait, self.pace.heard)
             tau = min(LAST_TAU, 2.0 * gauge.tau) if now >= gauge.quiet else gauge.tau
             gauge.probe(tau, now, dear=self.family.charges is True)
             left = (need - 1.0) / 2.0 if wait is None else need - gauge.rate * wait
@@ -199,10 +206,12 @@ class Refusals:
                 learner = self.learners[index] = Learner(
                     burst=(permit.spent[index], permit.sent - self.pace.first), at=permit.sent
                 )
-            learner.known = self.family.charges
+            learner.known, learner.errors = self.family.charges, self.family.errors
             self.learns = True
             empty = self._empty(index, permit, wait)
             learner.empty(empty)
+            if index == self.active:
+                self.family.errors = learner.errors
             learner.refused(needed[index])
             learner.measured(empty, self.gauges[index].spent, 0.5 * self.gauges[index].rate)
         if self._exchanges(suspects, permit, now):
@@ -285,7 +294,9 @@ class Refusals:
         learner = self.learners[index]
         idle = 0.0 if learner is None else learner.idle
         behind = permit.previous + SPREAD / 2.0
-        return Empty(time, permit.spent[index], need, wait is not None, full and gauge.rate > 0.0, idle, behind)
+        failed = 0.0 if learner is None else learner.before_it(permit.order)
+        full = full and gauge.rate > 0.0
+        return Empty(time, permit.spent[index], need, wait is not None, full, idle, behind, permit.order, failed)
 
     def _believe(self, index: int, now: float, permit: Permit | None = None, wait: float | None = None) -> None:
         """Go by what its learner says of a bucket."""
@@ -312,10 +323,8 @@ class Refusals:
         if self.pace.barren > 1:
             gauge.quiet = inf  # while nothing is let in nothing more is tried
         if permit is not None:
-            left = (need - 1.0) / 2.0 if wait is None else need - gauge.rate * wait
-            charges = learner.costs if self.family.charges is None else self.family.charges
-            if charges is None:
-                charges = wait is None or (learner.rate is not None and need < _SLOW * gauge.rate)
+            left = need - gauge.rate * wait if wait is not None else self._left(learner, permit, need, gauge)
+            charges = self._costs.believed(learner, permit, need, gauge.rate, wait)
             sure = wait is not None and learner.state.high < inf and permit is self._cluster.first
             gauge.refused(left, mark_of(permit, index, gauge, need), now, charges=charges, sure=sure)
             if self.pace.barren > 1 and gauge.source == "learned":
@@ -323,6 +332,14 @@ class Refusals:
                 level = min(gauge.level, need - gauge.rate * max(0.0, self.pace.rest - now))
                 self._held = gauge, gauge.level - level
                 gauge.level = level
+
+    def _left(self, learner: Learner, permit: Permit, need: int, gauge: Gauge) -> float:
+        """What was there when a request was refused that says nothing: half of it, or what was refilled for sure."""
+        if need < SLOW * gauge.rate:
+            return (need - 1.0) / 2.0
+        # after the one before it no less than nothing was there
+        refilled = learner.state.low * (permit.sent - permit.previous - SPREAD)
+        return max((need - 1.0) / 2.0, min(refilled, need))
 
     def _rate(self, index: int, learner: Learner, permit: Permit | None, wait: float | None) -> float | None:
         """A rate a second: its own, or what a sibling learned, or what the wait says at most; None: nobody knows."""
@@ -360,38 +377,3 @@ class Refusals:
     ) -> None:
         left = need if wait is None else need - gauge.rate * wait
         self._gap.compare(permit, index, gauge, left + unsure, need, 0.0 if wait is not None else need)
-
-    def _charged(self, permit: Permit, index: int, gauge: Gauge, wait: float | None) -> bool:
-        """Whether refusals take quota, too, as two of a cluster tell: the second then has to wait for longer."""
-        family, need = self.family, needs(permit.demand)[index]
-        if wait is None:
-            self._fits[index] = None
-        else:
-            before, self._fits[index] = self._fits[index], (permit, need - gauge.rate * wait)
-            if before is not None and permit.sent < self.pace.heard:
-                first, second = sorted((before, (permit, need - gauge.rate * wait)), key=lambda fit: fit[0].order)
-                span, cost = second[0].sent - first[0].sent, second[0].spent[index] - first[0].spent[index]
-                if span < 1.0 and cost > 4.0 * SPREAD * gauge.rate:
-                    family.charges = first[1] + gauge.rate * span - second[1] > 0.5 * cost
-        if family.charges is None:
-            return wait is None or need < _SLOW * gauge.rate
-        return family.charges
-
-    def _tried(self, permit: Permit, wait: float | None) -> None:
-        """Whoever comes back when he was told to is let in where refusals take no quota, and waits again where they do.
-
-        `wait` None: it was let in.
-        """
-        if self._trial is None or not 0 <= self._asked < EXCHANGES:
-            return
-        index, (other, fit) = self._asked, self._trial
-        need, paid, gauge = needs(permit.demand)[index], needs(other.demand)[index], self.gauges[index]
-        each = paid / gauge.rate if gauge.rate else 0.0
-        if not need or each < 4.0 * SPREAD:
-            return
-        fit += (need - paid) / gauge.rate
-        if wait is None:
-            if permit.sent < fit + 0.5 * each:
-                self.family.charges = False
-        elif permit.sent > fit - SPREAD:
-            self.family.charges = permit.sent + wait - fit > 0.5 * each

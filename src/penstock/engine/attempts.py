@@ -261,6 +261,8 @@ class Attempts:
             self._refused(attempt, reading, wait)
         elif judgement.quota is Three.YES:
             lane.refusing = attempt.call.refused = None
+            if judgement.next is Next.WAIT:
+                lane.quota.failed(attempt.permit, desk.now)
         roster = self.dispatch.roster
         roster.ended(lane, attempt.permit, judgement.quota)
         trouble = trouble_of(judgement, fact)
