@@ -181,14 +181,22 @@ def test_a_file_that_is_gone_is_missed(
 
 @pytest.mark.parametrize("left", ["results.jsonl", "summary.json"])
 def test_results_without_a_journal_are_not_bought_again_unasked(
-    made: dict[str, Path], tmp_path: Path, left: str
+    made: dict[str, Path], tmp_path: Path, left: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where nothing but results is left of a batch its journal is missed, and is repaired as one that lost all."""
     folder = tmp_path / "out"
     shutil.copytree(made["closed"], folder)
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
-    (folder / left).write_text('{"id": "row-1", "status": "completed", "attempts": 20, "runs": 1}\n')
+    told = {
+        "id": "row-1",
+        "status": "completed",
+        "cost_usd": "0.5",
+        "maybe_billed_usd": "0.5",
+        "attempts": 20,
+        "runs": 1,
+    }
+    (folder / left).write_text(f"{json.dumps(told)}\n")
     for look in (Journal.open, peek):
         with pytest.raises(JournalDamaged, match="is missing"):
             look(folder)
@@ -196,7 +204,12 @@ def test_results_without_a_journal_are_not_bought_again_unasked(
     assert done is not None
     assert (False, ()) == (done.certain, done.kept)
     with Journal.open(folder) as journal:
-        assert journal.balances().total.unknown
+        total = journal.balances().total
+    assert total.unknown
+    assert 0 == main(["status", str(folder)])
+    said = capsys.readouterr().out
+    assert "at most" not in said
+    assert bool(total.maybe) == ("and at least" in said)
 
 
 @pytest.mark.parametrize("half", [0.2, 0.5, 0.8])

@@ -104,7 +104,7 @@ def as_object(folder: Path, standing: FolderStanding) -> dict[str, object]:
 
 def as_lines(standing: FolderStanding) -> dict[str, str]:
     """What people are told, by what it is about."""
-    from penstock_io.words import at_most, count, one_line, summed  # noqa: PLC0415 - as above
+    from penstock_io.words import at_least, at_most, count, one_line, summed  # noqa: PLC0415 - as above
 
     lines = {"state": "nobody is at work"}
     if standing.holder is not None:
@@ -114,7 +114,8 @@ def as_lines(standing: FolderStanding) -> dict[str, str]:
     so_far = "" if standing.whole else " so far"
     lines["rows"] = f"{count(standing.total, 'row')}{so_far}: {_counted(standing)}"
     lines["images"] = f"{standing.images:,}"
-    maybe = f", and {at_most(standing.maybe)} more may have been billed" if standing.maybe else ""
+    bounded = at_least if standing.unpriced else at_most
+    maybe = f", and {bounded(standing.maybe)} more may have been billed" if standing.maybe else ""
     lines["spent"] = f"{summed(standing.charged, unknown=standing.unpriced)}{maybe}"
     if standing.deferred:
         first = standing.deferred[0]
