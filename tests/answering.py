@@ -68,7 +68,8 @@ def asked(operation: str, *, streams: bool = False) -> Request:
         case "images.generate":
             return ImageRequest(prompt=SECRET, model="m", n=1 if streams else 2, partial_images=previews)
         case "images.edit":
-            return ImageRequest(prompt=SECRET, model="m", images=(InputImage.of(PNG),), partial_images=previews)
+            images = (InputImage.of(PNG),)
+            return ImageRequest(prompt=SECRET, model="m", images=images, strength=0.5, partial_images=previews)
         case "chat.completions":
             return ChatRequest(
                 messages=(Message("user", SECRET),), model="talker", max_completion_tokens=50, stream=streams

@@ -93,6 +93,7 @@ def taken(answered: Answered, cuts: list[int]) -> tuple[dict[str, object], str, 
             status=status,
             content_type=answered.type,
             answers=answered.answers,
+            headers=answered.headers,
         )
         stream = None
     edges = [0, *sorted(cuts), len(answered.body)]

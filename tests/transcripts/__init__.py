@@ -74,6 +74,7 @@ class Answered:
     operation: str
     status: int
     type: str
+    headers: tuple[tuple[str, str], ...]
     body: bytes
     stream: bool
     answers: int
@@ -126,6 +127,7 @@ def replies() -> list[Answered]:
             operation=operation,
             status=one.get("status", 200),
             type=one.get("type", "application/json"),
+            headers=tuple([(name, value) for name, value in one.get("headers", [])]),
             body=_body(one),
             stream=bool(one.get("stream")),
             answers=one.get("answers", 1),
