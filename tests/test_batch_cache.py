@@ -164,6 +164,19 @@ def test_pictures_of_the_folder_itself_come_first(folders: tuple[Command, Comman
         assert 1 == len(list(store.entries()))
 
 
+def test_another_folder_is_a_store_that_is_only_read(folders: tuple[Command, Command]) -> None:
+    """`--cache` takes the folder of a batch: what it has costs nothing, what is new stays out of it."""
+    one, other = folders
+    assert 0 == one.run()[0]
+    before = sorted(one.out.rglob("*"))
+    other.rows(*ROWS, {"id": "new", "prompt": "a lamp"})
+    code, _, err = other.run("--cache", str(one.out))
+    assert (0, 4) == (code, one.sim.stats()["received"])
+    assert "warning" not in err
+    assert [True] * 4 + [False] == [line["cached"] for line in results(other)]
+    assert before == sorted(one.out.rglob("*"))
+
+
 def test_two_at_once_buy_each_picture_once(folders: tuple[Command, Command], tmp_path: Path) -> None:
     """While one makes a picture the other waits for it and takes it from the cache."""
     processes = [command.start("--cache", str(tmp_path / "pictures.sqlite")) for command in folders]
@@ -235,7 +248,7 @@ def test_a_folder_of_files_is_made(folders: tuple[Command, Command], tmp_path: P
     assert 3 == one.sim.stats()["received"]
     with FilesStore(tmp_path / "files") as store:
         assert 3 == store.figures().entries
-    code, _, err = other.run("--cache", str(one.out))
+    code, _, err = other.run("--cache", str(tmp_path))
     assert (2, True) == (code, "so it is no store" in err)
 
 

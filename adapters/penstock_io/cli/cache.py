@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 DONE, SOME, USAGE = 0, 1, 2
 
 EPILOG = """\
-PATH names a store: a file (SQLite), a folder with its index.sqlite, redis://HOST/0, or s3://BUCKET/PREFIX.
+PATH names a store: a file (SQLite), a folder with its index.sqlite, redis://HOST/0, or s3://BUCKET/PREFIX; also the
+folder of a batch, from which nothing is dropped.
 
   stats    how many pictures, how many bytes, what they cost, what had to go
   list     a line for each picture: the beginning of its key, size, format, bytes, cost, age

@@ -16,7 +16,10 @@ REDIS = ("redis", "rediss", "unix", "valkey", "valkeys")
 CLUSTER = ("redis+cluster", "rediss+cluster")
 OBJECTS = ("s3", "gs", "az", "azure", "file")
 
-FORMS = "a file (SQLite), a folder (with its index.sqlite), redis://HOST/0, or s3://BUCKET/PREFIX (gs, az, file)"
+FORMS = (
+    "a file (SQLite), a folder (with its index.sqlite, or a batch's), redis://HOST/0, or s3://BUCKET/PREFIX (gs, az,"
+    " file)"
+)
 
 
 class Kept(Store, Keeping, Holding, Protocol):
@@ -67,11 +70,14 @@ def _by_scheme(scheme: str, clock: Clock) -> Callable[[str], Kept] | None:
 
 def _on_disk(path: Path, clock: Clock, *, new: bool) -> Kept:
     from penstock_io.stores.files import INDEX, FilesStore  # noqa: PLC0415 - what is not asked for is not loaded
+    from penstock_io.stores.folder import FolderStore, is_batch  # noqa: PLC0415 - as above
     from penstock_io.stores.sqlite import SqliteStore  # noqa: PLC0415 - as above
 
     if path.is_dir():
         if (path / INDEX).is_file():
             return FilesStore(path, clock=clock)
+        if is_batch(path):
+            return FolderStore(path, clock=clock)
         raise UsageError(f"{path} is a folder without {INDEX}, so it is no store: name {FORMS}")
     if not path.exists() and not new:
         raise UsageError(f"{path} is not there: name {FORMS}")
