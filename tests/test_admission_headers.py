@@ -81,6 +81,31 @@ def headers(**told: str) -> tuple[tuple[str, str], ...]:
         ),
         (headers(limit="24", remaining="0", reset="1795300012"), RateReport(plain=Told(24, 0, 12.0))),
         ((("x-concurrent-limit", "8"),), RateReport(concurrency=8)),
+        ((("x-concurrent-limit", " 24 "),), RateReport(concurrency=24)),
+        ((("x-concurrent-limit", "-1"),), None),
+        ((("x-concurrent-limit", "many"),), None),
+        # Together and xAI, whose forms nobody has confirmed: a window in the name, a figure that is none
+        (
+            headers(limit_requests_second="10", remaining_requests_second="9", limit_tokens_minute="60000"),
+            RateReport(tokens=Told(60_000), others=((0, 1.0, Told(10, 9)),)),
+        ),
+        (
+            headers(limit_requests="480", remaining_requests="479", limit_tokens="2e6"),
+            RateReport(requests=Told(480, 479)),
+        ),
+        # tokens of Anthropic; what it tells of its plans is another bucket
+        (
+            (
+                ("anthropic-ratelimit-tokens-limit", "80000"),
+                ("anthropic-ratelimit-tokens-remaining", "79000"),
+                ("anthropic-ratelimit-tokens-reset", "2026-11-21T22:26:41.500Z"),
+                ("anthropic-ratelimit-unified-reset", "1795300012"),
+            ),
+            RateReport(tokens=Told(80_000, 79_000, 1.5)),
+        ),
+        # a reset alone, and figures that no limit has
+        (headers(reset_requests="6m0s"), RateReport(requests=Told(reset=360.0))),
+        (headers(limit_tokens="NaN", remaining_tokens="inf", limit_requests="-5", remaining_requests="0x10"), None),
         # what is another bucket's, or nobody's
         (headers(remaining_project_tokens="5", limit_tokens_usage_based="9"), None),
         ((("x-tokenlimit-limit", "1000"), ("x-tokenlimit-remaining", "10")), None),
