@@ -25,7 +25,7 @@ KEY, OTHER = "witness-key-of-the-desk", "witness-key-of-a-friend"
 LOW = ("--model", "gpt-image-2", "--quality", "low", "--size", "1024x1024")
 """What most tests ask for: 196 tokens of output."""
 
-PATIENCE = 900.0  # a limit for what hangs: a busy machine may take minutes over 5,000 rows
+PATIENCE = 900.0  # a limit for what hangs: a busy machine may take minutes over 2,000 rows
 """Seconds after which a program that should have ended is taken for hung."""
 
 PICODOLLARS = 10**12
