@@ -123,7 +123,7 @@ def read(given_lines: list[bytes]) -> tuple[int, dict[int, tuple[Mistake, ...]]]
     return len(found.rows), {one.line: one.mistakes for one in found.invalid}
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(inputs)
 @example([b'{"prompt": "x", "quality": "' + LOOKS.encode() + b'"}'])
 def test_any_line_is_a_row_or_a_mistake(given_lines: list[bytes]) -> None:
