@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.admission.breaker import IN_A_ROW, Health
 from penstock.config import Limits
 from penstock.engine.entities import Call
 from penstock.engine.lanes import Look
@@ -51,3 +52,17 @@ def test_what_happens_to_a_lane_while_a_call_waits_for_another_counts() -> None:
     field.group.arrange(small, field.now)
     assert small.ready_at(DEMANDS[0], found.soonest) <= found.soonest < found.second
     assert small is field.look(call, found.soonest).lane
+
+
+def test_a_rest_after_errors_ends_with_a_probe() -> None:
+    """A lane that a call waits for because it failed is tried by one attempt at first, whatever was seen coming."""
+    field = Field([Limits(ipm=60.0)])
+    [lane] = field.group.lanes
+    for _ in range(IN_A_ROW):
+        lane.breaker.error(0.0, 0.0, 0.5)
+    field.group.arrange(lane, 0.0)
+    call = field.call(DEMANDS[0])
+    over = field.look(call, 0.0).soonest
+    assert lane.breaker.until == over
+    assert lane is field.look(call, over).lane
+    assert lane.breaker.health is Health.PROBING
