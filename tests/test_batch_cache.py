@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from penstock.commands import Warned
 from penstock.ids import Key, Ref
 from penstock.outcomes import Meta, Outcome, Picture, Source, Status
 from penstock.simulation.server import Latency, ServerSettings
+from penstock_io.batch.hearing import Hearing
 from penstock_io.batch.sharing import Worth
 from penstock_io.simserver import SimServer, serving
 from penstock_io.stores.files import FilesStore
 from penstock_io.stores.sqlite import SqliteStore
 from tests.batch_command import LONG, PENSTOCK, Command, wait
+from tests.batching import Listening
 
 ROWS = [{"id": f"row-{number}", "prompt": f"kettle {number % 3}"} for number in range(4)]
 """Three pictures for four rows."""
@@ -162,6 +165,15 @@ def test_pictures_of_the_folder_itself_come_first(folders: tuple[Command, Comman
     assert 4 == one.sim.stats()["received"]
     with SqliteStore(tmp_path / "pictures.sqlite") as store:
         assert 1 == len(list(store.entries()))
+
+
+def test_a_fault_is_told_once_and_names_its_place_once() -> None:
+    """Whoever says it may have put the place before it."""
+    listening = Listening()
+    hearing = Hearing(listening)
+    for message in ("store: it is out of reach", "it is out of reach"):
+        hearing.noticed(Warned("store", message))
+    assert ["store: it is out of reach"] == listening.told
 
 
 def test_another_folder_is_a_store_that_is_only_read(folders: tuple[Command, Command]) -> None:

@@ -145,7 +145,7 @@ def test_amounts_are_said_as_in_lines() -> None:
     (row,) = rows(gallery([Card("a", 0, "completed", cost_usd="0.000049")], {}, title="t"))
     assert "<$0.0001" == row["paid"]
     sums = {"cost_usd": "1.23454", "maybe_billed_usd": "0.00631", "saved_usd": "0.00631"}
-    known = {"spent": "$1.2345", "maybe billed besides": "at most $0.0064", "saved by sharing": "$0.0063"}
+    known = {"spent": "$1.2345", "maybe billed besides": "at most $0.0064", "saved by sharing and stores": "$0.0063"}
     assert known == told(gallery([], sums, title="t"))["amounts"]
     unknown = {"cost_usd": None, "cost_at_least_usd": "1.23459", "maybe_billed_usd": "0.00631", "saved_usd": "0"}
     said = {"spent": "at least $1.2345", "maybe billed besides": "at least $0.0063"}

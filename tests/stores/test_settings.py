@@ -38,6 +38,15 @@ def test_each_user_has_his_own(saved: dict[str, dict[str, Json]]) -> None:
     assert {64} >= {len(entry.key) for entry in store.entries()}
 
 
+def test_users_of_like_names_are_apart() -> None:
+    """Also where one's name begins as another's, or is nothing."""
+    settings = UserSettings(MemoryStore())
+    names = ["", "a", "ada", "adam", "ada ", "ADA"]
+    for name in names:
+        settings.write(name, {"name": name})
+    assert [{"name": name} for name in names] == [settings.read(name) for name in names]
+
+
 @pytest.mark.parametrize("name", sorted(BENCHES))
 def test_every_store_keeps_them(name: str, tmp_path: Path) -> None:
     """Saved, changed, forgotten; what is kept on disk or by a server is known to whoever opens it next."""

@@ -148,7 +148,7 @@ def _amounts(summary: Mapping[str, object]) -> dict[str, str]:
     if maybe := _picodollars(summary.get("maybe_billed_usd")):
         told["maybe billed besides"] = (at_least if summary.get("cost_usd") is None else at_most)(maybe)
     if saved := _picodollars(summary.get("saved_usd")):
-        told["saved by sharing"] = money(saved)
+        told["saved by sharing and stores"] = money(saved)
     return told
 
 

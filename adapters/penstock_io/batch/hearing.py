@@ -145,7 +145,7 @@ class Hearing:
         elif isinstance(notice, BudgetLow):
             self._listener.tell(low(notice), Level.WARNING)
         elif isinstance(notice, Warned):
-            self._once(f"{notice.what}: {notice.message}")
+            self._once(f"{notice.what}: {notice.message.removeprefix(f'{notice.what}: ')}")
 
     def knows(self, cause: str) -> bool:
         """Whether it was told already that this happened."""

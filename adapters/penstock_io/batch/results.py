@@ -374,5 +374,5 @@ def closing(summary: Summary) -> str:
         count(summary.attempts, "attempt"),
     ]
     if summary.saved:
-        parts.append(f"{money(summary.saved)} saved by sharing")
+        parts.append(f"{money(summary.saved)} saved by sharing and stores")
     return "; ".join(parts)
