@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,7 @@ from penstock.ids import Key
 from penstock.outcomes import Meta
 from penstock_io.stores import StoreDamaged, StoreFault
 from penstock_io.stores._opening import _to_read
+from penstock_io.stores._rows import Row
 from penstock_io.stores._tables import INSIDE
 from penstock_io.stores.sqlite import SqliteStore
 
@@ -187,3 +189,31 @@ def test_what_a_full_disk_cannot_replace_is_not_served(tmp_path: Path) -> None:
         assert store.read(A) is None
         assert store.delete(B)
         assert 1 == store.figures().faults
+
+
+class Stuffed(SqliteStore):
+    """On a disk that has no room for anything as long as its file is there."""
+
+    file: Path
+
+    def _delete(self, db: sqlite3.Connection, key: Key) -> Row | None:
+        """It takes a note."""
+        if self.file.exists():
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise full
+        return super()._delete(db, key)
+
+
+def test_deleting_makes_the_room_that_it_takes(tmp_path: Path) -> None:
+    """The file goes first where there is none for the note; one that another key has stays."""
+    with Stuffed(tmp_path / "file") as store:
+        store.file = store._beside.file(sha256(LARGE).hexdigest())
+        store.write(A, Meta(), LARGE)
+        assert store.delete(A)
+        assert store.read(A) is None
+        for key in (A, B):
+            store.write(key, Meta(), LARGE)
+        with pytest.raises(StoreFault, match="there is no room left on its disk"):
+            store.delete(A)
+        assert (Meta(), LARGE) == store.read(B)

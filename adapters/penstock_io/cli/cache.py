@@ -218,7 +218,10 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
             return code
         entries = [one for one in entries if one in named]
     chosen = [entry for entry in entries if oldest is None or now - entry.stored > oldest]
-    dropped = sum(store.delete(entry.key) for entry in chosen) if args.yes else 0
+    largest_first = sorted(
+        chosen, key=lambda entry: -entry.nbytes
+    )  # on a full disk a large one makes room for the rest
+    dropped = sum(store.delete(entry.key) for entry in largest_first) if args.yes else 0
     if args.all and args.yes:
         dropped += len(_drop_damaged(store, list(store.verify())))  # all that is left
     if args.yes:

@@ -116,6 +116,15 @@ class Beside:
                     path.unlink(missing_ok=True)
                 db.execute("DELETE FROM gone WHERE name = ?", (name,))
 
+    def unlink(self, db: sqlite3.Connection, row: Row | None) -> None:
+        """Delete the file of a picture that is to go, before its row does, unless others have it."""
+        path = None if row is None or row.name is None else self.path(bytes(row.name))
+        if row is None or path is None:
+            return
+        others = db.execute("SELECT 1 FROM names WHERE name = ? AND id <> ?", (row.name, row.number)).fetchone()
+        if others is None:
+            path.unlink(missing_ok=True)
+
     def left(self) -> Iterator[bytes]:
         """The names of all files that are there."""
         with suppress(OSError):

@@ -120,7 +120,7 @@ class SqliteStore:
         try:
             self._changed(lambda db: self._write(db, key, meta, data, ttl))
         except StoreFault as fault:
-            if isinstance(fault.__cause__, OSError | sqlite3.Error) and is_full(fault.__cause__):
+            if _of_room(fault):
                 with suppress(StoreFault):
                     self.delete(key)  # what was to be replaced is not to be served any more
             raise
@@ -178,7 +178,14 @@ class SqliteStore:
 
     def delete(self, key: Key) -> bool:
         """Drop a picture and give its room back to the disk; False: there was none. Raises `StoreFault`."""
-        row = self._changed(lambda db: self._delete(db, key))
+        try:
+            row = self._changed(lambda db: self._delete(db, key))
+        except StoreFault as fault:
+            if not _of_room(fault):
+                raise
+            with self._asked() as db:
+                self._beside.unlink(db, rows.find(db, key))  # which makes room for the note of it
+            row = self._changed(lambda db: self._delete(db, key))
         return row is not None and not row.over(self._clock())
 
     def verify(self) -> Iterator[Damage]:
@@ -347,6 +354,11 @@ class SqliteStore:
             return None
         self._beside.clear(db)
         return dropped
+
+
+def _of_room(fault: StoreFault) -> bool:
+    """Whether there was none on the disk."""
+    return isinstance(fault.__cause__, OSError | sqlite3.Error) and is_full(fault.__cause__)
 
 
 def _claim(db: sqlite3.Connection, key: Key, name: str, seconds: float, now: float) -> float | None:
