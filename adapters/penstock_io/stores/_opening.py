@@ -20,7 +20,7 @@ from penstock_io.stores._tables import VERSION, create
 _CACHE = 1 << 20
 """Bytes of pages that a connection keeps."""
 
-_LOG = 16 << 20
+_LOG = 4 << 20
 """Bytes of the write-ahead log from which on it is written back, and that it keeps at most while nobody writes."""
 
 _CLOSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})

@@ -292,7 +292,12 @@ class SqliteStore:
         with transaction(db, "IMMEDIATE"):
             row = rows.find(db, key)
             db.execute("DELETE FROM pictures WHERE key = ?", (raw(key),))
-        self._beside.clear(db)
+        try:
+            self._beside.clear(db)
+        except (sqlite3.Error, OSError) as fault:
+            if not is_full(fault):
+                raise
+            return row  # the files are gone, and who writes next takes their names off the list
         (free,) = db.execute("PRAGMA freelist_count").fetchone()
         if free > _FREE:
             db.executescript("PRAGMA incremental_vacuum")  # execute() would give back one page
