@@ -265,9 +265,11 @@ class Dying(Disk):
             super().sync_folder(path)
 
 
-@pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
-@pytest.mark.parametrize("killed", [True, False], ids=["killed", "interrupted"])
-@pytest.mark.parametrize("back", [False, True], ids=["the same again", "the old options again"])
+@pytest.mark.parametrize(
+    ("links", "killed", "back"),
+    [(True, True, False), (True, False, True), (False, True, True), (False, False, False)],  # each two together
+    ids=["links, killed", "links, back", "copies, killed, back", "copies"],
+)
 def test_superseding_may_be_cut_off_anywhere(tmp_path: Path, links: bool, killed: bool, back: bool) -> None:
     """Ended at each operation in turn, then run with either options: nothing is bought twice, all is in its place."""
     low, high = (rows_of(*THREE[:2], defaults=defaults) for defaults in (LOW, HIGH))

@@ -328,11 +328,8 @@ BENCHES: dict[str, Callable[[Path], Bench]] = {
 DURABLE = sorted(name for name in BENCHES if name != "memory")
 """Those that outlive their process."""
 
-CROWDED = sorted(name for name in DURABLE if getattr(BENCHES[name], "crowds", True))
-"""Those that several processes may use at once."""
-
-LEASING = CROWDED
-"""Those in which one of them can say that it makes a picture."""
+LEASING = sorted(name for name in DURABLE if getattr(BENCHES[name], "crowds", True))
+"""Those that several processes may use at once, one of which can say that it makes a picture."""
 
 SPOILT = sorted(name for name in DURABLE if name != "tiered")
 """Those that raise where a picture is damaged, because nobody else may have it."""

@@ -77,7 +77,13 @@ def buy(store: Kept, number: int) -> None:
                 store.give_back(one, name)
 
 
-ROLES: dict[str, Callable[[Kept, int], None]] = {"write": write, "share": share, "buy": buy}
+def use(store: Kept, number: int) -> None:
+    """Make what nobody has, and then write and read."""
+    buy(store, number)
+    share(store, number)
+
+
+ROLES: dict[str, Callable[[Kept, int], None]] = {"write": write, "use": use}
 
 
 def main(name: str, folder: str, role: str, number: str) -> None:
