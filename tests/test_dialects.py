@@ -111,14 +111,14 @@ TABLE = (
         "openai",
         "https://api.openai.com/v1",
         "https://api.openai.com/v1/images/generations",
-        '{"model":"m","prompt":"a lynx","n":2,"size":"1024x512","output_format":"png","seed":7}',
+        '{"model":"m","prompt":"a lynx","n":2,"output_format":"png","seed":7,"size":"1024x512"}',
         unsaid("openai", "negative_prompt", "steps", "guidance"),
     ),
     Spoken(
         "azure",
         "https://r.openai.azure.com/openai/v1",
         "https://r.openai.azure.com/openai/v1/images/generations?api-version=preview",
-        '{"model":"m","prompt":"a lynx","n":2,"size":"1024x512","output_format":"png","seed":7}',
+        '{"model":"m","prompt":"a lynx","n":2,"output_format":"png","seed":7,"size":"1024x512"}',
         unsaid("azure", "negative_prompt", "steps", "guidance"),
     ),
     Spoken(

@@ -12,6 +12,7 @@ from penstock.readings import Problem, Usage
 from penstock.requests import CHAT_PARAMETERS, ChatRequest, Frozen, Message, Prepared, Said
 from penstock.requests.chat import chat_value
 from penstock.wire._json import Json, parse
+from penstock.wire._posting import posted
 from penstock.wire._usage import usage
 from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.content import heard, told
@@ -53,8 +54,7 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
         if value is not None:
             body[name] = value
     body.update({name: one.value for name, one in request.extra})
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
+    return posted(PATH, body, request.extra)
 
 
 def spoken(message: Message) -> dict[str, object]:

@@ -7,7 +7,6 @@ does not know; images whose bytes are here then go as data URLs.
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from binascii import Error, a2b_base64
 from collections.abc import Container
@@ -17,15 +16,13 @@ from penstock.http import HttpCall
 from penstock.requests import ImageRequest, InputImage, Prepared, Refusal, Said, Scalar
 from penstock.wire import multipart
 from penstock.wire._json import Json
+from penstock.wire._posting import in_order, posted
 from penstock.wire.images import made, parsed, refusal
 from penstock.wire.multipart import BadForm, Part
 
 PATH = "/images/edits"
 LONGEST_URL = 20_971_520
 """Characters of an `image_url` (openai-openapi 2.3.0)."""
-
-FIELDS = ("prompt", "background", "input_fidelity", "model", "n")
-"""With what a form begins; what follows is in the order of the alphabet, as the official client has it."""
 
 _WHOLE = frozenset({"n", "output_compression", "partial_images", "seed"})
 
@@ -60,8 +57,7 @@ def unfit(request: ImageRequest, told: Container[str]) -> Refusal | None:
 
 def as_form(request: ImageRequest, told: dict[str, Scalar]) -> HttpCall:
     """A form: fields first, then files."""
-    names = (*(name for name in FIELDS if name in told), *sorted(name for name in told if name not in FIELDS))
-    parts = [Part(name, _text(told[name]).encode()) for name in names]
+    parts = [Part(name, _text(told[name]).encode()) for name in in_order(told, request.extra, ("prompt",))]
     several = "image[]" if len(request.images) > 1 else "image"
     parts += [file_of(several, one) for one in request.images]
     if request.mask is not None:
@@ -76,8 +72,7 @@ def as_json(request: ImageRequest, told: dict[str, Scalar]) -> HttpCall:
     body["images"] = [reference(one) for one in request.images]
     if request.mask is not None:
         body["mask"] = reference(request.mask)
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
+    return posted(PATH, body, request.extra)
 
 
 def decode(call: HttpCall) -> ImageRequest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from penstock.catalog import model as lookup
@@ -12,6 +11,7 @@ from penstock.http import HttpCall
 from penstock.readings import Problem
 from penstock.requests import PARAMETERS, ImageRequest, InputImage, Prepared, Said, Scalar
 from penstock.wire._json import Json, parse
+from penstock.wire._posting import posted
 
 PATH = "/images/generations"
 MOST = 10
@@ -34,8 +34,7 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
     """The call that buys `samples` pictures of `prepared` from whom is told `said`."""
     body: dict[str, Scalar] = {"model": said.model, "prompt": said.prompt or prepared.pictures.prompt, "n": samples}
     body.update(said.parameters)
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
+    return posted(PATH, body, prepared.pictures.extra)
 
 
 def decode(call: HttpCall) -> ImageRequest:

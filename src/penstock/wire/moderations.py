@@ -15,6 +15,7 @@ from penstock.readings import Problem, Usage
 from penstock.requests import ModerationRequest, Prepared, Said
 from penstock.requests.moderations import DEFAULT_MODERATION
 from penstock.wire._json import Json
+from penstock.wire._posting import posted
 from penstock.wire._usage import usage
 from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.content import heard, told
@@ -38,8 +39,7 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
         given = request.texts[0]
     body: dict[str, object] = {"model": said.model, "input": given}
     body.update(said.parameters)
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return HttpCall("POST", PATH, (("content-type", "application/json"),), text.encode())
+    return posted(PATH, body, ())
 
 
 def read(sink: Sink, opening: Opening) -> BodyReader:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from attrs import field, frozen
@@ -11,14 +10,7 @@ from penstock.errors import UsageError
 from penstock.http import HttpCall
 from penstock.requests import ImageRequest, Prepared, Said
 from penstock.wire._json import Json
-
-JSON = ("content-type", "application/json")
-
-
-def json_call(path: str, body: Mapping[str, Json]) -> HttpCall:
-    """A POST of a JSON object, in its order, as short as JSON can be."""
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return HttpCall("POST", path, (JSON,), text.encode())
+from penstock.wire._posting import json_call
 
 
 def asked(prepared: Prepared, said: Said) -> str:

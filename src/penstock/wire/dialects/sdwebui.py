@@ -13,9 +13,10 @@ from penstock.http import HttpCall
 from penstock.requests import EDIT, GENERATE, RAW, ImageRequest, Prepared, Said
 from penstock.wire._cutter import ANY
 from penstock.wire._json import Json, parse
+from penstock.wire._posting import json_call
 from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import AVOID, STEPS, Named, Rule, Sides, Words
-from penstock.wire.dialects._writing import asked, json_call
+from penstock.wire.dialects._writing import asked
 from penstock.wire.pictures import Look, PictureReader, Shape
 from penstock.wire.plain import PLAIN_WAYS
 from penstock.wire.reader import Opening, Reader
