@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from hashlib import sha256
@@ -13,6 +14,7 @@ import pytest
 from penstock.ids import Key
 from penstock.outcomes import Meta
 from penstock_io.stores import StoreDamaged
+from penstock_io.stores._rows import announce
 from penstock_io.stores.sqlite import WITHIN, SqliteStore
 
 A, B = Key("a"), Key("b")
@@ -176,4 +178,83 @@ def test_a_folder_that_was_deleted_costs_pictures(tmp_path: Path) -> None:
         assert store.read(A) is None
         assert (Meta(), b"small") == store.read(B)
         store.write(A, Meta(), PICTURE)
+        assert (Meta(), PICTURE) == store.read(A)
+
+
+def test_a_crash_leaves_no_file_although_another_wrote_meanwhile(tmp_path: Path) -> None:
+    """What another one writes before the file has its name leaves the note of it: whoever comes next deletes it."""
+    with SqliteStore(tmp_path / "store") as store, SqliteStore(tmp_path / "store") as other:
+        db = store._connected()
+        unnamed = store._beside.begun(PICTURE)
+        announce(db, [unnamed.name])
+        other.write(B, Meta(), b"meanwhile")
+        db.execute("BEGIN IMMEDIATE")
+        store._beside.named(unnamed)
+        db.execute("ROLLBACK")  # as whoever comes next does for a process that was killed
+        assert lying(tmp_path).exists()
+        other.write(B, Meta(), b"next")
+        assert not lying(tmp_path).exists()
+        assert [] == db.execute("SELECT * FROM gone").fetchall()
+
+
+def test_what_cannot_be_deleted_is_in_nobodys_way(tmp_path: Path) -> None:
+    """A folder that somebody put in a file's place stays noted: the picture is damaged, and all else goes on."""
+    path = stored(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with SqliteStore(tmp_path / "store") as store:
+        with pytest.raises(StoreDamaged, match="bytes of"):
+            store.read(A)
+        assert store.read(A) is None
+        store.write(B, Meta(), b"small")
+        assert store.delete(B)
+        path.rmdir()
+        store.write(B, Meta(), b"small")
+        assert [] == store._connected().execute("SELECT * FROM gone").fetchall()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_nobody_waits_for_a_pipe_in_a_files_place(tmp_path: Path) -> None:
+    """It is not what was written."""
+    path = stored(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with SqliteStore(tmp_path / "store") as store, pytest.raises(StoreDamaged, match="0 bytes of"):
+        store.read(A)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links are for administrators")
+def test_a_link_to_a_store_is_that_store(tmp_path: Path) -> None:
+    """Whichever name it is opened by, its files are in one folder, and nobody drops what another one wrote."""
+    stored(tmp_path)
+    (tmp_path / "link").symlink_to("store")
+    with SqliteStore(tmp_path / "link") as link, SqliteStore(tmp_path / "store") as store:
+        assert (Meta(), PICTURE) == link.read(A)
+        link.write(B, Meta(), PICTURE[1:])
+        assert (Meta(), PICTURE[1:]) == store.read(B)
+    assert ["link", "store", "store-files"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_a_store_stays_where_it_was_when_the_process_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is of the folder that the process was in when it made the store."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with SqliteStore("store") as store:
+        store.write(A, Meta(), PICTURE)
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert (Meta(), PICTURE) == store.read(A)
+    assert [] == list((tmp_path / "elsewhere").iterdir())
+
+
+def test_files_beside_a_database_of_another_day_are_tidied_up(tmp_path: Path) -> None:
+    """A restored database names no file that was written later; what it names stays."""
+    path = stored(tmp_path)
+    shutil.copy(tmp_path / "store", tmp_path / "backup")
+    with SqliteStore(tmp_path / "store") as store:
+        store.write(B, Meta(), PICTURE[1:])
+    (tmp_path / "backup").replace(tmp_path / "store")
+    with SqliteStore(tmp_path / "store") as store:
+        assert lying(tmp_path, PICTURE[1:]).exists()
+        assert (1, 0) == (store.tidy(), store.tidy())
+        assert (True, False) == (path.exists(), lying(tmp_path, PICTURE[1:]).exists())
         assert (Meta(), PICTURE) == store.read(A)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -237,13 +238,13 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
 
 
 def _tidy(name: str) -> None:
-    """Take away leases that are over, by the clock."""
+    """Take away leases that are over, by the clock, and files that nobody names."""
     from penstock_io.stores import Tidying  # noqa: PLC0415 - as above
     from penstock_io.stores.names import store_named  # noqa: PLC0415 - as above
 
-    store: object = store_named(name)
-    if isinstance(store, Tidying):
-        store.tidy()
+    with closing(store_named(name)) as store:
+        if isinstance(store, Tidying):
+            store.tidy()
 
 
 def _drop_damaged(store: Kept, found: Sequence[Damage]) -> list[Key]:

@@ -2,7 +2,8 @@
 
 A file gets its name, and loses it, only while the database is locked for writing: so no process deletes what another
 one has just named. Before it gets one the name is noted in `gone`, and whoever writes next deletes what is noted there
-and stands in no row: a crash leaves nothing else behind but a file that was never finished.
+and stands in no row, and takes the note away once nobody is about to use that name: a crash leaves nothing else behind
+but a file that was never finished. What cannot be deleted stays noted, and is in nobody's way.
 
 Comparing 2 MB with their sum takes twice as long as reading them. So each row says how its file looked (which one it
 is, its length, when it was changed) when its bytes were what they have to be: in a file that still looks so nobody has
@@ -27,7 +28,7 @@ from time import time
 from attrs import frozen
 
 from penstock_io.stores import StoreDamaged
-from penstock_io.stores._rows import Row, compared, noted
+from penstock_io.stores._rows import Row, announce, compared, noted
 from penstock_io.stores._tables import transaction
 
 _OLD = 86_400.0
@@ -47,6 +48,9 @@ _AGAIN = 7 * 86_400.0
 """Seconds after which a picture is compared again, however its file looks."""
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
+
+_AT_ONCE: int = getattr(os, "O_NONBLOCK", 0)
+"""Nobody waits for whoever may write into a pipe that was put in a file's place."""
 
 
 @frozen
@@ -81,7 +85,8 @@ class Beside:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         if not self._swept:
             self._sweep()
-        path = self.folder / f"{_UNFINISHED}{token_hex(8)}"
+        name = sha256(data).hexdigest()
+        path = self.folder / f"{_UNFINISHED}{name}-{token_hex(8)}"
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
             with open(fd, "wb", buffering=0) as file:  # noqa: PTH123 - it is open already, for its owner alone
@@ -93,7 +98,7 @@ class Beside:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return Unnamed(path, sha256(data).hexdigest().encode())
+        return Unnamed(path, name.encode())
 
     def named(self, unnamed: Unnamed) -> tuple[bytes, str]:
         """Give a file its name, in place of one that has it: name and looks. Raises `OSError`."""
@@ -112,9 +117,28 @@ class Beside:
             for (name,) in db.execute("SELECT name FROM gone").fetchall():
                 path = self.path(bytes(name))
                 named = db.execute("SELECT 1 FROM names WHERE name = ? LIMIT 1", (name,)).fetchone()
-                if path is not None and named is None:
-                    path.unlink(missing_ok=True)
+                if path is not None and named is None and not self._away(path):
+                    continue
                 db.execute("DELETE FROM gone WHERE name = ?", (name,))
+
+    def _away(self, path: Path) -> bool:
+        """Delete a file that nobody names; False: it is there, or comes to be, and somebody has to look again."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            return False
+        return next(self.folder.glob(f"{_UNFINISHED}{path.name}-*"), None) is None
+
+    def tidy(self, db: sqlite3.Connection) -> int:
+        """Delete all files that nobody names, and what is left of those that were never finished: how many."""
+        before = self._count()
+        self._sweep()
+        announce(db, self.left())
+        self.clear(db)
+        return max(before - self._count(), 0)
+
+    def _count(self) -> int:
+        return sum(1 for _ in self.left()) + sum(1 for _ in self.folder.glob(f"{_UNFINISHED}*"))
 
     def unlink(self, db: sqlite3.Connection, row: Row | None) -> None:
         """Delete the file of a picture that is to go, before its row does, unless others have it."""
@@ -148,7 +172,7 @@ class Beside:
         if path is None:
             raise StoreDamaged("its file's name has changed")
         try:
-            fd = os.open(path, os.O_RDONLY | _BINARY)
+            fd = os.open(path, os.O_RDONLY | _BINARY | _AT_ONCE)
         except FileNotFoundError:
             raise StoreDamaged("its file is gone") from None
         try:

@@ -68,7 +68,7 @@ class SqliteStore:
         wait: float = 2.0,
         within: int = WITHIN,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(os.path.realpath(path))  # whatever link it is reached by, its files are in one folder
         self.max_bytes = max_bytes
         self.within = within
         self._clock = clock
@@ -197,6 +197,10 @@ class SqliteStore:
             what = self._ailment(row)
             if what:
                 yield Damage(row.owner(), what)
+
+    def tidy(self) -> int:
+        """Delete files of pictures that no row names, as beside a database of another day: how many."""
+        return self._changed(self._beside.tidy)
 
     def close(self) -> None:
         """Note what was used and give the file back; what is asked afterwards opens it again."""
