@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -217,3 +219,40 @@ def test_deleting_makes_the_room_that_it_takes(tmp_path: Path) -> None:
         with pytest.raises(StoreFault, match="there is no room left on its disk"):
             store.delete(A)
         assert (Meta(), LARGE) == store.read(B)
+
+
+NO_ROOM = """
+import resource
+from pathlib import Path
+from penstock.ids import Key
+from penstock.outcomes import Meta
+from penstock_io.stores import StoreFault
+from penstock_io.stores.sqlite import SqliteStore
+
+def said(*asked):
+    try:
+        return asked[0](*asked[1:])
+    except StoreFault as fault:
+        return str(fault).partition(": ")[2]
+
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (16384, hard))
+with SqliteStore("file") as store:
+    print(len(store.read(Key("b"))[1]), store.figures().entries, len(list(store.entries())), list(store.verify()))
+    print(said(store.write, Key("a"), Meta(), b"new"))
+    print(said(store.claim, Key("a"), "one", 60.0))
+    print(said(store.delete, Key("b")), len([path for path in Path("file-files").rglob("*") if path.is_file()]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    print(store.delete(Key("b")), store.write(Key("a"), Meta(), b"new"), store.read(Key("a"))[1])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no bound on the length of files")
+def test_a_disk_without_room_for_a_log_is_read(tmp_path: Path) -> None:
+    """Hits and lists go on, a deletion makes room by its file, and once there is some it is written to again."""
+    with SqliteStore(tmp_path / "file") as store:
+        store.write(A, Meta(), b"picture")
+        store.write(B, Meta(), LARGE)
+    full = "there is no room left on its disk; make room, or name another place"
+    ran = subprocess.run([sys.executable, "-c", NO_ROOM], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert [f"{len(LARGE)} 2 2 []", full, full, f"{full} 0", "True None b'new'"] == ran.stdout.splitlines()

@@ -12,10 +12,10 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from penstock_io.stores import StoreFault
-from penstock_io.stores._tables import VERSION, create
+from penstock_io.stores._tables import VERSION, create, is_full
 
 _CACHE = 1 << 20
 """Bytes of pages that a connection keeps."""
@@ -38,10 +38,11 @@ class Opened:
     looks: tuple[object, ...]
     log: tuple[object, ...] = ()
     settled: bool = False
+    full: bool = False
 
     def current(self, path: Path) -> bool:
-        """Whether it is what the path names now."""
-        return self.looks == _looks(path, settled=self.settled)
+        """Whether it is what the path names now; never where the disk was full: there may be room now."""
+        return not self.full and self.looks == _looks(path, settled=self.settled)
 
     def abandon(self, path: Path) -> None:
         """Let go what has no name any more. Its log still has one: whoever opens the new file would read it."""
@@ -54,8 +55,8 @@ def opened(path: Path, wait: float, mark: int) -> Opened:
     """The database at `path`, made where there is none; `wait` seconds for whoever writes; `mark` says what it is.
 
     A commit is in the file when it returns, and on the disk a little later: a power cut may take the last pictures, and
-    nothing else. Only its owner may read it. Where it may only be read, it can be. Raises `StoreFault`, `OSError`,
-    `sqlite3.Error`.
+    nothing else. Only its owner may read it. Where it may only be read, or the disk has no room for the log, it can be
+    read. Raises `StoreFault`, `OSError`, `sqlite3.Error`.
     """
     if not path.exists():
         _make(path, mark)
@@ -64,10 +65,11 @@ def opened(path: Path, wait: float, mark: int) -> Opened:
         db = _to_write(path, wait, mark)
         return Opened(db, os.getpid(), looks, _looks(_log(path)))
     except sqlite3.OperationalError as fault:
-        if fault.sqlite_errorcode & 0xFF not in _CLOSED or not path.is_file():
+        full = is_full(fault)
+        if not (full or fault.sqlite_errorcode & 0xFF in _CLOSED) or not path.is_file():
             raise
         with suppress(sqlite3.OperationalError):
-            return _to_read(path, mark)
+            return evolve(_to_read(path, mark), full=full)
         raise
 
 
@@ -89,7 +91,7 @@ def _to_write(path: Path, wait: float, mark: int) -> sqlite3.Connection:
 
 def _to_read(path: Path, mark: int) -> Opened:
     """The database, left as it is: where no writer left a log, no file is needed beside it."""
-    settled = not _log(path).exists()
+    settled = not _logged(path)
     looks = _looks(path, settled=settled)
     how = "immutable=1" if settled else "mode=ro"
     db = sqlite3.connect(
@@ -111,11 +113,19 @@ def _looks(path: Path, *, settled: bool = False) -> tuple[object, ...]:
     except OSError:
         return ()
     which = (found.st_dev, found.st_ino)
-    return (*which, found.st_mtime_ns, found.st_size, _log(path).exists()) if settled else which
+    return (*which, found.st_mtime_ns, found.st_size, _logged(path)) if settled else which
 
 
 def _log(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
+
+
+def _logged(path: Path) -> bool:
+    """Whether a writer left a log that says anything."""
+    try:
+        return _log(path).stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _unlogged(path: Path) -> None:

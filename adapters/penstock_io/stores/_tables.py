@@ -83,7 +83,8 @@ def is_full(fault: OSError | sqlite3.Error) -> bool:
     """Whether there was no room on the disk."""
     if isinstance(fault, OSError):
         return fault.errno in {errno.ENOSPC, errno.EDQUOT}
-    return getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    code = getattr(fault, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
 
 
 def fault_of(path: Path, fault: OSError | sqlite3.Error) -> StoreFault:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager, suppress
+from errno import ENOSPC
 from pathlib import Path
 from threading import RLock
 from time import time
@@ -233,6 +234,8 @@ class SqliteStore:
     def _changed(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
         """What a change of the database answers. On a full disk the log is written back, and it is tried once more."""
         with self._asked() as db:
+            if self._opened is not None and self._opened.full:
+                raise OSError(ENOSPC, "there was no room for the log")
             try:
                 return change(db)
             except (sqlite3.Error, OSError) as fault:
