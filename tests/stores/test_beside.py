@@ -197,6 +197,19 @@ def test_a_crash_leaves_no_file_although_another_wrote_meanwhile(tmp_path: Path)
         assert [] == db.execute("SELECT * FROM gone").fetchall()
 
 
+def test_what_was_never_finished_goes_while_a_store_is_open(tmp_path: Path) -> None:
+    """Once ten minutes have passed since it looked for it last; what another one may be writing stays."""
+    stored(tmp_path)
+    with SqliteStore(tmp_path / "store") as store:
+        store.write(A, Meta(), PICTURE)
+        for name in ("unfinished-old", "unfinished-new"):
+            (tmp_path / "store-files" / name).write_bytes(b"half")
+        os.utime(tmp_path / "store-files" / "unfinished-old", (1, 1))
+        store._beside._swept -= 601.0
+        store.write(B, Meta(), PICTURE)
+        assert ["unfinished-new"] == [path.name for path in (tmp_path / "store-files").glob("unfinished-*")]
+
+
 def test_what_cannot_be_deleted_is_in_nobodys_way(tmp_path: Path) -> None:
     """A folder that somebody put in a file's place stays noted: the picture is damaged, and all else goes on."""
     path = stored(tmp_path)

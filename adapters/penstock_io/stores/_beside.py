@@ -31,8 +31,8 @@ from penstock_io.stores import StoreDamaged
 from penstock_io.stores._rows import Row, announce, compared, noted
 from penstock_io.stores._tables import transaction
 
-_OLD = 86_400.0
-"""Seconds after which a file that was never finished belongs to nobody any more."""
+_OLD = 600.0
+"""Seconds after which a file that was never finished belongs to nobody any more; one that is loses only its picture."""
 
 _UNFINISHED = "unfinished-"
 
@@ -67,7 +67,7 @@ class Beside:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._compared: dict[int, tuple[str, float]] = {}
-        self._swept = False
+        self._swept = 0.0
 
     def file(self, name: str) -> Path:
         """Where the bytes of a SHA-256 (64 hex digits) are."""
@@ -83,7 +83,7 @@ class Beside:
     def begun(self, data: bytes) -> Unnamed:
         """The bytes, in a file that has no name yet. Raises `OSError`."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        if not self._swept:
+        if not 0.0 <= time() - self._swept < _OLD:
             self._sweep()
         name = sha256(data).hexdigest()
         path = self.folder / f"{_UNFINISHED}{name}-{token_hex(8)}"
@@ -158,7 +158,7 @@ class Beside:
 
     def _sweep(self) -> None:
         """Delete what processes that were killed never finished."""
-        self._swept = True
+        self._swept = time()
         for path in self.folder.glob(f"{_UNFINISHED}*"):
             with suppress(OSError):
                 if time() - path.stat().st_mtime > _OLD:
