@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +20,7 @@ from datetime import UTC, datetime
 from json import dumps
 from math import inf
 from pathlib import Path
-from threading import RLock
+from threading import RLock, current_thread, main_thread
 from typing import Self, TextIO
 
 from attrs import evolve
@@ -125,6 +127,7 @@ class Console:
             self._write(f"{_wrapped(f'{question} [y/N]', self._stream)} ")
         answer = ""
         try:
+            _await_line(sys.stdin)
             answer = sys.stdin.readline()
         finally:
             if not answer.endswith("\n"):
@@ -278,3 +281,23 @@ def _fit(text: str, stream: TextIO | None, *, json: bool = False) -> str:
             return "".join(char if char.isascii() else dumps(char)[1:-1] for char in text)
         return text.encode(encoding, "backslashreplace").decode(encoding)
     return text
+
+
+def _await_line(keys: TextIO) -> None:
+    """Wait for a line at a terminal. A signal that comes in the moment before the wait ends it as one during it does.
+
+    To a read that has not begun, Python would tell a Ctrl-C only once it is over.
+    """
+    if os.name != "posix" or current_thread() is not main_thread():
+        return
+    number = keys.fileno()
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    try:
+        while number not in select.select([number, heard], [], [])[0]:
+            os.read(heard, 64)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(heard)
+        os.close(told)
