@@ -44,10 +44,9 @@ def relay(source: socket.socket, sink: socket.socket) -> None:
 class Tunnels(BaseHTTPRequestHandler):
     """Opens tunnels, as proxies do."""
 
-    server: Proxy
-
     def do_CONNECT(self) -> None:
         """Connect to whom the request names."""
+        assert isinstance(self.server, Proxy)
         self.server.asked.append(self.path)
         if self.server.closed:
             self.send_error(403)
