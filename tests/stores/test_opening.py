@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +22,9 @@ from penstock_io.stores._opening import _to_read
 from penstock_io.stores._rows import Row
 from penstock_io.stores._tables import INSIDE
 from penstock_io.stores.sqlite import SqliteStore
+
+if sys.platform != "win32":
+    import fcntl
 
 A, B = Key("a"), Key("b")
 LARGE = bytes(range(256)) * 300
@@ -55,6 +59,28 @@ def test_a_file_that_was_replaced_is_read_from_then_on(tmp_path: Path) -> None:
         assert store.read(A) is None
         assert (Meta(), b"other") == store.read(B)
         assert [] == list(store.verify())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder has no lock there")
+def test_who_makes_a_store_takes_no_log_of_another_away(tmp_path: Path) -> None:
+    """Two come at the same time: whoever is second finds what the first has made, and what he has in his log."""
+    with SqliteStore(tmp_path / "made") as made:
+        made.write(A, Meta(), b"picture")
+    file = tmp_path / "folder" / "file"
+    file.parent.mkdir()
+    turn = os.open(file.parent, os.O_RDONLY)
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool, SqliteStore(file) as second, SqliteStore(file) as first:
+        found = pool.submit(second.read, A)
+        while not list(file.parent.glob("*.new")):
+            assert not found.done()
+        assert {False} == {file.exists() for _ in range(20_000)}  # it waits for its turn
+        os.link(tmp_path / "made", file)
+        first.write(B, Meta(), b"in the log")
+        os.close(turn)
+        assert (Meta(), b"picture") == found.result(timeout=60)
+        assert (Meta(), b"in the log") == second.read(B) == first.read(B)
+        assert (0, 0) == (first.figures().faults, second.figures().faults)
 
 
 def test_a_log_that_a_deleted_file_left_is_not_read(tmp_path: Path) -> None:

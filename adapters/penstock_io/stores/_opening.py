@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from attrs import evolve, frozen
 
 from penstock_io.stores import StoreFault
 from penstock_io.stores._tables import VERSION, create, is_full
+
+if sys.platform != "win32":
+    import fcntl
 
 _CACHE = 1 << 20
 """Bytes of pages that a connection keeps."""
@@ -46,8 +51,9 @@ class Opened:
 
     def abandon(self, path: Path) -> None:
         """Let go what has no name any more. Its log still has one: whoever opens the new file would read it."""
-        if self.log and self.log == _looks(_log(path)):
-            _unlogged(path)
+        with _alone(path.parent):
+            if self.log and self.log == _looks(_log(path)):
+                _unlogged(path)
         self.db.close()
 
 
@@ -134,6 +140,21 @@ def _unlogged(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """Nobody else makes a store in this folder meanwhile, nor takes the log of one away: it could be a new one's."""
+    if sys.platform == "win32" or not folder.is_dir():  # Windows deletes no log that somebody has open
+        yield
+        return
+    turn = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(turn)
+
+
 def _make(path: Path, mark: int) -> None:
     """A store appears whole: who comes at the same time finds all of it, or makes one that is not taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,15 +166,17 @@ def _make(path: Path, mark: int) -> None:
             create(db, mark)
         finally:
             db.close()
-        if not path.exists():
+        with _alone(path.parent):
+            if path.exists():
+                return
             _unlogged(path)
-        try:
-            os.link(new, path)
-        except FileExistsError:
-            return
-        except (OSError, AttributeError, NotImplementedError):  # FAT, some network shares
-            if not path.exists():
-                new.replace(path)
+            try:
+                os.link(new, path)
+            except FileExistsError:
+                return
+            except (OSError, AttributeError, NotImplementedError):  # FAT, some network shares
+                if not path.exists():
+                    new.replace(path)
     finally:
         new.unlink(missing_ok=True)
 
