@@ -16,9 +16,8 @@ import json
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -27,9 +26,7 @@ from attrs import evolve, frozen
 
 from penstock.config import Config
 from penstock.lessons import Lesson, Lessons, Use
-
-if sys.platform != "win32":
-    import fcntl
+from penstock_io._alone import alone_in
 
 if TYPE_CHECKING:
     from penstock.engine import Snapshot
@@ -39,8 +36,8 @@ KEPT = 86_400.0
 
 VERSION = 1
 
-TRIES, MOMENT = 100, 0.02
-"""How often, and after how many seconds each, the file is asked for that another process is writing."""
+WAIT = 2.0
+"""Seconds to wait for other processes that write the file."""
 
 
 @frozen
@@ -109,7 +106,9 @@ def keep(path: Path, snapshot: Snapshot, base_url: str, unix: float) -> None:
     }
     if not fresh:
         return
-    with _alone(path):
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with alone_in(path.parent, WAIT):
         others: list[Kept] = []
         for one in load(path, unix):
             whose = (_digits(one.key), one.pool)
@@ -129,33 +128,6 @@ def _joined(before: Lessons, after: Lessons) -> Lessons:
         amount = max(one.amount, left) if one.told else left + max(0.0, one.amount - one.carried)
         used[one.quantity, one.window] = evolve(one, amount=amount, carried=0.0)
     return evolve(after, used=tuple(used.values()))
-
-
-@contextmanager
-def _alone(path: Path) -> Generator[None]:
-    """Let no other process change the file meanwhile; whoever cannot have that goes on without it."""
-    if sys.platform == "win32":
-        yield
-        return
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        folder = os.open(path.parent, os.O_RDONLY)
-    except OSError:
-        yield
-        return
-    try:
-        for _ in range(TRIES):
-            try:
-                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:  # somebody writes it just now
-                time.sleep(MOMENT)
-            except OSError:  # a file system without locks
-                break
-        yield
-    finally:
-        os.close(folder)
 
 
 def forget(path: Path) -> bool:

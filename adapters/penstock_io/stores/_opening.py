@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from attrs import evolve, frozen
 
+from penstock_io._alone import alone_in
 from penstock_io.stores import StoreFault
 from penstock_io.stores._tables import VERSION, create, is_full
-
-if sys.platform != "win32":
-    import fcntl
 
 _CACHE = 1 << 20
 """Bytes of pages that a connection keeps."""
@@ -30,6 +26,9 @@ _LOG = 4 << 20
 
 _CLOSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM})
 """What SQLite says where it may not write what it has to."""
+
+_WAIT = 30.0
+"""Seconds to wait for others that make a store in the folder, or take the log of one away: it could be a new one's."""
 
 _numbers = count(1)
 
@@ -51,7 +50,7 @@ class Opened:
 
     def abandon(self, path: Path) -> None:
         """Let go what has no name any more. Its log still has one: whoever opens the new file would read it."""
-        with _alone(path.parent):
+        with alone_in(path.parent, _WAIT):
             if self.log and self.log == _looks(_log(path)):
                 _unlogged(path)
         self.db.close()
@@ -140,21 +139,6 @@ def _unlogged(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-@contextmanager
-def _alone(folder: Path) -> Generator[None]:
-    """Nobody else makes a store in this folder meanwhile, nor takes the log of one away: it could be a new one's."""
-    if sys.platform == "win32" or not folder.is_dir():  # Windows deletes no log that somebody has open
-        yield
-        return
-    turn = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(turn, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(turn)
-
-
 def _make(path: Path, mark: int) -> None:
     """A store appears whole: who comes at the same time finds all of it, or makes one that is not taken."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +150,7 @@ def _make(path: Path, mark: int) -> None:
             create(db, mark)
         finally:
             db.close()
-        with _alone(path.parent):
+        with alone_in(path.parent, _WAIT):
             if path.exists():
                 return
             _unlogged(path)

@@ -1,0 +1,52 @@
+"""One process at a time in a folder, for the moment in which a file appears, is replaced or goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+_MOMENT = 0.02
+"""Seconds between two looks whether the folder is free."""
+
+
+@contextmanager
+def alone_in(folder: Path, wait: float) -> Generator[None]:
+    """Let nobody else be in the folder meanwhile; who cannot have that within `wait` seconds goes on without it.
+
+    Nobody is alone on Windows (it replaces and deletes no file that somebody has open), in a folder that is not there,
+    and on a file system without locks. Two that ask in one process wait for each other, too.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    try:
+        turn = os.open(folder, os.O_RDONLY)
+    except OSError:
+        yield
+        return
+    try:
+        _await(turn, time.monotonic() + wait)
+        yield
+    finally:
+        os.close(turn)
+
+
+if sys.platform != "win32":
+
+    def _await(turn: int, until: float) -> None:
+        while True:
+            try:
+                return fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # somebody is in it just now
+                if time.monotonic() >= until:
+                    return None
+                time.sleep(_MOMENT)
+            except OSError:  # a file system without locks
+                return None
