@@ -23,12 +23,9 @@ def alone_in(folder: Path, wait: float) -> Generator[None]:
     Nobody is alone on Windows (it replaces and deletes no file that somebody has open), in a folder that is not there,
     and on a file system without locks. Two that ask in one process wait for each other, too.
     """
-    if sys.platform == "win32":
-        yield
-        return
     try:
         turn = os.open(folder, os.O_RDONLY)
-    except OSError:
+    except OSError:  # on Windows always
         yield
         return
     try:
@@ -38,15 +35,14 @@ def alone_in(folder: Path, wait: float) -> Generator[None]:
         os.close(turn)
 
 
-if sys.platform != "win32":
-
-    def _await(turn: int, until: float) -> None:
-        while True:
-            try:
-                return fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # somebody is in it just now
-                if time.monotonic() >= until:
-                    return None
-                time.sleep(_MOMENT)
-            except OSError:  # a file system without locks
-                return None
+def _await(turn: int, until: float) -> None:
+    while sys.platform != "win32":
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:  # somebody is in it just now
+            if time.monotonic() >= until:
+                break
+            time.sleep(_MOMENT)
+        except OSError:  # a file system without locks
+            break
