@@ -119,7 +119,7 @@ def test_a_page_alone_is_no_picture() -> None:
     sink = MemorySink()
     made = reader("images.generate", sink, dialect="stability", status=200, content_type="image/png")
     made.feed(b"<html>oops</html>")
-    assert Malformed("a page for a browser", "<html>oops</html>") == made.close()
+    assert Malformed("text, no picture", "<html>oops</html>") == made.close()
     assert {} == sink.pictures
 
 

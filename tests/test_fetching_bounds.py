@@ -39,7 +39,7 @@ def test_a_download_has_a_cap() -> None:
     [
         ([], 200, "a picture of 0 bytes (at most 20 are taken)"),
         ([b""], 200, "a picture of 0 bytes (at most 20 are taken)"),
-        ([b"<html>gone</html>"], 200, "the picture's URL answered with a page for a browser"),
+        ([b"<html>gone</html>"], 200, "the picture's URL answered with text"),
         ([PNG], 404, "the picture's URL answered 404"),
         ([PNG], 206, "the picture's URL answered 206"),
     ],

@@ -15,7 +15,7 @@ from penstock.errors import UsageError
 from penstock.ids import Ref
 from penstock.readings import LimitHint, Malformed, Part, Problem, Reading, Success, Usage
 from penstock.requests import ImageRequest
-from penstock.wire import BadPayload, Decoder, MemorySink, is_page, problem, reader, reply
+from penstock.wire import BadPayload, Decoder, MemorySink, is_text, problem, reader, reply
 from penstock.wire._json import Json
 from penstock.wire._usage import usage as usage_of
 from penstock.wire.pictures import ENVELOPE, PictureReader
@@ -45,7 +45,7 @@ def one(**fields: object) -> bytes:
     return json.dumps({"data": [{"b64_json": b64encode(PNG).decode()}], **fields}).encode()
 
 
-some = st.binary(min_size=1, max_size=60).filter(lambda data: not is_page(data))
+some = st.binary(min_size=1, max_size=60).filter(lambda data: not is_text(data))
 pictures = st.lists(some, min_size=1, max_size=4)
 splits = st.lists(st.integers(0, 2000), max_size=8).map(tuple)
 
@@ -179,6 +179,36 @@ def test_formats_are_told_by_their_bytes(picture: bytes, form: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"Internal Server Error", True),
+        (b"\n<?php echo 1;", True),
+        (b"<Error><Code>AccessDenied</Code>", True),
+        (b"[1, 2, 3]\r\n", True),
+        ("ein Fehler trat auf beim Malen, \u00e4".encode()[:32], True),
+        ("\u4eca\u65e5\u306f\u5e97\u304c\u4f11\u307f\u3067\u3059\u3088".encode()[:32], True),
+        (b"picture", False),  # of so few letters nobody knows
+        (b"<!-- made by hand --><svg>", False),
+        (b"<s:svg xmlns:s='http://www.w3.org", False),
+        (b"%PDF-1.7 and so on", False),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", False),
+        (b"P3\n2 2\n255\n0 0 0 1 1 1 2 2 2 3", False),
+        (b"/* XPM */\nstatic char *a[] = {", False),
+        (b"#define fox_width 16\n#define fox", False),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rg", False),
+        (b"GIF89a of letters alone", False),
+        (b"\0\0\0\x1cftypavif", False),
+        (b"BM6\x00\x0c\0 and the rest", False),
+        (b"letters and \xff\xfe, in no known code", False),
+        (b"letters and a bell: \x07", False),
+    ],
+)
+def test_what_is_clearly_text_is_no_picture(head: bytes, expected: bool) -> None:
+    """Pages, JSON and words are told from formats that are made of letters, and from what nobody knows."""
+    assert expected is is_text(head)
+
+
+@pytest.mark.parametrize(
     ("usage", "expected"),
     [
         ({"input_tokens": 50, "output_tokens": 4160, "input_tokens_details": {"text_tokens": 10, "image_tokens": 40}},
@@ -278,8 +308,9 @@ def test_what_a_model_thought_is_text_that_it_made(given_: int, made: int, more:
         (b'{"data":[{"b64_json":"data:;base64,"}]}', "picture 0 is no base64 of anything"),
         (b'{"data":[{"b64_json":"QUJD\\"QUJ"}]}', "picture 0 is no base64 of anything"),
         (b'{"data":[{"b64_json":"QUJD\\u00e4AA"}]}', "picture 0 is no base64 of anything"),
-        (b'{"data":[{"b64_json":"PGh0bWw+PGJvZHk+"}]}', "picture 0 is a page for a browser"),
-        (b'{"data":[{"b64_json":"77u/IDwhRE9DVFlQRSBIVE1MPjxodG1sPg=="}]}', "picture 0 is a page for a browser"),
+        (b'{"data":[{"b64_json":"PGh0bWw+PGJvZHk+"}]}', "picture 0 is text"),
+        (b'{"data":[{"b64_json":"77u/IDwhRE9DVFlQRSBIVE1MPjxodG1sPg=="}]}', "picture 0 is text"),
+        (b'{"data":[{"b64_json":"iVBORw0KGgo="},{"b64_json":"eyJlcnJvciI6ICJubyJ9"}]}', "picture 1 is text"),
         (b'{"data":[{"b64_json":"QUJD","b64_json":"QUJD"}]}', "a picture is given twice"),
         (b'{"data":[{"b64_json":"QUJD"}],"data":[{},{"b64_json":"QUJD"}]}', "a picture is given twice"),
         (b'{"a":' + b"[" * 600 + b"]" * 600 + b"}", "nested too deeply"),

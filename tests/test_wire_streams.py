@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from penstock.ids import Ref
 from penstock.readings import Item, Malformed, Partial, Problem, Reading, Success, Usage
 from penstock.requests import ImageRequest
-from penstock.wire import MemorySink, is_page, reply, sniff
+from penstock.wire import MemorySink, is_text, reply, sniff
 from penstock.wire.pieces import LAST, event, failing, pictures
 from penstock.wire.reader import Opening
 from penstock.wire.streams import PictureStream
@@ -70,7 +70,7 @@ def told(body: bytes, cuts: tuple[int, ...] = (), opening: Opening = EVENTS) -> 
     return tuple(seen)
 
 
-pieces = st.binary(min_size=1, max_size=40).filter(lambda data: not is_page(data))
+pieces = st.binary(min_size=1, max_size=40).filter(lambda data: not is_text(data))
 some = st.lists(st.tuples(st.lists(pieces, max_size=3), pieces))
 splits = st.lists(st.integers(0, 3_000), max_size=8).map(tuple)
 

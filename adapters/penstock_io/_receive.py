@@ -9,7 +9,7 @@ from attrs import evolve
 from penstock.events import Event, Failed, Fetched, Opened, Responded, Streamed
 from penstock.ids import AttemptId
 from penstock.readings import Item, Kind, Malformed, Partial, Reached
-from penstock.wire import CAP, Reader, Sink, allowed, is_page, reader, sniff
+from penstock.wire import CAP, Reader, Sink, allowed, is_text, reader, sniff
 from penstock.wire.reader import Stream
 from penstock.wire.sink import HEAD
 from penstock.wire.speaking import listener
@@ -137,8 +137,8 @@ class Download:
         if not 0 < self._size <= self._cap:
             return Fetched(self._attempt, fault=f"a picture of {self._size} bytes (at most {self._cap} are taken)")
         data = b"".join(self._chunks)
-        if is_page(data[:HEAD]):
-            return Fetched(self._attempt, fault="the picture's URL answered with a page for a browser")
+        if is_text(data[:HEAD]):
+            return Fetched(self._attempt, fault="the picture's URL answered with text")
         ref = self._payloads.keep(data)
         if self._note is not None:
             self._payloads.annotate(ref, self._note)

@@ -108,9 +108,10 @@ def test_other_habits_do_not_matter(tmp_path: Path, habits: Habits) -> None:
         assert ("kettle number 0, in oil" if habits.revises else None) == revised
 
 
-def test_a_picture_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """What is no base64 is not read: such rows are ambiguous, their bound covers the bill."""
-    with other_server(KEY, habits=Habits(garbles=True)) as server:
+@pytest.mark.parametrize("habits", [Habits(garbles=True), Habits(excuses=True)], ids=["no base64", "a text in base64"])
+def test_a_picture_that_cannot_be_read_is_told(tmp_path: Path, habits: Habits) -> None:
+    """What is no base64, or no picture in it, is not read: such rows are ambiguous, their bound covers the bill."""
+    with other_server(KEY, habits=habits) as server:
         desk = Desk(tmp_path, server.base_url)
         rows = prompts(3)
         ran = desk.batch(desk.write("rows.jsonl", rows), "--on-ambiguous", "skip")

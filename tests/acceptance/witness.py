@@ -50,6 +50,7 @@ class Habits:
     lines: bool = False
     prefix: bool = False
     garbles: bool = False
+    excuses: bool = False
     linked: bool = False
     revises: bool = False
     usage: bool = True
@@ -347,6 +348,8 @@ class Witness:
         text = encodebytes(data).decode() if habits.lines else b64encode(data).decode()
         if habits.garbles:
             text = f"{text[:8]}*{text[8:]}"
+        if habits.excuses:
+            text = b64encode(b'{"error": "no worker took it"}').decode()
         return {"b64_json": f"data:image/{form};base64,{text}" if habits.prefix else text, "url": None}
 
 

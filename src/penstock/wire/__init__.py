@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.wire._formats import is_page, sniff
+from penstock.wire._formats import is_text, sniff
 from penstock.wire.dialects import DIALECTS, Dialect, spoken_at
 from penstock.wire.headers import ALLOWED, allowed
 from penstock.wire.images import Undecodable
@@ -29,7 +29,7 @@ __all__ = [
     "decode",
     "dialect",
     "encode",
-    "is_page",
+    "is_text",
     "locate",
     "plainly",
     "problem",

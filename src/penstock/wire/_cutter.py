@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define
 
-from penstock.wire._formats import is_page
+from penstock.wire._formats import is_text
 from penstock.wire._wrapping import SPACE, Unwrapper, dense
 from penstock.wire.sink import BadPayload, Sink, Stored
 
@@ -236,8 +236,8 @@ class Cutter:
                     self._sink.write(rest)
                 stored = self._sink.end()
                 self.cuts.append((self._place, stored))
-                if is_page(stored.head):
-                    self.fault = f"picture {self._place} is a page for a browser"
+                if is_text(stored.head):
+                    self.fault = f"picture {self._place} is text"
             except BadPayload:
                 self._spoil()
         self.envelope += b'#"'

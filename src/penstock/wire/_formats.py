@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import re
 
-_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
+_CUT = re.compile(rb"(?:[\xc0-\xff]|[\xe0-\xff][\x80-\xbf]|[\xf0-\xff][\x80-\xbf]{2})\Z")
+"""A character of UTF-8 whose end is beyond the head."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+"""What no text has, and nearly every other format within its first bytes."""
+
+_LETTERED = re.compile(r"<!--|<\w+:svg|%PDF|%!PS|P[1-7FfHh]\s|/\* XPM|#define|#\?R")
+"""How pictures begin that are written in letters, or may be: SVG, PDF, PostScript, PNM, XPM, XBM, Radiance."""
+
+_FEW = 8
+"""Of fewer letters nobody can say what they are."""
 
 
 def sniff(head: bytes) -> str:
@@ -22,6 +32,15 @@ def sniff(head: bytes) -> str:
     return "svg" if text.startswith((b"<svg", b"<?xml", b"<!DOCTYPE svg")) else ""
 
 
-def is_page(head: bytes) -> bool:
-    """Whether it begins like a page for a browser, as proxies and addresses that have expired send: no picture."""
-    return _PAGE.match(head) is not None
+def is_text(head: bytes) -> bool:
+    """Whether it begins as a page, JSON or plain words do, and no picture does: what is sent in place of one.
+
+    `head` are the first bytes (`penstock.wire.sink.HEAD`), or all where there are fewer. What is in doubt is no text.
+    """
+    if len(head) < _FEW or sniff(head):
+        return False
+    try:
+        text = _CUT.sub(b"", head).decode("utf-8-sig").lstrip()
+    except UnicodeDecodeError:
+        return False
+    return _LETTERED.match(text) is None and _CONTROL.search(text) is None

@@ -15,7 +15,7 @@ from penstock.http import HttpCall
 from penstock.readings import Problem
 from penstock.requests import EDIT, GENERATE, RAW, ImageRequest, Prepared, Refusal, Said
 from penstock.wire import edits, multipart
-from penstock.wire._formats import is_page, sniff
+from penstock.wire._formats import is_text, sniff
 from penstock.wire._json import Json
 from penstock.wire.bodies import BodyReader
 from penstock.wire.dialects._dialect import Dialect, Way
@@ -94,7 +94,7 @@ def _alone(ended: str | None, told: Json, raw: bytes) -> tuple[None, list[tuple[
     form = sniff(raw[:HEAD])
     if form:
         return None, [(0, raw, form, "")]
-    return "a page for a browser" if is_page(raw[:HEAD]) else "no picture" if raw else "an empty picture"
+    return "text, no picture" if is_text(raw[:HEAD]) else "no picture" if raw else "an empty picture"
 
 
 DIALECT = Dialect(
