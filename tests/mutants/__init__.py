@@ -1,1 +1,1 @@
-"""Seeded bugs: each a small patch of the engine that the histories and the directed scenarios must notice."""
+"""Seeded bugs: each a small patch that the histories, the directed scenarios or the tests it names must notice."""
