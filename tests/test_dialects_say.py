@@ -119,3 +119,31 @@ def test_a_table_names_only_what_a_request_has(name: str) -> None:
     for way in DIALECTS[name].ways.values():
         assert set(way.says) | set(way.emulated) | set(way.implied) <= {*PARAMETERS, *NEUTRAL}
         assert 1 <= way.most
+
+
+@pytest.mark.parametrize(
+    ("prompt", "avoided", "sent", "warned"),
+    [
+        ("a fox", "snow", "a fox|snow", []),
+        ("a fox|snow", None, "a fox|snow", ["prompt"]),
+        ("a fox|snow|rain", None, "a fox|snow|rain", ["prompt"]),
+        ("a fox|ice", "snow", "a fox|ice", ["prompt", "negative_prompt"]),
+        ("a fox", "snow|rain", "a fox|snow|rain", ["negative_prompt"]),
+    ],
+)
+def test_a_bar_of_the_users_own_is_told(prompt: str, avoided: str | None, sent: str, warned: list[str]) -> None:
+    """LocalAI takes what follows for a negative prompt: who asks for it hears so, and may have it refused."""
+    request = ImageRequest(prompt=prompt, model="m", negative_prompt=avoided)
+    for unsaid in (Unsaid.DROP, Unsaid.EMULATE):
+        told = say(request, DIALECTS["localai"], None, unsaid)
+        assert not isinstance(told, Refusal)
+        assert sent == (told.prompt or prompt)
+        assert warned == [one.partition(":")[0] for one in told.warnings]
+        assert all("localai" in one and '"|"' in one and "fox" not in one for one in told.warnings)
+        assert (("negative_prompt",) if warned[1:] else ()) == told.unsaid
+        assert told.keyed == evolve(request, prompt=sent, negative_prompt=None)
+    strict = say(request, DIALECTS["localai"], None, Unsaid.REFUSE)
+    assert warned[:1] == ([strict.field] if isinstance(strict, Refusal) else [])
+    elsewhere = say(request, DIALECTS["local"], None, Unsaid.REFUSE)
+    assert not isinstance(elsewhere, Refusal)
+    assert () == elsewhere.warnings

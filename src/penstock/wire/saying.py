@@ -6,7 +6,7 @@ from attrs import evolve, frozen
 
 from penstock.catalog import Model, answers_with_urls, model
 from penstock.requests import EDIT, NEUTRAL, PARAMETERS, ImageRequest, Refusal, Scalar, Unsaid
-from penstock.wire.dialects import Dialect, Rule, Spoken, Way, speakers
+from penstock.wire.dialects import Behind, Dialect, Rule, Spoken, Way, speakers
 from penstock.wire.meaning import meant
 
 FIELDS = (*PARAMETERS, *NEUTRAL)
@@ -16,6 +16,7 @@ AUTO = "auto"
 """What leaves a field to the server: to say nothing says the same."""
 
 FORMAT = "response_format"
+AVOIDED = "negative_prompt"
 SHOWN = 40
 QUOTES = "'\""
 
@@ -89,11 +90,36 @@ class _Teller:
             refusal = self._field(name, value)
             if refusal is not None:
                 return refusal
+        if (refusal := self._parted()) is not None:
+            return refusal
         parameters, left = (*self._pairs, *self._chosen(), *request.extra), tuple(self._left)
         prompt = request.prompt + self._behind if self._behind else ""
         always = self._known.always if self._known is not None else ()
         keyed = meant(request, self._way.says, dict(parameters), prompt, always=always, unsaid=left)
         return Saying(keyed, self._way.most, parameters, tuple(self._warnings), prompt, left)
+
+    def _parted(self) -> Refusal | None:
+        """What becomes of a sign in the user's own words at which the dialect parts a prompt from a negative one."""
+        rule = self._way.says.get(AVOIDED)
+        if not isinstance(rule, Behind):
+            return None
+        sign, prompt, avoided = rule.joint, self._request.prompt, self._request.negative_prompt
+        if sign in prompt:
+            why = f'prompt: {self._dialect} takes what follows "{sign}" for a negative prompt, up to a second "{sign}"'
+        elif avoided is not None and sign in avoided:
+            why = f'{AVOIDED}: {self._dialect} hears none of it that follows "{sign}"'
+        else:
+            return None
+        if self._unsaid is Unsaid.REFUSE:
+            return Refusal(why.partition(":")[0], f"{why}; say it without that sign")
+        self._warnings.append(why)
+        if sign in prompt and avoided is not None:
+            self._behind = ""
+            self._left.append(AVOIDED)
+            self._warnings.append(
+                f'{AVOIDED}: {self._dialect} hears none beside a "{sign}" in the prompt: it is not sent'
+            )
+        return None
 
     def _chosen(self) -> tuple[tuple[str, Scalar], ...]:
         """That pictures are to come themselves, told to whoever would send their addresses."""
@@ -160,4 +186,4 @@ class _Teller:
 
 def _shown(name: str, value: Scalar) -> str:
     """A value behind its name, where it is none of the user's texts."""
-    return "" if name in ("negative_prompt", "user") else f" {ascii(value)[:SHOWN].strip(QUOTES)}"
+    return "" if name in (AVOIDED, "user") else f" {ascii(value)[:SHOWN].strip(QUOTES)}"

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from penstock.wire.dialects import azure, generic, openai, openrouter, sdwebui, stability, together, xai
 from penstock.wire.dialects._dialect import Dialect, Way
-from penstock.wire.dialects._saying import Named, Rule, Spoken
+from penstock.wire.dialects._saying import Behind, Named, Rule, Spoken
 
 DIALECTS: dict[str, Dialect] = {
     one.name: one
@@ -41,4 +41,4 @@ def spoken_at(base_url: str) -> str:
     return openai.DIALECT.name
 
 
-__all__ = ["DIALECTS", "Dialect", "Named", "Rule", "Spoken", "Way", "speakers", "spoken_at"]
+__all__ = ["DIALECTS", "Behind", "Dialect", "Named", "Rule", "Spoken", "Way", "speakers", "spoken_at"]
