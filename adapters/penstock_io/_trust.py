@@ -31,6 +31,9 @@ class NamedTrust(ssl.SSLContext):
     httpx 0.28 hands that name on (`sni_hostname`), but not through a proxy's tunnel: there it takes the address for it.
     """
 
+    def load(self) -> None:
+        """What is to be done before a handshake."""
+
     def wrap_socket(
         self,
         sock: socket,
@@ -41,6 +44,7 @@ class NamedTrust(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLSocket:
         """As any context, to who is wanted."""
+        self.load()
         name = _WANTED.get() or server_hostname
         return super().wrap_socket(sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, name, session)
 
@@ -53,6 +57,7 @@ class NamedTrust(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
         """As any context, to who is wanted."""
+        self.load()
         return super().wrap_bio(incoming, outgoing, server_side, _WANTED.get() or server_hostname, session)
 
 
@@ -64,37 +69,11 @@ class LateTrust(NamedTrust):
 
     _loaded = False
 
-    def _load(self) -> None:
+    def load(self) -> None:
+        """Look up whom the system trusts, once."""
         if not self._loaded:
             self._loaded = True
             self.load_default_certs()
-
-    def wrap_socket(
-        self,
-        sock: socket,
-        server_side: bool = False,
-        do_handshake_on_connect: bool = True,
-        suppress_ragged_eofs: bool = True,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLSocket:
-        """As any context, with the trust loaded."""
-        self._load()
-        return super().wrap_socket(
-            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
-        )
-
-    def wrap_bio(
-        self,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        server_side: bool = False,
-        server_hostname: str | bytes | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> ssl.SSLObject:
-        """As any context, with the trust loaded."""
-        self._load()
-        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
 def trust(base_url: str, make: Callable[[], ssl.SSLContext] | None = None) -> ssl.SSLContext | bool:
