@@ -14,7 +14,7 @@ from attrs import frozen
 from penstock.http import HttpReply
 from penstock.readings import Usage
 from penstock.requests import ChatRequest, Frozen
-from penstock.simulation._answers_texts import LETTERS, bill, tokens_of
+from penstock.simulation._answers_texts import LETTERS, TextCase, bill, tokens_of
 from penstock.simulation._case import Telling
 from penstock.simulation._schemas import example
 from penstock.wire import chat
@@ -28,25 +28,12 @@ LONGEST_ANSWER = 2_000
 
 
 @frozen
-class ChatCase:
-    """Answers to a conversation; see `penstock.simulation._case.Case`."""
-
-    request: ChatRequest
-
-    @property
-    def model(self) -> str:
-        return self.request.model
-
-    @property
-    def quality(self) -> str:
-        return ""
+class ChatCase(TextCase[ChatRequest]):
+    """Answers to a conversation."""
 
     @property
     def words(self) -> str:
         return " ".join(self.request.private)
-
-    def check(self) -> None:
-        return
 
     def usage(self) -> Usage:
         """Tokens of the conversation, its pictures and its answers."""

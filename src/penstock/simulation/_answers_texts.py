@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from hashlib import sha256
 from math import sqrt
 from struct import pack
+from typing import Generic, TypeVar
 
 from attrs import frozen
 
 from penstock.catalog import rates
 from penstock.http import HttpReply
 from penstock.readings import Usage
-from penstock.requests import Content, EmbeddingInput, EmbeddingRequest, ModerationRequest
+from penstock.requests import ChatRequest, Content, EmbeddingInput, EmbeddingRequest, ModerationRequest
 from penstock.simulation._case import UNLISTED, Telling, flags, refused
 from penstock.wire import embeddings, moderations
 from penstock.work import Demand
@@ -35,11 +36,14 @@ PLACES = 8
 CATEGORIES = ("harassment", "hate", "illicit", "self-harm", "sexual", "violence")
 
 
-@frozen
-class EmbeddingCase:
-    """Vectors of inputs; see `penstock.simulation._case.Case`."""
+_R = TypeVar("_R", bound=ChatRequest | EmbeddingRequest | ModerationRequest)
 
-    request: EmbeddingRequest
+
+@frozen
+class TextCase(Generic[_R]):
+    """What requests about texts have in common unless they say otherwise; see `penstock.simulation._case.Case`."""
+
+    request: _R
 
     @property
     def model(self) -> str:
@@ -52,6 +56,14 @@ class EmbeddingCase:
     @property
     def words(self) -> str:
         return ""
+
+    def check(self) -> None:
+        return
+
+
+@frozen
+class EmbeddingCase(TextCase[EmbeddingRequest]):
+    """Vectors of inputs."""
 
     def check(self) -> None:
         tokens = [tokens_of(one) for one in self.request.inputs]
@@ -80,25 +92,8 @@ class EmbeddingCase:
 
 
 @frozen
-class ModerationCase:
+class ModerationCase(TextCase[ModerationRequest]):
     """Verdicts on texts, or on one content."""
-
-    request: ModerationRequest
-
-    @property
-    def model(self) -> str:
-        return self.request.model
-
-    @property
-    def quality(self) -> str:
-        return ""
-
-    @property
-    def words(self) -> str:
-        return ""
-
-    def check(self) -> None:
-        return
 
     def demand(self) -> Demand:
         texts = self.request.texts or tuple([one for one in self.request.content if isinstance(one, str)])
