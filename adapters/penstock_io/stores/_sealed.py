@@ -6,11 +6,10 @@ its time-out, one after another.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Self
 
 from attrs import frozen
 
@@ -18,6 +17,7 @@ from penstock.ids import Key
 from penstock.outcomes import Meta
 from penstock_io.stores import Damage, StoreDamaged, StoreEntry, StoreFault, StoreFigures
 from penstock_io.stores._codec import HEAD, Sealed, digest, entry_of, header_length, seal, unseal
+from penstock_io.stores._outside import Outside
 
 BEGINNING = 1024
 """Bytes of a sealed picture that as a rule hold its whole header."""
@@ -35,7 +35,7 @@ class Told:
     gone: bool = False
 
 
-class SealedStore(ABC):
+class SealedStore(Outside):
     """Pictures by key at a `place` (its address, as it may be shown), each sealed under a name of its own.
 
     Pictures of more than `limit` bytes are not kept (None: all are). `clock` gives Unix seconds. What cannot be read or
@@ -53,17 +53,6 @@ class SealedStore(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.place}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def inline(self) -> bool:
-        """It asks a server or a disk, so never on an event loop."""
-        return False
 
     # A place
 
@@ -90,10 +79,6 @@ class SealedStore(ABC):
     @abstractmethod
     def _told(self, fault: Exception) -> Told | None:
         """What a fault of the place says; None: it is none of the place's."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give back what it has open. A second time does nothing."""
 
     # A store
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from time import time
-from typing import Self
 
 from penstock.ids import Key
 from penstock.outcomes import Meta
@@ -21,9 +20,10 @@ from penstock_io.journal._faults import why
 from penstock_io.journal._readonly import read_only
 from penstock_io.journal._schema import DATABASE, version_of
 from penstock_io.stores import Damage, StoreDamaged, StoreEntry, StoreFault, StoreFigures
+from penstock_io.stores._outside import Outside
 
 
-class FolderStore:
+class FolderStore(Outside):
     """The pictures that a batch paid for in `folder`, which is only read.
 
     A file that is missing, or has another length than its journal says, is a miss with a fault (`StoreDamaged`), and
@@ -38,17 +38,6 @@ class FolderStore:
 
     def __repr__(self) -> str:
         return f"<FolderStore {self.folder}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def inline(self) -> bool:
-        """It asks the disk, so never on an event loop."""
-        return False
 
     def read(self, key: Key) -> tuple[Meta, bytes] | None:
         """The picture of a key, None for a miss. Raises `StoreFault`."""

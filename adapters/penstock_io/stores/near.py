@@ -14,7 +14,6 @@ from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import RLock
-from typing import Self
 
 from penstock.ids import Key, Ref
 from penstock.outcomes import Meta
@@ -34,6 +33,7 @@ from penstock_io.stores import (
     StoreFigures,
 )
 from penstock_io.stores._codec import raw, unraw
+from penstock_io.stores._outside import Outside
 from penstock_io.stores._places import WIDTH, Places, Spot, unit
 
 VERSION = 2
@@ -53,7 +53,7 @@ DROP TABLE before;
 """
 
 
-class NearStore:
+class NearStore(Outside):
     """The pictures of `store`, which are found by meaning, too: the `most` that were placed last.
 
     Where they lie is kept in the file `path` (None: in memory), by scopes and vectors that give no prompt away. What
@@ -71,12 +71,6 @@ class NearStore:
 
     def __repr__(self) -> str:
         return f"<NearStore {self.store!r}{f' by {self.path}' if self.path else ''}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def inline(self) -> bool:

@@ -14,7 +14,7 @@ from errno import ENOSPC
 from pathlib import Path
 from threading import RLock
 from time import time
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from attrs import evolve
 
@@ -25,6 +25,7 @@ from penstock_io.stores import _rows as rows
 from penstock_io.stores._beside import Beside, Unnamed
 from penstock_io.stores._codec import raw
 from penstock_io.stores._opening import Opened, opened
+from penstock_io.stores._outside import Outside
 from penstock_io.stores._tables import INSIDE, fault_of, is_full, transaction
 
 WITHIN = 64 << 10
@@ -48,7 +49,7 @@ _inherited: list[sqlite3.Connection] = []
 """Connections of a process that this one was forked from: closing them here would harm it."""
 
 
-class SqliteStore:
+class SqliteStore(Outside):
     """Pictures by key in the file `path`, at most `max_bytes` of them (bytes; None: no bound).
 
     Those of more than `within` bytes are files in the folder `path`-files. Expired ones go first when it is full, then
@@ -82,17 +83,6 @@ class SqliteStore:
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self.path}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def inline(self) -> bool:
-        """It asks the disk, so never on an event loop."""
-        return False
 
     def read(self, key: Key) -> tuple[Meta, bytes] | None:
         """The picture of a key, None for a miss. Raises `StoreFault`."""
