@@ -13,7 +13,8 @@ from penstock.events import Mode, Reconfigured, Submitted
 from penstock.requests import ChatRequest, ImageRequest, Options, Request
 from penstock_io._access import keyed, renamed
 from penstock_io._client import Base, Http
-from penstock_io._map import AsyncPort, AsyncResults, Item
+from penstock_io._http import AsyncHttp, SyncHttp, open_async_client
+from penstock_io._map import AsyncPort, AsyncResults, Bell, Feed, Item, Port, Results
 from penstock_io.answers import Answered, ChatResult, EmbeddingResult, ModerationResult, Plain, RawResult
 from penstock_io.endpoints import Chat, Embeddings, Moderations, Raw
 from penstock_io.previews import Hear, HearText, Preview, TextDelta
@@ -57,8 +58,11 @@ class Asked(Base[Http]):
         return Reconfigured(self.config, resume)
 
 
-class AsyncBase(Asked[Http]):
-    """What the two asynchronous clients let a user ask."""
+class AsyncBase(Asked[AsyncHttp]):
+    """What the two asynchronous clients let a user ask, and how they begin and end.
+
+    A driver says how a loop makes an event, lets others run, starts a task, and does something beside it.
+    """
 
     @cached_property
     def images(self) -> Images[Coroutine[object, object, AsyncResult], Requests, AsyncResults, _Previews]:
@@ -108,35 +112,65 @@ class AsyncBase(Asked[Http]):
         return await self._run(await self._beside(make), options)
 
     @abstractmethod
+    def _event(self) -> Bell:
+        """An event of the loop."""
+
+    @abstractmethod
+    async def _breathe(self) -> None:
+        """Let others run."""
+
+    @abstractmethod
+    def _spawn(self, feed: Feed) -> Callable[[], object]:
+        """Start a task; what is returned cancels it."""
+
+    @abstractmethod
+    async def _beside(self, work: Callable[[], Told]) -> Told:
+        """Do what may wait for a disk, in a thread."""
+
+    async def _set_up(self) -> None:
+        """What entering a client waits for: an HTTP client, and an engine."""
+        self._http = await self._beside(partial(self._ready, open_async_client))
+        try:
+            self._open()
+        except BaseException:
+            await self._hang_up()
+            raise
+
+    async def _shut_down(self) -> None:
+        """What leaving it waits for once nothing is out any more."""
+        try:
+            await self._beside(self._shut)
+        finally:
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        if self._given is None:
+            await self._http.aclose()
+
     def _port(self) -> AsyncPort:
-        """What `map` needs of the loop."""
+        return AsyncPort(
+            self._join, self._step, self._post, self.engine.appetite, self._bells,
+            self._event, self._spawn, self._breathe, self._made,
+        )  # fmt: skip
 
-    @abstractmethod
-    def _loops(self) -> Loop:
-        """What a stream needs of the loop."""
-
-    @abstractmethod
-    async def _beside(self, make: Make) -> ImageRequest:
-        """Make a request off the loop."""
+    def _for_streams(self) -> Loop:
+        return Loop(self._step, self._post, self._event)
 
     def _watched(self, make: Make, options: Options) -> AsyncStream[Preview, AsyncResult]:
         async def join(hear: Hear, done: Callable[[AsyncResult | BaseException], object]) -> Submitted:
             return self._listen(await self._beside(make), options, ended(self._made, done), hear)
 
-        return AsyncStream(join, self._loops(), WAITING)
+        return AsyncStream(join, self._for_streams(), WAITING)
 
     def _spoken(self, request: ChatRequest, options: Options) -> AsyncStream[TextDelta, ChatResult]:
         async def join(hear: HearText, done: Callable[[ChatResult | BaseException], object]) -> Submitted:
             return self._listen_other(request, options, ended(ChatResult.of, done), hear)
 
-        return AsyncStream(join, self._loops())
+        return AsyncStream(join, self._for_streams())
 
     def _made(self, result: Result) -> AsyncResult:
         """A result whose pictures can be edited."""
         return AsyncResult(result.request, result.outcome, result.images, result.error, result.index, later=self._later)
-
-    def _appetite(self) -> int:
-        return self.engine.appetite()
 
     async def snapshot(self) -> Snapshot:
         """The engine's figures."""
@@ -172,8 +206,15 @@ class AsyncBase(Asked[Http]):
         self._close(mode)
 
 
-class SyncBase(Asked[Http]):
+class SyncBase(Asked[SyncHttp]):
     """What the client for threads lets a user ask, from any thread."""
+
+    @cached_property
+    def images(self) -> Images[SyncResult, Iterable[Item], Results, Stream[Preview, SyncResult]]:
+        """Pictures. Raises `UsageError` before the client is entered."""
+        self._unless_broken()
+        port = Port(self._join, self._post, lambda: self._ask(self.engine.appetite), self._made)
+        return Images(self._run, partial(Results, port), self._later, self._watched)
 
     @cached_property
     def chat(self) -> Chat[ChatResult, Stream[TextDelta, ChatResult]]:
@@ -200,15 +241,18 @@ class SyncBase(Asked[Http]):
         return Raw(partial(self._answered, RawResult.of))
 
     @abstractmethod
+    def _waited(self, join: Callable[[Callable[[Told | BaseException], object]], Submitted]) -> Told:
+        """Submit what `join` makes ready, and wait for what it is told. Who is interrupted gives it up."""
+
+    def _run(self, request: ImageRequest, options: Options) -> SyncResult:
+        return self._made(self._waited(partial(self._join, request, options)).checked())
+
     def _answer(self, request: Plain, options: Options) -> Answered:
-        """Wait for what is no picture."""
+        result: Answered = self._waited(partial(self._join_other, request, options))
+        return result.checked()
 
     def _answered(self, of: Callable[[Answered], Told], request: Plain, options: Options) -> Told:
         return of(self._answer(request, options))
-
-    @abstractmethod
-    def _run(self, request: ImageRequest, options: Options) -> SyncResult:
-        """Wait for a result."""
 
     def _later(self, make: Make, options: Options) -> SyncResult:
         return self._run(make(), options)

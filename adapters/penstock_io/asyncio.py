@@ -16,17 +16,14 @@ from typing import Self, TypeVar
 from penstock.errors import UsageError
 from penstock.events import Cancelled, Event, Mode, Submitted
 from penstock.ids import AttemptId
-from penstock.requests import ImageRequest
 from penstock_io._asking import AsyncBase
-from penstock_io._http import AsyncHttp, Exchange, open_async_client
-from penstock_io._map import AsyncPort, Feed
-from penstock_io.refining import Make
-from penstock_io.streams import Loop
+from penstock_io._http import Exchange
+from penstock_io._map import Feed
 
 T = TypeVar("T")
 
 
-class Client(AsyncBase[AsyncHttp]):
+class Client(AsyncBase):
     """A client under asyncio: `async with Client(base_url=..., api_keys=[...]) as client`.
 
     Leaving normally waits for what is out, leaving with an exception breaks it off. Used from the loop that entered it.
@@ -42,13 +39,7 @@ class Client(AsyncBase[AsyncHttp]):
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: dict[AttemptId, asyncio.Task[Event]] = {}
         self._feeders: set[asyncio.Task[None]] = set()
-        self._http = await asyncio.to_thread(self._ready, open_async_client)
-        try:
-            self._open()
-        except BaseException:
-            if self._given is None:
-                await self._http.aclose()
-            raise
+        await self._set_up()
         return self
 
     async def __aexit__(
@@ -66,11 +57,7 @@ class Client(AsyncBase[AsyncHttp]):
             self._wake_at(None)
             for task in (*self._feeders, *self._tasks.values()):
                 task.cancel()
-            try:
-                await asyncio.to_thread(self._shut)
-            finally:
-                if self._given is None:
-                    await self._http.aclose()
+            await self._shut_down()
 
     async def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
         waiter: asyncio.Future[T] = self._loop.create_future()
@@ -81,12 +68,6 @@ class Client(AsyncBase[AsyncHttp]):
         except asyncio.CancelledError:
             self._step(Cancelled(submitted.job))
             raise
-
-    async def _beside(self, make: Make) -> ImageRequest:
-        return await asyncio.to_thread(make)
-
-    def _loops(self) -> Loop:
-        return Loop(self._step, self._post, asyncio.Event)
 
     # The driver
 
@@ -126,13 +107,16 @@ class Client(AsyncBase[AsyncHttp]):
     def _leave(self) -> None:
         self._idle.set()
 
-    # For `map`
+    # The loop
 
-    def _port(self) -> AsyncPort:
-        nap = partial(asyncio.sleep, 0)
-        return AsyncPort(
-            self._join, self._step, self._post, self._appetite, self._bells, asyncio.Event, self._spawn, nap, self._made
-        )
+    def _event(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    async def _breathe(self) -> None:
+        await asyncio.sleep(0)
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        return await asyncio.to_thread(work)
 
     def _spawn(self, feed: Feed) -> Callable[[], object]:
         task = self._loop.create_task(feed())

@@ -6,9 +6,9 @@ its own, so that an Abort can shut its socket down from outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
@@ -18,16 +18,9 @@ from typing import Self, TypeVar
 
 from penstock.events import Cancelled, Event, Mode, Submitted
 from penstock.ids import AttemptId
-from penstock.requests import ImageRequest, Options
 from penstock_io._asking import SyncBase
 from penstock_io._futures import Gone, answer, settle, wait
-from penstock_io._http import Exchange, SyncHttp, open_client
-from penstock_io._map import Item, Port, Results
-from penstock_io.answers import Answered, Plain
-from penstock_io.previews import Preview
-from penstock_io.refining import SyncResult
-from penstock_io.resources import Images
-from penstock_io.streams import Stream
+from penstock_io._http import Exchange, open_client
 
 T = TypeVar("T")
 
@@ -35,7 +28,7 @@ LONGEST = 3600.0  # seconds after which the owner looks up even if nothing is du
 THREADS = 1024  # how many exchanges can be out at a time; what the engine sends beyond that waits for a thread
 
 
-class Client(SyncBase[SyncHttp]):
+class Client(SyncBase):
     """A client for plain threads: `with Client(base_url=..., api_keys=[...]) as client`. Any thread may use it.
 
     Leaving normally waits for what is out, leaving with an exception breaks it off.
@@ -43,13 +36,6 @@ class Client(SyncBase[SyncHttp]):
 
     alone = True
     entered = "with Client(...) as client"
-
-    @cached_property
-    def images(self) -> Images[SyncResult, Iterable[Item], Results, Stream[Preview, SyncResult]]:
-        """Pictures. Raises `UsageError` before the client is entered."""
-        self._unless_broken()
-        port = Port(self._join, self._post, lambda: self._ask(self.engine.appetite), self._made)
-        return Images(self._run, partial(Results, port), self._later, self._watched)
 
     def __enter__(self) -> Self:
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
@@ -86,13 +72,6 @@ class Client(SyncBase[SyncHttp]):
             finally:
                 if self._given is None:
                     self._http.close()
-
-    def _run(self, request: ImageRequest, options: Options) -> SyncResult:
-        return self._made(self._waited(partial(self._join, request, options)).checked())
-
-    def _answer(self, request: Plain, options: Options) -> Answered:
-        result: Answered = self._waited(partial(self._join_other, request, options))
-        return result.checked()
 
     def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
         waiter: Future[T] = Future()

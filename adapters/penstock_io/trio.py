@@ -14,18 +14,15 @@ import trio
 from penstock.errors import UsageError
 from penstock.events import Cancelled, Event, Mode, Submitted
 from penstock.ids import AttemptId
-from penstock.requests import ImageRequest
 from penstock_io._asking import AsyncBase
-from penstock_io._http import AsyncHttp, Exchange, open_async_client
-from penstock_io._map import AsyncPort, Feed
-from penstock_io.refining import Make
-from penstock_io.streams import Loop
+from penstock_io._http import Exchange
+from penstock_io._map import Feed
 
 T = TypeVar("T")
 _BESIDE = partial(trio.to_thread.run_sync, abandon_on_cancel=True)
 
 
-class Client(AsyncBase[AsyncHttp]):
+class Client(AsyncBase):
     """A client under trio: `async with Client(base_url=..., api_keys=[...]) as client`.
 
     Leaving normally waits for what is out, leaving with an exception breaks it off.
@@ -40,13 +37,7 @@ class Client(AsyncBase[AsyncHttp]):
         self._idle = trio.Event()
         self._nap, self._deadline = trio.CancelScope(), inf
         self._scopes: dict[AttemptId, trio.CancelScope] = {}
-        self._http = await trio.to_thread.run_sync(self._ready, open_async_client)
-        try:
-            self._open()
-        except BaseException:
-            if self._given is None:
-                await self._http.aclose()
-            raise
+        await self._set_up()
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         self._nursery.start_soon(self._watch)
@@ -66,17 +57,10 @@ class Client(AsyncBase[AsyncHttp]):
                         self._close(Mode.ABORT)
                         await self._idle.wait()
                     self._nursery.cancel_scope.cancel()
-                    await self._shut_all()
+                    await self._shut_down()
             finally:
                 # the nursery is left as if nothing had happened, so that the caller's exception is in no group
                 await self._manager.__aexit__(None, None, None)
-
-    async def _shut_all(self) -> None:
-        try:
-            await trio.to_thread.run_sync(self._shut)
-        finally:
-            if self._given is None:
-                await self._http.aclose()
 
     async def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
         there, results = trio.Event(), list[T | BaseException]()
@@ -95,12 +79,6 @@ class Client(AsyncBase[AsyncHttp]):
         if isinstance(results[0], BaseException):
             raise results[0]
         return results[0]
-
-    async def _beside(self, make: Make) -> ImageRequest:
-        return await trio.to_thread.run_sync(make)
-
-    def _loops(self) -> Loop:
-        return Loop(self._step, self._post, trio.Event)
 
     # The driver
 
@@ -140,13 +118,16 @@ class Client(AsyncBase[AsyncHttp]):
     def _leave(self) -> None:
         self._idle.set()
 
-    # For `map`
+    # The loop
 
-    def _port(self) -> AsyncPort:
-        nap = trio.lowlevel.checkpoint
-        return AsyncPort(
-            self._join, self._step, self._post, self._appetite, self._bells, trio.Event, self._spawn, nap, self._made
-        )
+    def _event(self) -> trio.Event:
+        return trio.Event()
+
+    async def _breathe(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        return await trio.to_thread.run_sync(work)
 
     def _spawn(self, feed: Feed) -> Callable[[], object]:
         scope = trio.CancelScope()

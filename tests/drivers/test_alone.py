@@ -30,6 +30,7 @@ from penstock.requests import ImageRequest
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.wire import MemorySink
 from penstock.work import Purpose, Timeouts
+from penstock_io import _asking
 from penstock_io._futures import wait
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._payloads import Payloads
@@ -97,8 +98,7 @@ def test_a_loop_is_not_held_up_at_entry(tmp_path: Path, monkeypatch: pytest.Monk
                 await client.__aenter__()
 
     monkeypatch.setattr(Journal, "balances", read)
-    monkeypatch.setattr(penstock_io.asyncio, "open_async_client", trust)
-    monkeypatch.setattr(penstock_io.trio, "open_async_client", trust)
+    monkeypatch.setattr(_asking, "open_async_client", trust)
     with Journal.open(tmp_path) as journal:
         asyncio.run(enter(penstock_io.asyncio.Client("http://127.0.0.1:1/v1", ["sk-1"], journal=journal)))
         trio.run(enter, penstock_io.trio.Client("http://127.0.0.1:1/v1", ["sk-1"], journal=journal))
