@@ -206,11 +206,7 @@ def base64_of(numbers: tuple[float, ...]) -> str:
 
 @pytest.mark.parametrize(
     "value",
-    [
-        *(None, "", "!", "AAA", b2a_base64(b"12345").decode().strip(), [], ["a"], [True], [1e300], [[1.0]], {}, 7),
-        *([math.nan, 1.0], [1.0, math.inf], [-math.inf] * 30, [None, 1.0]),
-        *(base64_of(value) for value in ((math.nan, 1.0), (1.0, math.inf), (1.0,) * 30 + (-math.inf,))),
-    ],
+    [None, "", "!", "AAA", b2a_base64(b"12345").decode().strip(), [], ["a"], [True], [True, None], [[1.0]], {}, 7],
 )
 def test_what_is_no_vector(value: object) -> None:
     """Nothing is made of it; the others of the reply are kept."""
@@ -220,6 +216,24 @@ def test_what_is_no_vector(value: object) -> None:
     assert isinstance(reading, Success)
     assert [0] == [part.index for part in reading.parts]
     assert Malformed("no vectors", "") == read("embeddings", told(data=[{"embedding": value}]))[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *([math.nan, 1.0], [1.0, math.inf], [-math.inf] * 30, [None, 1.0], [1e300]),
+        *(base64_of(value) for value in ((math.nan, 1.0), (1.0, math.inf), (1.0,) * 30 + (-math.inf,))),
+    ],
+)
+@pytest.mark.parametrize("company", ["alone", "among others"])
+def test_a_vector_with_numbers_that_are_none_is_spoilt(value: object, company: str) -> None:
+    """Its place is told, since no other try would bring it; the others of the reply are kept."""
+    assert b"" == packed(value)  # type: ignore[arg-type] # whatever a server may send
+    good = [{"index": 0, "embedding": [1.0]}] if company == "among others" else []
+    reading, sink = read("embeddings", told(data=[*good, {"embedding": value}], usage={"prompt_tokens": 3}))
+    assert isinstance(reading, Success)
+    assert (tuple(range(len(good))), (len(good),)) == (tuple(part.index for part in reading.parts), reading.spoilt)
+    assert len(good) == len(sink.pictures)
 
 
 def test_an_index_that_is_none_gives_way_to_the_place() -> None:

@@ -111,6 +111,8 @@ class Aside:
         event = self._reply.closed()
         if not isinstance(event, Responded) or not isinstance(event.reading, Success):
             return event
+        if event.reading.spoilt:
+            return event
         pieces = [self._payloads.read(part.ref) for part in event.reading.parts]
         self._payloads.release(tuple([part.ref for part in event.reading.parts]))
         answer = self._measured(pieces) if self._send.purpose is Purpose.EMBED else self._judged(pieces)

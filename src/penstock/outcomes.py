@@ -154,8 +154,8 @@ class Outcome:
     `charge` is what this job paid (None: the price of something it paid is unknown), `maybe` the bound of what may have
     been billed besides, `saved` what hits and sharing saved, `pending` the bound of what is still out for it.
     `attempts` counts requests that went out for calls that it paid or waited for, `strategy` is the place in its chain
-    that served it, `waits` the seconds it waited by reason. `lost` counts samples that are paid but could not be
-    fetched. `route` says what served it or was tried last (None: it ended before that was anybody's turn).
+    that served it, `waits` the seconds it waited by reason. `lost` counts samples that are paid and not to be
+    had. `route` says what served it or was tried last (None: it ended before that was anybody's turn).
     `reproducible` is "stored" where a variant was asked for by a seed that no provider was told: the stored copy keeps
     that promise ("": none is kept).
     """

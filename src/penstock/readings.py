@@ -120,11 +120,15 @@ class LimitHint:
 
 @frozen
 class Success:
-    """A reply that was understood: what it used, its pictures, or a screen's or embedder's answer."""
+    """A reply that was understood: what it used, its pictures, or a screen's or embedder's answer.
+
+    `spoilt` are the places of what is paid and of no use, and would be so again: a vector with numbers that are none.
+    """
 
     usage: Usage | None = None
     parts: tuple[Part, ...] = ()
     answer: Verdict | Vector | None = None
+    spoilt: tuple[int, ...] = ()
 
 
 @frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -33,6 +34,7 @@ from penstock_io.simserver import SimServer, serving
 from penstock_io.stores.memory import MemoryStore
 from penstock_io.stores.near import NearStore
 from tests.drivers.harness import DRIVERS, Side, running
+from tests.scripted import scripted
 
 UNIX = 1_795_400_000.0
 """A day on which the prices of both are known."""
@@ -131,6 +133,19 @@ def test_the_providers_embeddings_find_what_is_near(driver: str) -> None:
     assert 0.7 < second.score < 1.0
     assert first.images[0].data == second.images[0].data
     assert Decimal(7 * 20_000) / 10**12 == second.cost
+
+
+def test_a_vector_of_numbers_that_are_none_is_asked_for_once(driver: str) -> None:
+    """Nothing is near what has no vector: it is paid, and the picture is bought."""
+    picture = b64encode(b"\x89PNG\r\n\x1a\n").decode()
+    answer = {"created": 1, "data": [{"b64_json": picture, "embedding": [None] * 4}], "usage": {"prompt_tokens": 6}}
+    near = NearCache(target=embedder(UNIX, prices=Overrides((Override("text-embedding-3-small", Rates(text=20_000)),))))
+    told: dict[str, Any] = {"store": NearStore(MemoryStore()), "config": Config(near=near, retry=Retry(base=0.005))}
+    with scripted(answer) as script:
+        with running(driver, "httpx2", base_url=script.origin, api_keys=["sk-secret-key"], **told) as side:
+            shown: Result = side.generate(prompt="a red kettle", options=Options(near=True), **ASKED)
+        assert ["/embeddings", "/images/generations"] == [one.path for one in script.heard]
+    assert Status.COMPLETED is shown.outcome.status
 
 
 def test_screens_of_one_policy_are_told_apart_by_what_they_look_at() -> None:

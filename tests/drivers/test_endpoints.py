@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ from penstock_io.stores import Store
 from penstock_io.stores.memory import MemoryStore
 from penstock_io.stores.sqlite import SqliteStore
 from tests.drivers.harness import DRIVERS, Side, running
+from tests.scripted import scripted
 
 KEY = "sk-very-secret-key-of-mine"
 MODEL = "text-embedding-3-small"
@@ -105,6 +107,28 @@ def test_tokens_are_an_input_too(driver: str) -> None:
             lambda client: client.embeddings.create(input=[[1, 2], [3]], model=MODEL, dimensions=2)
         )
     assert (2, 3) == (len(result.vectors), result.usage.input_text if result.usage else None)
+
+
+@pytest.mark.parametrize("vector", [[math.nan, 1.0, 2.0, 3.0], [None, 1.0, 2.0, 3.0]], ids=["NaN", "null"])
+def test_a_vector_of_numbers_that_are_none_is_paid_once(driver: str, vector: list[float | None]) -> None:
+    """Neither asked for again nor told as doubtful: it came, it was charged, and the other input has its vector."""
+    good = {"index": 1, "embedding": [0.5, 0.5, 0.5, 0.5]}
+    data = [{"index": 0, "embedding": vector}, good]
+    answer = {"object": "list", "data": data, "usage": {"prompt_tokens": 6, "total_tokens": 6}}
+    with scripted(answer) as script:
+        told: dict[str, Any] = {
+            "base_url": script.origin,
+            "api_keys": [KEY],
+            "config": Config(retry=RETRY),
+            "prices": PRICES,
+        }
+        with running(driver, "httpx2", **told) as side:
+            found = embed(side, ["a cat", "a dog"])
+    outcome = found.outcome
+    assert 1 == len(script.heard)
+    assert (Status.PARTIAL, [1], 1) == (outcome.status, [one.index for one in found.embeddings], outcome.lost)
+    assert Decimal("0.00000012") == found.cost
+    assert "lost" == getattr(outcome.error, "kind", "")
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "journal"])

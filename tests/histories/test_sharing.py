@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 
 from penstock.commands import Finish, Notify, ReadCache, Record, Release, Send, WriteCache
 from penstock.config import Budget, Config, Credential, Limits
 from penstock.entries import Intent, Settled, Void
-from penstock.events import Cancelled
-from penstock.ids import JobId
+from penstock.events import Cancelled, Responded
+from penstock.ids import JobId, Ref
 from penstock.outcomes import Source, Status
+from penstock.readings import Part, Success, Usage
 from penstock.work import CachePolicy, Work
-from tests.histories.bench import CONFIG, QUOTE, Bench, work
+from tests.histories.bench import CONFIG, QUOTE, Bench, target, work
 
 SHARED = evolve(CONFIG, store=True)
 BOOKED = evolve(SHARED, journal=True)
@@ -243,6 +245,33 @@ def test_a_reply_without_any_picture_of_ours() -> None:
         bench.submit(evolve(one, targets=(evolve(one.targets[0], gather="g"),)))
     bench.pays(bench.take(Send), 101, places=(9,))
     assert (101, 51, 50) == (bench.book().charged, bench.book("tag:x").charged, bench.book("tag:y").charged)
+    assert bench.rests()
+
+
+@pytest.mark.parametrize("records", [False, True])
+def test_what_is_spoilt_is_paid_and_not_asked_for_again(records: bool) -> None:
+    """A vector with numbers that are none: its payer bears his share and hears why, the others have theirs."""
+    bench = Bench(evolve(CONFIG, gathering=evolve(CONFIG.gathering, most=2), journal=records))
+    for one in (mine("k"), theirs("l")):
+        bench.submit(evolve(one, targets=(evolve(one.targets[0], gather="g"), target("other"))))
+    if records:
+        bench.records(bench.take(Record))
+    part = Part(1, Ref("b:1"), "4", "f32", 16)
+    bench.tell(Responded(bench.take(Send).attempt, 200, (), Success(Usage(cost=101), (part,), spoilt=(0,))))
+    if records:
+        settled = bench.take(Record)
+        assert isinstance(settled.entry, Settled)
+        assert (("k", "l"), ("", "b:1"), 101) == (settled.entry.keys, settled.entry.refs, settled.entry.charge)
+        bench.records(settled, files=(Ref(""), Ref("held/1")))
+        bench.records(bench.take(Record))
+    ends = {end.job: end.outcome for end in (bench.take(Finish), bench.take(Finish))}
+    assert (Status.FAILED, 1, 51) == (ends[FIRST].status, ends[FIRST].lost, ends[FIRST].charge)
+    error = ends[FIRST].error
+    assert error is not None
+    assert ("lost", True) == (error.kind, "of no use" in error.message)
+    assert (Status.COMPLETED, 0, 50) == (ends[SECOND].status, ends[SECOND].lost, ends[SECOND].charge)
+    assert (101, 51, 50) == (bench.book().charged, bench.book("tag:x").charged, bench.book("tag:y").charged)
+    assert bench.none(Send)
     assert bench.rests()
 
 

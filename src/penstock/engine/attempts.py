@@ -14,9 +14,10 @@ from penstock.admission.headers import read as read_headers
 from penstock.commands import Abort, Deliver, Release, Send, Waits
 from penstock.engine.adapting import told
 from penstock.engine.billing import book, book_failure, share_cost
+from penstock.engine.calls import SPOILT
 from penstock.engine.entities import Attempt, Landing, Settling
 from penstock.engine.moves import Arrived, Judged
-from penstock.engine.sums import quote, sort_parts, tokens_of, trouble_of
+from penstock.engine.sums import paid_places, quote, sort_parts, tokens_of, trouble_of
 from penstock.engine.tables import AttemptInput, AttemptState
 from penstock.engine.timers import Alarm
 from penstock.entries import Intent, Settled, Void
@@ -239,7 +240,7 @@ class Attempts:
         if event.headers:
             self._hear(attempt, event.headers)
         reading = event.reading
-        if isinstance(reading, Success) and (reading.parts or reading.answer is not None):
+        if isinstance(reading, Success) and (reading.parts or reading.answer is not None or reading.spoilt):
             self._succeed(attempt, reading)
         else:
             self._judge(attempt, event, event.headers)
@@ -309,18 +310,19 @@ class Attempts:
         attempt.lane.refusing = attempt.call.refused = None
         count = len(attempt.flights)
         parts, surplus = sort_parts(reading.parts, count)
+        places = paid_places(parts, reading.spoilt, count)
         pictures = len(reading.parts) if attempt.call.target.pictures else 0
         cost = charged(usage, attempt.call.target.rates, pictures, quote(attempt), count)
-        settling = Settling([None] * count, [None] * count, cost, usage, reading.answer)
+        lost = [SPOILT if place in reading.spoilt else None for place in range(count)]
+        settling = Settling([None] * count, lost, cost, usage, reading.answer)
         attempt.settling = settling
         desk.counters["images"] += min(len(parts), pictures)
-        share_cost(desk, attempt, parts, cost, usage)
+        share_cost(desk, attempt, places, cost, usage)
         if surplus:
             desk.out.append(Release(tuple(part.ref for part in surplus)))
         urls = False
-        single = cost if len(parts) == 1 else None
-        for place, part in enumerate(parts):
-            price = single if len(parts) == 1 else nth(cost, len(parts), place)
+        for part in parts:
+            price = cost if len(places) == 1 else nth(cost, len(places), places[part.index])
             meta = Meta(part.size, part.format, part.nbytes, price, desk.unix(), seconds=desk.now - attempt.since)
             settling.landings[part.index] = Landing(attempt.flights[part.index].key, part.ref, meta)
             urls = urls or part.url

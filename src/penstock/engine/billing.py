@@ -15,10 +15,12 @@ from penstock.money.shares import nth, spread, within
 from penstock.three import Three
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.engine.desk import Desk
     from penstock.engine.entities import Ask, Attempt, Call, Flight
     from penstock.judging.judgement import Judgement
-    from penstock.readings import Part, Usage
+    from penstock.readings import Usage
 
 
 def payer(asks: list[Ask]) -> Ask | None:
@@ -155,8 +157,8 @@ def _ended(desk: Desk, invoice: Bill) -> None:
         desk.notify(BudgetLow(low.scope, low.used, low.cap))
 
 
-def share_cost(desk: Desk, attempt: Attempt, parts: list[Part], cost: int | None, usage: Usage | None) -> None:
-    """Spread charge and usage over the pictures that came, the remainder on the first, each to its payer."""
+def share_cost(desk: Desk, attempt: Attempt, places: Mapping[int, int], cost: int | None, usage: Usage | None) -> None:
+    """Spread charge and usage over what came, the remainder on the first, each to its payer."""
     invoice = attempt.bill
     if len(invoice.jobs) == 1:
         job = invoice.jobs[0]
@@ -164,17 +166,17 @@ def share_cost(desk: Desk, attempt: Attempt, parts: list[Part], cost: int | None
             job.usage = usage if job.usage is None else job.usage + usage
         settle_money(desk, attempt, (cost,))
         return
-    if not parts:
+    if not places:
         settle_money(desk, attempt, spread(cost, len(invoice.jobs)))
         return
     charges: dict[Job, int | None] = dict.fromkeys(invoice.jobs, 0)
-    usages = usage.split(len(parts)) if usage is not None else ()
-    for place, part in enumerate(parts):
-        job = invoice.payers[part.index]
-        price, before = nth(cost, len(parts), place), charges[job]
+    usages = usage.split(len(places)) if usage is not None else ()
+    for place, number in places.items():
+        job = invoice.payers[place]
+        price, before = nth(cost, len(places), number), charges[job]
         charges[job] = None if price is None or before is None else before + price
         if usages:
-            job.usage = usages[place] if job.usage is None else job.usage + usages[place]
+            job.usage = usages[number] if job.usage is None else job.usage + usages[number]
     # of a cost that nobody knows each of them may bear his bound, whoever got the pictures
     settle_money(desk, attempt, tuple(charges.values()) if cost is not None else (None,) * len(charges))
 

@@ -31,6 +31,7 @@ NOBODY = Trouble("cancelled", "nobody asks for it any more")
 MISSING = Trouble("missing", "the reply had fewer pictures than were paid for")
 BROKEN = Trouble("broken_stream", MISSING.message)
 LOST = Trouble("lost", "the picture is paid but could not be downloaded")
+SPOILT = Trouble("lost", "it is paid but of no use, and would be so again: a vector with numbers that are none (NaN)")
 
 
 class Calls:

@@ -56,6 +56,13 @@ def sort_parts(parts: tuple[Part, ...], count: int) -> tuple[list[Part], list[Pa
     return [kept[index] for index in sorted(kept)], surplus
 
 
+def paid_places(parts: list[Part], spoilt: tuple[int, ...], count: int) -> dict[int, int]:
+    """The places of a reply that are paid, with their numbers in order: pictures, and what is spoilt."""
+    came = {part.index for part in parts}
+    came.update(place for place in spoilt if 0 <= place < count)
+    return {place: number for number, place in enumerate(sorted(came))}
+
+
 def dollars(picodollars: int) -> str:
     """An exact amount, as it is said in a sentence: "$0.211695"."""
     whole, rest = divmod(picodollars, 10**12)

@@ -181,7 +181,7 @@ def judge(fact: Responded | Failed, dialect: str, adapts: tuple[str, ...] = ()) 
     reading = fact.reading
     if isinstance(reading, Success):
         if fact.status < 300:
-            return table["ok" if reading.parts or reading.answer is not None else "unreadable"]
+            return table["ok" if reading.parts or reading.answer is not None or reading.spoilt else "unreadable"]
         verdict = table[_foreign(fact.status)]
     elif isinstance(reading, Malformed):
         verdict = table["unreadable" if 200 <= fact.status < 300 else _foreign(fact.status)]

@@ -1,7 +1,7 @@
 """Cuts vectors out of a JSON reply while it arrives, so that no loop stands still for all of them at its end.
 
 Two kinds of text are taken for vectors, wherever they stand: an array of nothing but numbers (NaN and Infinity, too,
-which some servers write: such a vector is none, and the others of the reply are), and a string of nothing but base64
+which some servers write: such a vector is spoilt, the others of the reply are not), and a string of nothing but base64
 that is long enough to be no word. In their place the text keeps `[k]`, the place of the vector in `vectors`. Nothing
 else that a reply of this kind says has such a shape, and what is cut in vain is looked at by nobody. What is cut never
 spans a quote that begins or ends another string, since between strings stands what is in neither alphabet.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from binascii import Error, a2b_base64
-from math import isfinite
+from math import isfinite, nan
 from struct import error as struct_error
 from struct import pack, unpack
 
@@ -22,6 +22,9 @@ WIDTH = 4
 LONGEST = 1 << 20
 """Bytes of a vector's text beyond which it is not cut, but left to the end."""
 
+SPOILT = b""
+"""A vector that has NaN, null, or what is too large for a number: what was asked for has no other one."""
+
 _NUMBERS = rb"(?:[-+0-9.eE,\s]++|NaN|Infinity)"
 _VECTOR = re.compile(rb"\[" + _NUMBERS + rb'++\]|"[A-Za-z0-9+/]{64,}={0,2}"')
 _BEGUN = re.compile(rb"(?:\[" + _NUMBERS + rb'*+(?:N|Na|I[nfity]{0,6})?|"[A-Za-z0-9+/]*={0,2})\Z')
@@ -30,7 +33,7 @@ _BEGUN = re.compile(rb"(?:\[" + _NUMBERS + rb'*+(?:N|Na|I[nfity]{0,6})?|"[A-Za-z
 class VectorCutter:
     """Takes bytes in any split with `feed`, which gives the text without its vectors; `rest` gives the end of it.
 
-    `vectors` are 32-bit floats, little-endian; None stands for what is none.
+    `vectors` are 32-bit floats, little-endian; None stands for what is none, `SPOILT` for one without a meaning.
     """
 
     def __init__(self) -> None:
@@ -75,17 +78,21 @@ def from_base64(text: bytes | str) -> bytes | None:
 
 
 def from_numbers(numbers: list[object]) -> bytes | None:
-    """A vector of numbers; None for what is none, or too large for 32 bits."""
+    """A vector of numbers; None for what is none."""
     try:
-        vector = pack(f"<{len(numbers)}f", *[one for one in numbers if not isinstance(one, bool)])
-    except (struct_error, OverflowError):
+        # null is what JSON has for NaN, and what servers write that know no other word
+        told = [nan if one is None else one for one in numbers if not isinstance(one, bool)]
+        vector = pack(f"<{len(numbers)}f", *told)
+    except OverflowError:
+        return SPOILT
+    except struct_error:
         return None
     return _finite(vector) if vector else None
 
 
-def _finite(vector: bytes) -> bytes | None:
+def _finite(vector: bytes) -> bytes:
     """The vector, unless a number of it is none; a sum of 32-bit floats never overflows."""
-    return vector if isfinite(sum(unpack(f"<{len(vector) // WIDTH}f", vector))) else None
+    return vector if isfinite(sum(unpack(f"<{len(vector) // WIDTH}f", vector))) else SPOILT
 
 
 def _from_numbers(text: bytes) -> bytes | None:

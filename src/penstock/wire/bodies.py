@@ -32,8 +32,8 @@ UPPER = 1 << 19
 MOST_ITEMS = 200_000
 """Items of a text that is parsed at once, in a fifth of a second at the worst."""
 
-Piece: TypeAlias = tuple[int, bytes, str, str]
-"""A result's place, its bytes, its format and its size as a word."""
+Piece: TypeAlias = tuple[int, bytes | None, str, str]
+"""A result's place, its bytes (None: it is spoilt), its format and its size as a word."""
 
 Take: TypeAlias = Callable[[Json, bytes], tuple[Usage | None, Sequence[Piece]] | Problem | str]
 """What a body says: usage and results, an error, or why it cannot be used. It gets the JSON and the bytes of it."""
@@ -150,13 +150,17 @@ class BodyReader:
 
     def _kept(self, used: Usage | None, pieces: Sequence[Piece]) -> Reading:
         parts: list[Part] = []
+        spoilt: list[int] = []
         try:
             for place, data, form, size in pieces:
+                if data is None:
+                    spoilt.append(place)
+                    continue
                 stored = self._sink.whole(place, data)
                 parts.append(Part(place, stored.ref, size, form, stored.nbytes))
         except BadPayload as fault:
             return Malformed(str(fault))
-        return Success(used, tuple(parts))
+        return Success(used, tuple(parts), spoilt=tuple(spoilt))
 
     def _nonsense(self, raw: bytes) -> str:
         if begins_as_json(raw):

@@ -15,7 +15,7 @@ from penstock.requests import EmbeddingInput, EmbeddingRequest, Prepared, Said, 
 from penstock.wire._json import Json
 from penstock.wire._posting import posted
 from penstock.wire._usage import usage
-from penstock.wire._vectors import WIDTH, VectorCutter, from_base64, from_numbers
+from penstock.wire._vectors import SPOILT, WIDTH, VectorCutter, from_base64, from_numbers
 from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.images import parsed, refusal
 from penstock.wire.reader import Opening
@@ -80,22 +80,24 @@ def _take(
             found[index] = vector
     if not found:
         return "no vectors"
-    lengths = {len(vector) // WIDTH for vector in found.values()}
-    told = str(*lengths) if len(lengths) == 1 else f"{min(lengths)} to {max(lengths)}"
+    good = {index: vector for index, vector in sorted(found.items()) if vector != SPOILT}
+    spoilt: list[Piece] = [(index, None, FORMAT, "") for index in sorted(found.keys() - good.keys())]
+    lengths = sorted({len(vector) // WIDTH for vector in good.values()})
+    told = " to ".join(str(length) for length in dict.fromkeys((*lengths[:1], *lengths[-1:])))
     if not dimensions and len(lengths) > 1:
         return f"vectors of {told} numbers in one reply"
-    pieces = [
+    pieces: list[Piece] = [
         (index, vector, FORMAT, str(len(vector) // WIDTH))
-        for index, vector in sorted(found.items())
+        for index, vector in good.items()
         if len(vector) == dimensions * WIDTH or not dimensions
     ]
-    if not pieces:
+    if good and not pieces:
         return f"vectors of {told} numbers, not of the {dimensions} that were asked for (dimensions)"
-    return usage(body.get("usage")), pieces
+    return usage(body.get("usage")), pieces + spoilt
 
 
 def packed(value: Json) -> bytes | None:
-    """A vector as 32-bit floats, little-endian; None for what is none, or too large for them."""
+    """A vector as 32-bit floats, little-endian; `SPOILT` where a number is none or too large; None for what is none."""
     if isinstance(value, str):
         return from_base64(value) if value.isascii() else None
     return from_numbers(list(value)) if isinstance(value, list) else None
