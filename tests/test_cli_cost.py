@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -84,8 +85,8 @@ def test_doubts_and_unknown_charges_are_told(tmp_path: Path, capsys: pytest.Capt
     assert 0 == main(["cost", path])
     said = capsys.readouterr().out
     assert (
-        "spent:     at least $0.0400 for 0 pictures, and at most $0.0100 more may have been billed; "
-        "of 1 payment nobody knows the amount\nattempts:  3, of which 1 may have been billed\n"
+        "spent:     at least $0.0400 for 0 pictures; of 1 payment nobody knows the amount, "
+        "and for others at most $0.0100 more may have been billed\nattempts:  3, of which 1 may have been billed\n"
     ) in said
     lines = [line.split() for line in said.splitlines()]
     assert ["summer", "$0.0400", "-", "0", "1", "-"] in lines
@@ -102,6 +103,27 @@ def test_a_bound_is_one_figure_wherever_it_is_said(tmp_path: Path, capsys: pytes
     assert "and at most $0.1396 more may have been billed" in said
     assert ["timeout", "$0.0000", "$0.1396", "0", "1", "-"] in [line.split() for line in said.splitlines()]
     assert "$0.1395" not in said
+
+
+def test_a_doubt_without_a_bound_has_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a repair books what nobody can tell: the bound of other doubts is said of them alone, and of no sum."""
+    known, unknown, paid = intent(1), intent(2, None), intent(3)
+    ends: list[Entry] = [
+        Maybe(known.attempt, "timeout", 10**10, 0.0),
+        Maybe(unknown.attempt, "timeout", None, 0.0),
+        Settled(paid.attempt, paid.keys, (Ref(""),), None, 4 * 10**10, 0.0),
+    ]
+    path = write_ledger(tmp_path / "ledger.sqlite", [known, unknown, paid, *ends])
+    assert 0 == main(["cost", path])
+    said = capsys.readouterr().out
+    assert (
+        "spent:     at least $0.0400 for 0 pictures; of 1 payment nobody knows the amount, "
+        "and for others at most $0.0100 more may have been billed\n"
+    ) in said
+    (line,) = [line for line in said.splitlines() if line.startswith("timeout")]
+    assert ["timeout", "an amount that is not known", "an amount that is not known", "0", "2", "-"] == re.split(
+        r"\s{2,}", line.strip()
+    )
 
 
 def test_only_what_was_since_a_day(folder: Folder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

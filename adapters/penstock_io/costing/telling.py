@@ -21,7 +21,7 @@ from penstock_io.costing.sums import (
     overlap,
     total,
 )
-from penstock_io.words import at_most, bound, count, money, one_line, summed
+from penstock_io.words import UNKNOWN, at_most, bound, count, money, one_line, summed
 
 DAYS = 14
 """How many days and other lines of one table people are shown; programs get all."""
@@ -157,10 +157,13 @@ def _paid(name: str, found: Mapping[str, Sums]) -> Mapping[str, Sums]:
 
 
 def _spent(sums: Sums) -> str:
-    spent = summed(sums.charged, unknown=sums.unknown > 0)
-    maybe = f", and {at_most(sums.maybe)} more may have been billed" if sums.maybe else ""
-    unknown = f"; of {count(sums.unknown, 'payment')} nobody knows the amount" if sums.unknown else ""
-    return f"spent:     {spent} for {count(sums.pictures, 'picture')}{maybe}{unknown}"
+    """What is known to be spent, and what more at most; of what nobody knows the amount there is no bound."""
+    spent = f"spent:     {summed(sums.charged, unknown=sums.unknown > 0)} for {count(sums.pictures, 'picture')}"
+    more = f"{at_most(sums.maybe)} more may have been billed"
+    if not sums.unknown:
+        return f"{spent}, and {more}" if sums.maybe else spent
+    others = f", and for others {more}" if sums.maybe else ""
+    return f"{spent}; of {count(sums.unknown, 'payment')} nobody knows the amount{others}"
 
 
 def _attempts(sums: Sums) -> str:
@@ -191,7 +194,8 @@ def _table(name: str, found: Mapping[str, Sums], *, newest: bool = False) -> lis
     lines = aligned(rows)
     if len(order) > DAYS:
         rest = sum((sums for _, sums in order[DAYS:]), Sums())
-        lines.append(f"  and {len(order) - DAYS:,} more with {money(rest.charged)} (--csv and --json have all)")
+        spent = summed(rest.charged, unknown=rest.unknown > 0)
+        lines.append(f"  and {len(order) - DAYS:,} more with {spent} (--csv and --json have all)")
     return lines
 
 
@@ -202,11 +206,18 @@ def _label(name: str) -> str:
 def _cells(sums: Sums) -> tuple[str, ...]:
     return (
         summed(sums.charged, unknown=sums.unknown > 0),
-        bound(sums.maybe) if sums.maybe else "-",
+        _more(sums),
         f"{sums.pictures:,}",
         f"{sums.attempts:,}",
         money(sums.saved) if sums.saved else "-",
     )
+
+
+def _more(sums: Sums) -> str:
+    """What may have been billed besides, as a cell: a bound only where each doubt has one."""
+    if sums.unknown and sums.doubtful:
+        return UNKNOWN
+    return bound(sums.maybe) if sums.maybe else "-"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
