@@ -54,6 +54,9 @@ class Sign(Enum):
 
 _H, _S = Health, Sign
 
+GOOD = Health.GOOD
+"""By its own name, as it is asked for at every turn: that costs CPython 3.11 a tenth of what the enum's member does."""
+
 LIFE: Mapping[tuple[Health, Sign], Health] = {
     (_H.UNPROVEN, _S.ALIVE): _H.GOOD,
     (_H.UNPROVEN, _S.ERROR): _H.UNPROVEN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from penstock.commands import BudgetLow, Charged, Excess
@@ -43,7 +44,7 @@ def bill(desk: Desk, call: Call) -> Bill | None:
         job = owner if isinstance(owner, Job) else (ask.job if ask else None)
         if job is None:
             return None
-        return Bill((job,), ((job.id, ()),), (Share(_scopes(desk, job), quote),), (), job.work.handle, 0)
+        return Bill((job,), ((job.id, ()),), (_share(_scopes(desk, job), quote),), (), job.work.handle, 0)
     if len(call.flights) == 1:
         ask = payer(call.flights[0].asks)
         if ask is None:
@@ -52,13 +53,19 @@ def bill(desk: Desk, call: Call) -> Bill | None:
         if call.target.array:
             quote = _bound(call, [ask])
         jobs, parts = (job,), ((job.id, (ask.index,)),)
-        return Bill(jobs, parts, (Share(_scopes(desk, job), quote),), jobs, job.work.handle, ask.target)
+        return Bill(jobs, parts, (_share(_scopes(desk, job), quote),), jobs, job.work.handle, ask.target)
     return _joint(desk, call)
 
 
 def _scopes(desk: Desk, job: Job) -> tuple[str, ...]:
     plain = RUN_SCOPES if not job.work.tags and not job.work.tenant else job.scopes()
     return desk.ledger.scopes(plain, desk.unix()) if desk.config.ledger else plain
+
+
+@lru_cache(maxsize=1024)
+def _share(scopes: tuple[str, ...], amount: int | None) -> Share:
+    """A share; the same one again where it says the same, as making a frozen value costs more than finding one."""
+    return Share(scopes, amount)
 
 
 def _joint(desk: Desk, call: Call) -> Bill | None:
@@ -76,7 +83,7 @@ def _joint(desk: Desk, call: Call) -> Bill | None:
     if len(asks) > 1:
         call.flights[:] = [flight for mine in flights.values() for flight in mine]
     parts = tuple((job.id, tuple(ask.index for ask in mine)) for job, mine in asks.items())
-    shares = tuple(Share(_scopes(desk, job), _bound(call, mine)) for job, mine in asks.items())
+    shares = tuple(_share(_scopes(desk, job), _bound(call, mine)) for job, mine in asks.items())
     payers = tuple(ask.job for mine in asks.values() for ask in mine)
     first = payer(call.flights[0].asks)
     return None if first is None else Bill(tuple(asks), parts, shares, payers, first.job.work.handle, first.target)

@@ -53,6 +53,7 @@ class Desk:
         "epoch",
         "flight_life",
         "halt",
+        "hurried",
         "job_life",
         "ledger",
         "moves",
@@ -78,6 +79,8 @@ class Desk:
         self.allowance = Allowance(config.ambiguity)
         self.closed: Mode | None = None
         self.halt: Halted | None = None
+        # whether any job ever had a deadline
+        self.hurried = False
         self.parked: dict[str, list[Entry]] = {}
         self.refunds: dict[str, None] = {}
         self.refused = Refused()

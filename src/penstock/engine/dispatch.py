@@ -24,7 +24,7 @@ from penstock.engine.tables import CallInput
 from penstock.engine.timers import Alarm
 from penstock.engine.unserved import broke, chain_goes_on, closed_for, screens_pictures
 from penstock.events import Mode
-from penstock.money.ledger import Fit
+from penstock.money.ledger import NOW, Fit
 from penstock.outcomes import Trouble
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from penstock.engine.entities import Call, Landing
     from penstock.engine.lanes import Group, Lane
     from penstock.work import Demand, Target
+
+_BEGIN, _WAKE = CallInput.BEGIN, Alarm.WAKE
 
 ASIDE = 16
 """How many heads may step aside in one round: bounds a step."""
@@ -217,13 +219,13 @@ class Dispatch:
         invoice = bill(desk, call)
         ledger = desk.ledger
         fit = ledger.fits(invoice.shares) if invoice is not None else None
-        self._leave(call, served=fit is Fit.NOW)
+        self._leave(call, served=fit is NOW)
         if invoice is None or fit is None:
             found.append(Never(call, Trouble("cancelled", "nobody asks for it any more")))
-        elif fit is Fit.NOW:
+        elif fit is NOW:
             permit = lane.take(demand, desk.now)
             self.roster.taken(lane)
-            desk.call_life.go(call, CallInput.BEGIN)
+            desk.call_life.go(call, _BEGIN)
             found.append(Bound(call, lane, permit, invoice, ledger.reserve(invoice.shares)))
         elif fit is Fit.LATER and desk.config.budget.policy is BudgetPolicy.WAIT:
             desk.call_life.go(call, CallInput.PARK)
@@ -239,7 +241,7 @@ class Dispatch:
         spare = [lane for lane in call.group.lanes if lane.usable(call, demand)]
         spare.sort(key=lambda lane: (lane in out, lane.quota.in_flight / lane.credential.weight))
         invoice = bill(self.desk, call)
-        if invoice is None or self.desk.ledger.fits(invoice.shares) is not Fit.NOW:
+        if invoice is None or self.desk.ledger.fits(invoice.shares) is not NOW:
             return None
         for lane in spare:
             if lane.ready_at(demand, now) <= now:
@@ -250,10 +252,8 @@ class Dispatch:
 
     def _wake(self, group: Group, at: float) -> None:
         timer = group.timer
-        if timer is not None:
-            if timer.at == at and timer.owner is not None:
+        if timer is not None and timer.owner is not None:
+            if timer.at == at:
                 return
             self.desk.timers.cancel(timer)
-            group.timer = None
-        if at < inf:
-            group.timer = self.desk.timers.arm(at, Alarm.WAKE, group)
+        group.timer = self.desk.timers.arm(at, _WAKE, group) if at < inf else None

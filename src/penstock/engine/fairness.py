@@ -23,7 +23,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
 
 from penstock.engine.entities import Job
-from penstock.engine.tables import CallState
+from penstock.engine.tables import QUEUED
 from penstock.work import Priority
 
 if TYPE_CHECKING:
@@ -95,7 +95,10 @@ class Flow:
 
 
 class Class:
-    """The tenants of one priority. `waiting` has those with a call, by tag; `now` is the tag of who went last."""
+    """The tenants of one priority. `waiting` has those with a call, by tag; `now` is the tag of who went last.
+
+    One that waits alone has no rival, so the tag of its entry is not kept up; it is put right when another comes.
+    """
 
     __slots__ = ("flows", "now", "priority", "share", "tag", "turn", "waiting")
 
@@ -110,8 +113,24 @@ class Class:
 
     def push(self, flow: Flow) -> None:
         """A tenant has a call to go; behind whoever has the same tag and stands there."""
+        waiting = self.waiting
+        if len(waiting) == 1:
+            waiting[0] = self._entry(waiting[0][2])
+        heappush(waiting, self._entry(flow))
+
+    def drop(self) -> None:
+        """The first one of the first tenant goes, or is over."""
+        waiting = self.waiting
+        flow = waiting[0][2]
+        flow.pop()
+        if not (flow.queue or flow.back):
+            heappop(waiting)
+        elif len(waiting) > 1:
+            heapreplace(waiting, self._entry(flow))
+
+    def _entry(self, flow: Flow) -> tuple[float, int, Flow]:
         self.turn += 1
-        heappush(self.waiting, (flow.tag, self.turn, flow))
+        return flow.tag, self.turn, flow
 
     def flow(self, tenant: str, weights: dict[str, float]) -> Flow:
         """The flow of a tenant, made where it is new; of those that have nothing to ask for, some are forgotten."""
@@ -127,10 +146,12 @@ class Class:
 class Line:
     """The calls that wait for a lane of one group; `len` counts those that are over, too, until they are swept."""
 
-    __slots__ = ("_classes", "_head", "_now", "_size", "_stale", "_weights")
+    __slots__ = ("_classes", "_head", "_now", "_open", "_size", "_stale", "_weights")
 
     def __init__(self, weights: tuple[tuple[str, float], ...] = ()) -> None:
         self._classes = tuple([Class(priority) for priority in Priority])
+        # those where somebody waits, in the order of their priorities
+        self._open: list[Class] = []
         self._weights = dict(weights)
         self._now = 0.0
         self._size = 0
@@ -166,6 +187,8 @@ class Line:
             flow.tag = max(flow.tag, one.now)
             one.push(flow)
             self._head = None
+            if len(one.waiting) == 1:
+                self._reopen()
         elif call.place < flow.first().place:
             self._head = None
         flow.push(call)
@@ -181,22 +204,20 @@ class Line:
         head = self._head
         if head is not None:
             call = head[1]
-            if call.state is CallState.QUEUED and call.priority == head[0].priority:
+            if call.state is QUEUED and call.priority == head[0].priority:
                 return call
         head = self._head = self._next()
         return head[1] if head is not None else None
 
     def pop(self, *, served: bool) -> None:
-        """Take the head out; `served`: it goes, and its tenant and class are charged with its pictures."""
-        head = self._head
-        if head is None or not stands(head[1], head[0].priority):
-            head = self._next()
-            if head is None:
-                return
-        one, call = head
+        """Take out whom `head` told of; `served`: it goes, and its tenant and class are charged with its pictures."""
+        head = self._head or self._next()
+        if head is None:
+            return
         self._head = None
-        flow = one.waiting[0][2]
+        one, call = head
         if served:
+            flow = one.waiting[0][2]
             cost = len(call.flights) or 1
             if flow.tag > one.now:
                 one.now = flow.tag
@@ -218,6 +239,7 @@ class Line:
             one.waiting = [entry for entry in one.waiting if entry[2]]
             heapify(one.waiting)
             self._forget(one)
+        self._reopen()
         self._size = sum(len(flow) for one in self._classes for flow in one.flows.values())
         self._stale = 0
         return True
@@ -245,11 +267,11 @@ class Line:
         """The class whose turn it is, and its head. Calls that are over are dropped on the way."""
         best: tuple[Class, Call] | None = None
         least = 0.0
-        for one in self._classes:
+        for one in self._open:
             waiting = one.waiting
             while waiting:
                 call = waiting[0][2].first()
-                if call.state is CallState.QUEUED and call.priority == one.priority:
+                if call.state is QUEUED and call.priority == one.priority:
                     tag = one.tag + (len(call.flights) or 1) / one.share
                     if best is None or tag < least - 1e-9:
                         best, least = (one, call), tag
@@ -259,25 +281,20 @@ class Line:
         return best
 
     def _drop(self, one: Class) -> None:
-        waiting = one.waiting
-        flow = waiting[0][2]
-        flow.pop()
+        one.drop()
         self._size -= 1
-        if flow.queue or flow.back:
-            one.turn += 1
-            if len(waiting) == 1:
-                waiting[0] = (flow.tag, one.turn, flow)
-            else:
-                heapreplace(waiting, (flow.tag, one.turn, flow))
-        else:
-            heappop(waiting)
+        if not one.waiting:
             self._forget(one)
+            self._reopen()
 
     def _forget(self, one: Class) -> None:
         """Where nobody of a class waits any more its tenants begin anew: there was room for all of them."""
         if not one.waiting:
             one.flows.clear()
             one.now = 0.0
+
+    def _reopen(self) -> None:
+        self._open = [one for one in self._classes if one.waiting]
 
 
 def _until(tag: float, other: float, weight: float, size: int) -> int:
@@ -287,7 +304,7 @@ def _until(tag: float, other: float, weight: float, size: int) -> int:
 
 def stands(call: Call, priority: int) -> bool:
     """Whether a place in a line still counts: its call is queued, at this priority."""
-    return call.state is CallState.QUEUED and call.priority == priority
+    return call.state is QUEUED and call.priority == priority
 
 
 def tenant_of(call: Call) -> str:

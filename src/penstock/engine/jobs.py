@@ -70,6 +70,7 @@ class Jobs:
             self._end(job, TROUBLE_STATUS.get(job.trouble.kind, Status.FAILED))
             return
         if work.deadline is not None:
+            desk.hurried = True
             job.timer = desk.timers.arm(work.deadline, Alarm.DEADLINE, job)
         if work.screens and any(not screen.picture for screen in work.screens):
             desk.job_life.go(job, JobInput.CHECK)

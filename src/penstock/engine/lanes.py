@@ -4,15 +4,16 @@ A lane is a credential and a model. What a group knows of its lanes is kept in o
 that it may use, and never asks all of them:
 
 - *full*: every bucket is full, or none is known. The one with the fewest exchanges out for its weight goes first.
-- *filling*: something may go, and some bucket is not full. The one that will be full first goes first, because refill
-  is lost only while a bucket is full.
-- *resting*: nothing may go before a known time (a refusal, a gap between attempts, errors). Looked at when it has come,
-  and when there is room for the smallest demand besides.
+- *filling*: the smallest demand may go, and some bucket is not full. The one that will be full first goes first,
+  because refill is lost only while a bucket is full.
+- *resting*: not even the smallest demand may go before a known time (room in its buckets, a refusal, a gap between
+  attempts, errors). Looked at when it has come.
 - *busy*: nothing may go before something that is out comes back.
 
 A lane is put in order again when something happens to its quota or its health, and when the time has come that its
-place names; a bucket that just refills keeps its place. Which of the filling ones has room for a large demand depends
-on the demand: the search goes through them in order and ends where a bound says that no later one can be ready sooner.
+place names; a bucket that just refills keeps its place. Where all that waits is alike the lanes at their limits rest,
+and the first of them is the next one to be free. Which of the filling ones has room for a large demand depends on the
+demand: the search goes through them in order and ends where a bound says that no later one can be ready sooner.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from penstock.admission.breaker import Health
+from penstock.admission.breaker import GOOD
 from penstock.engine.fairness import Line
 from penstock.work import Demand
 
@@ -92,7 +93,7 @@ class Lane:
     def ready_at(self, demand: Demand, now: float) -> float:
         """When a demand may go here, by its limits and its health; `inf`: when something comes back, or never."""
         ready = self.quota.ready_at(demand, now)
-        if self.breaker.health is Health.GOOD:
+        if self.breaker.health is GOOD:
             return ready
         return max(self.breaker.ready_at(now), ready)
 
@@ -105,7 +106,7 @@ class Lane:
         """Whether its place does not depend on how many are out: it goes by a time, and its health is good."""
         group = self.group
         timed = self.order is group.filling or self.order is group.resting
-        return timed and self.breaker.health is Health.GOOD and len(self.common.lanes) == 1
+        return timed and self.breaker.health is GOOD and len(self.common.lanes) == 1
 
     def take(self, demand: Demand, now: float) -> Permit:
         """One attempt goes here now."""
@@ -121,6 +122,8 @@ class Look:
     those only waits for what is out, which may come back at any moment. Before `second` no lane but `first` is free.
     """
 
+    call: Call
+    demand: Demand
     lane: Lane | None = None
     soonest: float = inf
     first: Lane | None = None
@@ -162,7 +165,7 @@ class Group:
         self.excess = NO_EXCESS
         self.timer: Timer | None = None
         # what the last search found for a call that waits, until something happens to a lane
-        self._foreseen: tuple[Call, Look] | None = None
+        self._foreseen: Look | None = None
         self._turn = 0
         self._changes = 0
         self._span = 0.0
@@ -180,15 +183,13 @@ class Group:
                 self._put(lane, self.resting, lane.breaker.until)
             return
         quota, breaker = lane.quota, lane.breaker
-        opens, full_at, lane.index, lane.span, lane.rate = quota.outlook(self.target.demand, now)
-        if breaker.health is not Health.GOOD and (healthy := breaker.ready_at(now)) > opens:
+        opens = quota.ready_at(self.least, now)
+        if breaker.health is not GOOD and (healthy := breaker.ready_at(now)) > opens:
             opens = healthy
         if opens > now:
-            # while it waits for that its buckets may not have filled up either
-            if opens != inf and (ready := quota.ready_at(self.least, now)) > opens:
-                opens = ready
             self._move(lane, self.busy if opens == inf else self.resting, opens)
             return
+        _, full_at, lane.index, lane.span, lane.rate = quota.outlook(self.target.demand, now)
         if full_at <= now:
             self._move(lane, self.full, quota.in_flight / lane.credential.weight)
             return
@@ -197,17 +198,18 @@ class Group:
         if lane.rate > self._rates[lane.index]:
             self._rates[lane.index] = lane.rate
         self._move(lane, self.filling, full_at)
+        self._changes += 1
+        if self._changes >= REVIEW:
+            self._review()
 
     def _move(self, lane: Lane, order: list[Rank], by: float) -> None:
         rank, before = lane.rank, lane.order
         if before is not None and rank is not None:
             if before is order and rank[0] == by:
                 return
-            del before[bisect_left(before, rank)]
+            # mostly it is the first one to which something happens
+            del before[0 if before[0] is rank else bisect_left(before, rank)]
         self._put(lane, order, by)
-        self._changes += 1
-        if self._changes >= REVIEW:
-            self._review()
 
     def hopes(self, lane: Lane, now: float) -> bool:
         """Whether a lane to which something happened may be free sooner than the head of the line waits for."""
@@ -248,10 +250,20 @@ class Group:
     # The search
 
     def look(self, call: Call, demand: Demand, now: float) -> Look:
-        """The lane for a call that takes this, or when there will be one."""
-        if self._foreseen is not None and (lane := self._awaited(call, demand, now)) is not None:
-            return Look(lane, usable=True)
-        found, least = Look(), self.least
+        """The lane for a call that takes this, or when there will be one.
+
+        Most calls go where the last search saw a lane coming for them: nothing happened since but that the time came
+        which it had named. Places in an order that are due are of no account then, as no other lane is free.
+        """
+        seen, self._foreseen = self._foreseen, None
+        if seen is None or seen.call is not call or seen.demand is not demand or not seen.soonest <= now < seen.second:
+            return self._search(call, demand, now)
+        seen.lane = seen.first
+        return seen
+
+    def _search(self, call: Call, demand: Demand, now: float) -> Look:
+        """What is found by going through the orders."""
+        found, least = Look(call, demand), self.least
         if (self.resting and self.resting[0][0] <= now) or (self.filling and self.filling[0][0] <= now):
             self.settle(now)
         if demand is not least and (
@@ -259,27 +271,19 @@ class Group:
         ):
             self._lower(demand, now)
         for _, _, lane in self.full:
-            if self._try(found, lane, call, demand, now):
+            if self._try(found, lane, now):
                 return found
-        return self._fill(found, call, demand, now)
+        if self.filling and self._fill(found, now):
+            return found
+        self._look_ahead(found, now)
+        first = found.first
+        if first is not None and first.breaker.health is GOOD and not found.barred:
+            self._foreseen = found
+        return found
 
-    def _awaited(self, call: Call, demand: Demand, now: float) -> Lane | None:
-        """The lane that the last search saw coming for this call; None where it has to be searched for again.
-
-        Most calls go by it: nothing happened but that the time came which the search had named. Places in an order that
-        are due are of no account then, as no other lane is free.
-        """
-        if self._foreseen is None:
-            return None
-        waiting, look = self._foreseen
-        lane, self._foreseen = look.first, None
-        if waiting is not call or call.barred or now >= look.second or lane is None:
-            return None
-        good = lane.breaker.health is Health.GOOD and lane.closed is None
-        return lane if good and lane.quota.ready_at(demand, now) <= now else None
-
-    def _fill(self, found: Look, call: Call, demand: Demand, now: float) -> Look:
-        """The first of those that fill up which has room already, or when there will be one."""
+    def _fill(self, found: Look, now: float) -> bool:
+        """Whether one of those that fill up has room already; when there will be one is taken in."""
+        demand = found.demand
         bound, needs = -1.0, (demand.requests, demand.tokens, demand.images)
         for full_at, _, lane in self.filling:
             if found.soonest < inf and (need := needs[lane.index]):
@@ -295,36 +299,14 @@ class Group:
                             found.second = full_at - bound
                         break
                     continue
-            if self._try(found, lane, call, demand, now):
-                return found
-        self._look_ahead(found, call, demand, now)
-        if not found.barred:
-            self._foreseen = (call, found)
-        return found
+            if self._try(found, lane, now):
+                return True
+        return False
 
-    def _lower(self, demand: Demand, now: float) -> None:
-        """A demand that is smaller than all before: lanes that rest may be ready for it sooner."""
-        requests, images = min(demand.requests, self.least.requests), min(demand.images, self.least.images)
-        self.least = Demand(requests, images, min(demand.tokens, self.least.tokens))
-        for _, _, lane in list(self.resting):
-            self.arrange(lane, now)
-
-    def _look_ahead(self, found: Look, call: Call, demand: Demand, now: float) -> None:
-        """When one of those will be free that cannot be now."""
-        for opens, _, lane in self.resting:
-            if opens >= found.soonest:
-                if opens < found.second:
-                    found.second = opens
-                break
-            if lane.usable(call, demand):
-                found.take_in(lane, max(opens, lane.ready_at(demand, now)))
-        if self.busy and not found.busy and any(lane.usable(call, demand) for _, _, lane in self.busy):
-            found.usable = found.busy = True
-
-    def _try(self, found: Look, lane: Lane, call: Call, demand: Demand, now: float) -> bool:
+    def _try(self, found: Look, lane: Lane, now: float) -> bool:
         """Whether a lane that may be free is; what it says otherwise is taken in."""
-        ready = lane.quota.ready_at(demand, now)
-        if not lane.usable(call, demand):
+        ready = lane.quota.ready_at(found.demand, now)
+        if not lane.usable(found.call, found.demand):
             found.barred = found.barred or ready <= now
         elif ready <= now:
             found.lane, found.usable = lane, True
@@ -332,6 +314,29 @@ class Group:
         else:
             found.take_in(lane, ready)
         return False
+
+    def _look_ahead(self, found: Look, now: float) -> None:
+        """When one of those will be free that cannot be now."""
+        call, demand = found.call, found.demand
+        exact = demand is self.least
+        for opens, _, lane in self.resting:
+            if opens >= found.soonest:
+                if opens < found.second:
+                    found.second = opens
+                break
+            if lane.usable(call, demand):
+                ready = opens if exact else lane.ready_at(demand, now)
+                found.take_in(lane, ready if ready > opens else opens)
+        if self.busy and not found.busy and any(lane.usable(call, demand) for _, _, lane in self.busy):
+            found.usable = found.busy = True
+
+    def _lower(self, demand: Demand, now: float) -> None:
+        """A demand that is smaller than all before: lanes that rest may be ready for it sooner."""
+        requests, images = min(demand.requests, self.least.requests), min(demand.images, self.least.images)
+        least = Demand(requests, images, min(demand.tokens, self.least.tokens), demand.inputs)
+        self.least = demand if least == demand else least
+        for _, _, lane in list(self.resting):
+            self.arrange(lane, now)
 
     def _bound(self, needs: tuple[int, int, int]) -> float:
         """By how many seconds at most a lane is ready for a demand before all its buckets are full."""

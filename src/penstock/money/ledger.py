@@ -44,6 +44,10 @@ class Fit(Enum):
     UNKNOWN = "unknown"
 
 
+NOW = Fit.NOW
+"""By its own name, as every decision asks for it: that costs CPython 3.11 a tenth of what the enum's member does."""
+
+
 @define(eq=False)
 class Reservation:
     """Money set aside for one attempt. Opaque; ended once by `settle`, `void`, `failed` or `maybe`."""
@@ -137,7 +141,7 @@ class Ledger:
     def fits(self, shares: tuple[Share, ...]) -> Fit:
         """Whether all shares fit under all caps together. What costs nothing always fits."""
         if not self._capped:
-            return Fit.NOW
+            return NOW
         if len(shares) == 1 and len(shares[0].scopes) == 1 and shares[0].amount is not None:
             return self._room(self._books.get(shares[0].scopes[0]), shares[0].amount)
         wanted: dict[str, int] = {}
@@ -156,7 +160,7 @@ class Ledger:
         rooms = {self._room(self._books[scope], amount) for scope, amount in wanted.items()}
         if Fit.NEVER in rooms:
             return Fit.NEVER
-        return Fit.LATER if Fit.LATER in rooms else Fit.NOW
+        return Fit.LATER if Fit.LATER in rooms else NOW
 
     def tight(self, shares: tuple[Share, ...]) -> str:
         """The scope that stands in the way: after LATER whose refunds to wait for, after NEVER the one that is full."""
@@ -173,14 +177,14 @@ class Ledger:
 
     def reserve(self, shares: tuple[Share, ...]) -> Reservation:
         """Set the bounds of all shares aside. Raises UsageError where `fits` is not NOW; nothing has changed then."""
-        if self._capped and self.fits(shares) is not Fit.NOW:
+        if self._capped and self.fits(shares) is not NOW:
             raise UsageError("reserved without room: ask fits() first")
+        books = self._books
         for share in shares:
             amount = share.amount
-            if amount is None:
-                continue
-            for scope in share.scopes:
-                self._book(scope).reserved += amount
+            if amount is not None:
+                for scope in share.scopes:
+                    (books.get(scope) or self._book(scope)).reserved += amount
         return Reservation(shares)
 
     def settle(self, reservation: Reservation, charges: tuple[int | None, ...]) -> int:
@@ -262,8 +266,8 @@ class Ledger:
     @staticmethod
     def _room(book: _Book | None, amount: int) -> Fit:
         if book is None or book.cap is None or amount == 0:
-            return Fit.NOW
+            return NOW
         gone = book.charged + book.maybe + amount
         if gone > book.cap:
             return Fit.NEVER
-        return Fit.NOW if gone + book.reserved <= book.cap else Fit.LATER
+        return NOW if gone + book.reserved <= book.cap else Fit.LATER
