@@ -44,6 +44,39 @@ def test_where_others_are_free_by_now_too_the_best_of_them_is_taken() -> None:
     assert small is field.look(call, late).lane
 
 
+def test_whoever_asks_for_something_else_goes_elsewhere() -> None:
+    """What was seen coming is room for one demand: a larger one, which that lane has no room for yet, waits on."""
+    field, _, found = drained()
+    more = field.look(field.call(DEMANDS[2]), found.soonest)
+    assert more.lane is None
+    assert found.soonest < more.soonest
+
+
+def test_what_was_seen_coming_is_not_taken_by_whom_it_is_barred() -> None:
+    """A call that may not use the lane whose time has come waits for the other one."""
+    field, call, found = drained()
+    large, small = field.group.lanes
+    barred = field.call(call.demand())
+    barred.barred = (large,)
+    later = field.look(barred, found.soonest)
+    assert later.lane is None
+    assert small is later.first
+
+
+def test_what_is_barred_to_one_is_seen_coming_for_others() -> None:
+    """Whoever may use every lane goes where refill would be lost first, though the one before could not."""
+    field, call, found = drained()
+    large, small = field.group.lanes
+    field.now = found.soonest
+    field.serve(large, call.demand())
+    barred = field.call(call.demand())
+    barred.barred = (small,)
+    later = field.look(barred, field.now)
+    assert large is later.first
+    assert small.ready_at(call.demand(), field.now) < later.soonest
+    assert small is field.look(call, later.soonest).lane
+
+
 def test_what_happens_to_a_lane_while_a_call_waits_for_another_counts() -> None:
     """More room on a lane whose refill would be lost sooner is used also at the moment that was waited for."""
     field, call, found = drained()

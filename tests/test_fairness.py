@@ -134,6 +134,18 @@ def test_what_overtakes_a_call_is_bounded_by_shares(seed: int, priority: Priorit
         assert before[other] <= (pictures + 4) * SHARES[other] / SHARES[priority] + 8
 
 
+def test_whoever_was_served_alone_lets_others_go_first_who_come_then() -> None:
+    """What a tenant got while nobody else waited counts from the moment at which somebody does."""
+    queue = Queue()
+    for _ in range(4):
+        queue.come("a")
+    for _ in range(2):
+        assert who(queue.go())[0] == "a"
+    for _ in range(2):
+        queue.come("b")
+    assert ["b", "a", "b", "a"] == [who(queue.go())[0] for _ in range(4)]
+
+
 def test_a_batch_moves_under_a_flood_and_one_request_goes_next() -> None:
     """Of 1,110 that go, 1,000 are interactive, 100 normal and 10 of a batch; alone an interactive one goes at once."""
     queue = Queue()

@@ -252,11 +252,11 @@ class Group:
     def look(self, call: Call, demand: Demand, now: float) -> Look:
         """The lane for a call that takes this, or when there will be one.
 
-        Most calls go where the last search saw a lane coming for them: nothing happened since but that the time came
+        Most calls go where the last search saw a lane coming for this: nothing happened since but that the time came
         which it had named. Places in an order that are due are of no account then, as no other lane is free.
         """
         seen, self._foreseen = self._foreseen, None
-        if seen is None or seen.call is not call or seen.demand is not demand or not seen.soonest <= now < seen.second:
+        if seen is None or seen.demand is not demand or call.barred or not seen.soonest <= now < seen.second:
             return self._search(call, demand, now)
         seen.lane = seen.first
         return seen
@@ -277,7 +277,7 @@ class Group:
             return found
         self._look_ahead(found, now)
         first = found.first
-        if first is not None and first.breaker.health is GOOD and not found.barred:
+        if first is not None and first.breaker.health is GOOD and not call.barred:
             self._foreseen = found
         return found
 
