@@ -297,14 +297,17 @@ class Gauge:
         seen = told.remaining + told.reset * self.true
         if seen > 2.0 * full + 1.0:
             return False  # not the time to full of a bucket of this rate
+        rough = told.step >= 1.0
+        held = max(told.remaining, seen - unsure) if rough else seen
         if least:
-            self.top = max(self.top, seen - (unsure if told.step >= 1.0 else 0.0))
+            self.top = max(self.top, held)
         self.roof = min(self.roof, seen + 1.0 + unsure)
         if self.top > self.roof:
-            self.top, self.roof = (seen if least else 0.0), seen + 1.0 + unsure
+            self.top, self.roof = (held if least else 0.0), seen + 1.0 + unsure
         known = full if self.top <= full <= self.roof + unsure else self.top or self.roof
         before, self.capacity = self.capacity, max(1.0, min(known, self.most))
-        self.bound = self.capacity
+        # nothing is given up for what is only not known to fit
+        self.bound = max(self.capacity, min(self.roof, self.most)) if rough else self.capacity
         self.level = min(self.level, self.capacity)
         return self.capacity < before - 1.0
 
