@@ -20,14 +20,14 @@ from penstock.admission.quota import Quota
 from penstock.commands import Send
 from penstock.config import Config, Credential, Limits
 from penstock.engine import Engine, Snapshot
-from penstock.events import Event, Responded, Submitted, Ticked
+from penstock.events import Drawn, Event, Responded, Submitted, Ticked
 from penstock.ids import Handle, JobId, Ref
 from penstock.lessons import Lesson, Lessons, Use
 from penstock.readings import Part, Success, Usage
 from penstock.three import Three
 from penstock.work import Demand
 from penstock_io import lessons
-from penstock_io.lessons import KEPT, Kept, keep, load, recall, write
+from penstock_io.lessons import KEPT, Counted, Kept, keep, load, recall, write
 from tests.histories.bench import work
 
 URL = "https://one.example/v1"
@@ -44,6 +44,7 @@ class Run:
         self.path, self.unix = path, unix
         self.engine = Engine(recall(path, config, URL, unix), rng=Random(1), epoch=unix)
         self.sent = 0
+        self._counted: Counted = {}
         self._jobs = 0
         self._now = 0.0
 
@@ -51,31 +52,38 @@ class Run:
         """So many jobs more, each of one picture."""
         for _ in range(jobs):
             self._jobs += 1
-            self._tell(Submitted(JobId(self._jobs), evolve(work(f"k{self._jobs}"), handle=Handle(self._jobs))))
+            self.tell(Submitted(JobId(self._jobs), evolve(work(f"k{self._jobs}"), handle=Handle(self._jobs))))
 
     def wait(self, seconds: float) -> None:
         """Time passes; whatever may go goes."""
         until = self._now + seconds
         while (deadline := self.engine.next_deadline()) is not None and deadline <= until:
             self._now = max(self._now, deadline)
-            self._tell(Ticked())
+            self.tell(Ticked())
         self._now = until
 
     def end(self) -> float:
         """It keeps what it was taught; the Unix time then."""
-        keep(self.path, self.snapshot(), URL, self.unix + self._now)
+        self.tell(Ticked())  # figures are as of the last event
+        keep(self.path, self.snapshot(), URL, self.unix + self._now, self._counted)
         return self.unix + self._now
+
+    def share(self) -> None:
+        """It writes while it runs, and hears what others used."""
+        self.tell(Ticked())
+        self.tell(Drawn(keep(self.path, self.snapshot(), URL, self.unix + self._now, self._counted)))
 
     def snapshot(self) -> Snapshot:
         """The figures."""
         return self.engine.snapshot()
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Something happens; whatever is sent is answered at once."""
         for command in self.engine.handle(event, self._now):
             if isinstance(command, Send):
                 self.sent += 1
                 reading = Success(Usage(cost=1), (Part(0, Ref(f"b{command.attempt}"), "1x1", "png", 9),))
-                self._tell(Responded(command.attempt, 200, (), reading))
+                self.tell(Responded(command.attempt, 200, (), reading))
 
 
 RUNS = st.lists(
@@ -123,7 +131,7 @@ def used(path: Path, unix: float) -> int:
 
 
 def test_runs_at_the_same_time_add_up(tmp_path: Path) -> None:
-    """None sees the others before, and whoever comes after them finds what all of them used, once."""
+    """Whoever comes after them finds what all of them used, once, also where they write only when they end."""
     path = tmp_path / "limits.json"
     before = Run(path, Limits(ipd=20), BEGAN)
     before.ask(2)

@@ -37,6 +37,7 @@ from penstock_io._debts import Debts
 from penstock_io._ends import Done, Told, answered, pictured
 from penstock_io._hooks import Asking
 from penstock_io._http import Exchange
+from penstock_io._keeping import Keeper
 from penstock_io._orders import Orders, whole
 from penstock_io._owing import fetch_due
 from penstock_io._payloads import Payloads
@@ -126,6 +127,7 @@ class Base(ABC, Generic[Http]):
         self._bells: set[Callable[[], object]] = set()
         self._asking = Asking()
         self._debts = Debts()
+        self._keeper = Keeper(lessons, self._setup.base_url)
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.Client {self._setup.base_url} {', '.join(self._keys)}>"
@@ -226,7 +228,7 @@ class Base(ABC, Generic[Http]):
             raise
         finally:
             self._stepping = False
-        self._wake_at(self.engine.next_deadline())
+        self._wake_at(self._keeper.look(self.engine, self._now(), self._post))
         if self._closing and not self._owed and self.engine.idle():
             self._leave()
 
@@ -289,6 +291,7 @@ class Base(ABC, Generic[Http]):
             self._inbox.append(made)
             return
         self._out[send.attempt] = made
+        self._keeper.sent(self._now())
         self._send(send.attempt, made)
 
     def _heard(self, attempt: AttemptId, event: Event) -> None:
@@ -388,6 +391,6 @@ class Base(ABC, Generic[Http]):
                 self._worker.close()
             if self._engine is not None:
                 self._performer.close()
-                self._setup.keep(self._engine.snapshot(), time.time())
+                self._keeper.ended(self._engine.snapshot())
         finally:
             self._setup.ended()

@@ -14,7 +14,6 @@ from attrs import evolve, field, frozen
 from penstock.catalog import NO_OVERRIDES, Overrides
 from penstock.commands import Notice, Send
 from penstock.config import Config, Credential, Limits
-from penstock.engine import Snapshot
 from penstock.errors import InvalidRequest, UsageError
 from penstock.events import Event
 from penstock.ids import Handle, JobId
@@ -28,7 +27,7 @@ from penstock_io._access import PROVIDER
 from penstock_io._perform import Hook
 from penstock_io.journal import Journal
 from penstock_io.ledger import Ledger
-from penstock_io.lessons import keep, recall
+from penstock_io.lessons import recall
 from penstock_io.resources import picodollars, unsendable
 from penstock_io.stores import Leasing, Store
 
@@ -154,11 +153,6 @@ class Setup:
     def taught(self, config: Config, unix: float) -> Config:
         """`config` whose credentials know what earlier runs were taught, at `unix` (seconds)."""
         return config if self.lessons is None else recall(self.lessons, config, self.base_url, unix)
-
-    def keep(self, snapshot: Snapshot, unix: float) -> None:
-        """Keep what this run was taught, for the next ones."""
-        if self.lessons is not None:
-            keep(self.lessons, snapshot, self.base_url, unix)
 
     def opening(self, unix: float) -> Balances:
         """What was spent before, at `unix` (seconds): in the journal's folder, and in the ledger by whoever wrote it.

@@ -4,10 +4,10 @@ Figures, sources and ages, by a key's fingerprint, the address and the pool: no 
 a file that cannot be read or written is as good as none, what the provider says counts before it, and after a day what
 it says is forgotten.
 
-What was used of a day's limit is kept, too, and the next run goes on from there. It is written when a run ends: runs
-that follow each other share a day, and of runs that go on at the same time each adds its own when it ends (where the
-provider tells what remains, its figure has them all, and the worst one is kept). None of them sees the others before,
-and one that is killed tells nobody.
+What was used of a day's limit is kept, too. Each run adds to the file what it took since it last wrote (where the
+provider tells what remains, its figure has them all, and the worst one is kept), and hears what others added: so runs
+that follow each other share a day, those that go on at the same time do, and of one that is killed only what it took
+since is lost (`_keeping` says how often that is).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, frozen
 
 from penstock.config import Config
-from penstock.lessons import Lesson, Lessons, Use
+from penstock.lessons import NO_LESSONS, Lesson, Lessons, Use
 from penstock_io._alone import alone_in
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ VERSION = 1
 
 WAIT = 2.0
 """Seconds to wait for other processes that write the file."""
+
+
+Counted = dict[tuple[str, str, str, float], float]
+"""What a run has added by key, pool, quantity and window: the most that it had taken in all when it last wrote."""
 
 
 @frozen
@@ -97,37 +101,67 @@ def recall(path: Path, config: Config, base_url: str, unix: float) -> Config:
     return evolve(config, credentials=credentials)
 
 
-def keep(path: Path, snapshot: Snapshot, base_url: str, unix: float) -> None:
-    """Add what a run was taught to the file, in one move. A disk that takes nothing is no fault."""
+def keep(
+    path: Path, snapshot: Snapshot, base_url: str, unix: float, counted: Counted | None = None
+) -> tuple[tuple[str, str, Use], ...]:
+    """Add what a run was taught to the file, in one move; what others used that it did not know, by key and pool.
+
+    `counted` is what this run has added before, and is brought up to date (None: nothing, it writes once). A disk that
+    takes nothing is no fault: the next time adds more.
+    """
+    counted = {} if counted is None else counted
     fresh = {
         (_digits(lane.credential), lane.pool): Kept(lane.credential, base_url, lane.pool, lane.lessons)
         for lane in snapshot.lanes
         if not lane.lessons.empty
     }
     if not fresh:
-        return
+        return ()
+    now: Counted = {}
+    drawn: list[tuple[str, str, Use]] = []
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
     with alone_in(path.parent, WAIT):
-        others: list[Kept] = []
-        for one in load(path, unix):
-            whose = (_digits(one.key), one.pool)
-            if one.base_url != base_url or whose not in fresh:
-                others.append(one)
-            else:
-                fresh[whose] = evolve(fresh[whose], lessons=_joined(one.lessons, fresh[whose].lessons))
-        write(path, [*others, *fresh.values()], unix)
+        found = load(path, unix)
+        before = {(_digits(one.key), one.pool): one.lessons for one in found if one.base_url == base_url}
+        others = [one for one in found if one.base_url != base_url or (_digits(one.key), one.pool) not in fresh]
+        for whose, one in fresh.items():
+            known = {(use.quantity, use.window): use for use in one.lessons.used}
+            for which, use in known.items():
+                now[*whose, *which] = max(use.spent, counted.get((*whose, *which), 0.0))
+            added = {which: now[*whose, *which] - counted.get((*whose, *which), 0.0) for which in known}
+            fresh[whose] = joined = evolve(one, lessons=_joined(before.get(whose, NO_LESSONS), one.lessons, added))
+            for use in joined.lessons.used:
+                mine = known.get((use.quantity, use.window))
+                more = use.amount - (0.0 if mine is None else mine.amount)
+                if more > 0.0 and not use.told:
+                    drawn.append((one.key, one.pool, evolve(use, amount=more)))
+        if write(path, [*others, *(one for one in fresh.values() if not one.lessons.empty)], unix):
+            counted.clear()
+            counted.update(now)
+    return tuple(drawn)
 
 
-def _joined(before: Lessons, after: Lessons) -> Lessons:
-    """What a run was taught, with what others used meanwhile of the same days."""
-    used = {(one.quantity, one.window): one for one in before.used if one.later(one.age)}
-    for one in after.used:
-        other = used.get((one.quantity, one.window))
-        left = 0.0 if other is None else other.later(other.age)
-        amount = max(one.amount, left) if one.told else left + max(0.0, one.amount - one.carried)
-        used[one.quantity, one.window] = evolve(one, amount=amount, carried=0.0)
-    return evolve(after, used=tuple(used.values()))
+def _joined(before: Lessons, after: Lessons, added: Mapping[tuple[str, float], float]) -> Lessons:
+    """What is known now: the younger of what two runs were taught, and what both used of the same days.
+
+    `added` is what one of them took since it last said so, by quantity and window. Of one that could not say so for
+    long much is there again: never more counts than it lacks.
+    """
+    buckets = {(one.quantity, one.window): one for one in before.buckets}
+    for lesson in after.buckets:
+        other = buckets.get((lesson.quantity, lesson.window), lesson)
+        buckets[lesson.quantity, lesson.window] = min(lesson, other, key=lambda one: one.age)
+    used = {(one.quantity, one.window): evolve(one, amount=one.later(one.age), age=0.0) for one in before.used}
+    for use in after.used:
+        which = (use.quantity, use.window)
+        left = used[which].amount if which in used else 0.0
+        amount = max(use.amount, left) if use.told else left + min(added[which], use.amount)
+        used[which] = evolve(use, amount=amount, spent=0.0)
+    found = after if after.concurrency is not None else before
+    return Lessons(
+        tuple(buckets.values()), found.concurrency, found.age, tuple(one for one in used.values() if one.amount)
+    )
 
 
 def forget(path: Path) -> bool:
@@ -139,8 +173,8 @@ def forget(path: Path) -> bool:
     return True
 
 
-def write(path: Path, kept: Iterable[Kept], unix: float) -> None:
-    """Replace what is kept. A disk that takes nothing is no fault."""
+def write(path: Path, kept: Iterable[Kept], unix: float) -> bool:
+    """Replace what is kept; whether that is so. A disk that takes nothing is no fault."""
     content = {"version": VERSION, "quotas": [_line(one, unix) for one in kept]}
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,6 +186,8 @@ def write(path: Path, kept: Iterable[Kept], unix: float) -> None:
         except OSError:
             Path(name).unlink(missing_ok=True)
             raise
+        return True
+    return False
 
 
 def _line(one: Kept, unix: float) -> dict[str, object]:

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from penstock.config import Config
 from penstock.ids import AttemptId, JobId, QuestionId, ReadId, RecordId, Ref
+from penstock.lessons import Use
 from penstock.outcomes import Meta
 from penstock.readings import Answer, Fault, Item, Kind, Reached, Reading, Vector, Verdict
 from penstock.work import Work
@@ -154,6 +155,13 @@ class Reconfigured:
     resume: bool = False
 
 
+@frozen
+class Drawn:
+    """Other runs use the same keys: how much more of a day was used, by credential and pool, than this one knew of."""
+
+    uses: tuple[tuple[str, str, Use], ...] = ()
+
+
 class Mode(Enum):
     """How to close: DRAIN lets what is out run on, ABORT breaks it off."""
 
@@ -181,5 +189,6 @@ Event = (
     | Consulted
     | Ticked
     | Reconfigured
+    | Drawn
     | Closed
 )

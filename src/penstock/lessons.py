@@ -1,7 +1,7 @@
 """What a quota was taught: figures with their sources and ages, to begin warm with next time. No names, no secrets.
 
-A day is a bucket that refills in 24 hours, and runs one after the other draw on one: it is not counted anew by each,
-nor from midnight on, as nobody says whose midnight that would be. What a provider says of its own counts before it.
+A day is a bucket that refills in 24 hours, and all runs draw on one: it is not counted anew by each, nor from midnight
+on, as nobody says whose midnight that would be. What a provider says of its own counts before it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class Lesson:
 class Use:
     """What of a long bucket was gone, `age` seconds ago: `amount` of `quantity`, which refills at `per_minute`.
 
-    `window` is the seconds that its limit is of (86400.0: a day). `carried` of it came from earlier runs. `told`: a
-    provider said how much remained, so that others of the same key are in it.
+    `window` is the seconds that its limit is of (86400.0: a day). `spent` is what this run alone has taken since it
+    began, refilled or not. `told`: a provider said how much remained, so that others of the same key are in it.
     """
 
     quantity: str
     window: float
     amount: float
     per_minute: float
-    carried: float = 0.0
+    spent: float = 0.0
     told: bool = False
     age: float = 0.0
 
@@ -50,7 +50,7 @@ class Use:
 class Lessons:
     """All that a quota was taught. `concurrency` is how many exchanges at a time were found to be let in (None: none).
 
-    `age` is how many seconds ago that was found. `used` is what of its hours and days was gone.
+    `age` is how many seconds ago that was found. `used` is what of its hours and days was gone, of those that were whole too.
     """
 
     buckets: tuple[Lesson, ...] = ()

@@ -43,6 +43,7 @@ DIRECTED = (
     "tests/test_breaker.py",
     "tests/test_lessons.py",
     "tests/test_lessons_days.py",
+    "tests/test_lessons_sharing.py",
     "tests/histories",
 )
 

@@ -8,6 +8,7 @@ from attrs import define, frozen
 
 from penstock.admission.bucket import Gauge, GaugeFigures, Mark
 from penstock.admission.headers import RateReport
+from penstock.config import Limits
 from penstock.work import Demand
 
 Three = tuple[float, float, float]
@@ -82,6 +83,16 @@ class QuotaFigures:
 def needs(demand: Demand) -> tuple[int, int, int]:
     """What a demand takes, in the order of `QUANTITIES`."""
     return (demand.requests, demand.tokens, demand.images)
+
+
+def perminute(limits: Limits) -> tuple[float | None, float | None, float | None]:
+    """What is configured of a minute, in the order of `QUANTITIES`."""
+    return (limits.rpm, limits.tpm, limits.ipm)
+
+
+def perday(limits: Limits) -> tuple[float | None, float | None, float | None]:
+    """What is configured of a day, in the order of `QUANTITIES`."""
+    return (limits.rpd, limits.tpd, limits.ipd)
 
 
 def mark_of(permit: Permit, index: int, gauge: Gauge, need: float) -> Mark:

@@ -14,12 +14,12 @@ from penstock.admission.bucket import SPREAD, Gauge
 from penstock.admission.family import Family
 from penstock.admission.headers import DAY, QUANTITIES, RateReport
 from penstock.admission.pace import LONGEST, Pace
-from penstock.admission.permits import Never, Permit, QuotaFigures, mark_of, needs
+from penstock.admission.permits import Never, Permit, QuotaFigures, mark_of, needs, perday, perminute
 from penstock.admission.refusals import Refusals
 from penstock.admission.taught import recall, taught
 from penstock.config import Limits
 from penstock.errors import UsageError
-from penstock.lessons import NO_LESSONS, Lessons
+from penstock.lessons import NO_LESSONS, Lessons, Use
 from penstock.readings import LimitHint
 from penstock.three import Three
 from penstock.work import Demand
@@ -79,10 +79,10 @@ class Quota:
         self._asked = self._pacing = None
         before, self._limits = self._limits, limits
         how = (limits.burst, limits.ceiling) != (before.burst, before.ceiling)
-        for index, (old, new) in enumerate(zip(_perminute(before), _perminute(limits), strict=True)):
+        for index, (old, new) in enumerate(zip(perminute(before), perminute(limits), strict=True)):
             if new != old or (new is not None and how):
                 self._gauges[index].configure(new, limits.burst, now, ceiling=limits.ceiling)
-        for index, (old, new) in enumerate(zip(_perday(before), _perday(limits), strict=True)):
+        for index, (old, new) in enumerate(zip(perday(before), perday(limits), strict=True)):
             if new != old or (new is not None and how):
                 day = self._walls.open(index, DAY, self._gauges[index], now)
                 day.configure(None if new is None else new * 60.0 / DAY, 1.0, now, ceiling=limits.ceiling)
@@ -319,6 +319,11 @@ class Quota:
         if self._refusals.learns and self._refusals.failed(permit):
             self._give(permit, permit.demand, now)
 
+    def drawn(self, use: Use, now: float) -> None:
+        """Other runs used so much more of a day (or an hour) meanwhile. Raises ValueError for an unknown quantity."""
+        self._asked = None
+        self._walls.draw(QUANTITIES.index(use.quantity), use.window, use.amount, now)
+
     def lessons(self, now: float) -> Lessons:
         """What the provider and its refusals taught until now, to begin warm with next time."""
         return taught(self._gauges, self._walls, self._slots, now)
@@ -390,11 +395,3 @@ class Quota:
 
     def _bound(self) -> None:
         self._concurrency = min((most for most, _ in self._allowed.values()), default=inf)
-
-
-def _perminute(limits: Limits) -> tuple[float | None, float | None, float | None]:
-    return (limits.rpm, limits.tpm, limits.ipm)
-
-
-def _perday(limits: Limits) -> tuple[float | None, float | None, float | None]:
-    return (limits.rpd, limits.tpd, limits.ipd)

@@ -37,20 +37,19 @@ def taught(gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) ->
         for wall in walls.figures(now)
         if wall.gauge.source in {"told", "learned"} and wall.gauge.per_minute is not None
     ]  # fmt: skip
-    used = tuple(_used(index, gauge, walls, now) for index, gauge in walls.known if gauge.window >= LONG and gauge.rate)
-    gone = tuple(one for one in used if one.amount > 0.0)
+    used = tuple(_used(index, gauge, now) for index, gauge in walls.known if gauge.window >= LONG and gauge.rate)
     found = slots.found
     if found == inf:
-        return Lessons(tuple(buckets), used=gone)
-    return Lessons(tuple(buckets), int(found), now - slots.since, gone)
+        return Lessons(tuple(buckets), used=used)
+    return Lessons(tuple(buckets), int(found), now - slots.since, used)
 
 
-def _used(index: int, gauge: Gauge, walls: Walls, now: float) -> Use:
+def _used(index: int, gauge: Gauge, now: float) -> Use:
     """What of a bucket is gone now. A level as of a moment ahead counts as it is: the careful figure."""
     figures = gauge.figures(now)
     rate, missing = figures.per_minute or 0.0, max(0.0, figures.capacity - figures.level)
-    carried = walls.carried(index, gauge.window, rate, now)
-    return Use(QUANTITIES[index], gauge.window, missing, rate, min(carried, missing), figures.source == "told")
+    spent = gauge.spent - gauge.returned
+    return Use(QUANTITIES[index], gauge.window, missing, rate, spent, figures.source == "told")
 
 
 def recall(prior: Lessons, gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) -> None:

@@ -23,12 +23,10 @@ HIDDEN = 0.0
 class Walls:
     """The further buckets of a quota, by index of the quantity and window in seconds."""
 
-    __slots__ = ("_carried", "known")
+    __slots__ = ("known",)
 
     def __init__(self) -> None:
         self.known: list[tuple[int, Gauge]] = []
-        # what earlier runs had used, by index and window, and when that was so
-        self._carried: dict[tuple[int, float], tuple[float, float]] = {}
 
     def find(self, index: int, window: float) -> Gauge | None:
         """The bucket of a quantity and window; None where none is known."""
@@ -46,14 +44,15 @@ class Walls:
         """Earlier runs used so much of a bucket that is not there yet again; of one that is not known, nothing."""
         gauge = self.find(index, window)
         if gauge is not None and gauge.rate and amount > 0.0:
-            self._carried[index, window] = (amount, now)
             # more than it holds was used where several ran at once: nothing goes before that is back, a day at most
             gauge.level, gauge.at = gauge.capacity - min(amount, 2.0 * gauge.capacity), now
 
-    def carried(self, index: int, window: float, per_minute: float, now: float) -> float:
-        """What of that is still not there again."""
-        amount, since = self._carried.get((index, window), (0.0, now))
-        return max(0.0, amount - per_minute / 60.0 * (now - since))
+    def draw(self, index: int, window: float, amount: float, now: float) -> None:
+        """Others used so much more of a bucket meanwhile; one whose provider tells what remains has them in it."""
+        gauge = self.find(index, window)
+        if gauge is not None and gauge.rate and gauge.source != "told":
+            gauge.refill(now)
+            gauge.level = max(gauge.level - amount, min(gauge.level, -gauge.capacity))
 
     def meant(self, index: int, told: Told, main: Gauge) -> Gauge | None:
         """The longer bucket that a reply means which names no window; None: `main`, the one of a minute.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isfinite, isnan
 from typing import TYPE_CHECKING, assert_never
 
+from penstock.admission.headers import QUANTITIES
 from penstock.engine.tables import AttemptState
 from penstock.errors import UsageError
 from penstock.events import (
@@ -12,6 +13,7 @@ from penstock.events import (
     Cancelled,
     Closed,
     Consulted,
+    Drawn,
     Failed,
     Fetched,
     Opened,
@@ -40,6 +42,9 @@ def check(rooms: Rooms, event: Event, now: float) -> None:  # noqa: C901, PLR091
                 raise UsageError(f"attempt {event.attempt} is not out")
         case Ticked() | Cancelled() | Closed():
             pass
+        case Drawn():
+            if unknown := {use.quantity for _, _, use in event.uses} - {*QUANTITIES}:
+                raise UsageError(f"quantities are {', '.join(QUANTITIES)}, not {', '.join(sorted(unknown))}")
         case Submitted():
             _check_job(rooms, event)
         case Fetched():

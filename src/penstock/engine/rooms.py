@@ -45,6 +45,7 @@ from penstock.events import (
     Cancelled,
     Closed,
     Consulted,
+    Drawn,
     Failed,
     Fetched,
     Opened,
@@ -110,6 +111,8 @@ class Rooms:
                 self.jobs.cancelled(event)
             case Reconfigured():
                 self._reconfigured(event)
+            case Drawn():
+                self.dispatch.roster.drawn(event)
             case Closed():
                 self.closing.closed(event.mode)
             case _:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from penstock.admission.quota import Permit
     from penstock.config import Config, Credential, Limits
     from penstock.engine.desk import Desk
+    from penstock.events import Drawn
     from penstock.judging.judgement import Judgement
-    from penstock.lessons import Lessons
+    from penstock.lessons import Lessons, Use
     from penstock.three import Three
     from penstock.work import Target
 
@@ -174,6 +175,19 @@ class Roster:
             self.desk.notify(LaneClosed(lane.name, trouble.kind, trouble.message))
         lane.group.arrange(lane, self.desk.now)
         self._touch(lane.group)
+
+    def drawn(self, event: Drawn) -> None:
+        """Other runs drew on the same quotas. Of credentials that share one, each may say so: it counts once."""
+        known = {(lane.credential.name, one.key[1]): one for one in self.commons.values() for lane in one.lanes}
+        uses: dict[tuple[Common, str, float], Use] = {}
+        for credential, pool, use in event.uses:
+            common = known.get((credential, pool))
+            if common is not None:
+                which = (common, use.quantity, use.window)
+                uses[which] = max(use, uses.get(which, use), key=lambda one: one.amount)
+        for (common, _, _), use in uses.items():
+            common.quota.drawn(use, self.desk.now)
+            self.stir(common.lanes[0])
 
     # Another configuration
 
