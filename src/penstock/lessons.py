@@ -50,7 +50,7 @@ class Use:
 class Lessons:
     """All that a quota was taught. `concurrency` is how many exchanges at a time were found to be let in (None: none).
 
-    `age` is how many seconds ago that was found. `used` is what of its hours and days was gone, of those that were whole too.
+    `age` is how many seconds ago that was found. `used` is what of its hours and days was gone (also 0.0).
     """
 
     buckets: tuple[Lesson, ...] = ()
