@@ -280,6 +280,29 @@ def test_a_row_that_the_options_spoilt_is_sent_again_with_others(folder: Folder)
     assert ["completed"] == folder.statuses()
 
 
+@pytest.mark.parametrize("between", ["completed", "failed"])
+def test_a_refusal_is_remembered_whatever_was_asked_for_since(folder: Folder, sim: SimServer, between: str) -> None:
+    """Back at what was refused the row is not sent, run after run, and says why; `--retry-failed` sends it."""
+    low, high = table(1), table(1, Defaults("gpt-image-2", "1024x1024", "high"))
+    sim.call(lambda server: server.inject("moderation", *["moderation"] * (between == "failed")))
+    assert Exit.SOME == folder.run(low).code
+    folder.run(high)
+    assert [between] == folder.statuses()
+    received = sim.stats()["received"]
+    for _ in range(2):
+        assert Exit.SOME == folder.run(low).code
+        (line,) = folder.lines()
+        assert ("failed", "low", []) == (line["status"], line["quality"], line["files"])
+        assert line["error"] is not None
+        assert "moderation" == line["error"]["kind"]
+    folder.run(high)
+    assert [between] == folder.statuses()
+    assert received == sim.stats()["received"]
+    assert Exit.ALL == folder.run(low, choices=Choices(retry_failed=True)).code
+    assert ["completed"] == folder.statuses()
+    assert received + 1 == sim.stats()["received"]
+
+
 def test_a_limit_and_then_the_rest(folder: Folder, sim: SimServer) -> None:
     """Rows beyond it stay pending, which is no failure; without it the same command does them."""
     ended = folder.run(table(10), choices=Choices(limit=4))

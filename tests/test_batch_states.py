@@ -15,6 +15,7 @@ from penstock_io.batch.states import (
     NEW,
     PASSING,
     RUNS,
+    Refusal,
     RowState,
     Runs,
     asked_of,
@@ -57,6 +58,7 @@ ENDED = st.builds(
         revised=tuple(revised),
         worth=tuple((Key(text), number) for number, text in enumerate(warnings)),
         reproducible=("", "seed", "stored")[len(revised) % 3],
+        refusals=() if error is None else (Refusal(state.keys, status.value, error),) * len(revised),
     ),
     STATES,
     st.sampled_from(Status),
@@ -115,6 +117,21 @@ def test_another_job_forgets_how_the_last_one_ended_but_not_that_it_was() -> Non
     assert ((JOB, LATER), (Key("x"),), 3, "beef") == (again.jobs, again.keys, again.sample, again.content)
     assert ("", None, None) == (again.status, again.error, again.seconds)
     assert ended.asking((Key("x"),), evolve(REQUEST, n=1), "beef", 3) == evolve(again, jobs=(JOB,))
+
+
+def test_what_was_refused_for_good_stays_so_whatever_was_asked_for_since() -> None:
+    """A row that asks for it again stands as it did; another try at it, or an end that may pass, leaves no trace."""
+    error, high, low = Trouble("moderation", "no", 400, "blocked"), (Key("high"),), (Key("low"),)
+    refused = NEW.sent(JOB, high, REQUEST).ended(Outcome(Status.REFUSED, error=error), 1.0)
+    since = refused.sent(LATER, low, REQUEST).ended(Outcome(Status.FAILED, error=Trouble("server_error", "no")), 1.0)
+    assert (("refused", error), None) == ((since.refusals[0].status, since.refusals[0].error), since.refusal(low))
+    assert since.refusal(high) == load_state(dump_state(since)).refusals[0]
+    back = since.asking(high, REQUEST, "", 0)
+    assert (high, "refused", error, ()) == (back.keys, back.status, back.error, back.refusals)
+    assert back == back.asking(high, REQUEST, "", 0)
+    assert ("", None, ()) == ((tried := since.sent(JOB, high, REQUEST)).status, tried.error, tried.refusals)
+    deferred = NEW.sent(JOB, high, REQUEST).ended(Outcome(Status.DEFERRED, error=error), 1.0)
+    assert () == deferred.asking(low, REQUEST, "", 0).refusals
 
 
 def test_an_end_says_where_pictures_came_from_and_what_became_of_the_prompt() -> None:

@@ -59,6 +59,20 @@ def digest(prompt: str) -> str:
     return sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def is_final(status: str, error: Trouble | None) -> bool:
+    """Whether a job that ended so failed in a way that another try would not mend."""
+    return bool(status) and status != Status.DEFERRED.value and error is not None and error.kind in FINAL
+
+
+@frozen
+class Refusal:
+    """What a row asked for before and was refused for good: the keys, and how its job ended."""
+
+    keys: tuple[Key, ...]
+    status: str
+    error: Trouble
+
+
 @frozen
 class RowState:
     """A row's memory. `jobs` are all that asked for it, in order; the rest is about what the last one asked for.
@@ -68,7 +82,7 @@ class RowState:
     `warnings` and `seconds`; `cached` and `shared` say where its pictures came from, `saved` is what those that were
     stored would have cost (picodollars), `worth` what each of them cost whoever bought it, and `reproducible` what
     keeps the promise of a `seed` ("stored" or "seed"; "": none was given). `revised` has the prompts as the provider
-    revised them, by picture.
+    revised them, by picture. `refusals` are of what it asked for before, and would ask for in vain again.
     """
 
     jobs: tuple[JobName, ...] = ()
@@ -87,6 +101,7 @@ class RowState:
     saved: int = 0
     worth: tuple[tuple[Key, int], ...] = ()
     reproducible: str = ""
+    refusals: tuple[Refusal, ...] = ()
 
     def same(self, keys: tuple[Key, ...], request: ImageRequest, sample: int) -> bool:
         """Whether the last job asked for just this, be it under other keys (a later version may make others)."""
@@ -95,14 +110,27 @@ class RowState:
         return self.sample == sample and self.prompt == digest(request.prompt) and self.asked == asked_of(request)
 
     def asking(self, keys: tuple[Key, ...], request: ImageRequest, content: str, sample: int) -> RowState:
-        """The row is to be asked for as this from now on; of what was before, its jobs are remembered."""
-        return RowState(self.jobs, keys, asked_of(request), digest(request.prompt), content, sample)
+        """The row is to be asked for as this from now on; of what was before, its jobs and refusals are remembered.
+
+        Where this was refused before, it is so still.
+        """
+        known = {one.keys: one for one in self.refusals}
+        if self.error is not None and is_final(self.status, self.error):
+            known[self.keys] = Refusal(self.keys, self.status, self.error)
+        found = known.pop(keys, None)
+        state = RowState(self.jobs, keys, asked_of(request), digest(request.prompt), content, sample)
+        state = evolve(state, refusals=tuple(known.values()))
+        return state if found is None else evolve(state, status=found.status, error=found.error)
+
+    def refusal(self, keys: tuple[Key, ...]) -> Refusal | None:
+        """How it was refused when it asked for these before; None where it was not."""
+        return next((one for one in self.refusals if one.keys == keys), None)
 
     def sent(
         self, job: JobName, keys: tuple[Key, ...], request: ImageRequest, content: str = "", sample: int = 0
     ) -> RowState:
         """Another job asks for the row."""
-        return evolve(self.asking(keys, request, content, sample), jobs=(*self.jobs, job))
+        return evolve(self.asking(keys, request, content, sample), jobs=(*self.jobs, job), status="", error=None)
 
     def ended(
         self,
@@ -146,6 +174,9 @@ def here_of(state: RowState, account: Account) -> dict[Key, str]:
     }
 
 
+_KeptTrouble: TypeAlias = tuple[str, str, int | None, str | None, str | None]
+
+
 class _Kept(TypedDict, total=False):
     jobs: list[tuple[int, int]]
     keys: list[str]
@@ -154,7 +185,7 @@ class _Kept(TypedDict, total=False):
     content: str
     sample: int
     status: str
-    error: tuple[str, str, int | None, str | None, str | None]
+    error: _KeptTrouble
     warnings: list[str]
     seconds: float | None
     cached: bool
@@ -163,6 +194,7 @@ class _Kept(TypedDict, total=False):
     saved: int
     worth: list[tuple[str, int]]
     reproducible: str
+    refusals: list[tuple[list[str], str, _KeptTrouble]]
 
 
 def dump_state(state: RowState) -> str:
@@ -179,16 +211,21 @@ def dump_state(state: RowState) -> str:
         kept["status"] = state.status
         kept["seconds"] = state.seconds
     if state.error is not None:
-        error = state.error
-        kept["error"] = (error.kind, error.message, error.status, error.code, error.request_id)
+        kept["error"] = _kept(state.error)
     if state.warnings:
         kept["warnings"] = list(state.warnings)
     if state.reproducible:
         kept["reproducible"] = state.reproducible
     if state.revised:
         kept["revised"] = list(state.revised)
+    if state.refusals:
+        kept["refusals"] = [(list(one.keys), one.status, _kept(one.error)) for one in state.refusals]
     _keep_origin(state, kept)
     return json.dumps(kept, separators=(",", ":"))
+
+
+def _kept(error: Trouble) -> _KeptTrouble:
+    return error.kind, error.message, error.status, error.code, error.request_id
 
 
 def _keep_origin(state: RowState, kept: _Kept) -> None:
@@ -222,6 +259,9 @@ def load_state(text: str) -> RowState:
         saved=kept.get("saved", 0),
         worth=tuple((Key(key), cost) for key, cost in kept.get("worth", ())),
         reproducible=kept.get("reproducible", ""),
+        refusals=tuple(
+            Refusal(tuple(map(Key, keys)), status, Trouble(*told)) for keys, status, told in kept.get("refusals", ())
+        ),
     )
 
 

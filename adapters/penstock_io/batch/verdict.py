@@ -23,7 +23,7 @@ from penstock.ids import Key
 from penstock.outcomes import Outcome, Status, Trouble
 from penstock_io._paid import LOST, owed
 from penstock_io.batch.keying import Keyed
-from penstock_io.batch.states import FINAL, PASSING, RowState, here_of
+from penstock_io.batch.states import PASSING, RowState, here_of, is_final
 from penstock_io.journal import Account
 
 DOUBT = "ambiguous"
@@ -56,7 +56,7 @@ class Facts:
     It wants so many pictures; of these `here` are shown and `missing` have not come. Of those that are missing `due`
     have been charged and can be downloaded until `until` (Unix seconds); `lost`: one has been charged and cannot,
     `doubtful`: one may have been paid. `ended` is how its last job ended ("": it did not, or asked for something else),
-    with its `error`.
+    with its `error`; of what was refused before, how that was.
     """
 
     wanted: int
@@ -72,8 +72,7 @@ class Facts:
     @property
     def refused(self) -> bool:
         """It failed in a way that another try would not mend."""
-        deferred = self.ended == Status.DEFERRED.value
-        return bool(self.ended) and not deferred and self.error is not None and self.error.kind in FINAL
+        return is_final(self.ended, self.error)
 
 
 @frozen
@@ -147,6 +146,7 @@ def _see(keys: tuple[Key, ...], state: RowState, account: Account, *, same: bool
     missing = [key for key in keys if key not in account.prices]
     due = [account.due[key] for key in missing if key in account.due] if account.due else []
     doubts = _doubts(keys, state, account, same=same)
+    ended = state if same else state.refusal(keys)
     facts = Facts(
         wanted=len(keys),
         here=len(files),
@@ -155,8 +155,8 @@ def _see(keys: tuple[Key, ...], state: RowState, account: Account, *, same: bool
         until=min(due, default=0.0),
         lost=bool(account.lost) and any(key in account.lost for key in missing),
         doubtful=bool(doubts),
-        ended=state.status if same else "",
-        error=state.error if same else None,
+        ended="" if ended is None else ended.status,
+        error=None if ended is None else ended.error,
     )
     return Seen(facts, files, here, doubts)
 
