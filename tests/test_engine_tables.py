@@ -263,6 +263,14 @@ def test_no_row_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set() == rows - taken
 
 
+def test_the_page_of_design_names_every_state() -> None:
+    """In the order of the code, but for NEW, which is before the beginning."""
+    page = (DOCS / "design.md").read_text(encoding="utf-8")
+    for level, states in (("job", JobState), ("flight", FlightState), ("call", CallState), ("attempt", AttemptState)):
+        named: list[str] = [state.name for state in states if state.name != "NEW"]
+        assert f"| {level} | {', '.join(named)} |" in page
+
+
 def test_the_drawing_is_current() -> None:
     """docs/lives.md is what the tables draw."""
     spec = spec_from_file_location("draw_tables", DOCS / "draw_tables.py")

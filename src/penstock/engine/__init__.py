@@ -9,9 +9,10 @@ ReadCache, Record and Consult is answered exactly once; `next_deadline()` says w
 `handle` never raises for anything that a server, a store or a user's data did; a driver's misuse raises `UsageError`
 before anything changed.
 
-Inside, each event goes to one of four rooms (jobs, flights, calls, attempts). Rooms append commands, and moves for each
-other, which are carried by `rooms`, so that no room knows another; then the dispatcher binds free lanes. Not
-thread-safe: one owner.
+Inside, each event goes to a room: one of the four whose lives are tables (jobs, flights, calls, attempts), or that of
+what was asked elsewhere (records, questions, fetches). Rooms append commands, and moves for each other, which are
+carried by `rooms`, so that none of the four knows another; then the dispatcher binds free lanes. Not thread-safe: one
+owner.
 """
 
 from __future__ import annotations

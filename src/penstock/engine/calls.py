@@ -12,7 +12,8 @@ from attrs import evolve
 
 from penstock.engine.billing import payer
 from penstock.engine.entities import CLOSED, Call, Job, closed
-from penstock.engine.moves import Answered, Broke, Forgotten, Stop
+from penstock.engine.moves import Broke, Forgotten, Stop
+from penstock.engine.questions import hand_on
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.ids import CallId
@@ -157,9 +158,7 @@ class Calls:
 
     def isolate(self, call: Call) -> None:
         """What was refused as a whole goes on as two halves: whatever in it is at fault stands alone in the end."""
-        self.shed(call)
-        if not self.wants(call):
-            self.end(call, CallInput.NOBODY, NOBODY)
+        if not self.shed(call):
             return
         if len(call.flights) > 1:
             self._split(call, len(call.flights) // 2)
@@ -198,34 +197,27 @@ class Calls:
 
     def renewed(self, call: Call) -> None:
         """Its leases began anew: back to its place in the line, with what is still to be bought."""
-        if call.state is CallState.CLAIMING:
-            self.shed(call)
-            if self.wants(call):
-                self.queue(call, CallInput.QUEUE)
-            else:
-                self.end(call, CallInput.NOBODY, NOBODY)
+        if call.state is CallState.CLAIMING and self.shed(call):
+            self.queue(call, CallInput.QUEUE)
 
     def dropped(self, move: Dropped) -> None:
         """Somebody left. Waiting, it sheds what nobody asks for; out, it goes on (or is broken off on request)."""
         call = move.call
         if call.state in WAITING:
-            self.shed(call)
-            if not self.wants(call):
-                self.end(call, CallInput.NOBODY, NOBODY)
-            elif call.state is CallState.PARKED:
+            if self.shed(call) and call.state is CallState.PARKED:
                 self.dispatch.parking.look(call)
         elif call.state is CallState.RUNNING and not call.live():
             self.desk.call_life.go(call, CallInput.SALVAGE)
             if move.abort:
                 self.stop(call)
 
-    def close(self, call: Call, trouble: Trouble = CLOSED) -> None:
+    def close(self, call: Call) -> None:
         """Closed: what waits is not sent any more."""
         if call.state in WAITING:
-            self.end(call, CallInput.CLOSED, trouble)
+            self.end(call, CallInput.CLOSED, CLOSED)
 
-    def shed(self, call: Call) -> None:
-        """Forget the flights that nobody asks for any more."""
+    def shed(self, call: Call) -> bool:
+        """Forget what nobody asks for any more. False: nothing is left of it, and the call has ended."""
         kept: list[Flight] = []
         for flight in call.flights:
             if payer(flight.asks) is None:
@@ -234,6 +226,10 @@ class Calls:
                 kept.append(flight)
         if len(kept) < len(call.flights):
             call.flights[:] = kept
+        wanted = bool(kept) if call.question is None else call.live()
+        if not wanted:
+            self.end(call, CallInput.NOBODY, NOBODY)
+        return wanted
 
     def leave_out(self, call: Call, flights: list[Flight], trouble: Trouble) -> None:
         """Some of its flights are over, and why; the others go on."""
@@ -241,10 +237,6 @@ class Calls:
             told = doubt(trouble) if call.doubtful and trouble.kind != "ambiguous" else trouble
             call.flights[:] = [flight for flight in call.flights if flight not in flights]
             self.desk.moves.append(Broke(tuple(flights), told, self._payers(call, tuple(flights))))
-
-    def wants(self, call: Call) -> bool:
-        """Whether anything of it is still asked for."""
-        return bool(call.flights) if call.question is None else call.live()
 
     # Ending
 
@@ -271,10 +263,7 @@ class Calls:
     def _tell(self, call: Call, trouble: Trouble) -> None:
         self.dispatch.ended(call)
         if call.question is not None:
-            if call.question.open:
-                self.desk.timers.cancel(call.question.timer)
-                call.question.open = False
-                self.desk.moves.append(Answered(call.question, Fault(trouble.message)))
+            hand_on(self.desk, call.question, Fault(trouble.message))
             return
         flights, call.flights = tuple(call.flights), []
         if flights:

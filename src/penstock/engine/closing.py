@@ -72,9 +72,9 @@ class Closing:
         elif job.state is JobState.CHECKING and not job.finished:
             self.jobs.leave(job, Status.CANCELLED, CLOSED.message, abort=False)
         elif job.state is JobState.ASKING:
-            for ask in job.asks:
-                call = ask.flight.call if ask.flight is not None else None
-                question = ask.flight.question if ask.flight is not None else None
-                call = question.call if call is None and question is not None else call
+            for flight in [ask.flight for ask in job.asks if ask.flight is not None]:
+                call = flight.call
+                if call is None and flight.question is not None:
+                    call = flight.question.call
                 if call is not None:
                     self.calls.close(call)

@@ -99,8 +99,7 @@ class Fetches:
 
     def _again_allowed(self, fetch: Fetch) -> bool:
         desk = self.desk
-        open_ = desk.closed is not Mode.ABORT
-        return open_ and fetch.tries < desk.config.downloads and desk.now < fetch.expires
+        return desk.closed is not Mode.ABORT and fetch.tries < desk.config.downloads and desk.now < fetch.expires
 
     def _found(self, fetch: Fetch, event: Fetched) -> None:
         settling = fetch.attempt.settling

@@ -140,9 +140,10 @@ class AllHere:
 
 @define(eq=False)
 class Judged:
-    """attempts -> calls: an attempt ended without what was wanted. `judgement` None: it was never sent.
+    """attempts -> calls: an attempt ended without what was wanted.
 
-    `wait` is seconds until the next try; `asked`: the provider said so.
+    `judgement` None: nothing was judged, because it was never sent, or its downloads were given up on closing. `wait`
+    is seconds until the next try; `asked`: the provider said so.
     """
 
     attempt: Attempt

@@ -75,23 +75,12 @@ class Questions:
         question = self.table.pop(event.question)
         if isinstance(event.answer, Fault):
             self.desk.count("hook_faults")
-        self.answer(question, event.answer)
-
-    def answer(self, question: Question, answer: Verdict | Vector | Answer | Fault) -> None:
-        """Hand an answer on, unless whoever asked has moved on."""
-        self.desk.timers.cancel(question.timer)
-        if question.open:
-            question.open = False
-            self.desk.moves.append(Answered(question, answer))
-        else:
+        if not hand_on(self.desk, question, event.answer):
             self.desk.count("late_answers")
-            let_go(self.desk, answer)
 
     def expired(self, question: Question) -> None:
         """The patience is over: silence is a fault."""
-        if question.open:
-            question.open = False
-            self.desk.moves.append(Answered(question, Fault("no answer in time")))
+        if hand_on(self.desk, question, Fault("no answer in time")):
             self.desk.notify(Warned("hook", "a hook did not answer in time"))
             self._drop(question)
 
@@ -105,6 +94,17 @@ class Questions:
     def _drop(self, question: Question) -> None:
         if question.call is not None:
             self.desk.moves.append(Dropped(question.call))
+
+
+def hand_on(desk: Desk, question: Question, answer: Verdict | Vector | Answer | Fault) -> bool:
+    """Give an answer to whoever asked. False: he has moved on, or has heard one, and it is let go."""
+    desk.timers.cancel(question.timer)
+    if not question.open:
+        let_go(desk, answer)
+        return False
+    question.open = False
+    desk.moves.append(Answered(question, answer))
+    return True
 
 
 def let_go(desk: Desk, answer: Verdict | Vector | Answer | Fault | None) -> None:

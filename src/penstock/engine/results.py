@@ -9,9 +9,9 @@ from attrs import evolve
 from penstock.engine.calls import BROKEN, LOST, MISSING, NOBODY, Calls, doubt
 from penstock.engine.doubts import spent, spent_flights, tried, tries_again
 from penstock.engine.entities import CLOSED
-from penstock.engine.moves import Answered, Broke, Landed
+from penstock.engine.moves import Broke, Landed
 from penstock.engine.patience import Wait, another, overdue
-from penstock.engine.questions import let_go
+from penstock.engine.questions import hand_on, let_go
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
 from penstock.judging.judgement import Closes, Next
@@ -62,10 +62,9 @@ class Results:
             return
         if self._ends(call, move):
             return
-        self.calls.shed(call)
-        if not self.calls.wants(call):
-            self.calls.end(call, CallInput.NOBODY, NOBODY)
-        elif (
+        if not self.calls.shed(call):
+            return
+        if (
             judgement is None
             or judgement.rate
             or judgement.next in (Next.LANE, Next.ADAPT)
@@ -154,12 +153,7 @@ class Results:
             self.desk.call_life.go(call, CallInput.SETTLED)
             self.calls.stop(call)
             self.dispatch.ended(call)
-            if call.question.open:
-                self.desk.timers.cancel(call.question.timer)
-                call.question.open = False
-                self.desk.moves.append(Answered(call.question, answer))
-            else:
-                let_go(self.desk, answer)
+            hand_on(self.desk, call.question, answer)
             return
         let_go(self.desk, settling.answer)
         self._share_out(call, attempt, settling)
@@ -198,10 +192,9 @@ class Results:
             call.verdict = MISSING
         if call.out:
             return
-        self.calls.shed(call)
-        if not self.calls.wants(call):
-            self.calls.end(call, CallInput.NOBODY, NOBODY)
-        elif lost is not None:
+        if not self.calls.shed(call):
+            return
+        if lost is not None:
             self.calls.end(call, CallInput.FAIL, lost)
         elif not self.dispatch.may_send(call) and self.desk.closed is not None:
             self.calls.end(call, CallInput.CLOSED, CLOSED)
