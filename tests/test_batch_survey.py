@@ -125,7 +125,7 @@ def test_disk_space_is_that_of_sizes_and_formats() -> None:
 @pytest.mark.parametrize(("limit", "keys", "out"), [(2, 1, 2), (2, 3, 6), (None, 1, 8), (100, 1, 8)])
 def test_the_room_is_what_the_journal_begins_and_ends_with(limit: int | None, keys: int, out: int) -> None:
     """Before a picture came each that is out is taken for a megabyte; in the end all are there, and the reserve is."""
-    settings = evolve(SETTINGS, keys={f"{n}": "k" for n in range(keys)}, limits=Limits(concurrency=limit))
+    settings = evolve(SETTINGS, keys={f"{n}": f"k{n}" for n in range(keys)}, limits=Limits(concurrency=limit))
     tiny = [{"prompt": f"{n}", "size": "16x16", "model": "unheard-of"} for n in range(8)]
     small = of(*tiny, settings=settings)
     assert RESERVE + out * USUAL == small.nbytes + small.reserve

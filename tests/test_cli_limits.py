@@ -133,7 +133,9 @@ def test_what_is_configured(
     ] == capsys.readouterr().out.splitlines()[:5]
     config.write_text("tpm = 5\n")
     assert 0 == main(["limits", "--json", "--config", str(config)])
-    told = json.loads(capsys.readouterr().out)["configured"]
+    whole = json.loads(capsys.readouterr().out)
+    told = whole["configured"]
+    assert ([], {None}) == (whole["keys"], {one["key"] for one in told} | {one["pool"] for one in told})
     assert [("requests", 90.0, 60.0, "limit"), ("tokens", 5.0, 60.0, "limit")] == [
         (one["quantity"], one["limit"], one["window_seconds"], one["source"]) for one in told
     ]
@@ -169,3 +171,31 @@ def batch(folder: Path, sim: SimServer) -> int:
     """One row."""
     given = ["--base-url", sim.base_url, "--model", "gpt-image-2", "--size", "1024x1024", "--quality", "low", "--yes"]
     return main(["batch", str(folder / "in.txt"), "--out", str(folder / "out"), *given])
+
+
+def test_what_is_configured_of_single_keys_and_pools(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each has a paragraph by its name in the file, with its account; what counts before it goes unsaid."""
+    config = tmp_path / "p.toml"
+    config.write_text(
+        'ipm = 50\n[keys.KEY_A]\naccount = "acme"\nrpm = 60\nipm = 5\nmodels = ["one", "two"]\n'
+        '[keys.KEY_A.pools.mini]\nmodels = ["one"]\ntpd = 9\n'
+    )
+    monkeypatch.setenv("PENSTOCK_IPM", "20")
+    assert 0 == main(["limits", "--config", str(config)])
+    assert [
+        "each key, as configured",
+        "  images            20 a minute  limit    PENSTOCK_IPM",
+        "KEY_A, as configured (account acme; models one and two)",
+        f"  requests          60 a minute  limit    {config}: keys.KEY_A.rpm",
+        "KEY_A, pool mini, as configured (models one)",
+        f"  tokens                9 a day  limit    {config}: keys.KEY_A.pools.mini.tpd",
+    ] == capsys.readouterr().out.splitlines()[:6]
+    assert 0 == main(["limits", "--json", "--config", str(config)])
+    told = json.loads(capsys.readouterr().out)
+    assert [{"key": "KEY_A", "account": "acme", "weight": None, "models": ["one", "two"]}] == told["keys"]
+    assert [(None, None, 20.0), ("KEY_A", None, 60.0), ("KEY_A", "mini", 9.0)] == [
+        (one["key"], one["pool"], one["limit"]) for one in told["configured"]
+    ]
+    assert file.exists()

@@ -22,7 +22,7 @@ from penstock_io.batch.results import STATUSES, Line, Summary, result, summary_j
 from penstock_io.batch.states import Runs
 from penstock_io.batch.stopping import Exit
 from penstock_io.batch.survey import Survey
-from penstock_io.cli.config import read_config
+from penstock_io.cli.config import TABLES, read_config
 from penstock_io.cli.main import COMMANDS, main
 from penstock_io.cli.options import BATCH
 from penstock_io.cli.showing import plan_json
@@ -240,12 +240,14 @@ def test_the_batch_page_tells_every_option() -> None:
 
 
 def test_the_file_of_options_on_the_batch_page_is_one(tmp_path: Path) -> None:
-    """The TOML block is read without a complaint."""
-    ((_, block),) = blocks(BATCH_PAGE, "toml")
+    """The TOML blocks are read without a complaint: options and providers, and single keys."""
     path = tmp_path / "penstock.toml"
-    path.write_text(block, encoding="utf-8")
-    _, providers = read_config(path)
-    assert ["studio"] == list(providers)
+    found: list[str] = []
+    for _, block in blocks(BATCH_PAGE, "toml"):
+        path.write_text(block, encoding="utf-8")
+        given, providers = read_config(path)
+        found += [*providers, *(name for name in given if name in TABLES)]
+    assert ["studio", "prices", "keys", "pools"] == found
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", BATCH_PAGE], ids=name)

@@ -6,10 +6,12 @@ A module of its own: whoever only plans what to buy asks for this and needs no c
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import cast
 from urllib.parse import urlsplit
+
+from attrs import evolve
 
 from penstock.config import Config
 from penstock.errors import UsageError
@@ -51,13 +53,31 @@ def renamed(known: Mapping[str, str], keys: Sequence[str] | Mapping[str, str]) -
     return {old.get(key, name): key for name, key in named(keys).items()}
 
 
+def addressed(config: Config, names: Iterable[str]) -> Config:
+    """`config` whose credentials have the whole names of their keys: it may say a label, or a fingerprint, alone.
+
+    Of two keys with one label the later is meant. Raises `UsageError` for two credentials that are one key.
+    """
+    whole: dict[str, str] = {}
+    for name in names:
+        digits, _, label = name.partition(":")
+        whole |= {one: name for one in (digits, label, name) if one}
+    credentials = tuple(evolve(one, name=whole.get(one.name, one.name)) for one in config.credentials)
+    called: dict[str, str] = {}
+    for before, after in zip(config.credentials, credentials, strict=True):
+        if after.name in called:
+            raise UsageError(f"credentials of the config that are one key: {called[after.name]} and {before.name}")
+        called[after.name] = before.name
+    return evolve(config, credentials=credentials)
+
+
 def keyed(config: Config, keys: Mapping[str, str]) -> Config:
     """`config`, each of whose credentials has a key; there is at least one key. Raises `UsageError`."""
     if not keys:
         raise UsageError("api_keys is empty: give at least one API key")
     bare = [one.name for one in config.credentials if one.name not in keys]
     if bare:
-        named_by = "a credential's name is 12 hex digits of its key's SHA-256, and ':label' where it has one"
+        named_by = "a credential is called by the label that its key has in api_keys, which are keys by label then"
         raise UsageError(f"credentials of the config that have no API key: {', '.join(bare)}; {named_by}")
     return config
 

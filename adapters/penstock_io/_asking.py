@@ -11,7 +11,7 @@ from penstock.config import Config, Limits
 from penstock.engine import Snapshot, Waiting
 from penstock.events import Mode, Reconfigured, Submitted
 from penstock.requests import ChatRequest, ImageRequest, Options, Request
-from penstock_io._access import keyed, renamed
+from penstock_io._access import addressed, keyed, renamed
 from penstock_io._client import Base, Http
 from penstock_io._http import AsyncHttp, SyncHttp, open_async_client
 from penstock_io._map import AsyncPort, AsyncResults, Bell, Feed, Item, Port, Results
@@ -52,7 +52,8 @@ class Asked(Base[Http]):
     ) -> Reconfigured:
         """The event that brings a new configuration in; a key that is known keeps its name."""
         added, gone = renamed(self._keys, api_keys), renamed(self._keys, without)
-        changed = self._setup.changed(self.config if config is None else config, added, gone, limits)
+        config = addressed(self.config if config is None else config, (*self._keys, *added))
+        changed = self._setup.changed(config, added, gone, limits, self.config)
         self.config = keyed(changed, self._keys | added)
         self._keys.update(added)  # what is out on a key that is gone still needs it
         return Reconfigured(self.config, resume)

@@ -105,13 +105,13 @@ class Base(ABC, Generic[Http]):
         query: Mapping[str, str] | None = None,
         organization: str | None = None,
         project: str | None = None,
+        account: str = "",
     ) -> None:
-        if store is None and journal is not None:
-            store = JournalStore(journal)
+        store = JournalStore(journal) if store is None and journal is not None else store
         self._setup = Setup(
             address(base_url), api_keys, store, journal, limits, config, hooks, budget, on_ambiguous, record_trace,
             trace, notices, on_submit, rng, speaking(dialect, base_url), carried(headers, organization, project),
-            prices, ledger, on_send, lessons, server, queried(query),
+            prices, ledger, on_send, lessons, server, queried(query), account,
         )  # fmt: skip
         self._keys = named(api_keys)
         self.config = keyed(self._setup.configured(tuple(self._keys)), self._keys)
@@ -125,8 +125,7 @@ class Base(ABC, Generic[Http]):
         self._numbers = count(1)
         self._inbox: deque[Event] = deque()
         self._bells: set[Callable[[], object]] = set()
-        self._asking = Asking()
-        self._debts = Debts()
+        self._asking, self._debts = Asking(), Debts()
         self._keeper = Keeper(lessons, self._setup.base_url)
 
     def __repr__(self) -> str:

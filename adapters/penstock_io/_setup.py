@@ -23,7 +23,7 @@ from penstock.money.periods import split
 from penstock.prepare import prepare
 from penstock.requests import Options, Prepared, Refusal, Request
 from penstock.work import OnAmbiguous, Work
-from penstock_io._access import PROVIDER
+from penstock_io._access import PROVIDER, addressed
 from penstock_io._perform import Hook
 from penstock_io.journal import Journal
 from penstock_io.ledger import Ledger
@@ -46,17 +46,18 @@ OnSubmit = Callable[[JobId, int, Work], object]
 class Setup:
     """How a client is made. `base_url` ends where the endpoint's path begins ("https://api.openai.com/v1").
 
-    `api_keys` are keys, or keys by label. `limits` are believed of each of them. `store` None: nothing is cached (with
-    a journal: the journal is the store); of a store that can lease, leases are asked. `ledger` is what everything is
-    booked in, over all runs. `budget` is dollars for everything. `config`, where given, is the engine's own and what
-    `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name that screens ask.
-    `record_trace` hears every event with its time, `trace` takes the lines of a trace (`penstock.simulation.trace`),
-    `notices` hears what the engine wants to be known, `on_submit` of each job before it is submitted, `on_send` of
-    each exchange before it is begun; `rng` is where chance comes from. `headers` go with every request to the
-    provider, and never with a download; `query` goes behind the URL of each. `dialect` is how the provider is spoken
-    to. `prices` are your own, on top of what is published. `lessons` is the file in which what keys' limits turned
-    out to be is kept for a day. `server` is whose pictures they are, as far as keys tell (`penstock.cache.places`;
-    None: the base URL's).
+    `api_keys` are keys, or keys by label. `limits` are believed of each of them, and all belong to `account` ("": each
+    has limits of its own), but for those that `config` has credentials of, which are called by their labels. `store`
+    None: nothing is cached (with a journal: the journal is the store); of a store that can lease, leases are asked.
+    `ledger` is what everything is booked in, over all runs. `budget` is dollars for everything. `config`, where given,
+    is the engine's own and what `limits`, `budget` and `on_ambiguous` say is added to it. `hooks` are functions by name
+    that screens ask. `record_trace` hears every event with its time, `trace` takes the lines of a trace
+    (`penstock.simulation.trace`), `notices` hears what the engine wants to be known, `on_submit` of each job before it
+    is submitted, `on_send` of each exchange before it is begun; `rng` is where chance comes from. `headers` go with
+    every request to the provider, and never with a download; `query` goes behind the URL of each. `dialect` is how the
+    provider is spoken to. `prices` are your own, on top of what is published. `lessons` is the file in which what keys'
+    limits turned out to be is kept for a day. `server` is whose pictures they are, as far as keys tell
+    (`penstock.cache.places`; None: the base URL's).
     """
 
     base_url: str
@@ -81,6 +82,7 @@ class Setup:
     lessons: Path | None = None
     server: str | None = None
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    account: str = ""
 
     def __attrs_post_init__(self) -> None:
         for name, given, kind, example in (
@@ -90,6 +92,7 @@ class Setup:
             ("limits", self.limits, Limits, "Limits(rpm=5)"),
             ("config", self.config, Config, "Config()"),
             ("prices", self.prices, Overrides, "Overrides((Override(...),))"),
+            ("account", self.account, str, '"acme"'),
         ):
             if not isinstance(cast("object", given), kind | None):
                 raise UsageError(f"{name} is such as {example}, not {given!r}")
@@ -124,14 +127,14 @@ class Setup:
             config = evolve(config, budget=evolve(config.budget, caps=(("run", picodollars(self.budget)), *caps)))
         if self.on_ambiguous is not None:
             config = evolve(config, ambiguity=evolve(config.ambiguity, mode=self.on_ambiguous))
-        return self.completed(config, names)
+        return self.completed(addressed(config, names), names)
 
     def completed(self, config: Config, names: Iterable[str]) -> Config:
         """`config` with these credentials and what the client has. Raises `UsageError` for caps that need a ledger."""
         check_caps(config.budget, ledger=self.ledger is not None)
         limits = Limits() if self.limits is None else self.limits
         known = {credential.name for credential in config.credentials}
-        added = tuple(Credential(name, PROVIDER, limits) for name in names if name not in known)
+        added = tuple(Credential(name, PROVIDER, limits, account=self.account) for name in names if name not in known)
         return evolve(
             config,
             credentials=(*config.credentials, *added),
@@ -141,11 +144,20 @@ class Setup:
             ledger=self.ledger is not None,
         )
 
-    def changed(self, config: Config, added: Iterable[str], gone: Iterable[str], limits: Limits | None) -> Config:
-        """`config` with further credentials, without some, and with other limits of all (None: as they are)."""
-        leaving = frozenset(gone)
+    def changed(
+        self, config: Config, added: Iterable[str], gone: Iterable[str], limits: Limits | None, before: Config
+    ) -> Config:
+        """`config` with further credentials, without some, and with other limits of all (None: as they are).
+
+        What credentials were taught by earlier runs `before`, they still know.
+        """
+        leaving, knew = frozenset(gone), {one.name: one.lessons for one in before.credentials}
         config = self.completed(config, added)
-        kept = tuple(one for one in config.credentials if one.name not in leaving)
+        kept = tuple(
+            evolve(one, lessons=one.lessons or knew.get(one.name, ()))
+            for one in config.credentials
+            if one.name not in leaving
+        )
         if limits is not None:
             kept = tuple(evolve(one, limits=limits) for one in kept)
         return evolve(config, credentials=kept)

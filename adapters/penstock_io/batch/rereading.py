@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve, frozen
 
-from penstock.config import Budget, Limits
+from penstock.config import Budget, Config, Credential, Limits
+from penstock_io._access import fingerprint
 from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
 from penstock_io.batch.settings import Settings
@@ -19,13 +20,22 @@ from penstock_io.words import count, listed
 
 @frozen
 class Change:
-    """What is different: keys by label that come and go, limits and caps (None: as they were). `told`: in words."""
+    """What is different: keys by label that come and go, limits and caps (None: as they were). `told`: in words.
+
+    `credentials` are those of all keys from then on (None: as they were).
+    """
 
     added: Mapping[str, str]
     gone: Mapping[str, str]
     limits: Limits | None
     told: str
     budget: Budget | None = None
+    credentials: tuple[Credential, ...] | None = None
+
+    def upon(self, config: Config) -> Config:
+        """What a client goes by from then on, but for keys and the limits of all."""
+        config = config if self.budget is None else evolve(config, budget=self.budget)
+        return config if self.credentials is None else evolve(config, credentials=self.credentials)
 
 
 def reread(settings: Settings, tell: Callable[[str, Level], None]) -> tuple[Settings, Change] | None:
@@ -36,7 +46,9 @@ def reread(settings: Settings, tell: Callable[[str, Level], None]) -> tuple[Sett
         return None
     change = compare(settings, fresh)
     tell(change.told, Level.NOTE)
-    settings = evolve(settings, keys=fresh.keys, limits=fresh.limits, budget=fresh.budget)
+    settings = evolve(
+        settings, keys=fresh.keys, limits=fresh.limits, credentials=fresh.credentials, budget=fresh.budget
+    )
     return evolve(settings, funds=_funds(settings.funds, fresh.funds)), change
 
 
@@ -49,12 +61,21 @@ def compare(old: Settings, new: Settings) -> Change:
     parts = [f"{count(len(added), 'key')} more ({', '.join(added)})"] if added else []
     parts += [f"{count(len(gone), 'key')} less ({', '.join(gone)})"] if gone else []
     parts += [f"other limits for each key ({words(new.limits)})"] if limits is not None else []
+    parts += [_alone(old, new)] if new.credentials != old.credentials else []
+    credentials = new.whole() if parts else None
     paid = evolve(old, budget=new.budget, funds=_funds(old.funds, new.funds))
     parts += _caps(old, paid)
     later = _later(old, new)
     parts += [f"{listed(later)} from the next run on"] if later else []
     told = f"settings read again: {'; '.join(parts) or 'nothing is different'}"
-    return Change(added, gone, limits, told, paid.caps() if paid.caps() != old.caps() else None)
+    return Change(added, gone, limits, told, paid.caps() if paid.caps() != old.caps() else None, credentials)
+
+
+def _alone(old: Settings, new: Settings) -> str:
+    """Of which keys something else is said than of all, or than before."""
+    before, after = ({one.name: one for one in settings.credentials} for settings in (old, new))
+    names = [label for label, key in new.keys.items() if before.get(fingerprint(key)) != after.get(fingerprint(key))]
+    return f"account, weight, models, pools or limits of {listed(names or [*new.keys])} are others"
 
 
 def words(limits: Limits) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from penstock.catalog import NO_OVERRIDES, Overrides
-from penstock.config import Ambiguity, Budget, Config, Limits, Used
+from penstock.config import Ambiguity, Budget, Config, Credential, Limits, Used
 from penstock.requests import Unsaid
 from penstock.work import OnAmbiguous
+from penstock_io._access import PROVIDER, fingerprint
 from penstock_io.batch.funds import Funds
 from penstock_io.resources import picodollars
 
@@ -69,11 +70,12 @@ class Conversion:
 class Settings:
     """How a batch is done.
 
-    `keys` are API keys by label, `headers` and `query` go with every request, `budget` is dollars for the folder over
-    all its runs, `funds` what may be spent besides, `max_failures` ends the run after so many failed rows, `deadline`
-    is seconds after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be (None: it
-    is not kept). `cache` is the store of pictures that folders share (None: each has its own alone). `rows` are the
-    options that say how rows are read, and what those ask for that do not say it themselves, by name.
+    `keys` are API keys by label; `limits` are believed of each, but for those that have something said of them alone:
+    those are `credentials`, by fingerprint. `headers` and `query` go with every request, `budget` is dollars for the
+    folder over all its runs, `funds` what may be spent besides, `max_failures` ends the run after so many failed rows,
+    `deadline` is seconds after which nothing new is sent. `lessons` is the file of what keys' limits turned out to be
+    (None: it is not kept). `cache` is the store of pictures that folders share (None: each has its own alone). `rows`
+    are the options that say how rows are read, and what those ask for that do not say it themselves, by name.
     `again` reads the settings anew, and says why not where it cannot (None: they stand in no file).
     """
 
@@ -92,6 +94,7 @@ class Settings:
     cache: str | None = field(default=None, repr=False)
     rows: Mapping[str, object] = field(factory=dict[str, object])
     query: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    credentials: tuple[Credential, ...] = ()
     again: Callable[[], Settings | str] | None = field(default=None, eq=False, repr=False)
 
     def caps(self) -> Budget:
@@ -104,11 +107,24 @@ class Settings:
     def config(self, used: Used) -> Config:
         """What a client goes by; `used` is what earlier runs took of the allowance for doubtful pictures."""
         return Config(
+            credentials=self.credentials,
             patience=None,
             ambiguity=Ambiguity(self.choices.on_ambiguous, window=None, before=used),
             budget=self.funds.budget(unknown=self.choices.unknown),
             halts=True,
         )
+
+    def whole(self) -> tuple[Credential, ...]:
+        """A credential for each key, by its fingerprint, whether or not something is said of it alone."""
+        said = {one.name: one for one in self.credentials}
+        names = dict.fromkeys(fingerprint(key) if key else label for label, key in self.keys.items())
+        return tuple(said.get(name) or Credential(name, PROVIDER, self.limits) for name in names)
+
+    def quotas(self, model: str) -> dict[str, Limits]:
+        """What is believed of the limits of a model, by the fingerprint of whose they are: an account's first key's."""
+        serving = [one for one in self.whole() if one.models is None or model in one.models]
+        owners = {one.account or one.name: one for one in reversed(serving)}
+        return {one.name: one.pool(model)[1] for one in reversed(owners.values())}
 
     @property
     def bounded(self) -> bool:

@@ -211,8 +211,9 @@ def _reserve(bought: _Purchase, settings: Settings) -> int:
     pictures, nbytes = len(bought.seen), round(bought.nbytes)
     if not pictures:
         return 0
-    limit, requests = settings.limits.concurrency, sum(group.requests for group in bought.groups.values())
-    most = requests if limit is None else min(requests, limit * len(settings.keys))
+    requests = sum(group.requests for group in bought.groups.values())
+    places = [limits.concurrency for model in bought.groups for limits in settings.quotas(model).values()]
+    most = min(requests, sum(requests if place is None else place for place in places))
     return room_needed(nbytes, -(-pictures * most // requests)) - nbytes
 
 

@@ -9,7 +9,6 @@ from attrs import define, field, frozen
 
 from penstock.config import Limits
 from penstock.lessons import Lessons
-from penstock_io._access import fingerprint
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import RowState, Runs
 from penstock_io.journal import Account
@@ -56,10 +55,11 @@ def known_of(settings: Settings, account: Account, states: Mapping[str, RowState
     for kept in load(settings.lessons, unix) if settings.lessons is not None else ():
         if kept.base_url == settings.base_url:
             found.setdefault(kept.pool, {})[kept.key.partition(":")[0]] = kept.lessons
-    names = [fingerprint(key) for key in settings.keys.values()]
-    learned = {
-        pool: [mine[name] for name in names] for pool, mine in found.items() if names and mine.keys() >= {*names}
-    }
+    learned: dict[str, Sequence[Lessons]] = {}
+    for pool, mine in found.items():
+        names = settings.quotas(pool)
+        if names and mine.keys() >= names.keys():
+            learned[pool] = [mine[name] for name in names]
     times: dict[Asked, list[float]] = {}
     for state in states.values():
         asked = str(state.asked.get("model")), _text(state.asked.get("quality"))
@@ -82,12 +82,13 @@ def seconds_of(groups: Mapping[str, Group], settings: Settings, known: Known) ->
     ways: set[str] = set()
     for pool, group in groups.items():
         lessons = known.learned.get(pool, ())
-        waits = _given(group, settings.limits, len(settings.keys))
+        quotas = list(settings.quotas(pool).values())
+        waits = _given(group, quotas)
         ways |= {GIVEN} if waits else set()
         if lessons:
             waits += _learned(group, lessons)
             ways |= {LEARNED}
-        times.append(_seconds(group, settings, lessons, waits))
+        times.append(_seconds(group, quotas, lessons, waits))
     if any(time is None for time in times):
         return None, ""
     longest = max((time for time in times if time is not None), default=0.0)
@@ -96,16 +97,19 @@ def seconds_of(groups: Mapping[str, Group], settings: Settings, known: Known) ->
     return longest, next((way for way in (LEARNED, GIVEN) if way in ways), USUAL)
 
 
-def _given(group: Group, limits: Limits, keys: int) -> list[float]:
-    """How long each limit of the options makes it."""
+def _given(group: Group, quotas: Sequence[Limits]) -> list[float]:
+    """How long each limit of the options makes it that all quotas have."""
     amounts = group.requests, group.pictures, group.tokens
-    minutes, days = (limits.rpm, limits.ipm, limits.tpm), (limits.rpd, limits.ipd, limits.tpd)
-    return [
-        window * max(0.0, amount / (limit * keys) - burst)
-        for some, window, burst in ((minutes, MINUTE, limits.burst), (days, DAY, 1.0))
-        for amount, limit in zip(amounts, some, strict=True)
-        if limit is not None
-    ]
+    minutes = [(one.rpm, one.ipm, one.tpm) for one in quotas]
+    days = [(one.rpd, one.ipd, one.tpd) for one in quotas]
+    burst = min((one.burst for one in quotas), default=1.0)
+    waits: list[float] = []
+    for some, window, at_once in ((minutes, MINUTE, burst), (days, DAY, 1.0)):
+        for amount, limits in zip(amounts, zip(*some, strict=True), strict=False):
+            known = [limit for limit in limits if limit is not None]
+            if len(known) == len(limits):
+                waits.append(window * max(0.0, amount / sum(known) - at_once))
+    return waits
 
 
 def _learned(group: Group, lessons: Sequence[Lessons]) -> list[float]:
@@ -128,11 +132,11 @@ def _learned(group: Group, lessons: Sequence[Lessons]) -> list[float]:
     return waits
 
 
-def _seconds(group: Group, settings: Settings, lessons: Sequence[Lessons], waits: list[float]) -> float | None:
+def _seconds(group: Group, quotas: Sequence[Limits], lessons: Sequence[Lessons], waits: list[float]) -> float | None:
     """How long a model's pictures take: as the tightest limit allows, and one picture's time."""
     if group.longest is None:
         return max(waits, default=None)
-    places = [settings.limits.concurrency] * len(settings.keys)
+    places = [one.concurrency for one in quotas]
     if lessons:
         places = [_least(given, one.concurrency) for given, one in zip(places, lessons, strict=True)]
     known = [place for place in places if place is not None]

@@ -187,8 +187,8 @@ class Batch:
         self.watch.budget = self.settings.budget
         most = most_of(self.settings.budget, self._before)
         self._most = None if most is None or self._most is None else max(most, self._most)
-        config = None if change.budget is None else evolve(self._client.config, budget=change.budget)
-        told = self._client.reconfigure(config, api_keys=change.added, without=change.gone, limits=change.limits)
+        config = change.upon(self._client.config)
+        told = self._client.reconfigure(config, api_keys=change.added, without=change.gone)
         telling = self._loop.create_task(told)
         self._tellings.add(telling)  # a loop keeps no task of its own
         telling.add_done_callback(self._tellings.discard)

@@ -171,7 +171,7 @@ class _Buying:
             query=connection.query,
             ledger=spending.funds.ledger,
             limits=connection.limits,
-            config=Config(budget=spending.funds.budget(unknown=spending.unknown)),
+            config=Config(connection.credentials, budget=spending.funds.budget(unknown=spending.unknown)),
             budget=spending.budget,
             prices=spending.prices,
             lessons=place(os.environ, connection.base_url),

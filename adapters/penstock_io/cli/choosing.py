@@ -57,6 +57,7 @@ def settings_of(values: Values, environ: Mapping[str, str]) -> Settings:
         headers=connection.headers,
         query=connection.query,
         limits=connection.limits or Limits(),
+        credentials=connection.credentials,
         budget=values.get(options.BUDGET),
         choices=choices,
         max_failures=values.get(options.MAX_FAILURES),

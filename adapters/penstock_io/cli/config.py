@@ -1,7 +1,8 @@
 """What a command goes by: a flag counts before the environment, that before a file, and that before the default.
 
-A file is TOML: options by their keys, and `[providers.NAME]` tables. Nothing in it may be unknown, and no key of an API
-may stand in it. Every message says where the value came from that is wrong.
+A file is TOML: options by their keys, and tables: `[providers.NAME]`, `[prices."MODEL"]`, `[keys.VARIABLE]` and
+`[pools.NAME]`. Nothing in it may be unknown, and no key of an API may stand in it. Every message says where the value
+came from that is wrong.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ OTHERS = frozenset({"PENSTOCK_REQUIRE_SERVICES", "PENSTOCK_LESSONS"})
 """Variables that begin as options do and are none: read by the tests of penstock itself, and where lessons are kept."""
 
 PROVIDERS, PRICES, MULTIPLIER = "providers", "prices", "multiplier"
+TABLES = frozenset({PRICES, "keys", "pools"})
+"""What a file says besides options, whatever the command is."""
+
 QUERY = "query"
 _TABLE = (BASE_URL.key, API_KEY_ENV.key, DIALECT.key, QUERY, MULTIPLIER)
 _SECRET = re.compile(r"(?:.*_)?(?:api_?key|keys?|token|secret|password|authorization)", re.IGNORECASE)
@@ -131,7 +135,7 @@ def resolve(flags: Mapping[str, object], options: Sequence[AnyOption], environ: 
     if isinstance(named, Path):
         said, providers = read_config(named)
         mine = {option.key for option in options if not option.bare}
-        given.update((key, one) for key, one in said.items() if key in mine or key == PRICES)
+        given.update((key, one) for key, one in said.items() if key in mine or key in TABLES)
     given.update(_of_environment(options, environ))
     for option in options:
         if option.key in flags:
@@ -141,7 +145,8 @@ def resolve(flags: Mapping[str, object], options: Sequence[AnyOption], environ: 
             given[option.key] = Given(value, Source.FLAG, option.flag)
     values = Values(given, providers)
     again = partial(resolve, flags, options, environ) if isinstance(named, Path) else None
-    return evolve(values, strays=_strays(environ, values.get(API_KEY_ENV) or ()), again=again)
+    strays = _strays(environ, values.get(API_KEY_ENV) or ())
+    return evolve(values, strays=(*strays, *_unused(values, options)), again=again)
 
 
 def _of_environment(options: Sequence[AnyOption], environ: Mapping[str, str]) -> dict[str, Given]:
@@ -176,6 +181,19 @@ def _strays(environ: Mapping[str, str], keys: Words) -> tuple[str, ...]:
     return tuple(told)
 
 
+def _unused(values: Values, options: Sequence[AnyOption]) -> tuple[str, ...]:
+    """What is to be said of tables of keys that this command has no use for."""
+    if "keys" not in values.given or API_KEY_ENV not in options:
+        return ()
+    from penstock_io.cli.connecting import BUILT_IN  # noqa: PLC0415 - few files have such tables
+    from penstock_io.cli.keyring import strays  # noqa: PLC0415 - as above
+
+    named = list(values.get(API_KEY_ENV) or ())
+    for provider in (*BUILT_IN.values(), *values.providers.values()):
+        named += provider.api_key_env
+    return strays(values, named)
+
+
 def _parsed(option: AnyOption, text: str, origin: str) -> object:
     try:
         return option.parse(text)
@@ -205,14 +223,24 @@ def read_config(path: Path) -> tuple[dict[str, Given], dict[str, Provider]]:
         where = f"{path}: {name}"
         if name == PROVIDERS:
             continue
-        if name == PRICES:
-            given[name] = Given(_prices(value, where), Source.FILE, where)
+        if name in TABLES:
+            given[name] = Given(_told_of(name, value, path), Source.FILE, where)
             continue
         option = options.get(name)
         if option is None:
-            raise _unknown(where, name, [*options, PROVIDERS, PRICES], once=[one.key for one in BATCH if one.once])
-        given[name] = Given(_of_file(option, value, where), Source.FILE, where)
+            known = [*options, PROVIDERS, *sorted(TABLES)]
+            raise unknown(where, name, known, once=[one.key for one in BATCH if one.once])
+        given[name] = Given(of_file(option, value, where), Source.FILE, where)
     return given, _providers(content.get(PROVIDERS, {}), str(path))
+
+
+def _told_of(name: str, content: object, path: Path) -> object:
+    """What the tables of one of the names in `TABLES` say. Raises `OptionError`."""
+    from penstock_io.cli.keyring import KEYS, keys_of_file, pools_of_file  # noqa: PLC0415 - most files have none
+
+    if name == PRICES:
+        return _prices(content, f"{path}: {name}")
+    return keys_of_file(content, str(path)) if name == KEYS else pools_of_file(content, f"{path}: {name}")
 
 
 def _providers(content: object, file: str) -> dict[str, Provider]:
@@ -223,17 +251,17 @@ def _providers(content: object, file: str) -> dict[str, Provider]:
         where = f"{file}: {PROVIDERS}.{name}"
         if not isinstance(table, dict):
             if _SECRET.fullmatch(name):
-                raise _unknown(where, name, _TABLE)
+                raise unknown(where, name, _TABLE)
             raise OptionError(f"{where}: must be a table: [providers.{name}] with base_url and api_key_env")
         told = cast("dict[str, object]", table)
         for key in told:
             if key not in _TABLE:
-                raise _unknown(f"{where}.{key}", key, _TABLE)
-        url = _of_file(BASE_URL, told[BASE_URL.key], f"{where}.base_url") if BASE_URL.key in told else None
-        keys = _of_file(API_KEY_ENV, told[API_KEY_ENV.key], f"{where}.api_key_env") if API_KEY_ENV.key in told else ()
+                raise unknown(f"{where}.{key}", key, _TABLE)
+        url = of_file(BASE_URL, told[BASE_URL.key], f"{where}.base_url") if BASE_URL.key in told else None
+        keys = of_file(API_KEY_ENV, told[API_KEY_ENV.key], f"{where}.api_key_env") if API_KEY_ENV.key in told else ()
         factor = told.get(MULTIPLIER)
         multiplier = None if factor is None else _factor(factor, f"{where}.{MULTIPLIER}")
-        spoken = _of_file(DIALECT, told[DIALECT.key], f"{where}.dialect") if DIALECT.key in told else None
+        spoken = of_file(DIALECT, told[DIALECT.key], f"{where}.dialect") if DIALECT.key in told else None
         query = _query(told.get(QUERY, {}), f"{where}.{QUERY}")
         found[name] = Provider(
             cast("str | None", url), cast("Words", keys), where, multiplier, cast("str | None", spoken), query
@@ -296,7 +324,7 @@ def overrides_of(values: Values) -> Overrides:
     return Overrides(mine, () if factor is None else (("", factor),))
 
 
-def _unknown(where: str, name: str, known: Sequence[str], once: Sequence[str] = ()) -> OptionError:
+def unknown(where: str, name: str, known: Sequence[str], once: Sequence[str] = ()) -> OptionError:
     """The error of a name that a file does not have."""
     if name in once:
         return OptionError(f"{where}: this is said anew for each run: give it as --{name.replace('_', '-')}")
@@ -309,7 +337,7 @@ def _unknown(where: str, name: str, known: Sequence[str], once: Sequence[str] = 
     return OptionError(f"{where}: unknown; " + (f"did you mean {near}?" if near else f"there are {', '.join(known)}"))
 
 
-def _of_file(option: AnyOption, value: object, where: str) -> object:
+def of_file(option: AnyOption, value: object, where: str) -> object:
     """The value of a key of a file. Raises `OptionError` for another type than the option's, and for what is wrong."""
     text: str | None = None
     match option.kind:

@@ -12,22 +12,14 @@ from penstock_io.cli.config import OptionError, Provider, Source, Values
 from penstock_io.cli.options import (
     API_KEY_ENV,
     BASE_URL,
-    CEILING,
     DIALECT,
-    IPD,
-    IPM,
-    MAX_CONCURRENCY,
     MODEL,
     PROVIDER,
-    RPD,
-    RPM,
-    TPD,
-    TPM,
     closest,
 )
 
 if TYPE_CHECKING:
-    from penstock.config import Limits
+    from penstock.config import Credential, Limits
     from penstock.wire import Dialect
 
 OPENAI = "openai"
@@ -61,7 +53,8 @@ _HEADER = re.compile(r"[!-~]{1,200}")
 class Connection:
     """Where pictures are bought: `keys` are API keys by the variable that holds them, "" where it holds none.
 
-    `limits` are believed of each of them (None: nothing is).
+    `limits` are believed of each of them (None: nothing is), but for those that have something said of them alone:
+    those are `credentials`, by fingerprint (`penstock_io.cli.keyring`).
     """
 
     provider: str
@@ -71,6 +64,7 @@ class Connection:
     limits: Limits | None = None
     dialect: str = "openai"
     query: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    credentials: tuple[Credential, ...] = ()
 
 
 def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -> Connection:
@@ -80,6 +74,7 @@ def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -
     """
     from penstock.errors import UsageError  # noqa: PLC0415 - the start is fast until it is known what runs
     from penstock_io._access import address, named  # noqa: PLC0415 - as above
+    from penstock_io.cli.keyring import credentials_of, limits_of  # noqa: PLC0415 - as above
 
     name = values[PROVIDER]
     known = {**BUILT_IN, **values.providers}
@@ -109,7 +104,8 @@ def connect(values: Values, environ: Mapping[str, str], *, bare: bool = False) -
     try:
         named({variable: key for variable, key in keys.items() if key})
         query = _query(name, known[name], environ)
-        return Connection(name, address(url), keys, headers, _limits(values), dialect.name, query)
+        limits, credentials = limits_of(values), credentials_of(values, keys)
+        return Connection(name, address(url), keys, headers, limits, dialect.name, query, credentials)
     except UsageError as error:
         raise OptionError(str(error)) from None
 
@@ -140,17 +136,6 @@ def _query(name: str, provider: Provider, environ: Mapping[str, str]) -> dict[st
     """What goes behind every URL. The version of Azure's API may stand in a variable of its own tools."""
     version = environ.get(AZURE_VERSION, "").strip() if name == AZURE else ""
     return {**({"api-version": version} if version else {}), **dict(provider.query)}
-
-
-def _limits(values: Values) -> Limits:
-    """What each key may do, as far as it is said. Raises `OptionError` for a ceiling of nothing."""
-    from penstock.config import Limits  # noqa: PLC0415 - as above
-
-    rpm, tpm, ipm, rpd, tpd, ipd = (values.get(option) for option in (RPM, TPM, IPM, RPD, TPD, IPD))
-    ceiling = values[CEILING]
-    if ceiling and not (rpm or tpm or ipm or rpd or tpd or ipd):
-        raise values.wrong(CEILING, "there is no limit that it could hold: add one, such as --rpm 60")
-    return Limits(rpm, tpm, ipm, values[MAX_CONCURRENCY], rpd=rpd, tpd=tpd, ipd=ipd, ceiling=ceiling)
 
 
 def _base_url(values: Values, name: str, provider: Provider, environ: Mapping[str, str]) -> tuple[str, str]:

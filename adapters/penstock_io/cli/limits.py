@@ -6,18 +6,35 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from penstock_io.cli.options import CEILING, CONFIG, IPD, IPM, MAX_CONCURRENCY, RPD, RPM, SPEED, TPD, TPM
+from attrs import frozen
+
+from penstock_io.cli.options import (
+    ACCOUNT,
+    CEILING,
+    CONFIG,
+    IPD,
+    IPM,
+    MAX_CONCURRENCY,
+    MODELS,
+    RPD,
+    RPM,
+    SPEED,
+    TPD,
+    TPM,
+    WEIGHT,
+)
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, complain
 from penstock_io.words import per
 
 if TYPE_CHECKING:
     from penstock.lessons import Lesson, Use
     from penstock_io.cli.config import Values
+    from penstock_io.cli.keyring import Table
     from penstock_io.lessons import Kept
 
 MINUTE, DAY = 60.0, 86_400.0
@@ -35,12 +52,14 @@ names; "off": nowhere) and lets the next run begin at its limits; what the provi
 headers or an error of the provider. Learned: from what was refused. Used: so much of a day (or an hour) is gone and not
 back yet, as the last run left it, and the next one goes on from there. --forget throws it away.
 
-What the environment (PENSTOCK_RPM) and the file of --config say for each key is shown, too. Limit: a belief, corrected
-by what the provider says. Ceiling: never exceeded.
+What the environment (PENSTOCK_RPM) and the file of --config say for each key, for one ([keys.VARIABLE]) and for models
+that share their limits ([pools.NAME]) is shown, too. Limit: a belief, corrected by what the provider says. Ceiling:
+never exceeded. Account: all its keys share their limits.
 
 --json prints one object: file, limits (a list of key, base_url, pool, quantity, limit, window_seconds, burst, source,
 age_seconds), used (a list of key, base_url, pool, quantity, used, window_seconds, told, age_seconds), configured (a
-list of quantity, limit, window_seconds, source, said).
+list of key, pool, quantity, limit, window_seconds, source, said; a key of null is each, a pool of null any model), keys
+(a list of key, account, weight, models: what is said of each and of single ones).
 
 exit codes: 0 it was said; 2 the file cannot be thrown away, or that of --config cannot be used
 """
@@ -84,33 +103,86 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def configured(values: Values) -> list[dict[str, object]]:
-    """What is configured of each key, as an entry of `--json` each."""
-    source = "ceiling" if values[CEILING] else "limit"
-    told: list[dict[str, object]] = [
-        {"quantity": quantity, "limit": values.get(option), "window_seconds": window, "source": source,
-         "said": values.origin(option)}
+@frozen
+class Said:
+    """What is configured of a key (None: of each) or of a pool of its models (None: of any): `entry` without limits."""
+
+    key: str | None = None
+    pool: str | None = None
+    entry: Mapping[str, object] | None = None
+    limits: Sequence[dict[str, object]] = ()
+
+
+def configured(values: Values) -> list[Said]:
+    """What is configured of each key, of single ones, and of pools of their models."""
+    from penstock_io.cli.keyring import KEYS, POOLS, tables_of  # noqa: PLC0415 - as above
+
+    account = values.get(ACCOUNT)
+    every = None if account is None else {"key": None, "account": account, "weight": None, "models": None}
+    found = [Said(entry=every, limits=_limits(values)), *_pools(values, None, tables_of(values, POOLS))]
+    for key, table in tables_of(values, KEYS).items():
+        models = table.get(MODELS)
+        entry = {"key": key, "account": said_account(values, table), "weight": table.get(WEIGHT),
+                 "models": None if models is None else list(models)}  # fmt: skip
+        found += [Said(key, entry=entry, limits=_limits(values, table)), *_pools(values, key, table.pools)]
+    return [one for one in found if one.entry or one.limits]
+
+
+def said_account(values: Values, table: Table) -> object:
+    """The account of a key; a flag or a variable says it of all."""
+    from penstock_io.cli.keyring import said  # noqa: PLC0415 - as above
+
+    found = said(values, ACCOUNT, (table,))
+    return None if found is None else found.value
+
+
+def _pools(values: Values, key: str | None, pools: Mapping[str, Table]) -> list[Said]:
+    return [
+        Said(key, name, {"models": list(pool.get(MODELS) or ())}, _limits(values, pool)) for name, pool in pools.items()
+    ]
+
+
+def _limits(values: Values, table: Table | None = None) -> list[dict[str, object]]:
+    """What is said of all keys, or by one table alone; what counts before that is said of all."""
+    told = {option.key: values.given[option.key] for option in SPEED if option.key in values.given}
+    given = told
+    if table is not None:
+        given = {key: one for key, one in table.given.items() if key not in told or told[key].source <= one.source}
+    ceiling = given.get(CEILING.key) or told.get(CEILING.key)
+    source = "ceiling" if ceiling is not None and ceiling.value is True else "limit"
+    found: list[dict[str, object]] = [
+        {"quantity": quantity, "limit": one.value, "window_seconds": window, "source": source, "said": one.origin}
         for option, quantity, window in CONFIGURED
-        if values.get(option) is not None
-    ]  # fmt: skip
-    if values.source(MAX_CONCURRENCY):
-        told.append({"quantity": "concurrency", "limit": values[MAX_CONCURRENCY], "window_seconds": None,
-                     "source": "ceiling", "said": values.origin(MAX_CONCURRENCY)})  # fmt: skip
-    return told
+        if (one := given.get(option.key)) is not None
+    ]
+    most = given.get(MAX_CONCURRENCY.key)
+    if most is not None:
+        found.append({"quantity": "concurrency", "limit": most.value, "window_seconds": None,
+                      "source": "ceiling", "said": most.origin})  # fmt: skip
+    return found
 
 
-def said_lines(said: Sequence[dict[str, object]]) -> list[str]:
-    """What is configured, for people: a paragraph, or nothing."""
-    lines = ["each key, as configured"] if said else []
-    for one in said:
-        window = one["window_seconds"]
-        what = "at a time" if window is None else str(one["quantity"])
-        limit = f"{one['limit']:,.10g}" + ("" if window is None else " a day" if window == DAY else " a minute")
-        lines.append(f"  {what:14} {limit:>14}  {one['source']!s:8} {one['said']}")
+def said_lines(said: Sequence[Said]) -> list[str]:
+    """What is configured, for people: a paragraph for each key, pool, and all of them; or nothing."""
+    lines: list[str] = []
+    for each in said:
+        entry = each.entry or {}
+        more = "; ".join(f"{name} {_word(value)}" for name, value in entry.items() if name != "key" and value)
+        whose = (each.key or "each key") + ("" if each.pool is None else f", pool {each.pool}")
+        lines.append(f"{whose}, as configured" + (f" ({more})" if more else ""))
+        for one in each.limits:
+            window = one["window_seconds"]
+            what = "at a time" if window is None else str(one["quantity"])
+            limit = f"{one['limit']:,.10g}" + ("" if window is None else " a day" if window == DAY else " a minute")
+            lines.append(f"  {what:14} {limit:>14}  {one['source']!s:8} {one['said']}")
     return lines
 
 
-def as_object(path: Path | None, kept: Sequence[Kept], said: Sequence[dict[str, object]]) -> str:
+def _word(value: object) -> str:
+    return " and ".join(str(one) for one in cast("list[object]", value)) if isinstance(value, list) else f"{value}"
+
+
+def as_object(path: Path | None, kept: Sequence[Kept], said: Sequence[Said]) -> str:
     """What `--json` prints."""
     limits: list[dict[str, object]] = []
     used: list[dict[str, object]] = []
@@ -141,7 +213,13 @@ def as_object(path: Path | None, kept: Sequence[Kept], said: Sequence[dict[str, 
                "age_seconds": round(use.age)}
             for use in one.lessons.used
         ]  # fmt: skip
-    told = {"file": None if path is None else str(path), "limits": limits, "used": used, "configured": list(said)}
+    told = {
+        "file": None if path is None else str(path),
+        "limits": limits,
+        "used": used,
+        "configured": [{"key": one.key, "pool": one.pool, **limit} for one in said for limit in one.limits],
+        "keys": [one.entry for one in said if one.entry is not None and one.pool is None],
+    }
     return json.dumps(told, ensure_ascii=False, indent=2)
 
 

@@ -30,6 +30,10 @@ PICTURES = 1_000
 TRUE, FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
+VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+"""How environment variables are called."""
+
+
 class Kind(Enum):
     """What an option is in a file: the value says how a message calls it."""
 
@@ -168,7 +172,7 @@ def _words(text: str) -> Words:
 
 def _variables(text: str) -> Words:
     names = _words(text)
-    if not names or not all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in names):
+    if not names or not all(re.fullmatch(VARIABLE, name) for name in names):
         # not shown: whoever mistakes it for the place of a key has put a key here
         raise ValueError("this is no name of an environment variable; the key itself belongs into one, not here")
     return names
@@ -258,6 +262,10 @@ TPD = Option("tpd", _number, FAST, "tokens a day for each key, counted likewise 
 IPD = Option("ipd", _number, FAST, "images a day for each key, counted likewise (default: learned)", "N", Kind.NUMBER)
 CEILING = Option("ceiling", _switch, FAST, "never exceed the limits given in a run, whatever the provider allows "
                  "(default: they are corrected by what it says)", "", Kind.SWITCH, False)  # fmt: skip
+ACCOUNT = Option("account", _text, FAST, "the account (an organization, by any name) that all keys belong to: they "
+                 "share its limits (default: each key has its own)", "NAME")  # fmt: skip
+WEIGHT = Option("weight", _number, FAST, "a key's share among keys with equal room", "N", Kind.NUMBER)
+MODELS = Option("models", _words, FAST, "the models that a key serves, or that share a pool's limits", "A,B", Kind.LIST)
 
 ON_AMBIGUOUS = Option("on-ambiguous", _choice("auto", "retry", "skip", "ask"), AGAIN, "what may have been executed and "
                       "billed: try a few once more, all, none, or none but ask at the end (default: auto)",
@@ -286,7 +294,7 @@ LOG_FILE = Option("log-file", _file, SHOWN, "write every line there, too, with i
 CONFIG = Option("config", _file, SHOWN, "a TOML file with options; see below", "FILE", once=True)
 
 REQUEST: tuple[AnyOption, ...] = (MODEL, SIZE, QUALITY, N, OUTPUT_FORMAT)
-SPEED: tuple[AnyOption, ...] = (MAX_CONCURRENCY, RPM, TPM, IPM, RPD, TPD, IPD, CEILING)
+SPEED: tuple[AnyOption, ...] = (MAX_CONCURRENCY, RPM, TPM, IPM, RPD, TPD, IPD, CEILING, ACCOUNT)
 BATCH: tuple[AnyOption, ...] = (
     KEEP, SKIP_INVALID, REPEATS, *REQUEST, UNSAID, PROVIDER, DIALECT, BASE_URL, API_KEY_ENV, BUDGET, LEDGER,
     BUDGET_DAY, BUDGET_MONTH, BUDGET_POLICY, ALLOW_UNKNOWN_PRICE, YES, DRY_RUN, LIMIT, MAX_FAILURES, DEADLINE, *SPEED,
@@ -307,6 +315,7 @@ EDIT: tuple[AnyOption, ...] = (MASK, FIDELITY, *GENERATE)
 
 NOTE = """\
 Options may also stand in the environment (PENSTOCK_QUALITY=low) or in the file of --config (quality = "low"; and for
-providers of your own [providers.NAME] with base_url and api_key_env). A flag counts before the environment, the
+providers of your own [providers.NAME] with base_url and api_key_env; for single keys [keys.VARIABLE] with account,
+weight, models and limits; for models that share their limits [pools.NAME]). A flag counts before the environment, the
 environment before the file.
 """

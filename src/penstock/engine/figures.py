@@ -25,7 +25,8 @@ class LaneFigures:
     """A lane: `closed` says why it takes no more attempts, None that it does.
 
     `health` is "unproven", "good", "resting", "probing", "empty" or "shut", `until` when a rest is over (absolute
-    seconds). `pool` names the quota that it draws on, `lessons` what that was taught.
+    seconds). `pool` names the quota that it draws on, `lessons` what that was taught; with an `account` all credentials
+    of that draw on it.
     """
 
     credential: str
@@ -37,6 +38,7 @@ class LaneFigures:
     until: float | None = None
     pool: str = ""
     lessons: Lessons = NO_LESSONS
+    account: str = ""
 
 
 @frozen
@@ -174,6 +176,7 @@ def lane_figures(lane: Lane, group: Group, now: float) -> LaneFigures:
         breaker.until if breaker.until > now else None,
         lane.common.key[1],
         lane.quota.lessons(now),
+        lane.credential.account,
     )
 
 
