@@ -143,21 +143,17 @@ class Dispatch:
             group = self._dirty.popleft()
             if group.line and (desk.halt is None or desk.closed is not None):
                 self._serve(group, found)
-                if roster.stirred:
-                    roster.arrange()
             group.dirty = False  # what was bound of its own line is no news to it
         return found
 
     def _serve(self, group: Group, found: list[Bound | Never | Stale]) -> None:
         aside: list[Call] = []
         soonest = inf
-        line, desk, roster = group.line, self.desk, self.roster
-        while len(aside) < ASIDE and (call := line.head()) is not None:
+        line, desk = group.line, self.desk
+        while (call := line.head()) is not None:
             if desk.closed is not None and not self._serves(call, found):
                 self._leave(call)
                 continue
-            if roster.stirred:
-                roster.arrange()
             demand = call.demand()
             look = group.look(call, demand, desk.now)
             if look.lane is not None:
@@ -172,11 +168,14 @@ class Dispatch:
                     break
                 self._leave(call)
             else:
-                soonest = min(soonest, look.soonest)
+                if look.soonest < soonest:
+                    soonest = look.soonest
                 if not look.barred:
                     break
                 self._leave(call)
                 aside.append(call)
+                if len(aside) == ASIDE:
+                    break
         group.aside = bool(aside)
         for call in aside:
             line.push(call)

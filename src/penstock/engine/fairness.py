@@ -79,13 +79,14 @@ class Flow:
         else:
             heappush(self.back, (call.place, call))
 
-    def pop(self) -> None:
-        """The first one goes."""
+    def pop(self) -> bool:
+        """The first one goes; whether anybody still stands there."""
         queue, back = self.queue, self.back
         if not back or (queue and queue[0].place < back[0][0]):
             queue.popleft()
         else:
             heappop(back)
+        return len(queue) + len(back) > 0
 
     def sweep(self, priority: int) -> None:
         """Nobody stands here any more whose place does not count."""
@@ -115,20 +116,11 @@ class Class:
         """A tenant has a call to go; behind whoever has the same tag and stands there."""
         waiting = self.waiting
         if len(waiting) == 1:
-            waiting[0] = self._entry(waiting[0][2])
-        heappush(waiting, self._entry(flow))
+            waiting[0] = self.entry(waiting[0][2])
+        heappush(waiting, self.entry(flow))
 
-    def drop(self) -> None:
-        """The first one of the first tenant goes, or is over."""
-        waiting = self.waiting
-        flow = waiting[0][2]
-        flow.pop()
-        if not (flow.queue or flow.back):
-            heappop(waiting)
-        elif len(waiting) > 1:
-            heapreplace(waiting, self._entry(flow))
-
-    def _entry(self, flow: Flow) -> tuple[float, int, Flow]:
+    def entry(self, flow: Flow) -> tuple[float, int, Flow]:
+        """Where a tenant stands by its tag now, behind whoever has the same."""
         self.turn += 1
         return flow.tag, self.turn, flow
 
@@ -219,8 +211,7 @@ class Line:
         if served:
             flow = one.waiting[0][2]
             cost = len(call.flights) or 1
-            if flow.tag > one.now:
-                one.now = flow.tag
+            one.now = flow.tag  # never less than before: whoever comes begins there, and the lowest goes
             if one.tag > self._now:
                 self._now = one.tag
             flow.tag += cost / flow.weight
@@ -281,9 +272,15 @@ class Line:
         return best
 
     def _drop(self, one: Class) -> None:
-        one.drop()
+        waiting = one.waiting
+        flow = waiting[0][2]
         self._size -= 1
-        if not one.waiting:
+        if flow.pop():
+            if len(waiting) > 1:
+                heapreplace(waiting, one.entry(flow))
+            return
+        heappop(waiting)
+        if not waiting:
             self._forget(one)
             self._reopen()
 

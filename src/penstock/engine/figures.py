@@ -105,9 +105,9 @@ def snapshot(rooms: Rooms) -> Snapshot:
     in_flight = sum(quota.in_flight for quota in quotas)
     balances = desk.ledger.balances()
     counts = (
-        alive(desk.job_life.counts, JobState, "DONE"),
-        alive(desk.flight_life.counts, FlightState, "GONE"),
-        alive(desk.call_life.counts, CallState, "ENDED"),
+        alive(desk.job_life.counts(), JobState, "DONE"),
+        alive(desk.flight_life.counts(), FlightState, "GONE"),
+        alive(desk.call_life.counts(), CallState, "ENDED"),
     )
     idle_wakes = sum(1 for group in dispatch.roster.groups.values() if group.timer and group.timer.owner)
     held = (

@@ -178,9 +178,10 @@ class Group:
         """Put a lane where it belongs now, in O(log n) comparisons."""
         self._foreseen = None
         if lane.closed is not None:
-            self.remove(lane)
             if lane.breaker.until > now:
-                self._put(lane, self.resting, lane.breaker.until)
+                self._move(lane, self.resting, lane.breaker.until)
+            else:
+                self.remove(lane)
             return
         quota, breaker = lane.quota, lane.breaker
         opens = quota.ready_at(self.least, now)
@@ -209,7 +210,9 @@ class Group:
                 return
             # mostly it is the first one to which something happens
             del before[0 if before[0] is rank else bisect_left(before, rank)]
-        self._put(lane, order, by)
+        self._turn += 1
+        lane.order, lane.rank = order, (by, self._turn, lane)
+        insort(order, lane.rank)
 
     def hopes(self, lane: Lane, now: float) -> bool:
         """Whether a lane to which something happened may be free sooner than the head of the line waits for."""
@@ -224,11 +227,6 @@ class Group:
         if lane.order is not None and lane.rank is not None:
             del lane.order[bisect_left(lane.order, lane.rank)]
             lane.order = lane.rank = None
-
-    def _put(self, lane: Lane, order: list[Rank], by: float) -> None:
-        self._turn += 1
-        lane.order, lane.rank = order, (by, self._turn, lane)
-        insort(order, lane.rank)
 
     def _review(self) -> None:
         self._changes = 0
@@ -263,8 +261,8 @@ class Group:
 
     def _search(self, call: Call, demand: Demand, now: float) -> Look:
         """What is found by going through the orders."""
-        found, least = Look(call, demand), self.least
-        if (self.resting and self.resting[0][0] <= now) or (self.filling and self.filling[0][0] <= now):
+        found, least, resting, filling = Look(call, demand), self.least, self.resting, self.filling
+        if (resting and resting[0][0] <= now) or (filling and filling[0][0] <= now):
             self.settle(now)
         if demand is not least and (
             demand.images < least.images or demand.tokens < least.tokens or demand.requests < least.requests
@@ -273,7 +271,7 @@ class Group:
         for _, _, lane in self.full:
             if self._try(found, lane, now):
                 return found
-        if self.filling and self._fill(found, now):
+        if filling and self._fill(found, now):
             return found
         self._look_ahead(found, now)
         first = found.first

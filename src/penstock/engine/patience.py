@@ -43,7 +43,7 @@ def stalls(desk: Desk, call: Call, look: Look | None = None) -> Trouble | None:
     """
     patience, now = desk.config.patience, desk.now
     if look is None:
-        if patience is None and not _hurried(desk, call):
+        if patience is None and not (desk.hurried and _hurried(call)):
             return None
         look = call.group.look(call, call.demand(), now)
     first = look.first
@@ -51,7 +51,7 @@ def stalls(desk: Desk, call: Call, look: Look | None = None) -> Trouble | None:
         return None
     down = first.breaker.down
     fresh = down is None and (call.refused is None or first.refusing is None)
-    if (patience is None or (fresh and look.soonest <= now + patience)) and not _hurried(desk, call):
+    if (patience is None or (fresh and look.soonest <= now + patience)) and not (desk.hurried and _hurried(call)):
         return None  # most waits are short, and begin now
     since = now
     if down is not None and first.breaker.ready_at(now) > now:
@@ -100,10 +100,8 @@ def _askers(call: Call) -> list[Job]:
     return [ask.job for flight in call.flights for ask in flight.asks if ask.live()]
 
 
-def _hurried(desk: Desk, call: Call) -> bool:
+def _hurried(call: Call) -> bool:
     """Whether somebody who waits for a call has a deadline."""
-    if not desk.hurried:
-        return False
     if call.question is not None:
         return any(job.work.deadline is not None for job in _askers(call))
     for flight in call.flights:

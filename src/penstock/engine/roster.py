@@ -113,11 +113,12 @@ class Roster:
             self.stirred.append(common)
 
     def taken(self, lane: Lane) -> None:
-        """Something was taken from its quota while its group is looked at."""
+        """Something was taken from its quota while its group is looked at: before the next one is."""
         if len(lane.common.lanes) == 1:
             lane.group.arrange(lane, self.desk.now)
         else:
             self.stir(lane)
+            self.arrange()
 
     def arrange(self) -> None:
         """Put in order again whatever was stirred; whoever waits for it is looked at."""

@@ -290,23 +290,40 @@ class HasState(Protocol[S]):
     state: S
 
 
-class Life(Generic[S, E]):
-    """One table at work: moves things and counts how many are in each state."""
+class Step(Generic[S]):
+    """A row of a table at work: where it leads, and how often it was taken."""
 
-    __slots__ = ("counts", "rows")
+    __slots__ = ("after", "taken")
+
+    def __init__(self, after: S) -> None:
+        self.after = after
+        self.taken = 0
+
+
+class Life(Generic[S, E]):
+    """One table at work: moves things, and knows how many are in each state from how often each row was taken."""
+
+    __slots__ = ("_steps",)
 
     def __init__(self, table: Mapping[tuple[S, E], S], states: type[S], inputs: type[E]) -> None:
-        self.rows: list[list[S | None]] = [[table.get((state, event)) for event in inputs] for state in states]
-        self.counts = [0] * len(states)
+        self._steps: list[list[Step[S] | None]] = [
+            [Step(table[state, event]) if (state, event) in table else None for event in inputs] for state in states
+        ]
 
     def go(self, thing: HasState[S], event: E) -> None:
         """Move `thing` along the row of its state and `event`; raise `Impossible` where there is none."""
-        state = thing.state
-        after = self.rows[state][event]
-        if after is None:
-            raise Impossible(f"{type(thing).__name__} {state.name}: {event.name}")
-        if after is not state:
-            counts = self.counts
-            counts[state] -= 1
-            counts[after] += 1
-            thing.state = after
+        step = self._steps[thing.state][event]
+        if step is None:
+            raise Impossible(f"{type(thing).__name__} {thing.state.name}: {event.name}")
+        step.taken += 1
+        thing.state = step.after
+
+    def counts(self) -> list[int]:
+        """How many things are in each state; in the first one, from which all of them come, less than none."""
+        counts = [0] * len(self._steps)
+        for state, steps in enumerate(self._steps):
+            for step in steps:
+                if step is not None:
+                    counts[state] -= step.taken
+                    counts[step.after] += step.taken
+        return counts
