@@ -176,11 +176,7 @@ class Dispatch:
                 aside.append(call)
                 if len(aside) == ASIDE:
                     break
-        group.aside = bool(aside)
-        for call in aside:
-            line.push(call)
-            call.lined = True
-        self._wake(group, soonest)
+        self._rest(group, aside, soonest)
 
     def _serves(self, call: Call, found: list[Bound | Never | Stale]) -> bool:
         """After Closed the line is left to whoever closes it, but for screens of paid pictures."""
@@ -249,7 +245,12 @@ class Dispatch:
                 return Bound(call, lane, permit, invoice, self.desk.ledger.reserve(invoice.shares))
         return None
 
-    def _wake(self, group: Group, at: float) -> None:
+    def _rest(self, group: Group, aside: list[Call], at: float) -> None:
+        """A line has been served for now: whoever stepped aside stands in it again, and it is looked at again `at`."""
+        group.aside = bool(aside)
+        for call in aside:
+            group.line.push(call)
+            call.lined = True
         timer = group.timer
         if timer is not None and timer.owner is not None:
             if timer.at == at:
