@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 from penstock.errors import UsageError
 from penstock.ids import Ref
 from penstock.readings import LimitHint, Malformed, Part, Problem, Reading, Success, Usage
-from penstock.requests import ImageRequest
+from penstock.requests import CHAT, EMBEDDINGS, GENERATE, ImageRequest
 from penstock.wire import BadPayload, Decoder, MemorySink, is_text, problem, reader, reply
 from penstock.wire._json import Json
 from penstock.wire._usage import usage as usage_of
 from penstock.wire.pictures import ENVELOPE, PictureReader
-from penstock.wire.reader import Opening
+from penstock.wire.reader import Opening, Reader
 from penstock.wire.redact import clean
+from penstock.wire.speaking import listener
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 JPEG = b"\xff\xd8\xff\xe0" + bytes(100)
@@ -511,11 +513,30 @@ def test_a_prompt_that_is_echoed_is_struck_out_whole(where: str) -> None:
     assert "roof" not in shown
 
 
-def test_a_truncated_reply_does_not_tell_what_was_asked() -> None:
-    """JSON that is cut off may hold a rewritten prompt: no snippet of it is kept."""
-    reading, _ = read(b'{"created":1,"data":[{"revised_prompt":"A crimson enamel kettle on a white')
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("before", [b"", MARK, b"\n" * 300, MARK + b"  \r\n"], ids=["", "mark", "blank", "both"])
+@pytest.mark.parametrize(
+    ("taker", "begun"),
+    [
+        (partial(reader, GENERATE), b""),
+        (partial(reader, CHAT), b""),
+        (partial(reader, EMBEDDINGS), b""),
+        (partial(listener, GENERATE), b"data: "),
+        (partial(listener, CHAT), b"data: "),
+    ],
+    ids=["pictures", "chat", "vectors", "stream", "chat stream"],
+)
+def test_a_truncated_reply_does_not_tell_what_was_asked(
+    before: bytes, taker: Callable[..., Reader], begun: bytes
+) -> None:
+    """JSON that is cut off may hold a rewritten prompt: no snippet of it is kept, whatever a server puts before it."""
+    taking = taker(MemorySink(), status=200)
+    taking.feed(begun + before + b'{"created":1,"data":[{"revised_prompt":"A crimson enamel kettle on a white')
+    reading = taking.close()
     assert isinstance(reading, Malformed)
-    assert "" == reading.snippet
+    assert "" == reading.snippet.strip()
 
 
 problems = st.builds(

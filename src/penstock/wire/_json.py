@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+
+_BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[{\[]")
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 """Whatever a JSON text may say."""
@@ -15,6 +18,11 @@ def parse(raw: bytes | bytearray) -> Json:
     except (ValueError, RecursionError):
         return None
     return value
+
+
+def begins_as_json(raw: bytes | bytearray) -> bool:
+    """Whether a text begins as an object or an array does, a byte order mark and white space before it or not."""
+    return _BEGINS.match(raw) is not None
 
 
 def _refuse(name: str) -> None:

@@ -13,15 +13,12 @@ from attrs import frozen
 
 from penstock.readings import Malformed, Part, Problem, Reading, Success, Usage
 from penstock.wire import _problems
-from penstock.wire._json import Json, parse
+from penstock.wire._json import Json, begins_as_json, parse
 from penstock.wire._skim import Skimmer
+from penstock.wire._unread import malformed, no_json
 from penstock.wire.reader import CAP, Opening
 from penstock.wire.redact import clean
 from penstock.wire.sink import BadPayload, Sink
-
-SNIPPET = 120
-_TYPE = 64
-_HEAD = 64
 
 SMALL = 1 << 18
 """Bytes of a reply that is parsed whole, in some 40 ms at the worst."""
@@ -135,11 +132,11 @@ class BodyReader:
             stated = _problems.from_body(body, self._clean)
             return stated if stated is not None else _problems.foreign(raw.decode("utf-8", "replace"), self._clean)
         if body is None and self._json:
-            return self._malformed(self._nonsense(raw), raw)
+            return malformed(self._nonsense(raw), raw, self._opening)
         said = self._take(body, raw)
         if isinstance(said, str):
             stated = _problems.from_body(body, self._clean)
-            return stated if stated is not None else self._malformed(said, raw)
+            return stated if stated is not None else malformed(said, raw, self._opening)
         return said if isinstance(said, Problem) else self._kept(*said)
 
     def _parsed(self, raw: bytes) -> Json:
@@ -165,21 +162,10 @@ class BodyReader:
     def _nonsense(self, raw: bytes) -> str:
         if begins_as_json(raw):
             return "too much in it" if crowded(raw) else "truncated"
-        kind = self._opening.content_type
-        return f"not JSON but {self._clean(kind, _TYPE)}" if kind else "not JSON"
-
-    def _malformed(self, reason: str, raw: bytes) -> Malformed:
-        text = raw[: 1 << 16].decode("utf-8", "replace")
-        told = "" if begins_as_json(raw) else self._clean(text, SNIPPET)  # JSON holds what was asked
-        return Malformed(reason if text.strip() else "empty", told)
+        return no_json(self._opening)
 
     def _clean(self, text: str, longest: int) -> str:
         return clean(text, self._opening.redact, longest)
-
-
-def begins_as_json(raw: bytes) -> bool:
-    """Whether a text begins as an object or an array does."""
-    return raw[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 
 
 def crowded(raw: bytes) -> bool:

@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import cast
 
-from penstock.readings import Delta, Item, Malformed, Part, Problem, Reading, Success, Usage
+from penstock.readings import Delta, Item, Part, Success, Usage
 from penstock.requests import ChatRequest
 from penstock.wire import chat
 from penstock.wire._json import Json, parse
 from penstock.wire._usage import usage
 from penstock.wire.bodies import crowded
-from penstock.wire.pictures import SNIPPET
 from penstock.wire.reader import Opening
 from penstock.wire.sink import BadPayload, Sink
 from penstock.wire.sse import DONE
@@ -49,9 +48,6 @@ class ChatStream(EventStream):
         self._reasons: dict[int, str] = {}
         self._usage: Json = None
         self._fresh: list[tuple[int, str]] = []
-        self._problem: Problem | None = None
-        self._fault = ""
-        self._snippet = ""
         self._weight = 0
 
     def data(self, piece: bytes) -> None:
@@ -83,12 +79,7 @@ class ChatStream(EventStream):
             except _TooDeepError:
                 self._fault = self._fault or "nested too deeply"
         elif raw.strip():
-            self._wrong(raw)
-
-    def _wrong(self, raw: bytes) -> None:
-        self._fault = self._fault or "an event that is not JSON"
-        if not self._snippet and raw.lstrip()[:1] not in (b"{", b"["):  # JSON holds what was asked
-            self._snippet = self._clean(raw.decode("utf-8", "replace"), SNIPPET)
+            self._wrong("an event that is not JSON", raw)
 
     def _chunk(self, body: dict[str, Json]) -> None:
         for name in _WHOLE:
@@ -152,16 +143,9 @@ class ChatStream(EventStream):
     def _used(self) -> Usage | None:
         return usage(self._usage, texts=True)
 
-    def _reading(self) -> Reading:
-        found = self._whole() or self._problem
-        if found is not None:
-            return found
-        if self._fault:
-            return Malformed(self._fault, self._snippet)
+    def _lacks(self) -> str:
         said = len(self._messages)
-        if self.over and said:
-            return Malformed(chat.few(said, self._opening.answers))
-        return Malformed("truncated" if self._seen else "empty")
+        return chat.few(said, self._opening.answers) if self.over and said else super()._lacks()
 
     def _leave(self, *, whole: bool) -> None:
         self._event.clear()

@@ -14,6 +14,7 @@ from penstock.wire import _problems
 from penstock.wire._cutter import ANY, PICTURES, Cutter, Path
 from penstock.wire._formats import sniff
 from penstock.wire._json import Json, parse
+from penstock.wire._unread import malformed, no_json
 from penstock.wire._usage import usage
 from penstock.wire.reader import Opening
 from penstock.wire.redact import clean
@@ -22,9 +23,7 @@ from penstock.wire.sink import Sink, Stored
 ENVELOPE = 1 << 22
 """How many bytes of a reply may be something else than picture data."""
 
-SNIPPET = 120
 _SIZE = 32
-_TYPE = 64
 
 
 @frozen
@@ -67,9 +66,7 @@ class PictureReader:
         self._shape = shape
         self.too_large = False
         self._sink = sink
-        self._kind = opening.content_type
-        self._redact = opening.redact
-        self._cap = opening.cap
+        self._opening = opening
         self._seen = 0
         self._cutter = Cutter(sink, shape.path) if opening.good else None
         self._body = bytearray() if self._cutter is None else self._cutter.envelope
@@ -79,7 +76,7 @@ class PictureReader:
         if self.too_large:
             return
         self._seen += len(data)
-        if self._seen > self._cap:
+        if self._seen > self._opening.cap:
             self._overflow()
             return
         if self._cutter is not None:
@@ -103,26 +100,25 @@ class PictureReader:
 
     def _read(self) -> Reading:
         if self.too_large:
-            return Malformed(f"a reply of more than {self._cap:,} bytes, or too much of it besides pictures")
-        text = self._body.decode("utf-8", "replace")
+            return Malformed(f"a reply of more than {self._opening.cap:,} bytes, or too much of it besides pictures")
         if self._cutter is None:
-            return self._problem(text)
+            return self._problem()
         body = parse(self._body) if self._cutter.whole else None
         if body is None:
-            return self._malformed(self._nonsense(self._cutter), text)
+            return self._malformed(self._nonsense(self._cutter))
         if not self._cutter.cuts and (stated := _problems.from_body(body, self._clean)) is not None:
             return stated
-        return self._success(body, text, self._cutter)
+        return self._success(body, self._cutter)
 
-    def _problem(self, text: str) -> Problem:
+    def _problem(self) -> Problem:
         stated = _problems.from_body(parse(self._body), self._clean)
-        return stated if stated is not None else _problems.foreign(text, self._clean)
+        return stated if stated is not None else _problems.foreign(self._body.decode("utf-8", "replace"), self._clean)
 
-    def _success(self, body: Json, text: str, cutter: Cutter) -> Reading:
+    def _success(self, body: Json, cutter: Cutter) -> Reading:
         if cutter.fault:
-            return self._malformed(cutter.fault, text)
+            return self._malformed(cutter.fault)
         if not isinstance(body, dict):
-            return self._malformed("no pictures", text)
+            return self._malformed("no pictures")
         told = self._shape.look(body)
         if told.problem is not None:
             return evolve(told.problem, message=self._clean(told.problem.message, _problems.MESSAGE))
@@ -138,21 +134,20 @@ class PictureReader:
             if part is not None:
                 parts.append(part)
         if cuts:
-            return self._malformed("a picture is given twice", text)
+            return self._malformed("a picture is given twice")
         ordered = _besides_last(parts, told.besides)
-        return Success(told.usage, ordered) if ordered else self._malformed("no pictures", text)
+        return Success(told.usage, ordered) if ordered else self._malformed("no pictures")
 
     def _nonsense(self, cutter: Cutter) -> str:
         if cutter.cuts or not cutter.whole:
             return "truncated"
-        return f"not JSON but {self._clean(self._kind, _TYPE)}" if self._kind else "not JSON"
+        return no_json(self._opening)
 
-    def _malformed(self, reason: str, text: str) -> Malformed:
-        told = "" if text.lstrip()[:1] in ("{", "[") else self._clean(text, SNIPPET)  # JSON holds what was asked
-        return Malformed(reason if text.strip() else "empty", told)
+    def _malformed(self, reason: str) -> Malformed:
+        return malformed(reason, self._body, self._opening)
 
     def _clean(self, text: str, longest: int) -> str:
-        return clean(text, self._redact, longest)
+        return clean(text, self._opening.redact, longest)
 
 
 def one_part(

@@ -9,9 +9,9 @@ from penstock.http import HttpCall
 from penstock.readings import Problem, Usage
 from penstock.requests import Prepared, RawRequest, Said
 from penstock.wire._formats import sniff
-from penstock.wire._json import Json
+from penstock.wire._json import Json, begins_as_json
 from penstock.wire._usage import usage
-from penstock.wire.bodies import SMALL, BodyReader, Piece, Room, begins_as_json
+from penstock.wire.bodies import SMALL, BodyReader, Piece, Room
 from penstock.wire.reader import Opening
 from penstock.wire.sink import HEAD, Sink
 

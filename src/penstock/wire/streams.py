@@ -20,8 +20,9 @@ from penstock.readings import Item, Malformed, Part, Partial, Problem, Reading, 
 from penstock.wire import _problems
 from penstock.wire._cutter import Cutter
 from penstock.wire._json import Json, parse
+from penstock.wire._unread import snippet
 from penstock.wire._usage import usage
-from penstock.wire.pictures import ENVELOPE, PLAIN, SNIPPET, PictureReader, Shape, one_part
+from penstock.wire.pictures import ENVELOPE, PLAIN, PictureReader, Shape, one_part
 from penstock.wire.reader import Opening, Reader
 from penstock.wire.redact import clean
 from penstock.wire.sink import Sink
@@ -60,6 +61,9 @@ class EventStream(ABC):
         self._seen = 0
         self._cutter = EventCutter(self)
         self._items: list[Item] = []
+        self._problem: Problem | None = None
+        self._fault = ""
+        self._snippet = ""
 
     def feed(self, data: bytes) -> None:
         """The next bytes of the body."""
@@ -119,9 +123,21 @@ class EventStream(ABC):
     def _whole(self) -> Success | None:
         """All that was asked for, if it has come."""
 
-    @abstractmethod
     def _reading(self) -> Reading:
         """What the events came to."""
+        found = self._whole() or self._problem
+        if found is not None:
+            return found
+        return Malformed(self._fault, self._snippet) if self._fault else Malformed(self._lacks())
+
+    def _lacks(self) -> str:
+        """Why what has come is not all, where nothing is wrong with it."""
+        return "truncated" if self._seen else "empty"
+
+    def _wrong(self, fault: str, event: bytes) -> None:
+        """An event cannot be used, and why; the first one is told."""
+        self._fault = self._fault or fault
+        self._snippet = self._snippet or snippet(event, self._opening.redact)
 
     @abstractmethod
     def _leave(self, *, whole: bool) -> None:
@@ -161,9 +177,6 @@ class PictureStream(EventStream):
         self._parts: list[Part] = []
         self._usage: Usage | None = None
         self._aside: Usage | None = None
-        self._problem: Problem | None = None
-        self._fault = ""
-        self._snippet = ""
         self._numbers = 0
         self._digest = sha256()
         self._finished: set[bytes | int] = set()
@@ -250,11 +263,6 @@ class PictureStream(EventStream):
         if used is not None:
             self._usage = used if self._usage is None else self._usage + used
 
-    def _wrong(self, fault: str, envelope: bytes) -> None:
-        self._fault = self._fault or fault
-        if not self._snippet and envelope.lstrip()[:1] not in (b"{", b"["):  # JSON holds what was asked
-            self._snippet = self._clean(envelope.decode("utf-8", "replace"), SNIPPET)
-
     def take(self) -> list[Item]:
         """The previews that have come since the last time."""
         self._previews.clear()
@@ -264,14 +272,6 @@ class PictureStream(EventStream):
         if not self._parts:
             return None
         return Success(self._usage if self._usage is not None else self._aside, tuple(self._parts))
-
-    def _reading(self) -> Reading:
-        found = self._whole() or self._problem
-        if found is not None:
-            return found
-        if self._fault:
-            return Malformed(self._fault, self._snippet)
-        return Malformed("truncated" if self._seen else "empty")
 
     def _leave(self, *, whole: bool) -> None:
         if self._event is not None:
