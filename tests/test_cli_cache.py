@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -149,6 +150,45 @@ def test_damage_is_told_and_dropped_on_request(place: Path, capsys: pytest.Captu
     capsys.readouterr()
     main(["cache", "list", str(place), "--json"])
     assert [THIRD, FIRST] == keys(capsys)
+
+
+def test_files_that_no_picture_names_are_counted_and_taken_away(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are no damage; `verify --drop` or a purge deletes them."""
+    folder = place if place.is_dir() else place.with_name(f"{place.name}-files")
+    for options, said in ((["verify", "--drop"], "taken away"), (["purge", "--older-than", "90d", "--yes"], "")):
+        stray = folder / "ab" / ("ab" * 32)
+        stray.parent.mkdir(parents=True, exist_ok=True)
+        stray.write_bytes(b"nobody's")
+        assert 0 == main(["cache", "verify", str(place), "--json"])
+        assert ([], 1) == ((found := told(capsys))["damage"], found["litter"])
+        assert 0 == main(["cache", "verify", str(place)])
+        assert "1 thing that nothing needs" in capsys.readouterr().out
+        assert 0 == main(["cache", options[0], str(place), *options[1:]])
+        assert said in capsys.readouterr().out
+        assert not stray.exists()
+        assert 0 == main(["cache", "verify", str(place)])
+        assert "0 things damaged\n" == capsys.readouterr().out
+
+
+def test_what_cannot_be_dropped_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The others go all the same; where not even one goes the store cannot be used."""
+    database = place / "index.sqlite" if place.is_dir() else place
+    with closing(sqlite3.connect(database)) as db:
+        held = f"WHEN OLD.stored < {NOW} BEGIN SELECT RAISE(ABORT, 'it is held'); END"
+        db.execute(f"CREATE TRIGGER held BEFORE DELETE ON pictures {held}")
+    assert 1 == main(["cache", "purge", str(place), "--all", "--yes", "--json"])
+    assert (1, 2) == ((found := told(capsys))["dropped"], found["left"])
+    main(["cache", "list", str(place), "--json"])
+    assert [SECOND, FIRST] == keys(capsys)
+    with closing(store_named(str(place), clock=lambda: NOW)) as store:
+        store.write(THIRD, META, b"picture c")
+    assert 1 == main(["cache", "purge", str(place), "--all", "--yes"])
+    said = capsys.readouterr().out.splitlines()
+    assert ["dropped: 1 picture", "left: 2 pictures"] == [line.partition(",")[0] for line in said]
+    assert 2 == main(["cache", "purge", str(place), "--all", "--yes"])
+    assert "it is held" in capsys.readouterr().err
 
 
 def test_a_key_that_is_not_there_is_not_taken_for_dropped(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

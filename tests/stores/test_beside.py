@@ -268,6 +268,9 @@ def test_files_beside_a_database_of_another_day_are_tidied_up(tmp_path: Path) ->
     (tmp_path / "backup").replace(tmp_path / "store")
     with SqliteStore(tmp_path / "store") as store:
         assert lying(tmp_path, PICTURE[1:]).exists()
-        assert (1, 0) == (store.tidy(), store.tidy())
+        young = store._beside.begun(PICTURE[2:])
+        assert (1, 1, 0, 0) == (store.litter(), store.tidy(), store.litter(), store.tidy())
+        os.utime(young.path, (0.0, 0.0))
+        assert (1, 1, 0) == (store.litter(), store.tidy(), store.litter())
         assert (True, False) == (path.exists(), lying(tmp_path, PICTURE[1:]).exists())
         assert (Meta(), PICTURE) == store.read(A)

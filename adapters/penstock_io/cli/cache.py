@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 DONE, SOME, USAGE = 0, 1, 2
 
+ENOUGH = 20
+"""So many pictures in a row that cannot be dropped: the others cannot, either, and each may be waited for."""
+
 EPILOG = """\
 PATH names a store: a file (SQLite), a folder with its index.sqlite, redis://HOST/0, or s3://BUCKET/PREFIX; also the
 folder of a batch, from which nothing is dropped.
@@ -30,7 +33,8 @@ folder of a batch, from which nothing is dropped.
   show     one picture by its key, or by the beginning of one: all that is known of it (-o FILE: the picture, too)
   purge    drop pictures: those that --older-than and --key name (both: that are both), or --all, also those that have
            expired or are damaged; a key may be given by its beginning; without --yes it only says which
-  verify   read everything and say what is damaged (--drop: and drop that)
+  verify   read everything and say what is damaged, and how many files no picture names and leases are over (--drop: and
+           drop that)
 
 What is dropped has to be bought again when it is asked for the next time.
 
@@ -39,10 +43,10 @@ What is dropped has to be bought again when it is asked for the next time.
 
 --json prints one object: stats: entries, bytes, max_bytes, cost_usd, evictions, expired, oldest, newest; list, show and
 purge: pictures (key, size, format, bytes, cost_usd, seconds, created, stored, expires, policy, passed), and purge
-dropped; verify: damage (key, what), dropped.
+dropped, left; verify: damage (key, what), dropped, litter.
 
-exit codes: 0 done; 1 something is damaged (verify), or there is no such picture (show, purge); 2 usage, or the store
-cannot be used
+exit codes: 0 done; 1 something is damaged (verify), there is no such picture (show, purge), or some could not be
+dropped (purge); 2 usage, or the store cannot be used
 """
 
 
@@ -64,7 +68,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     add("--older-than", metavar="TIME", help="purge: what was stored longer ago than 12h, 30d")
     add("--key", dest="keys", action="append", metavar="KEY", help="purge: this picture; may be given again")
     add("--all", action="store_true", help="purge: every picture")
-    add("--drop", action="store_true", help="verify: drop what is damaged")
+    add("--drop", action="store_true", help="verify: drop what is damaged, and what nothing needs")
     add("--yes", action="store_true", help="purge: do it")
     add("--json", action="store_true", help="print one JSON object")
     parser.flags = ["--limit", "--out", "--older-than", "--key", "--all", "--drop", "--yes", "--json", "--help"]
@@ -209,7 +213,7 @@ def _write(store: Kept, entry: StoreEntry, args: argparse.Namespace) -> int:
 
 
 def _purge(store: Kept, args: argparse.Namespace) -> int:
-    from penstock_io.words import count, summed  # noqa: PLC0415 - as above
+    from penstock_io.words import count, harmless, summed  # noqa: PLC0415 - as above
 
     now, oldest = time.time(), _seconds(args.older_than) if args.older_than else None
     entries = list(store.entries())
@@ -222,19 +226,53 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
     largest_first = sorted(
         chosen, key=lambda entry: -entry.nbytes
     )  # on a full disk a large one makes room for the rest
-    dropped = sum(store.delete(entry.key) for entry in largest_first) if args.yes else 0
-    if args.all and args.yes:
+    dropped, left, why = _drop(store, largest_first) if args.yes else (0, [], "")
+    if args.all and args.yes and not left:
         dropped += len(_drop_damaged(store, list(store.verify())))  # all that is left
-    if args.yes:
+    if args.yes and not left:
         _tidy(args.store)
     if args.json:
-        print(json.dumps({"pictures": [as_object(entry) for entry in chosen], "dropped": dropped}, indent=2))
-        return DONE
-    costs = [entry.meta.cost for entry in chosen]
+        told = {"pictures": [as_object(entry) for entry in chosen], "dropped": dropped, "left": len(left)}
+        print(json.dumps(told, indent=2))
+        return SOME if left else DONE
+    gone = [entry for entry in chosen if entry not in left]
+    costs = [entry.meta.cost for entry in gone]
     cost = summed(sum(one or 0 for one in costs), unknown=None in costs)
-    told = f"{count(len(chosen), 'picture')}, {size(sum(entry.nbytes for entry in chosen))}, made for {cost}"
-    print(f"dropped: {told}" if args.yes else f"would drop {told}; nothing was dropped: --yes does it")
-    return DONE
+    said = f"{count(len(gone), 'picture')}, {size(sum(entry.nbytes for entry in gone))}, made for {cost}"
+    print(f"dropped: {said}" if args.yes else f"would drop {said}; nothing was dropped: --yes does it")
+    if left:
+        print(f"left: {count(len(left), 'picture')}, {size(sum(entry.nbytes for entry in left))}: {harmless(why)}")
+    return SOME if left else DONE
+
+
+def _drop(store: Kept, entries: Sequence[StoreEntry]) -> tuple[int, list[StoreEntry], str]:
+    """Drop pictures: how many went, which are left, and why. Raises `StoreFault` where none goes.
+
+    What there was no room for may go once others have made some: it is tried again as long as any go.
+    """
+    from penstock_io.stores import StoreFault  # noqa: PLC0415 - as above
+
+    dropped, waiting, why = 0, list(entries), ""
+    while waiting:
+        left: list[StoreEntry] = []
+        in_vain = 0
+        for place, entry in enumerate(waiting):
+            if in_vain == ENOUGH:
+                left += waiting[place:]
+                break
+            try:
+                dropped += store.delete(entry.key)
+                in_vain = 0
+            except StoreFault as fault:
+                left.append(entry)
+                in_vain += 1
+                why = str(fault)
+        if len(left) == len(waiting):
+            break
+        waiting = left
+    if why and len(waiting) == len(entries):
+        raise StoreFault(why)
+    return dropped, waiting, why
 
 
 def _tidy(name: str) -> None:
@@ -256,17 +294,22 @@ def _drop_damaged(store: Kept, found: Sequence[Damage]) -> list[Key]:
 
 
 def _verify(store: Kept, args: argparse.Namespace) -> int:
+    from penstock_io.stores import Tidying  # noqa: PLC0415 - as above
     from penstock_io.words import count, harmless  # noqa: PLC0415 - as above
 
     found = list(store.verify())
     dropped = len(_drop_damaged(store, found)) if args.drop else 0
+    litter = 0 if not isinstance(store, Tidying) else store.tidy() if args.drop else store.litter()
     if args.json:
         told = [{"key": damage.key, "what": damage.what} for damage in found]
-        print(json.dumps({"damage": told, "dropped": dropped}, indent=2))
+        print(json.dumps({"damage": told, "dropped": dropped, "litter": litter}, indent=2))
     else:
         for damage in found:
             print(f"{damage.key or 'the store'}: {harmless(damage.what)}")
         print(f"{count(len(found), 'thing')} damaged{f', {dropped:,} dropped' if args.drop else ''}")
+        if litter:
+            what = f"{count(litter, 'thing')} that nothing needs (files that no picture names, leases that are over)"
+            print(f"{what}: {'taken away' if args.drop else '--drop, or a purge, takes them away'}")
     return SOME if found else DONE
 
 

@@ -181,7 +181,11 @@ class Keeping(Protocol):
 
 @runtime_checkable
 class Tidying(Protocol):
-    """A store in which something may be left that nobody needs any more, as leases of processes that were killed."""
+    """A store in which something may be left that nobody needs any more: files that no picture names, old leases."""
+
+    def litter(self) -> int:
+        """How much of that there is; nothing is changed."""
+        ...
 
     def tidy(self) -> int:
         """Take it away: how many."""

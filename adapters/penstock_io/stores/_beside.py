@@ -116,8 +116,7 @@ class Beside:
         with transaction(db, "IMMEDIATE"):
             for (name,) in db.execute("SELECT name FROM gone").fetchall():
                 path = self.path(bytes(name))
-                named = db.execute("SELECT 1 FROM names WHERE name = ? LIMIT 1", (name,)).fetchone()
-                if path is not None and named is None and not self._away(path):
+                if path is not None and not _has(db, name) and not self._away(path):
                     continue
                 db.execute("DELETE FROM gone WHERE name = ?", (name,))
 
@@ -136,6 +135,14 @@ class Beside:
         announce(db, self.left())
         self.clear(db)
         return max(before - self._count(), 0)
+
+    def litter(self, db: sqlite3.Connection) -> int:
+        """How many files there are that no row names, and how many that were never finished and are nobody's."""
+        found = [name for name in self.left() if not _has(db, name)]
+        if found:
+            with suppress(sqlite3.OperationalError), transaction(db, "IMMEDIATE"):
+                found = [name for name in self.left() if not _has(db, name)]  # with what was being written then
+        return len(found) + sum(1 for _ in self._unfinished())
 
     def _count(self) -> int:
         return sum(1 for _ in self.left()) + sum(1 for _ in self.folder.glob(f"{_UNFINISHED}*"))
@@ -159,10 +166,16 @@ class Beside:
     def _sweep(self) -> None:
         """Delete what processes that were killed never finished."""
         self._swept = time()
+        for path in self._unfinished():
+            with suppress(OSError):
+                path.unlink()
+
+    def _unfinished(self) -> Iterator[Path]:
+        """Files without a name that belong to nobody any more."""
         for path in self.folder.glob(f"{_UNFINISHED}*"):
             with suppress(OSError):
                 if time() - path.stat().st_mtime > _OLD:
-                    path.unlink()
+                    yield path
 
     # Reading
 
@@ -202,6 +215,11 @@ class Beside:
     def forget(self) -> None:
         """What was compared is not known any more."""
         self._compared.clear()
+
+
+def _has(db: sqlite3.Connection, name: bytes) -> bool:
+    """Whether a row names this file."""
+    return db.execute("SELECT 1 FROM names WHERE name = ? LIMIT 1", (name,)).fetchone() is not None
 
 
 def _looks(found: os.stat_result) -> str:

@@ -194,17 +194,27 @@ class LeasedObjectStore(ObjectStore):
             if found is not None and found[0] == name:
                 self._take_away(path, found)
 
+    def litter(self) -> int:
+        """How many leases there are that are over, as those of processes that were killed. Raises `StoreFault`."""
+        return sum(1 for _ in self._old_leases())
+
     def tidy(self) -> int:
-        """Take away leases that are over, as those of processes that were killed: how many. Raises `StoreFault`."""
+        """Take away leases that are over: how many. Raises `StoreFault`."""
+        gone = 0
+        for path, found in self._old_leases():
+            with self._asked():
+                gone += self._take_away(path, found)
+        return gone
+
+    def _old_leases(self) -> Iterator[tuple[str, tuple[str, float, str]]]:
+        """Leases that are over, each with what stands in it."""
         with self._asked():
             paths = [str(one["path"]) for some in self._bucket.list(prefix=_LEASES) for one in some]
-        gone = 0
         for path in paths:
             with self._asked():
                 found = self._lease(path)
-                if found is not None and found[1] <= self._clock():
-                    gone += self._take_away(path, found)
-        return gone
+            if found is not None and found[1] <= self._clock():
+                yield path, found
 
     def _take_away(self, path: str, found: tuple[str, float, str]) -> bool:
         """Delete a lease, unless it changed since it was read."""

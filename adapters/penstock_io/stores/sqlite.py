@@ -189,6 +189,11 @@ class SqliteStore(Outside):
             if what:
                 yield Damage(row.owner(), what)
 
+    def litter(self) -> int:
+        """How many files there are that no row names, and that nobody writes. Raises `StoreFault`."""
+        with self._asked() as db:
+            return self._beside.litter(db)
+
     def tidy(self) -> int:
         """Delete files of pictures that no row names, as beside a database of another day: how many."""
         return self._changed(self._beside.tidy)
