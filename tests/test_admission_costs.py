@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from penstock.admission.bucket import Gauge
+from penstock.admission.draws import draw
 from penstock.admission.family import Family
 from penstock.admission.learning import Empty, Learner
 from penstock.admission.quota import Quota
@@ -118,10 +119,10 @@ def test_a_small_request_after_a_large_one_is_no_pause() -> None:
     gauge = Gauge(0.0)
     gauge.pace(10.0, 0.0)
     for _ in range(6):
-        gauge.take(100.0, 0.0)
+        draw(((gauge, 100.0),), 0.0)
     gauge.probe(10.0, 0.0)
     for _ in range(8):
         now = gauge.ready(100.0)
-        gauge.take(1.0, now)
-        gauge.take(99.0, now)
+        draw(((gauge, 1.0),), now)
+        draw(((gauge, 99.0),), now)
     assert 20.0 == gauge.rate  # nothing was refused

@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.admission.bucket import SPREAD, Gauge, Mark
+from penstock.admission.draws import draw
 from penstock.admission.headers import RateReport, Told
 from penstock.admission.quota import Permit, Quota
 from penstock.config import Limits
@@ -56,11 +57,11 @@ def test_a_level_is_clamped_and_nothing_else(
     gauge.configure(limit, 60.0 / limit, 0.0)
     gauge.configure(limit, 1.0, 0.0)
     for _ in range(spent):
-        gauge.take(1.0, 0.0)
-    level = gauge.take(1.0, 0.0)
+        draw(((gauge, 1.0),), 0.0)
+    (level,), _ = draw(((gauge, 1.0),), 0.0)
     mark = Mark(0.0, 1.0, level, gauge.spent - 1.0, gauge.spent - 1.0, gauge.spent, 0.0)
     for _ in range(later):
-        gauge.take(1.0, SPREAD)
+        draw(((gauge, 1.0),), SPREAD)
     now = SPREAD + waited
     gauge.refill(now)
     before, told = gauge.level, Told(None, float(remaining))

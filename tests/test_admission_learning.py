@@ -165,7 +165,7 @@ def test_few_are_at_risk() -> None:
         pace.sent(now, 0.0, None)
         sends.append(now)
     for start, most in ((0, 6), (100, 9), (1000, 40)):
-        within = sum(sends[start] <= at < sends[start] + pace.span() for at in sends)
+        within = sum(sends[start] <= at < sends[start] + pace.span for at in sends)
         assert within <= most
     eager = Pace(eager=True)
     assert eager.free()

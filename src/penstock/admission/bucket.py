@@ -127,36 +127,20 @@ class Gauge:
         grow = _EACH * rate / self.unit
         return rate * (1.0 + over * (grow if grow < _GROW else _GROW))
 
-    def take(self, need: float, now: float) -> float:
-        """A request with this need is sent now. Returns the level just before."""
-        self.spent += need
-        self.unit = need or 1.0
+    def sized(self, need: float) -> None:
+        """A request is sent that needs another amount than the last one."""
+        self.unit = need
         if need > self.largest:
             self.largest = need
             self.capacity = max(self.capacity, min(need, self.bound))
+
+    def tried(self, now: float) -> None:
+        """A request is sent while a higher rate is tried out."""
         rate = self.rate
-        if not rate:
-            return self.level
-        if now > self.quiet:
-            if min(self.capacity, self.level + rate * (now - self.at)) > 2.0 * self.largest + rate:
-                self.probe(self.tau, now)  # a pause: it held nothing up, and there is nothing to find out
-            else:
-                self.refill(now)
-                rate = self.rate
-        level, at = self.level, self.at
-        if now > at:
-            level += rate * (now - at)
-            if level > self.capacity:
-                level = self.capacity
-            at = now
-        if level > self.peak:
-            self.peak = level
-        if level - need > self.largest + rate and self.quiet < now + self.tau - 1.0:
-            self.probe(self.tau, now)  # it holds nothing up: there is nothing to find out
-        brim = now + (level - self.capacity) / rate + self.spread
-        self.at = brim if brim > at else at
-        self.level = level - need
-        return level
+        if min(self.capacity, self.level + rate * (now - self.at)) > 2.0 * self.largest + rate:
+            self.probe(self.tau, now)  # a pause: it held nothing up, and there is nothing to find out
+        else:
+            self.refill(now)
 
     def refill(self, now: float) -> None:
         """Bring the level up to now."""

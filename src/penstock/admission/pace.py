@@ -39,8 +39,9 @@ class Pace:
 
     Nothing goes before `opens`, the latest of `blocked` (a wait that was asked for), `rest` (after several refusals in
     a row) and `next` (one after the other). `heard` is when the last refusal was heard that was news, `before` the one
-    before it, `first` when the first request went, `slowest` about how long the slower replies take. `careful`: a
-    measurement goes on, in which few may be at risk. `eager`: nothing is held back before the first refusal.
+    before it, `first` when the first request went, `slowest` about how long the slower replies take. A request is at
+    risk for `span` seconds: until a refusal would be heard, or as long as replies take. `careful`: a measurement goes
+    on, in which few may be at risk. `eager`: nothing is held back before the first refusal.
     """
 
     blocked: float = -inf
@@ -51,6 +52,7 @@ class Pace:
     first: float = inf
     horizon: float = HORIZON
     slowest: float = inf
+    span: float = HORIZON
     sends: int = 0
     barren: int = 0
     careful: bool = False
@@ -76,34 +78,42 @@ class Pace:
         self.sends += 1
         if self.first == inf:
             self.first = now
-        span, risk = self.span(), self.risk(trusted)
+        span, risk = self.span, self._risk(trusted)
         gap = 1.0 / (rate + risk / span)
         if out >= self.reach:
             # a limit of exchanges may be there: what goes beyond as many as ever is at risk, whatever buckets hold
             self.reach = out + 1
             self.widen = max(self.widen, now - span) + span / risk
-        # before the first refusal a few may go together
-        start = max(self.next, now - (_TOGETHER if rate else _UNKNOWN) * gap) if self.heard == -inf else now
-        self.next = -inf if gap <= _GAPLESS else start + gap
-        self._open()
+        if gap <= _GAPLESS:
+            self.next = -inf
+        elif self.heard > -inf:
+            self.next = now + gap
+        else:
+            # before the first refusal a few may go together
+            start = now - (_TOGETHER if rate else _UNKNOWN) * gap
+            self.next = (self.next if self.next > start else start) + gap
+        if self.next < self.opens:
+            self._open()
+        else:
+            self.opens = self.next
 
-    def risk(self, trusted: int | None) -> float:
+    def _risk(self, trusted: int | None) -> float:
         """How many requests may be at risk beside what is refilled."""
         if self.careful:
             return _FROM
-        if trusted is not None:
-            return max(FEW, trusted / _TRUSTED)
-        return max(min(FEW, _FROM + self.sends / _RAMP), self.sends / _GROWTH)
-
-    def span(self) -> float:
-        """Seconds for which a request is at risk: until a refusal would be heard, or as long as replies take."""
-        return max(SHORTEST, min(self.horizon, self.slowest))
+        if trusted is None:
+            few, risk = _FROM + self.sends / _RAMP, self.sends / _GROWTH
+            few = few if few < FEW else FEW
+        else:
+            few, risk = FEW, trusted / _TRUSTED
+        return risk if risk > few else few
 
     def replied(self, sent: float, now: float) -> None:
         """A reply came, whatever it says."""
         took = now - sent
         slowest = self.slowest
         self.slowest = took if took > slowest or slowest == inf else slowest + 0.1 * (took - slowest)
+        self._measure()
 
     def admitted(self, sent: float) -> None:
         """An attempt sent at `sent` was let in."""
@@ -122,6 +132,7 @@ class Pace:
         Refusals of attempts that went before the last refusal was heard are one event.
         """
         self.horizon = min(WIDEST, max(0.9 * self.horizon, 0.1, 1.4 * (now - sent)))
+        self._measure()
         if sent < self.heard:
             return False
         self.before, self.heard = self.heard, now
@@ -141,6 +152,10 @@ class Pace:
         """A rest after refusals is over by `until`."""
         self.rest = min(self.rest, until)
         self._open()
+
+    def _measure(self) -> None:
+        span = self.horizon if self.horizon < self.slowest else self.slowest
+        self.span = span if span > SHORTEST else SHORTEST
 
     def _open(self) -> None:
         time = self.blocked if self.blocked > self.next else self.next

@@ -42,7 +42,7 @@ class Permit:
     demand: Demand
     spent: Three
     opening: Three
-    levels: Three
+    levels: list[float]
     returned: Three
     out: int = 0
     previous: float = -inf

@@ -11,6 +11,7 @@ from collections import deque
 from math import inf
 
 from penstock.admission.bucket import SPREAD, Gauge
+from penstock.admission.draws import Plan, draw, planned
 from penstock.admission.family import Family
 from penstock.admission.headers import DAY, QUANTITIES, RateReport
 from penstock.admission.pace import LONGEST, Pace
@@ -37,7 +38,7 @@ class Quota:
     """
 
     __slots__ = (
-        "_allowed", "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_pacing", "_placed",
+        "_allowed", "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_placed", "_plan",
         "_ready", "_recent", "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_walls",
         "in_flight",
     )  # fmt: skip
@@ -65,8 +66,8 @@ class Quota:
         # what was last asked for and when it may go, until something is taken or learned
         self._asked: Demand | None = None
         self._ready = -inf
-        # how many of the last demand the buckets refill a second, until something is learned
-        self._pacing: tuple[Demand, float] | None = None
+        # what such a demand draws on, until something is learned
+        self._plan: Plan | None = None
         # how many may be out, by who says it, and since when
         self._allowed: dict[str, tuple[int, float]] = {}
         self._concurrency: float = inf
@@ -76,7 +77,7 @@ class Quota:
 
     def relimit(self, limits: Limits, now: float) -> None:
         """Believe other limits. What they leave as it was keeps what was learned; what is out stays out."""
-        self._asked = self._pacing = None
+        self._asked = self._plan = None
         before, self._limits = self._limits, limits
         how = (limits.burst, limits.ceiling) != (before.burst, before.ceiling)
         for index, (old, new) in enumerate(zip(perminute(before), perminute(limits), strict=True)):
@@ -208,7 +209,7 @@ class Quota:
 
     def reserve(self, demand: Demand, now: float) -> Permit:
         """Take what one exchange needs, now. Raises UsageError if it is not ready; nothing has changed then."""
-        pace, refusals, out = self._pace, self._refusals, self.in_flight
+        pace, out = self._pace, self.in_flight
         # whoever has just asked knows; all that may have changed since is how many may be out
         known = self._asked is demand and self._ready <= now and (out < pace.reach or pace.widen <= now)
         if not known and self.ready_at(demand, now) > now:
@@ -218,25 +219,26 @@ class Quota:
         recent = self._recent
         while recent and recent[0].sent < now - self._spread:
             recent.popleft().after = spent
-        levels = (
-            requests.take(need, now) if (need := demand.requests) else 0.0,
-            tokens.take(need, now) if (need := demand.tokens) else 0.0,
-            images.take(need, now) if (need := demand.images) else 0.0,
-        )
-        if self._walls.known:
-            self._walls.take(needs(demand), now)
-        self._asked = None
-        self._order += 1
         opening = recent[0].spent if recent else spent
+        plan = self._plan
+        if plan is None or plan.demand is not demand:
+            plan = self._plan = planned(demand, self._refusals)
+        levels, again = draw(plan.drawn, now)
+        self._order += 1
         permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, out, pace.last)
         recent.append(permit)
         pace.last = now
-        refusals.family.sends += 1
+        refusals = self._refusals
+        family = refusals.family
+        family.sends += 1
         if refusals.learns:
             refusals.sent(demand, now)
-        if not pace.free():
-            pace.sent(now, self._sure(demand), self._trusted(), out)
+        if not pace.eager or pace.heard > -inf:
+            pace.sent(now, plan.sure, family.sends if plan.trusts else None, out)
         self.in_flight = out + 1
+        # the same may go again when pace and buckets allow it: nobody has to look for that
+        opens = pace.opens
+        self._asked, self._ready = demand, again if again > opens else opens
         return permit
 
     def settle(self, permit: Permit, taken: Three, now: float, tokens: int | None = None) -> bool:
@@ -271,7 +273,7 @@ class Quota:
 
     def heard(self, permit: Permit, report: RateReport, now: float) -> None:
         """A reply (its head or all of it) told of limits. Hearing the same twice changes nothing."""
-        self._asked = self._pacing = None
+        self._asked = self._plan = None
         permit.report = report
         if report.concurrency is not None:
             self._allowed["told"] = (report.concurrency, now)
@@ -298,7 +300,7 @@ class Quota:
 
     def refused(self, permit: Permit, limit: LimitHint | None, wait: float | None, now: float) -> None:
         """A rate limit refused this exchange; `limit` is what it named, `wait` how many seconds it asked for."""
-        self._asked = self._pacing = None
+        self._asked = self._plan = None
         permit.refused = True
         refusals = self._refusals
         news = refusals.begin(permit, wait, now)
@@ -347,30 +349,6 @@ class Quota:
             source,
             None if most is None else max(0.0, now - since),
         )
-
-    def _trusted(self) -> int | None:
-        """How many were let in by all siblings, where headers tell of limits; None where they do not, or not of all."""
-        refusals = self._refusals
-        if True not in refusals.told or refusals.active >= 0 or self._walls.hidden():
-            return None
-        return refusals.family.sends
-
-    def _sure(self, demand: Demand) -> float:
-        """How many such demands a second the buckets are sure to refill; 0.0: nothing is known."""
-        known = self._pacing
-        if known is not None and known[0] is demand:
-            return known[1]
-        rate = inf
-        for index, need in enumerate(needs(demand)):
-            gauge = self._gauges[index]
-            if need and gauge.rate:
-                learner = self._refusals.learners[index] if gauge.source == "learned" else None
-                sure = gauge.rate if learner is None else min(gauge.rate, learner.state.low)
-                if sure < rate * need:
-                    rate = sure / need
-        rate = 0.0 if rate == inf else rate
-        self._pacing = (demand, rate)
-        return rate
 
     def _give(self, permit: Permit, demand: Demand, now: float) -> None:
         self._asked = None

@@ -92,12 +92,6 @@ class Walls:
                 return index, gauge.bound
         return None
 
-    def take(self, needed: tuple[int, int, int], now: float) -> None:
-        """So much goes now."""
-        for index, gauge in self.known:
-            if needed[index]:
-                gauge.take(needed[index], now)
-
     def give(self, index: int, amount: float, mark: Mark, now: float) -> None:
         """So much comes back. How full a wall was when it was sent is not kept: nothing is held to have run over."""
         for place, gauge in self.known:
