@@ -60,7 +60,7 @@ def planned(demand: Demand, refusals: Refusals) -> Plan:
 def draw(drawn: Drawn, now: float) -> tuple[list[float], float]:
     """A request is sent now that draws on these. Returns the levels just before (0.0 where it needs nothing).
 
-    Behind them is when the same may go again, as far as these buckets go: a time that is past, or `-inf`, is at once.
+    Behind them is when the same may go again, as far as these buckets go; `-inf` is at once.
     """
     levels: list[float] = []
     again = -inf
@@ -71,7 +71,7 @@ def draw(drawn: Drawn, now: float) -> tuple[list[float], float]:
         gauge.spent += need
         if need != gauge.unit:
             gauge.sized(need)
-        level, ready = gauge.level, gauge.hold
+        level = gauge.level
         if rate := gauge.rate:
             if now > gauge.quiet:
                 gauge.tried(now)
@@ -89,8 +89,7 @@ def draw(drawn: Drawn, now: float) -> tuple[list[float], float]:
             # the bucket at the server may stay full for as long as the request is on its way
             brim = now + (level - capacity) / rate + gauge.spread
             gauge.at = brim if brim > at else at
-            if need > left:
-                ready = gauge.ready(need)
+            if need > left and (ready := gauge.ready(need)) > again:
+                again = ready
         levels.append(level)
-        again = ready if ready > again else again
     return levels, again

@@ -266,7 +266,8 @@ class Quota:
             self._give(permit, Demand(0, 0, demand.tokens - tokens), now)
             changed = True
         if not permit.refused and self._refusals.admitted(permit, now):
-            self._asked, changed = None, True
+            self._asked = self._plan = None
+            changed = True
         return changed or permit.refused
 
     # What is learned
