@@ -7,10 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from penstock.admission.bucket import Gauge
-from penstock.admission.draws import draw
 from penstock.admission.family import Family
 from penstock.admission.learning import Empty, Learner
 from penstock.admission.quota import Quota
+from penstock.admission.taking import take
 from penstock.config import Limits
 from penstock.work import Demand
 
@@ -119,10 +119,10 @@ def test_a_small_request_after_a_large_one_is_no_pause() -> None:
     gauge = Gauge(0.0)
     gauge.pace(10.0, 0.0)
     for _ in range(6):
-        draw(((gauge, 100.0),), 0.0)
+        take(((gauge, 100.0),), 0.0)
     gauge.probe(10.0, 0.0)
     for _ in range(8):
         now = gauge.ready(100.0)
-        draw(((gauge, 1.0),), now)
-        draw(((gauge, 99.0),), now)
+        take(((gauge, 1.0),), now)
+        take(((gauge, 99.0),), now)
     assert 20.0 == gauge.rate  # nothing was refused

@@ -25,9 +25,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.admission.bucket import SPREAD, Gauge, Mark
-from penstock.admission.draws import draw
 from penstock.admission.headers import RateReport, Told
 from penstock.admission.quota import Permit, Quota
+from penstock.admission.taking import take
 from penstock.config import Limits
 from penstock.three import Three
 from penstock.work import Demand
@@ -57,11 +57,11 @@ def test_a_level_is_clamped_and_nothing_else(
     gauge.configure(limit, 60.0 / limit, 0.0)
     gauge.configure(limit, 1.0, 0.0)
     for _ in range(spent):
-        draw(((gauge, 1.0),), 0.0)
-    (level,), _ = draw(((gauge, 1.0),), 0.0)
+        take(((gauge, 1.0),), 0.0)
+    (level,), _ = take(((gauge, 1.0),), 0.0)
     mark = Mark(0.0, 1.0, level, gauge.spent - 1.0, gauge.spent - 1.0, gauge.spent, 0.0)
     for _ in range(later):
-        draw(((gauge, 1.0),), SPREAD)
+        take(((gauge, 1.0),), SPREAD)
     now = SPREAD + waited
     gauge.refill(now)
     before, told = gauge.level, Told(None, float(remaining))

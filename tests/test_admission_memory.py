@@ -8,11 +8,12 @@ from attrs import define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.admission.draws import planned
 from penstock.admission.headers import DAY, RateReport, Told
 from penstock.admission.pace import SHORTEST
 from penstock.admission.quota import Permit, Quota
+from penstock.admission.taking import planned
 from penstock.config import Limits
+from penstock.lessons import Use
 from penstock.readings import LimitHint
 from penstock.three import Three
 from penstock.work import Demand
@@ -38,7 +39,7 @@ REFUSALS: dict[str, tuple[LimitHint | None, float | None]] = {
     "hint": (None, 0.7),
     "bare": (None, None),
 }
-ENDS = ("unsent", "answered", "cheaper", "failed", *REPORTS, *REFUSALS)
+ENDS = ("others", "unsent", "answered", "cheaper", "failed", *REPORTS, *REFUSALS)
 
 
 @define
@@ -56,15 +57,17 @@ class Story:
             self.last = DEMANDS[which % len(DEMANDS)]
             if self.quota.ready_at(self.last, self.now) <= self.now:
                 self.out.append(self.quota.reserve(self.last, self.now))
+        elif what == "others":
+            self.quota.drawn(Use("images", DAY, 1.0, 5.0 / 1440.0), self.now)
         elif what == "relimit":
             self.quota.relimit(LIMITS[which % len(LIMITS)], self.now)
+        elif what in REPORTS and self.out:
+            self.quota.heard(self.out[which % len(self.out)], REPORTS[what], self.now)  # its head: the rest is to come
         elif self.out:
             self.end(self.out.pop(which % len(self.out)), what)
 
     def end(self, permit: Permit, how: str) -> None:
         """A request is over."""
-        if how in REPORTS:
-            self.quota.heard(permit, REPORTS[how], self.now)
         if how in REFUSALS:
             self.quota.refused(permit, *REFUSALS[how], self.now)
         if how == "failed":
@@ -94,4 +97,4 @@ def test_an_answer_that_is_kept_is_the_one_that_is_found(seed: int, limits: Limi
         assert max(pace.blocked, pace.next, pace.rest) == pace.opens
         if plan is not None:
             fresh = planned(plan.demand, story.quota._refusals)
-            assert (fresh.drawn, fresh.sure, fresh.trusts) == (plan.drawn, plan.sure, plan.trusts)
+            assert (fresh.needs, fresh.sure, fresh.trusts) == (plan.needs, plan.sure, plan.trusts)

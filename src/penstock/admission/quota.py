@@ -11,12 +11,12 @@ from collections import deque
 from math import inf
 
 from penstock.admission.bucket import SPREAD, Gauge
-from penstock.admission.draws import Plan, draw, planned
 from penstock.admission.family import Family
 from penstock.admission.headers import DAY, QUANTITIES, RateReport
 from penstock.admission.pace import LONGEST, Pace
 from penstock.admission.permits import Never, Permit, QuotaFigures, mark_of, needs, perday, perminute
 from penstock.admission.refusals import Refusals
+from penstock.admission.taking import Plan, planned, take
 from penstock.admission.taught import recall, taught
 from penstock.config import Limits
 from penstock.errors import UsageError
@@ -169,20 +169,11 @@ class Quota:
         wall, quantity = self._walls.longest(needs(demand))
         return quantity if wall > time else reason
 
-    def outlook(self, demand: Demand, now: float) -> tuple[float, float, int, float, float]:
-        """When anything may go at all, and when the buckets that a demand draws on are all full.
+    def outlook(self, demand: Demand, now: float) -> tuple[float, int, float, float]:
+        """When the buckets that a demand draws on are all full; `-inf` where it draws on none.
 
-        Behind these two the last bucket to be full: which it is, the seconds that it holds, its rate a second. A first
-        time of `inf` is when something comes back, of `-inf` any; a second of `-inf` is one without a bucket.
+        Behind that the last one to be full: which it is, the seconds that it holds, its rate a second.
         """
-        out, pace = self.in_flight, self._pace
-        if out >= self._concurrency or out >= self._slots.found:
-            return inf, -inf, 0, 0.0, 0.0
-        opens = pace.opens
-        if out >= pace.reach and pace.widen > opens:
-            opens = pace.widen
-        if opens > now:
-            return opens, -inf, 0, 0.0, 0.0
         drawn, full, index, span, most = needs(demand), -inf, 0, 0.0, 0.0
         for place, gauge in (*self._placed, *self._walls.known) if self._walls.known else self._placed:
             rate = gauge.rate
@@ -194,7 +185,7 @@ class Quota:
                 time = (at if at < now else now) + (gauge.capacity - gauge.level) / rate
                 if time > full:
                     full, index, span, most = time, place, gauge.capacity / rate, rate
-        return opens, full, index, span, most
+        return full, index, span, most
 
     def room(self, demand: Demand, now: float) -> float:
         """Seconds of refill that would be left in the tightest bucket behind this demand; `inf`: no limit is known."""
@@ -223,7 +214,7 @@ class Quota:
         plan = self._plan
         if plan is None or plan.demand is not demand:
             plan = self._plan = planned(demand, self._refusals)
-        levels, again = draw(plan.drawn, now)
+        levels, again = take(plan.needs, now)
         self._order += 1
         permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, out, pace.last)
         recent.append(permit)

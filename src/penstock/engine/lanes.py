@@ -190,7 +190,7 @@ class Group:
         if opens > now:
             self._move(lane, self.busy if opens == inf else self.resting, opens)
             return
-        _, full_at, lane.index, lane.span, lane.rate = quota.outlook(self.target.demand, now)
+        full_at, lane.index, lane.span, lane.rate = quota.outlook(self.target.demand, now)
         if full_at <= now:
             self._move(lane, self.full, quota.in_flight / lane.credential.weight)
             return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from penstock.admission.refusals import Refusals
     from penstock.work import Demand
 
-Drawn = tuple[tuple["Gauge", float], ...]
+Needs = tuple[tuple["Gauge", float], ...]
 """Buckets, and how much of each a request needs: a whole number as a float, which costs less to reckon with."""
 
 
@@ -30,7 +30,7 @@ class Plan:
     """
 
     demand: Demand
-    drawn: Drawn
+    needs: Needs
     sure: float
     trusts: bool
 
@@ -38,13 +38,13 @@ class Plan:
 def planned(demand: Demand, refusals: Refusals) -> Plan:
     """What does not change from one such demand to the next, until something is learned."""
     requests, tokens, images = refusals.gauges
-    drawn: Drawn = (
+    needs: Needs = (
         (requests, float(demand.requests)),
         (tokens, float(demand.tokens)),
         (images, float(demand.images)),
     )
     sure = inf
-    for (gauge, need), learner in zip(drawn, refusals.learners):  # noqa: B905 - to have it checked costs half of this
+    for (gauge, need), learner in zip(needs, refusals.learners):  # noqa: B905 - to have it checked costs half of this
         if need and (rate := gauge.rate):
             if learner is not None and gauge.source == "learned":
                 rate = min(rate, learner.state.low)
@@ -52,19 +52,19 @@ def planned(demand: Demand, refusals: Refusals) -> Plan:
                 sure = rate / need
     walls = refusals.walls
     if walls.known:
-        drawn += tuple((gauge, drawn[index][1]) for index, gauge in walls.known)
+        needs += tuple((gauge, needs[index][1]) for index, gauge in walls.known)
     trusts = True in refusals.told and refusals.active < 0 and not walls.hidden()
-    return Plan(demand, drawn, 0.0 if sure == inf else sure, trusts)
+    return Plan(demand, needs, 0.0 if sure == inf else sure, trusts)
 
 
-def draw(drawn: Drawn, now: float) -> tuple[list[float], float]:
+def take(needs: Needs, now: float) -> tuple[list[float], float]:
     """A request is sent now that draws on these. Returns the levels just before (0.0 where it needs nothing).
 
     Behind them is when the same may go again, as far as these buckets go; `-inf` is at once.
     """
     levels: list[float] = []
     again = -inf
-    for gauge, need in drawn:
+    for gauge, need in needs:
         if not need:
             levels.append(0.0)
             continue
