@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 from penstock.catalog import estimated_image_tokens
 from penstock_io.cli.main import main
 from penstock_io.simserver import SimServer
+from tests.scripted import scripted
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -65,6 +67,21 @@ def test_an_image_behind_an_address(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("red.png").exists()
 
 
+@pytest.mark.parametrize("images", [[], ["photo.png"]])
+def test_images_that_were_uploaded_before(images: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """They go by their ids, in their order, behind those that are named; nothing but a yes bounds their price."""
+    with scripted({"created": 1, "data": [{"b64_json": b64encode(PNG).decode()}]}) as script:
+        monkeypatch.setenv("OPENAI_BASE_URL", script.origin)
+        command = ["edit", "red", *images, "--file-id", "file-a", "--file-id", "file-b", "-o", "red.png"]
+        assert 3 == main([*command, "--budget", "1"])
+        assert [] == script.heard
+        assert 0 == main([*command, "--yes"])
+        (heard,) = script.heard
+    sent = json.loads(heard.body)["images"]
+    assert ("/images/edits", [{"file_id": "file-a"}, {"file_id": "file-b"}]) == (heard.path, sent[len(images) :])
+    assert len(images) == len([one for one in sent if one.get("image_url", "").startswith("data:image/png;")])
+
+
 def test_a_price_of_ones_own_bounds_it(capsys: pytest.CaptureFixture[str]) -> None:
     """The lines that the message names are taken."""
     Path("prices.toml").write_text('[prices."gpt-image-1.5"]\ninput_tokens = 1600\n')
@@ -78,6 +95,8 @@ def test_a_price_of_ones_own_bounds_it(capsys: pytest.CaptureFixture[str]) -> No
     [
         ([], "PROMPT is missing"),
         (["red"], "IMAGE is missing"),
+        (["red", "--file-id", "no file"], "a file_id is what the provider called an uploaded file"),
+        (["photo.png", "--file-id", "file-a"], "'photo.png' is a file: the prompt comes first"),
         (["photo.png", "red"], "'photo.png' is a file: the prompt comes first"),
         (["red", "nowhere.png"], "nowhere.png: there is no such file: check its name"),
         (["red", "."], "is a folder: name an image in it"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock_io.cli.generate import EPILOG, buy
-from penstock_io.cli.options import EDIT, FIDELITY, MASK
+from penstock_io.cli.options import EDIT, FIDELITY, FILE_ID, MASK
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, add_options, run_with
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     """Add `edit` to a command line; `args.run(args)` then runs it."""
     parser = subparsers.add_parser(
         "edit",
-        usage='penstock edit "PROMPT" IMAGE... [-o FILE] [options]',
+        usage='penstock edit "PROMPT" IMAGE... [--file-id ID] [-o FILE] [options]',
         description="Make one picture of others, as a prompt says, or a few (--n 4).",
         epilog=EPILOG,
         formatter_class=Formatter,
@@ -41,10 +41,10 @@ def run(parser: Parser, args: argparse.Namespace) -> int:
     """Make the pictures; returns the exit code."""
     prompt: str | None = args.prompt
     images: list[str] = args.images
-    if prompt is None or not images:
+    if prompt is None or not (images or FILE_ID.key in args):
         missing = "PROMPT" if prompt is None else "IMAGE"
         parser.error(f"{missing} is missing: {USAGE}")
-    if _there(prompt) and not _there(images[0]):
+    if _there(prompt) and not (images and _there(images[0])):
         parser.error(f"{prompt!r} is a file: the prompt comes first: {USAGE}")
     return run_with(
         parser, args, EDIT, lambda values, console: buy(values, prompt, console, partial(_made_from, values, images))
@@ -63,12 +63,13 @@ def _made_from(values: Values, names: Sequence[str], request: ImageRequest) -> I
     """The request with its images. Raises `InvalidRequest`."""
     from attrs import evolve  # noqa: PLC0415 - the start is fast until it is known what runs
 
+    from penstock.requests import InputImage  # noqa: PLC0415 - as above
     from penstock_io.inputs import read_image, read_images  # noqa: PLC0415 - as above
 
-    mask = values.get(MASK)
+    mask, uploaded = values.get(MASK), values.get(FILE_ID) or ()
     return evolve(
         request,
-        images=read_images(list(names)),
+        images=read_images([*names, *map(InputImage.file, uploaded)]),
         mask=None if mask is None else read_image(mask, "mask"),
         input_fidelity=values.get(FIDELITY),
     )

@@ -178,6 +178,10 @@ def _variables(text: str) -> Words:
     return names
 
 
+def _ids(text: str) -> Words:
+    return (_text(text),)
+
+
 def _choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in words:
@@ -217,6 +221,8 @@ UNSAID = Option("unsaid", _choice("drop", "refuse", "emulate"), WHAT, "what a pr
 MASK = Option("mask", _file, WHAT, "a PNG as large as the first image, transparent where that is to change", "FILE",
               bare=True)  # fmt: skip
 FIDELITY = Option("input-fidelity", _text, WHAT, "how closely images are kept: low or high", "WORD", bare=True)
+FILE_ID = Option("file-id", _ids, WHAT, "an image that was uploaded to the provider, by its id there; repeat it for "
+                 "more. They follow the IMAGEs", "ID", Kind.LIST, bare=True)  # fmt: skip
 PREVIEWS = Option("partial-images", _whole, WHAT, "previews of each picture while it is made, 0 to 3, beside it as "
                   "NAME-preview-1.png; each costs 100 tokens", "N", Kind.WHOLE, bare=True)  # fmt: skip
 SEED = Option("seed", _whole, WHAT, "the seed, for models that know one", "N", Kind.WHOLE, bare=True)
@@ -310,7 +316,7 @@ GENERATE: tuple[AnyOption, ...] = (
 )  # fmt: skip
 """What `penstock generate` takes."""
 
-EDIT: tuple[AnyOption, ...] = (MASK, FIDELITY, *GENERATE)
+EDIT: tuple[AnyOption, ...] = (FILE_ID, MASK, FIDELITY, *GENERATE)
 """What `penstock edit` takes."""
 
 NOTE = """\
