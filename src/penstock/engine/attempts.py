@@ -14,12 +14,12 @@ from penstock.admission.headers import read as read_headers
 from penstock.commands import Abort, Deliver, Release, Send, Waits
 from penstock.engine.adapting import told
 from penstock.engine.billing import book, book_failure, share_cost
-from penstock.engine.calls import SPOILT
 from penstock.engine.entities import Attempt, Landing, Settling
 from penstock.engine.moves import Arrived, Judged
 from penstock.engine.sums import paid_places, quote, sort_parts, tokens_of, trouble_of
 from penstock.engine.tables import AttemptInput, AttemptState
 from penstock.engine.timers import Alarm
+from penstock.engine.troubles import SPOILT
 from penstock.entries import Intent, Settled, Void
 from penstock.events import Failed, Mode, Responded
 from penstock.ids import AttemptId, Ref

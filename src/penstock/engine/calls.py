@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from penstock.engine.billing import payer
-from penstock.engine.entities import CLOSED, Call, Job, closed
+from penstock.engine.entities import Call, Job
 from penstock.engine.moves import Broke, Forgotten, Stop
 from penstock.engine.questions import hand_on
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
+from penstock.engine.troubles import CLOSED, NOBODY, closed, doubt
 from penstock.ids import CallId
 from penstock.outcomes import Trouble
 from penstock.readings import Fault
@@ -28,11 +27,6 @@ if TYPE_CHECKING:
     from penstock.work import Target
 
 WAITING = (CallState.GATHERING, CallState.QUEUED, CallState.CLAIMING, CallState.PARKED, CallState.BACKOFF)
-NOBODY = Trouble("cancelled", "nobody asks for it any more")
-MISSING = Trouble("missing", "the reply had fewer pictures than were paid for")
-BROKEN = Trouble("broken_stream", MISSING.message)
-LOST = Trouble("lost", "the picture is paid but could not be downloaded")
-SPOILT = Trouble("lost", "it is paid but of no use, and would be so again: a vector with numbers that are none (NaN)")
 
 
 class Calls:
@@ -311,9 +305,3 @@ def _packed(flights: list[Flight], target: Target) -> list[list[Flight]]:
 def gathering_name(target: Target) -> str:
     """What a call gathers for: all that may be bought together."""
     return f"{target.group}|{target.operation}|{target.gather}"
-
-
-def doubt(trouble: Trouble) -> Trouble:
-    """The same trouble, said to be ambiguous: it may have been executed and billed."""
-    said = f"it may have been executed and billed: {trouble.message}"
-    return evolve(trouble, kind="ambiguous", message=said, cause=trouble.kind)

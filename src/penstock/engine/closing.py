@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.engine.entities import CLOSED
 from penstock.engine.tables import JobState
+from penstock.engine.troubles import CLOSED
 from penstock.events import Mode
 from penstock.outcomes import Status
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from penstock.commands import Release
 from penstock.config import BudgetPolicy
 from penstock.engine.billing import bill
-from penstock.engine.entities import CLOSED
 from penstock.engine.leases import stale
 from penstock.engine.moves import Bound, Never, Stale
 from penstock.engine.parking import Parking
@@ -22,6 +21,7 @@ from penstock.engine.patience import stalls
 from penstock.engine.roster import Roster
 from penstock.engine.tables import CallInput
 from penstock.engine.timers import Alarm
+from penstock.engine.troubles import CLOSED
 from penstock.engine.unserved import broke, chain_goes_on, closed_for, screens_pictures
 from penstock.events import Mode
 from penstock.money.ledger import NOW, Fit

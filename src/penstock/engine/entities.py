@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve
+from attrs import define
 
 from penstock.engine.tables import AttemptState, CallState, FlightState, JobState
 from penstock.outcomes import Trouble
@@ -26,16 +26,6 @@ if TYPE_CHECKING:
     from penstock.work import Target, Work
 
 RUN_SCOPES = ("run",)
-
-CLOSED = Trouble("cancelled", "closed before it was sent")
-"""What ends everything that only waits when the engine closes, and was not sent before."""
-
-
-def closed(said: Trouble | None) -> Trouble:
-    """The same of what was sent before, and was to be sent again; `said` is how that had ended (None: it was not)."""
-    return (
-        CLOSED if said is None else evolve(said, kind=CLOSED.kind, message=f"closed before its retry: {said.message}")
-    )
 
 
 def together(demands: list[Demand]) -> Demand:

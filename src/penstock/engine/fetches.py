@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from penstock.commands import Abort, Release, Send
-from penstock.engine.calls import LOST
 from penstock.engine.entities import Attempt, Fetch
 from penstock.engine.moves import AllHere
 from penstock.engine.tables import AttemptInput
 from penstock.engine.timers import Alarm
+from penstock.engine.troubles import LOST
 from penstock.entries import Lane, Owed
 from penstock.events import Mode
 from penstock.ids import AttemptId

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from penstock.cache.policy import lifetime, shorter
 from penstock.commands import Near, ReadCache, Release, Warned, WriteCache
 from penstock.engine.billing import payer
-from penstock.engine.entities import CLOSED, Ask, Flight, Job, Landing, Read
+from penstock.engine.entities import Ask, Flight, Job, Landing, Read
 from penstock.engine.leases import expiring, span
 from penstock.engine.moves import Dropped, Heard, Joined, Renewed, Wanted
 from penstock.engine.questions import let_go
 from penstock.engine.tables import CallState, FlightInput, FlightState
 from penstock.engine.timers import Alarm
+from penstock.engine.troubles import CLOSED, NOT_STORED
 from penstock.events import Busy, Hit, Miss
 from penstock.ids import ReadId
 from penstock.outcomes import Source, Trouble
@@ -36,8 +37,6 @@ SOON = 0.05
 
 LINE = 60
 """So many times its patience a lookup may stand in line before a store that answers others meanwhile."""
-
-NOT_STORED = Trouble("not_stored", "it is not stored, and the cache policy `only` never buys")
 
 
 class Flights:

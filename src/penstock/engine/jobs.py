@@ -16,12 +16,13 @@ from penstock.cache.policy import lifetime
 from penstock.commands import Finish, Release, WriteCache
 from penstock.engine.billing import pays_now
 from penstock.engine.doubts import goes_down
-from penstock.engine.entities import Ask, Flight, Job, Question, closed
+from penstock.engine.entities import Ask, Flight, Job, Question
 from penstock.engine.moves import Asked, Left
 from penstock.engine.outcome import TROUBLE_STATUS, outcome, status_of
 from penstock.engine.questions import let_go
 from penstock.engine.tables import JobInput, JobState
 from penstock.engine.timers import Alarm
+from penstock.engine.troubles import closed
 from penstock.entries import Deferred, Held, Published
 from penstock.events import Mode
 from penstock.outcomes import Outcome, Source, Status, Trouble

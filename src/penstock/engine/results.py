@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from penstock.engine.calls import BROKEN, LOST, MISSING, NOBODY, Calls, doubt
 from penstock.engine.doubts import spent, spent_flights, tried, tries_again
-from penstock.engine.entities import CLOSED
 from penstock.engine.moves import Broke, Landed
 from penstock.engine.patience import Wait, another, overdue
 from penstock.engine.questions import hand_on, let_go
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
+from penstock.engine.troubles import BROKEN, CLOSED, LOST, MISSING, NOBODY, doubt
 from penstock.judging.judgement import Closes, Next
 from penstock.readings import Fault
 from penstock.three import Three
 
 if TYPE_CHECKING:
+    from penstock.engine.calls import Calls
     from penstock.engine.desk import Desk
     from penstock.engine.dispatch import Dispatch
     from penstock.engine.entities import Attempt, Call, Flight, Settling
