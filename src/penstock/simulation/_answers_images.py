@@ -10,9 +10,10 @@ from penstock.catalog import estimated_image_tokens, estimated_tokens, preview_t
 from penstock.http import HttpReply
 from penstock.readings import Usage
 from penstock.requests import ImageRequest
-from penstock.simulation._case import UNLISTED, Telling, refused
+from penstock.simulation._case import UNLISTED, Telling
 from penstock.simulation.painter import DEFAULT_SIZE, measure, paint
 from penstock.wire import reply
+from penstock.wire.hearing import refusal
 from penstock.wire.pieces import pictures
 from penstock.work import Demand
 
@@ -47,7 +48,7 @@ class ImageCase:
         try:
             measure(self.request.size)
         except ValueError as error:
-            raise refused(400, "invalid_value", f"Invalid size: {error}.", "size") from None
+            raise refusal(400, f"Invalid size: {error}.", "invalid_value", "size") from None
 
     def usage(self) -> Usage:
         """The tokens of all its pictures: four bytes of prompt a token, the catalog's formulas."""

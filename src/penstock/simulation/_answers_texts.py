@@ -18,8 +18,9 @@ from penstock.catalog import rates
 from penstock.http import HttpReply
 from penstock.readings import Usage
 from penstock.requests import ChatRequest, Content, EmbeddingInput, EmbeddingRequest, ModerationRequest
-from penstock.simulation._case import UNLISTED, Telling, flags, refused
+from penstock.simulation._case import UNLISTED, Telling, flags
 from penstock.wire import embeddings, moderations
+from penstock.wire.hearing import refusal
 from penstock.work import Demand
 
 LETTERS = 4
@@ -70,10 +71,10 @@ class EmbeddingCase(TextCase[EmbeddingRequest]):
         most = max(tokens)
         if most > MOST_TOKENS:
             said = f"This model's maximum context length is {MOST_TOKENS} tokens, however you requested {most} tokens."
-            raise refused(400, "context_length_exceeded", said, "input")
+            raise refusal(400, said, "context_length_exceeded", "input")
         if sum(tokens) > MOST_TOGETHER:
             said = f"Requested {sum(tokens)} tokens, max {MOST_TOGETHER} tokens per request"
-            raise refused(400, "max_tokens_per_request", said, "input")
+            raise refusal(400, said, "max_tokens_per_request", "input")
 
     def usage(self) -> Usage:
         """The tokens of all inputs."""

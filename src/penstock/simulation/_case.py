@@ -7,8 +7,6 @@ from typing import Protocol, runtime_checkable
 from attrs import frozen
 
 from penstock.http import HttpReply
-from penstock.readings import Problem
-from penstock.wire import Undecodable
 from penstock.work import Demand, Rates
 
 UNLISTED = Rates(text=5_000_000, image=8_000_000, image_out=30_000_000, text_out=15_000_000)
@@ -76,11 +74,6 @@ class Streaming(Protocol):
     def events(self, telling: Telling) -> list[bytes]:
         """Its answer as server-sent events, in order; the last of them brings what is billed."""
         ...
-
-
-def refused(status: int, code: str, message: str, param: str | None = None) -> Undecodable:
-    """A refusal in the words of the API."""
-    return Undecodable(status, Problem(code=code, type="invalid_request_error", message=message), param)
 
 
 def flags(word: str, words: str) -> bool:

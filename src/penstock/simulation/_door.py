@@ -16,9 +16,11 @@ from penstock.simulation._answers_chat import ChatCase
 from penstock.simulation._answers_images import ImageCase
 from penstock.simulation._answers_texts import EmbeddingCase, ModerationCase
 from penstock.simulation._broadcast import asks_stream, broadcast
-from penstock.simulation._case import Case, Streaming, Telling, flags, refused
+from penstock.simulation._case import Case, Streaming, Telling, flags
 from penstock.simulation._verdicts import Admission, Asked, Planned
 from penstock.wire import Undecodable, decode, problem
+from penstock.wire.hearing import refusal, unknown
+from penstock.wire.replies import json_reply
 from penstock.wire.speaking import DECODERS
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def case_of(request: Request) -> Case:
         case ChatRequest():
             return ChatCase(request)
         case RawRequest():
-            raise refused(404, "unknown_url", f"Unknown request URL: POST /v1{request.path}.")
+            raise refusal(404, f"Unknown request URL: POST /v1{request.path}.", "unknown_url")
 
 
 def answer(server: Server, call: HttpCall, now: float) -> Planned:
@@ -82,18 +84,18 @@ def bearer(authorization: str) -> str:
 def _read(server: Server, call: HttpCall) -> Case:
     if call.path.partition("?")[0] not in DECODERS:
         message = f"Unknown request URL: {call.method} /v1{call.path}. Please check the URL for typos."
-        raise refused(404, "unknown_url", message)
+        raise refusal(404, message, "unknown_url")
     if call.method != "POST":
-        raise refused(405, "method_not_supported", f"Not allowed to {call.method} on /v1{call.path}.")
+        raise refusal(405, f"Not allowed to {call.method} on /v1{call.path}.", "method_not_supported")
     case = case_of(decode(call))
     for name in server.settings.lacks:
         if name in told_fields(call.body):
-            raise refused(400, "unknown_parameter", f"Unknown parameter: '{name}'.", name)
+            raise unknown(name)
     if server.settings.models is not None and case.model not in server.settings.models:
         message = f"The model `{case.model}` does not exist or you do not have access to it."
-        raise refused(404, "model_not_found", message, "model")
+        raise refusal(404, message, "model_not_found", "model")
     if asks_stream(case) and not server.settings.streams:
-        raise refused(400, "unsupported_parameter", "Unsupported parameter: 'stream'.", "stream")
+        raise refusal(400, "Unsupported parameter: 'stream'.", "unsupported_parameter", "stream")
     case.check()
     return case
 
@@ -107,8 +109,7 @@ def told_fields(body: bytes) -> frozenset[str]:
 def _models(server: Server) -> HttpReply:
     served = server.settings.models or names()
     data = [{"id": name, "object": "model", "owned_by": "penstock-simulation"} for name in served]
-    body = json.dumps({"object": "list", "data": data}).encode()
-    return HttpReply(200, (("content-type", "application/json"),), body)
+    return json_reply({"object": "list", "data": data})
 
 
 def _planned(

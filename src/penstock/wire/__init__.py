@@ -5,7 +5,7 @@ from __future__ import annotations
 from penstock.wire._formats import is_text, sniff
 from penstock.wire.dialects import DIALECTS, Dialect, spoken_at
 from penstock.wire.headers import ALLOWED, allowed
-from penstock.wire.images import Undecodable
+from penstock.wire.hearing import Undecodable
 from penstock.wire.reader import CAP, Reader
 from penstock.wire.replies import problem, reply
 from penstock.wire.saying import Saying, plainly, say

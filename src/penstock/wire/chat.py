@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -16,8 +15,9 @@ from penstock.wire._posting import posted
 from penstock.wire._usage import usage
 from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.content import heard, told
-from penstock.wire.images import Undecodable, parsed, refusal
+from penstock.wire.hearing import Undecodable, flag, missing, number, parsed, refusal, required, whole, word
 from penstock.wire.reader import Opening
+from penstock.wire.replies import json_reply
 from penstock.wire.sink import Sink
 
 PATH = "/chat/completions"
@@ -98,30 +98,28 @@ def few(said: int, asked: int) -> str:
 def decode(call: HttpCall) -> ChatRequest:
     """The request that a call to this endpoint asks for. Raises Undecodable as the API would answer."""
     body = parsed(call.body)
-    model, messages = body.get("model"), body.get("messages")
-    if not isinstance(model, str) or not model:
-        raise refusal(400, "Missing required parameter: 'model'.", "missing_required_parameter", "model")
+    model, messages = required(body, "model"), body.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise refusal(400, "Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
+        raise missing("messages")
     known = ("model", "messages", "stream", "stream_options", OLD_BOUND, *CHAT_PARAMETERS)
     stop = body.get("stop")
     stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
-    number = _whole(body, "n")
+    answers = whole(body, "n")
     try:
         return ChatRequest(
             messages=tuple([understood(one) for one in messages]),
             model=model,
-            max_completion_tokens=_whole(body, "max_completion_tokens") or _whole(body, OLD_BOUND),
-            temperature=_number(body, "temperature"),
-            top_p=_number(body, "top_p"),
-            n=1 if number is None else number,
+            max_completion_tokens=whole(body, "max_completion_tokens") or whole(body, OLD_BOUND),
+            temperature=number(body, "temperature"),
+            top_p=number(body, "top_p"),
+            n=1 if answers is None else answers,
             stop=tuple([one for one in stops if isinstance(one, str)]),
-            seed=_whole(body, "seed"),
+            seed=whole(body, "seed"),
             response_format=_frozen(body, "response_format"),
             tools=_frozen(body, "tools"),
             tool_choice=_frozen(body, "tool_choice"),
-            user=_word(body, "user"),
-            stream=_flag(body, "stream"),
+            user=word(body, "user"),
+            stream=flag(body, "stream"),
             extra=tuple([(name, Frozen.of(value, name)) for name, value in body.items() if name not in known]),
         )
     except InvalidRequest as error:
@@ -177,34 +175,6 @@ def _frozen(body: Mapping[str, Json], name: str) -> Frozen | None:
     return None if value is None else Frozen.of(value, name)
 
 
-def _word(body: Mapping[str, Json], name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise refusal(400, f"Invalid type for '{name}': expected a string.", "invalid_type", name)
-    return value
-
-
-def _whole(body: Mapping[str, Json], name: str) -> int | None:
-    value = body.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise refusal(400, f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
-    return value
-
-
-def _flag(body: Mapping[str, Json], name: str) -> bool:
-    value = body.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise refusal(400, f"Invalid type for '{name}': expected a boolean.", "invalid_type", name)
-    return bool(value)
-
-
-def _number(body: Mapping[str, Json], name: str) -> float | None:
-    value = body.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise refusal(400, f"Invalid type for '{name}': expected a number.", "invalid_type", name)
-    return value
-
-
 def reply(
     choices: Sequence[Mapping[str, object]],
     used: Usage,
@@ -221,7 +191,7 @@ def reply(
         "choices": [{"index": place, **one} for place, one in enumerate(choices)],
         "usage": told_usage(used),
     }
-    return HttpReply(200, (("content-type", "application/json"), *headers), json.dumps(body).encode())
+    return json_reply(body, headers)
 
 
 def told_usage(used: Usage) -> dict[str, object]:

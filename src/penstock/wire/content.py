@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from penstock.errors import InvalidRequest
 from penstock.requests import Content, InputImage
 from penstock.wire._json import Json
-from penstock.wire.images import refusal
+from penstock.wire.hearing import refusal
 
 _DATA = "data:"
 
 
 def address(image: InputImage) -> str:
-    """Where a picture is: its address, or its bytes as a data URL."""
+    """A picture as JSON has it: where it is, or its bytes as a data URL."""
     if image.url:
         return image.url
     return f"{_DATA}image/{image.format};base64,{b2a_base64(image.data, newline=False).decode()}"

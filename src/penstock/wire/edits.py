@@ -7,7 +7,6 @@ does not know; images whose bytes are here then go as data URLs.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from binascii import Error, a2b_base64
 from collections.abc import Container
 
@@ -17,7 +16,9 @@ from penstock.requests import ImageRequest, InputImage, Prepared, Refusal, Said,
 from penstock.wire import multipart
 from penstock.wire._json import Json
 from penstock.wire._posting import in_order, posted
-from penstock.wire.images import made, parsed, refusal
+from penstock.wire.content import address
+from penstock.wire.hearing import missing, parsed, refusal, unknown
+from penstock.wire.images import made
 from penstock.wire.multipart import BadForm, Part
 
 PATH = "/images/edits"
@@ -100,7 +101,7 @@ def _from_form(kind: str, raw: bytes) -> ImageRequest:
         elif part.name == "mask":
             mask = _read(part.content, "mask")
         elif part.name == "moderation":
-            raise refusal(400, "Unknown parameter: 'moderation'.", "unknown_parameter", "moderation")
+            raise unknown("moderation")
         elif part.name in body:
             raise refusal(400, f"Duplicate parameter: '{part.name}'.", "invalid_value", part.name)
         else:
@@ -119,7 +120,7 @@ def _from_json(body: dict[str, Json]) -> ImageRequest:
 
 def _made(body: dict[str, Json], images: list[InputImage], mask: InputImage | None) -> ImageRequest:
     if not images:
-        raise refusal(400, "Missing required parameter: 'image'.", "missing_required_parameter", "image")
+        raise missing("image")
     return made(body, tuple(images), mask)
 
 
@@ -135,11 +136,6 @@ def file_of(name: str, image: InputImage) -> Part:
 
 def _address_length(image: InputImage) -> int:
     return len(f"data:image/{image.format};base64,") + 4 * -(-image.nbytes // 3)
-
-
-def address(image: InputImage) -> str:
-    """An image as JSON has it: where it is, or itself as a data URL."""
-    return image.url or f"data:image/{image.format};base64,{b64encode(image.data).decode()}"
 
 
 def reference(image: InputImage) -> dict[str, Json]:
@@ -184,16 +180,16 @@ def _addressed(item: Json, name: str) -> InputImage:
     found = item if isinstance(item, dict) and len(item) == 1 else {}
     if "file_id" in found:
         return _filed(found["file_id"], name)
-    address = found.get("image_url")
-    if not isinstance(address, str) or len(address) > LONGEST_URL:
+    url = found.get("image_url")
+    if not isinstance(url, str) or len(url) > LONGEST_URL:
         said = f"Invalid value for '{name}': expected exactly one of 'image_url' and 'file_id'."
         raise refusal(400, said, "invalid_value", name)
-    if not address.startswith("data:"):
+    if not url.startswith("data:"):
         try:
-            return InputImage.at(address)
+            return InputImage.at(url)
         except InvalidRequest as error:
             raise refusal(400, f"Invalid 'image_url': {error}.", "invalid_value", name) from None
     try:
-        return _read(a2b_base64(address.partition(";base64,")[2], strict_mode=True), name)
+        return _read(a2b_base64(url.partition(";base64,")[2], strict_mode=True), name)
     except Error:
         raise refusal(400, "Invalid 'image_url': no base64.", "invalid_value", name) from None

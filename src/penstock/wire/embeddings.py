@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from binascii import b2a_base64
 from collections.abc import Sequence
 from functools import partial
@@ -17,8 +16,9 @@ from penstock.wire._posting import posted
 from penstock.wire._usage import usage
 from penstock.wire._vectors import SPOILT, WIDTH, VectorCutter, from_base64, from_numbers
 from penstock.wire.bodies import BodyReader, Piece, Room
-from penstock.wire.images import parsed, refusal
+from penstock.wire.hearing import parsed, refusal, required, unknown, whole, word
 from penstock.wire.reader import Opening
+from penstock.wire.replies import json_reply
 from penstock.wire.sink import Sink
 
 PATH = "/embeddings"
@@ -114,22 +114,15 @@ def unpacked(vector: bytes) -> tuple[float, ...]:
 def decode(call: HttpCall) -> EmbeddingRequest:
     """The request that a call to this endpoint asks for. Raises Undecodable as the API would answer."""
     body = parsed(call.body)
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise refusal(400, "Missing required parameter: 'model'.", "missing_required_parameter", "model")
-    encoding = body.get("encoding_format", "float")
-    dimensions, user = body.get("dimensions"), body.get("user")
-    if dimensions is not None and (isinstance(dimensions, bool) or not isinstance(dimensions, int)):
-        raise refusal(400, "Invalid type for 'dimensions': expected an integer.", "invalid_type", "dimensions")
-    if user is not None and not isinstance(user, str):
-        raise refusal(400, "Invalid type for 'user': expected a string.", "invalid_type", "user")
+    model, encoding = required(body, "model"), body.get("encoding_format", "float")
+    dimensions, user = whole(body, "dimensions"), word(body, "user")
     inputs = _inputs(body.get("input"))
     passed = ("model", "input", "dimensions", "encoding_format", "user")
     extra: list[tuple[str, Scalar]] = []
     for name, value in body.items():
         if name not in passed:
             if isinstance(value, list | dict):
-                raise refusal(400, f"Unknown parameter: '{name}'.", "unknown_parameter", name)
+                raise unknown(name)
             extra.append((name, value))
     try:
         return EmbeddingRequest(
@@ -195,4 +188,4 @@ def reply(
         "model": request.model,
         "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
     }
-    return HttpReply(200, (("content-type", "application/json"), *headers), json.dumps(body).encode())
+    return json_reply(body, headers)

@@ -19,8 +19,9 @@ from penstock.wire._posting import posted
 from penstock.wire._usage import usage
 from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.content import heard, told
-from penstock.wire.images import parsed, refusal
+from penstock.wire.hearing import parsed, refusal
 from penstock.wire.reader import Opening
+from penstock.wire.replies import json_reply
 from penstock.wire.sink import Sink
 
 PATH = "/moderations"
@@ -126,4 +127,4 @@ def decode(call: HttpCall) -> ModerationRequest:
 def reply(results: Sequence[Mapping[str, object]], model: str, headers: Sequence[tuple[str, str]] = ()) -> HttpReply:
     """A 200 with results, each as the API has it."""
     body = {"id": "modr-0", "model": model, "results": list(results)}
-    return HttpReply(200, (("content-type", "application/json"), *headers), json.dumps(body).encode())
+    return json_reply(body, headers)

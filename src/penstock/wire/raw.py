@@ -10,6 +10,7 @@ from penstock.readings import Problem, Usage
 from penstock.requests import Prepared, RawRequest, Said
 from penstock.wire._formats import sniff
 from penstock.wire._json import Json, begins_as_json
+from penstock.wire._posting import JSON
 from penstock.wire._usage import usage
 from penstock.wire.bodies import SMALL, BodyReader, Piece, Room
 from penstock.wire.reader import Opening
@@ -27,7 +28,7 @@ def encode(prepared: Prepared, said: Said, samples: int) -> HttpCall:
     request = prepared.request
     if not isinstance(request, RawRequest) or samples != 1 or said.model != request.model:
         raise UsageError("not a raw request")
-    return HttpCall("POST", request.path, (("content-type", "application/json"),), request.json.text.encode())
+    return HttpCall("POST", request.path, (JSON,), request.json.text.encode())
 
 
 def read(sink: Sink, opening: Opening) -> BodyReader:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from penstock.http import HttpReply
 from penstock.readings import Problem, Usage
 from penstock.requests import ImageRequest
 from penstock.wire._formats import sniff
-
-_JSON = ("content-type", "application/json")
+from penstock.wire._posting import JSON
 
 
 def reply(
@@ -40,7 +39,12 @@ def reply(
     for place, picture in enumerate(pictures):
         pieces += (b"," if place else b"", b'{"b64_json":"', b2a_base64(picture, newline=False), b'"}')
     pieces += (b"],", json.dumps(rest, separators=(",", ":"))[1:].encode())
-    return HttpReply(200, (_JSON, *headers), b"".join(pieces))
+    return HttpReply(200, (JSON, *headers), b"".join(pieces))
+
+
+def json_reply(body: Mapping[str, object], headers: Sequence[tuple[str, str]] = ()) -> HttpReply:
+    """A 200 with a JSON object."""
+    return HttpReply(200, (JSON, *headers), json.dumps(body).encode())
 
 
 def problem(
@@ -50,7 +54,7 @@ def problem(
     if not stated.own:
         return HttpReply(status, (("content-type", "text/html"), *headers), stated.message.encode())
     body = told_problem(stated, param)
-    return HttpReply(status, (_JSON, *headers), json.dumps(body, indent=2).encode())
+    return HttpReply(status, (JSON, *headers), json.dumps(body, indent=2).encode())
 
 
 def told_problem(stated: Problem, param: str | None = None) -> dict[str, object]:

@@ -13,7 +13,7 @@ from penstock.http import HttpCall
 from penstock.requests import Prepared, Request, Said
 from penstock.wire import edits, images
 from penstock.wire.dialects import DIALECTS, Dialect, Named, Way
-from penstock.wire.images import unknown_url
+from penstock.wire.hearing import unknown_url
 from penstock.wire.plain import PLAIN_DECODERS
 from penstock.wire.reader import CAP, Opening, Reader, Stream
 from penstock.wire.sink import Sink

@@ -14,11 +14,11 @@ from penstock.wire import edits
 from penstock.wire.dialects._dialect import Dialect, Way, same
 from penstock.wire.dialects._saying import AVOID, STEPS, Behind, Named, Rule, Words
 from penstock.wire.dialects._writing import Painter
+from penstock.wire.images import PATH
 from penstock.wire.pictures import PictureReader
 from penstock.wire.plain import PLAIN_WAYS
 from penstock.wire.streams import PictureStream
 
-PATH = "/images/generations"
 _DIFFUSION: dict[str, Rule] = {
     "seed": Named("seed"),
     "negative_prompt": Named("negative_prompt"),
@@ -68,18 +68,15 @@ LOCALAI = evolve(
     name="localai",
     title="LocalAI",
     ways={
-        GENERATE: Way(
-            Painter(PATH, fixed={"response_format": "b64_json"}),
-            PictureReader,
-            {
+        GENERATE: evolve(
+            _LOCAL,
+            says={
                 "size": Named("size"),
                 "seed": Named("seed"),
                 "steps": Named("step"),
                 "negative_prompt": Behind("|"),
             },
             emulated={"quality": Words("step", STEPS)},
-            implied={"output_format": ("png",), "background": ("opaque",)},
-            derives=True,
         ),
         **PLAIN_WAYS,
     },

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from penstock.http import HttpCall
 from penstock.requests import EDIT, GENERATE, ImageRequest, Prepared, Said
-from penstock.wire import edits
 from penstock.wire._json import Json
+from penstock.wire.content import address
 from penstock.wire.dialects._dialect import Dialect, Way, same
 from penstock.wire.dialects._writing import Painter
 from penstock.wire.pictures import PictureReader
@@ -20,7 +20,7 @@ def edit(prepared: Prepared, said: Said, samples: int) -> HttpCall:
     """The call that makes pictures of others, which are said beside the prompt; masks it does not have."""
     request: object = prepared.request
     images = request.images if isinstance(request, ImageRequest) else ()
-    references: list[Json] = [{"type": "image_url", "image_url": {"url": edits.address(one)}} for one in images]
+    references: list[Json] = [{"type": "image_url", "image_url": {"url": address(one)}} for one in images]
     return Painter(PATH, fixed={"input_references": references})(prepared, said, samples)
 
 

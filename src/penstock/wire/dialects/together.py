@@ -6,20 +6,21 @@ from attrs import evolve
 
 from penstock.http import HttpCall
 from penstock.requests import EDIT, GENERATE, Prepared, Said
-from penstock.wire import edits
 from penstock.wire._json import Json
+from penstock.wire.content import address
 from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import AVOID, STEPS, Named, Sides, Words
 from penstock.wire.dialects._writing import Painter
+from penstock.wire.images import PATH
 from penstock.wire.pictures import PictureReader
 from penstock.wire.plain import COMMON
 
-PAINTER = Painter("/images/generations", fixed={"response_format": "base64"})
+PAINTER = Painter(PATH, fixed={"response_format": "base64"})
 
 
 def edit(prepared: Prepared, said: Said, samples: int) -> HttpCall:
     """The call that makes pictures of one image (FLUX.1 Kontext), or of several (FLUX.2)."""
-    first, *others = [edits.address(one) for one in prepared.pictures.images]
+    first, *others = [address(one) for one in prepared.pictures.images]
     told: dict[str, Json] = {"reference_images": [first, *others]} if others else {"image_url": first}
     return evolve(PAINTER, fixed={**PAINTER.fixed, **told})(prepared, said, samples)
 

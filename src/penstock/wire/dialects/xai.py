@@ -9,9 +9,11 @@ from penstock.readings import Problem, Usage
 from penstock.requests import EDIT, GENERATE, Prepared, Said
 from penstock.wire import edits
 from penstock.wire._json import Json
+from penstock.wire.content import address
 from penstock.wire.dialects._dialect import Dialect, Way
 from penstock.wire.dialects._saying import Named, Nearest
 from penstock.wire.dialects._writing import Painter
+from penstock.wire.images import PATH
 from penstock.wire.pictures import Look, PictureReader, Shape, plain_look
 from penstock.wire.plain import COMMON
 from penstock.wire.reader import Opening, Reader
@@ -46,14 +48,14 @@ def read(sink: Sink, opening: Opening) -> Reader:
 
 def edit(prepared: Prepared, said: Said, samples: int) -> HttpCall:
     """The call that makes pictures of one image or of several, each by its address or as a data URL."""
-    listed: list[Json] = [{"url": edits.address(one), "type": "image_url"} for one in prepared.pictures.images]
+    listed: list[Json] = [{"url": address(one), "type": "image_url"} for one in prepared.pictures.images]
     images: dict[str, Json] = {"images": listed} if len(listed) > 1 else {"image": listed[0]}
     return Painter(edits.PATH, fixed={**FIXED, **images})(prepared, said, samples)
 
 
 FIXED: dict[str, Json] = {"response_format": "b64_json"}
 WAY = Way(
-    Painter("/images/generations", fixed=FIXED),
+    Painter(PATH, fixed=FIXED),
     read,
     says={
         "size": Nearest("aspect_ratio", SHAPES),
