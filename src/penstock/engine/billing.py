@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from penstock.commands import BudgetLow, Charged, Excess
-from penstock.engine.entities import RUN_SCOPES, Bill, Job
+from penstock.engine.entities import Bill, Job
 from penstock.engine.sums import dollars, quote
 from penstock.engine.tables import AttemptState, CallState
 from penstock.entries import Failed, Maybe
@@ -58,8 +58,7 @@ def bill(desk: Desk, call: Call) -> Bill | None:
 
 
 def _scopes(desk: Desk, job: Job) -> tuple[str, ...]:
-    plain = RUN_SCOPES if not job.work.tags and not job.work.tenant else job.scopes()
-    return desk.ledger.scopes(plain, desk.unix()) if desk.config.ledger else plain
+    return desk.ledger.scopes(job.scopes(), desk.unix()) if desk.config.ledger else job.scopes()
 
 
 @lru_cache(maxsize=1024)

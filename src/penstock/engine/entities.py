@@ -6,6 +6,7 @@ kilobyte together: whatever most jobs do not need is None until it is needed.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attrs import define
@@ -31,6 +32,12 @@ RUN_SCOPES = ("run",)
 def together(demands: list[Demand]) -> Demand:
     """What different things take in one request."""
     return Demand(1, sum(one.images for one in demands), sum(one.tokens for one in demands))
+
+
+@lru_cache(maxsize=1024)
+def scopes(tenant: str, tags: tuple[str, ...]) -> tuple[str, ...]:
+    """The budget scopes of a tenant and of tags, which many jobs have alike."""
+    return (*RUN_SCOPES, *((f"tenant:{tenant}",) if tenant else ()), *(f"tag:{tag}" for tag in dict.fromkeys(tags)))
 
 
 @define(eq=False)
@@ -64,10 +71,7 @@ class Job:
     def scopes(self) -> tuple[str, ...]:
         """The budget scopes of what this job pays: the run, its tenant, its tags."""
         work = self.work
-        if not work.tenant and not work.tags:
-            return RUN_SCOPES
-        tenant = (f"tenant:{work.tenant}",) if work.tenant else ()
-        return (*RUN_SCOPES, *tenant, *(f"tag:{tag}" for tag in dict.fromkeys(work.tags)))
+        return scopes(work.tenant, work.tags) if work.tenant or work.tags else RUN_SCOPES
 
     def lost(self) -> int:
         """How many samples are paid but could not be downloaded."""

@@ -79,14 +79,13 @@ class Flow:
         else:
             heappush(self.back, (call.place, call))
 
-    def pop(self) -> bool:
-        """The first one goes; whether anybody still stands there."""
+    def pop(self) -> None:
+        """The first one goes."""
         queue, back = self.queue, self.back
         if not back or (queue and queue[0].place < back[0][0]):
             queue.popleft()
         else:
             heappop(back)
-        return len(queue) + len(back) > 0
 
     def sweep(self, priority: int) -> None:
         """Nobody stands here any more whose place does not count."""
@@ -188,7 +187,7 @@ class Line:
 
     @property
     def first(self) -> Call | None:
-        """Who stood at the head when it was last looked for; None where that one has gone."""
+        """Who stands at the head, as far as that is known; None where it has to be looked for."""
         return self._head[1] if self._head is not None else None
 
     def head(self) -> Call | None:
@@ -217,6 +216,8 @@ class Line:
             flow.tag += cost / flow.weight
             one.tag += cost / one.share
         self._drop(one)
+        if len(one.waiting) == 1 and len(self._open) == 1:
+            self._head = (one, one.waiting[0][2].first())  # who waits alone goes on
 
     def ended(self) -> bool:
         """A call that stands in it is over; True if the line was swept of those just now."""
@@ -275,7 +276,8 @@ class Line:
         waiting = one.waiting
         flow = waiting[0][2]
         self._size -= 1
-        if flow.pop():
+        flow.pop()
+        if flow.queue or flow.back:
             if len(waiting) > 1:
                 heapreplace(waiting, one.entry(flow))
             return

@@ -99,8 +99,9 @@ class Lane:
 
     def usable(self, call: Call, demand: Demand) -> bool:
         """Whether a call may ever go here, as things are believed."""
-        barred = call.barred and self in call.barred
-        return not barred and self.closed is None and self.quota.never(demand) is None
+        if self.closed is not None or (call.barred and self in call.barred):
+            return False
+        return self.quota.never(demand) is None
 
     def stays(self) -> bool:
         """Whether its place does not depend on how many are out: it goes by a time, and its health is good."""
@@ -273,7 +274,10 @@ class Group:
                 return found
         if filling and self._fill(found, now):
             return found
-        self._look_ahead(found, now)
+        if resting:
+            self._look_ahead(found, now)
+        if self.busy and not found.busy and any(lane.usable(call, demand) for _, _, lane in self.busy):
+            found.usable = found.busy = True
         first = found.first
         if first is not None and first.breaker.health is GOOD and not call.barred:
             self._foreseen = found
@@ -314,7 +318,7 @@ class Group:
         return False
 
     def _look_ahead(self, found: Look, now: float) -> None:
-        """When one of those will be free that cannot be now."""
+        """When one of those that rest will be free."""
         call, demand = found.call, found.demand
         exact = demand is self.least
         for opens, _, lane in self.resting:
@@ -325,8 +329,6 @@ class Group:
             if lane.usable(call, demand):
                 ready = opens if exact else lane.ready_at(demand, now)
                 found.take_in(lane, ready if ready > opens else opens)
-        if self.busy and not found.busy and any(lane.usable(call, demand) for _, _, lane in self.busy):
-            found.usable = found.busy = True
 
     def _lower(self, demand: Demand, now: float) -> None:
         """A demand that is smaller than all before: lanes that rest may be ready for it sooner."""
