@@ -43,9 +43,10 @@ class Counted(Quota):
 class Field:
     """A group with lanes, and what is out on them."""
 
-    def __init__(self, limits: list[Limits], quota: type[Quota] = Quota) -> None:
+    def __init__(self, limits: list[Limits], quota: type[Quota] = Quota, demands: tuple[Demand, ...] = DEMANDS) -> None:
         self.now = 0.0
-        self.group = Group("p/m", Target("p", "m", demand=Demand(1, 1, 100)))
+        self.demands = demands
+        self.group = Group("p/m", Target("p", "m", demand=demands[0]))
         self.out: list[tuple[Lane, Permit]] = []
         for number, one in enumerate(limits):
             name = f"c{number}"
@@ -82,7 +83,7 @@ class Field:
             lane.breaker.back(permit.sent)
             self.group.arrange(lane, self.now)
             return
-        call = self.call(rng.choice(DEMANDS))
+        call = self.call(rng.choice(self.demands))
         found = self.look(call, self.now)
         if found.lane is not None:
             self.out.append((found.lane, found.lane.take(call.demand(), self.now)))

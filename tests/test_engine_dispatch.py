@@ -27,13 +27,20 @@ from tests.histories.bench import CONFIG, Bench, target, work
 from tests.lane_field import DEMANDS, LIMITS, Counted, Field
 
 
-@given(st.lists(LIMITS, min_size=1, max_size=8), st.randoms(use_true_random=False), st.integers(1, 60))
-def test_the_search_finds_what_asking_all_lanes_finds(limits: list[Limits], rng: Random, steps: int) -> None:
+@given(
+    st.lists(LIMITS, min_size=1, max_size=8),
+    st.sampled_from((DEMANDS, DEMANDS[:1], DEMANDS[:2])),
+    st.randoms(use_true_random=False),
+    st.integers(1, 60),
+)
+def test_the_search_finds_what_asking_all_lanes_finds(
+    limits: list[Limits], demands: tuple[Demand, ...], rng: Random, steps: int
+) -> None:
     """Whether one is free, and if not, when the first will be, for every demand, whatever happened to the lanes."""
-    field = Field(limits)
+    field = Field(limits, demands=demands)
     for _ in range(steps):
         field.step(rng)
-        for demand in DEMANDS:
+        for demand in demands:
             call = field.call(demand)
             found = field.look(call, field.now)
             usable = [lane for lane in field.group.lanes if lane.usable(call, demand)]

@@ -99,3 +99,14 @@ def test_a_rest_after_errors_ends_with_a_probe() -> None:
     assert lane.breaker.until == over
     assert lane is field.look(call, over).lane
     assert lane.breaker.health is Health.PROBING
+
+
+def test_a_lane_that_rests_and_never_has_room_is_waited_for_by_nobody() -> None:
+    """Other limits may leave no room for what waits for a lane, also where all that waits is alike."""
+    field, call, found = drained()
+    large, small = field.group.lanes
+    large.quota.relimit(Limits(ipm=60.0, tpm=60.0, burst=1.0), field.now)
+    field.group.arrange(large, field.now)
+    assert large.order is field.group.resting
+    assert found.first is large
+    assert small is field.look(call, field.now).first

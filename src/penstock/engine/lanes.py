@@ -256,9 +256,21 @@ class Group:
         """
         seen, self._foreseen = self._foreseen, None
         if seen is None or seen.demand is not demand or call.barred or not seen.soonest <= now < seen.second:
-            return self._search(call, demand, now)
+            return self._alike(call, demand, now) or self._search(call, demand, now)
         seen.lane = seen.first
         return seen
+
+    def _alike(self, call: Call, demand: Demand, now: float) -> Look | None:
+        """What a search would find where all that waits is alike and all lanes rest: the first one is the next."""
+        resting = self.resting
+        if demand is not self.least or self.full or self.filling or self.busy or not resting or call.barred:
+            return None
+        opens, _, lane = resting[0]
+        if opens <= now or lane.breaker.health is not GOOD or not lane.usable(call, demand):
+            return None
+        second = resting[1][0] if len(resting) > 1 else inf
+        self._foreseen = found = Look(call, demand, None, opens, lane, second, barred=False, usable=True)
+        return found
 
     def _search(self, call: Call, demand: Demand, now: float) -> Look:
         """What is found by going through the orders."""
