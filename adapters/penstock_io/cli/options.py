@@ -262,10 +262,10 @@ MAX_CONCURRENCY = Option("max-concurrency", _count, FAST, "requests in flight fo
 RPM = Option("rpm", _number, FAST, "requests a minute for each key (default: learned)", "N", Kind.NUMBER)
 TPM = Option("tpm", _number, FAST, "tokens a minute for each key (default: learned)", "N", Kind.NUMBER)
 IPM = Option("ipm", _number, FAST, "images a minute for each key (default: learned)", "N", Kind.NUMBER)
-RPD = Option("rpd", _number, FAST, "requests a day for each key, counted anew by each run (default: learned)", "N",
+RPD = Option("rpd", _number, FAST, "requests a day for each key, which your runs share (default: learned)", "N",
              Kind.NUMBER)  # fmt: skip
-TPD = Option("tpd", _number, FAST, "tokens a day for each key, counted likewise (default: learned)", "N", Kind.NUMBER)
-IPD = Option("ipd", _number, FAST, "images a day for each key, counted likewise (default: learned)", "N", Kind.NUMBER)
+TPD = Option("tpd", _number, FAST, "tokens a day for each key, shared likewise (default: learned)", "N", Kind.NUMBER)
+IPD = Option("ipd", _number, FAST, "images a day for each key, shared likewise (default: learned)", "N", Kind.NUMBER)
 CEILING = Option("ceiling", _switch, FAST, "never exceed the limits given in a run, whatever the provider allows "
                  "(default: they are corrected by what it says)", "", Kind.SWITCH, False)  # fmt: skip
 ACCOUNT = Option("account", _text, FAST, "the account (an organization, by any name) that all keys belong to: they "
