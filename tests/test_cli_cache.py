@@ -13,7 +13,6 @@ import pytest
 from penstock.errors import UsageError
 from penstock.ids import Key
 from penstock.outcomes import Meta
-from penstock_io.cli.cache import size
 from penstock_io.cli.main import main
 from penstock_io.stores.files import FilesStore
 from penstock_io.stores.names import store_named
@@ -256,14 +255,6 @@ def test_a_store_may_be_new_where_that_is_wanted(tmp_path: Path) -> None:
     store.write(FIRST, META, b"x")
     assert 1 == store.figures().entries
     store.close()
-
-
-@pytest.mark.parametrize(
-    ("nbytes", "words"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_000_000, "2.0 MB"), (3 * 10**15, "3000 TB")]
-)
-def test_sizes_in_words(nbytes: int, words: str) -> None:
-    """Thousands, as disks are sold."""
-    assert words == size(nbytes)
 
 
 def test_a_store_by_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from penstock_io.batch.progress import Figures
 from penstock_io.cli.live import bar, sentence, wrapped
-from penstock_io.words import at_least, at_most, count, harmless, harmless_json, money, one_line, per, span
+from penstock_io.words import ago, at_least, at_most, count, harmless, harmless_json, money, one_line, per, size, span
 from tests.figures import DOLLAR, HALFWAY
 
 
@@ -157,3 +157,25 @@ def test_things_are_counted() -> None:
 def test_a_tab_is_a_blank() -> None:
     """It moves the cursor nowhere that the text alone would not say."""
     assert "a b" == harmless("a\tb")
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (2_000_000, "2.0 MB"),
+        (450_000_000, "450 MB"),
+        (3 * 10**15, "3000 TB"),
+    ],
+)
+def test_sizes_in_words(nbytes: int, words: str) -> None:
+    """Thousands, as disks are sold."""
+    assert words == size(nbytes)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.0, "0 s ago"), (600.0, "10 min ago"), (2 * 86_400.0, "2 d ago")])
+def test_ages_in_words(seconds: float, words: str) -> None:
+    """As spans are said."""
+    assert words == ago(seconds)

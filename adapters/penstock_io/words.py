@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from penstock.durations import span
 
 __all__ = [
+    "ago",
     "at_least",
     "at_most",
     "bound",
@@ -19,6 +20,7 @@ __all__ = [
     "money",
     "one_line",
     "per",
+    "size",
     "span",
     "struck",
     "summed",
@@ -101,6 +103,21 @@ def summed(picodollars: int, *, unknown: bool) -> str:
 def _rounded(picodollars: int, how: str) -> str:
     amount = (Decimal(abs(picodollars)) / _PICODOLLARS).quantize(_CENT_PARTS, how)
     return f"{'-' if picodollars < 0 else ''}${amount:,f}"
+
+
+def ago(seconds: float) -> str:
+    """An age for people: `40 s ago`, `2 h ago`."""
+    return f"{span(seconds)} ago"
+
+
+def size(nbytes: int) -> str:
+    """An amount of bytes for people: `512 B`, `1.5 GB`."""
+    amount, unit = float(nbytes), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 9.95 else f"{amount:.1f} {unit}"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from penstock_io.batch.states import RowState, here_of
 from penstock_io.batch.timing import BEFORE, GIVEN, LEARNED, NOTHING, USUAL, Group, Known, seconds_of
 from penstock_io.batch.verdict import Need
 from penstock_io.journal import Account, room_needed
-from penstock_io.words import at_most, count, money, span
+from penstock_io.words import at_most, count, money, size, span
 
 BYTES = {"png": 2.0, "jpeg": 0.6, "webp": 0.5}
 """Bytes a pixel of pictures by format: what detailed ones take, so that most take less."""
@@ -331,12 +331,3 @@ _BY = {
     BEFORE: ", as fast as earlier runs of this folder",
     USUAL: ", if the provider's limits allow it",
 }
-
-
-def size(nbytes: int) -> str:
-    """An amount of bytes for people: `450 MB`, `1.5 GB`."""
-    for unit, words in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if nbytes >= unit:
-            amount = nbytes / unit
-            return f"{amount:.0f} {words}" if amount >= 9.95 else f"{amount:.1f} {words}"
-    return f"{nbytes} bytes"

@@ -131,7 +131,7 @@ def _check(parser: Parser, args: argparse.Namespace) -> None:
 
 def _stats(store: Kept, args: argparse.Namespace) -> int:
     from penstock_io.batch.results import usd  # noqa: PLC0415 - as above
-    from penstock_io.words import count, summed  # noqa: PLC0415 - as above
+    from penstock_io.words import ago, count, size, summed  # noqa: PLC0415 - as above
 
     figures = store.figures()
     entries = list(store.entries())
@@ -213,7 +213,7 @@ def _write(store: Kept, entry: StoreEntry, args: argparse.Namespace) -> int:
 
 
 def _purge(store: Kept, args: argparse.Namespace) -> int:
-    from penstock_io.words import count, harmless, summed  # noqa: PLC0415 - as above
+    from penstock_io.words import count, harmless, size, summed  # noqa: PLC0415 - as above
 
     now, oldest = time.time(), _seconds(args.older_than) if args.older_than else None
     entries = list(store.entries())
@@ -223,9 +223,8 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
             return code
         entries = [one for one in entries if one in named]
     chosen = [entry for entry in entries if oldest is None or now - entry.stored > oldest]
-    largest_first = sorted(
-        chosen, key=lambda entry: -entry.nbytes
-    )  # on a full disk a large one makes room for the rest
+    # on a full disk a large one makes room for the rest
+    largest_first = sorted(chosen, key=lambda entry: -entry.nbytes)
     dropped, left, why = _drop(store, largest_first) if args.yes else (0, [], "")
     if args.all and args.yes and not left:
         dropped += len(_drop_damaged(store, list(store.verify())))  # all that is left
@@ -344,30 +343,13 @@ def as_object(entry: StoreEntry) -> dict[str, object]:
 
 def line(entry: StoreEntry, now: float) -> str:
     """A stored picture for people, at `now` (Unix seconds)."""
-    from penstock_io.words import harmless, money, span  # noqa: PLC0415 - as above
+    from penstock_io.words import ago, harmless, money, size, span  # noqa: PLC0415 - as above
 
     meta = entry.meta
     cost = "?" if meta.cost is None else money(meta.cost)
     expires = "" if entry.expires is None else f", gone in {span(entry.expires - now)}"
     what = f"{meta.size or '?':>10} {meta.format or '?':5}"
     return harmless(f"{entry.key[:16]} {what} {size(entry.nbytes):>9} {cost:>9}  {ago(now - entry.stored)}{expires}")
-
-
-def size(nbytes: int) -> str:
-    """Bytes for people: `512 B`, `1.5 MB`."""
-    amount, unit = float(nbytes), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if amount < 1000 or unit == "TB":
-            break
-        amount /= 1000
-    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
-
-
-def ago(seconds: float) -> str:
-    """An age in words."""
-    from penstock_io.words import span  # noqa: PLC0415 - as above
-
-    return f"{span(seconds)} ago"
 
 
 def _seconds(text: str) -> float | None:

@@ -84,7 +84,8 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     parser = subparsers.add_parser(
         "cost",
         usage="penstock cost DIR_OR_LEDGER ... [options]",
-        description="What was spent, by model, size, quality, day, tag and credential; what failed, what was saved.",
+        description="What was spent, by provider, model, size, quality, day, tenant, tag and credential; what failed,\n"
+        "what was saved.",
         epilog=EPILOG,
         formatter_class=Formatter,
     )

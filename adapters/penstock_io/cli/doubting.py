@@ -63,7 +63,7 @@ def ask_again(
     if not rows:
         return ended
     plan = evolve(plan, send=tuple(rows), held_back=len(plan.send) - len(rows), doubtful=len(pictures), stale=())
-    price = _price(survey(plan, account, settings, free=None).bound)
+    price = at_most(survey(plan, account, settings, free=None).bound)
     question = f"{_said(len(rows))}. To send them again, one attempt each, costs {price}. Send them again?"
     try:
         yes = console.ask(question)
@@ -82,7 +82,3 @@ def ask_again(
 
 def _said(rows: int) -> str:
     return f"{count(rows, 'row')} may have been made and billed, and brought no picture"
-
-
-def _price(bound: int | None) -> str:
-    return at_most(bound)

@@ -25,9 +25,8 @@ MINE = ("journal.sqlite", "journal.lock", "images")
 class Books:
     """What a folder remembers, and who is at work in it ("" for nobody). `spent` is picodollars, also maybe billed.
 
-    `runs` are the sums of its earlier runs.
-
-    `unsure` says what a repair may have lost, as long as nobody has agreed to go on all the same.
+    `runs` are the sums of its earlier runs. `unsure` says what a repair may have lost, as long as nobody has agreed to
+    go on all the same.
     """
 
     states: Mapping[str, RowState] = field(factory=dict[str, RowState])

@@ -29,7 +29,7 @@ from penstock_io.cli.options import (
     WEIGHT,
 )
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, complain
-from penstock_io.words import per
+from penstock_io.words import ago, per
 
 if TYPE_CHECKING:
     from penstock.lessons import Lesson, Use
@@ -250,10 +250,3 @@ def row(lesson: Lesson) -> tuple[str, str, str, str]:
 def gone(use: Use) -> tuple[str, str, str, str]:
     """What of a day is not back yet, in words."""
     return use.quantity, f"{ceil(use.later(use.age)):,} {per(use.window)}", "used", ago(use.age)
-
-
-def ago(seconds: float) -> str:
-    """An age in words."""
-    if seconds < 90:
-        return f"{seconds:.0f} s ago"
-    return f"{seconds / 60:.0f} min ago" if seconds < 5400 else f"{seconds / 3600:.0f} h ago"
