@@ -32,6 +32,7 @@ from penstock.wire import MemorySink, Undecodable, decode, encode, reader
 from penstock.wire import embeddings as vectors
 from penstock.wire.embeddings import packed, unpacked
 from penstock.wire.plain import PLAIN_WAYS
+from penstock.wire.speaking import listener
 from penstock.work import Demand, Target, Work
 
 UNIX = 1_795_300_000.0
@@ -279,6 +280,14 @@ def test_verdicts_on_parts_are_one_on_the_whole() -> None:
     assert first == json.loads(sink.pictures[alone.parts[0].ref])
 
 
+_THOUGHT: dict[str, object] = {
+    "prompt_tokens": 10,
+    "completion_tokens": 7,
+    "total_tokens": 20,
+    "completion_tokens_details": {"reasoning_tokens": 3},
+}
+
+
 def test_a_conversation_is_kept_as_it_came() -> None:
     """Byte for byte; its tokens are texts, cached ones apart, and none of the output is taken for a picture."""
     usage = {
@@ -293,6 +302,33 @@ def test_a_conversation_is_kept_as_it_came() -> None:
     assert isinstance(reading, Success)
     assert Usage(input_text=6, input_cached_text=4, output_text=7) == reading.usage
     assert [body] == [sink.pictures[part.ref] for part in reading.parts]
+
+
+@pytest.mark.parametrize(
+    ("usage", "warned"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 1_042}, "1,025 tokens"),
+        ({"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 18}, "1 token above"),
+        ({"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 17}, ""),
+        ({"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 16}, ""),
+        ({"prompt_tokens": 10, "total_tokens": 17}, ""),
+        (_THOUGHT, ""),
+        ({**_THOUGHT, "total_tokens": 29}, "12 tokens"),
+        ("none", ""),
+    ],
+)
+def test_a_total_above_its_parts_is_warned_of(usage: object, warned: str) -> None:
+    """Nothing else tells of these tokens; those that a model is said to have thought with need no word."""
+    message = {"message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
+    reading, _ = read("chat.completions", told(choices=[message], usage=usage))
+    assert isinstance(reading, Success)
+    assert [warned in one for one in reading.remarks] == [True] * bool(warned)
+    listening = listener("chat.completions", MemorySink(), status=200, content_type="text/event-stream")
+    delta = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}], "usage": usage}
+    listening.feed(b"data: " + json.dumps(delta).encode() + b"\n\ndata: [DONE]\n\n")
+    streamed = listening.close()
+    assert isinstance(streamed, Success)
+    assert reading.remarks == streamed.remarks
 
 
 @pytest.mark.parametrize("operation", ["chat.completions", "embeddings", "moderations", "moderations.content"])

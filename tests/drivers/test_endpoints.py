@@ -131,6 +131,19 @@ def test_a_vector_of_numbers_that_are_none_is_paid_once(driver: str, vector: lis
     assert "lost" == getattr(outcome.error, "kind", "")
 
 
+def test_tokens_that_only_a_total_tells_of_are_paid_and_warned_of(driver: str) -> None:
+    """They are charged as output, and the result says so."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 7, "total_tokens": 117}
+    choices = [{"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}]
+    with scripted({"choices": choices, "usage": usage}) as script:
+        told: dict[str, Any] = {"base_url": script.origin, "api_keys": [KEY], "prices": PRICES}
+        with running(driver, "httpx2", **told) as side:
+            found = chat(side, [Message("user", "hello")])
+    assert Decimal("0.001095") == found.cost
+    (warning,) = found.warnings
+    assert "100 tokens above its input and output" in warning
+
+
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "journal"])
 def test_only_what_is_not_stored_is_bought(driver: str, kind: str, tmp_path: Path) -> None:
     """Input by input: another request with a known input and a new one sends the new one alone."""

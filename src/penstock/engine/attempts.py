@@ -316,6 +316,9 @@ class Attempts:
         lost = [SPOILT if place in reading.spoilt else None for place in range(count)]
         settling = Settling([None] * count, lost, cost, usage, reading.answer)
         attempt.settling = settling
+        for remark in reading.remarks:
+            for job in attempt.counted:
+                job.remark(remark)
         desk.counters["images"] += min(len(parts), pictures)
         share_cost(desk, attempt, places, cost, usage)
         if surplus:

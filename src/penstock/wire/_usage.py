@@ -38,6 +38,21 @@ def usage(value: Json, *, texts: bool = False) -> Usage | None:
     return Usage(*found, cost) if any(found) or cost is not None else None
 
 
+def remarks(value: Json) -> tuple[str, ...]:
+    """What whoever pays is to hear of the `usage` of texts: tokens in its total that are told nowhere else."""
+    found = usage(value, texts=True)
+    if found is None or not isinstance(value, dict):
+        return ()
+    try:
+        rest = _sides(value)[2]
+    except _NonsenseError:
+        return ()
+    if rest <= 0 or rest == _thought(value):
+        return ()
+    tokens = f"{rest:,} token{'s' if rest > 1 else ''}"
+    return (f"the reply's total is {tokens} above its input and output: they are counted as output",)
+
+
 def _tokens(value: dict[str, Json], output: int) -> tuple[int, int, int, int, int, int]:
     given, made, rest = _sides(value)
     if rest < 0 or (rest and output == 1 and rest != _thought(value)):

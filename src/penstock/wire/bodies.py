@@ -36,6 +36,10 @@ Take: TypeAlias = Callable[[Json, bytes], tuple[Usage | None, Sequence[Piece]] |
 """What a body says: usage and results, an error, or why it cannot be used. It gets the JSON and the bytes of it."""
 
 
+Remarks: TypeAlias = Callable[[Json], tuple[str, ...]]
+"""What a body gives reason to warn of."""
+
+
 @frozen
 class Room:
     """How large the replies of a kind may be: `most` bytes.
@@ -64,7 +68,7 @@ class Cut(Protocol):
 class BodyReader:
     """A `penstock.wire.reader.Reader` of replies that `take` understands, of what `cut` leaves of a good one.
 
-    One that is no `json` is kept all the same.
+    One that is no `json` is kept all the same. `remarks` says what else is to be told of a good one.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class BodyReader:
         *,
         json: bool = True,
         cut: Cut | None = None,
+        remarks: Remarks = lambda _: (),
     ) -> None:
         self.too_large = False
         self._cut = cut if opening.good else None
@@ -86,6 +91,7 @@ class BodyReader:
         self._opening = opening
         self._take = take
         self._json = json
+        self._remarks = remarks
         self._body = bytearray()
         self._skimmer: Skimmer | None = None
         self._upper = bytearray()
@@ -137,7 +143,7 @@ class BodyReader:
         if isinstance(said, str):
             stated = _problems.from_body(body, self._clean)
             return stated if stated is not None else malformed(said, raw, self._opening)
-        return said if isinstance(said, Problem) else self._kept(*said)
+        return said if isinstance(said, Problem) else self._kept(*said, self._remarks(body))
 
     def _parsed(self, raw: bytes) -> Json:
         """What the body says, of a large one as far as it was skimmed."""
@@ -145,7 +151,7 @@ class BodyReader:
             return None if crowded(raw) else parse(raw)
         return None if len(self._upper) > UPPER else parse(self._upper + self._skimmer.rest())
 
-    def _kept(self, used: Usage | None, pieces: Sequence[Piece]) -> Reading:
+    def _kept(self, used: Usage | None, pieces: Sequence[Piece], remarks: tuple[str, ...]) -> Reading:
         parts: list[Part] = []
         spoilt: list[int] = []
         try:
@@ -157,7 +163,7 @@ class BodyReader:
                 parts.append(Part(place, stored.ref, size, form, stored.nbytes))
         except BadPayload as fault:
             return Malformed(str(fault))
-        return Success(used, tuple(parts), spoilt=tuple(spoilt))
+        return Success(used, tuple(parts), spoilt=tuple(spoilt), remarks=remarks)
 
     def _nonsense(self, raw: bytes) -> str:
         if begins_as_json(raw):

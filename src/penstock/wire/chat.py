@@ -12,7 +12,7 @@ from penstock.requests import CHAT_PARAMETERS, ChatRequest, Frozen, Message, Pre
 from penstock.requests.chat import chat_value
 from penstock.wire._json import Json, parse
 from penstock.wire._posting import posted
-from penstock.wire._usage import usage
+from penstock.wire._usage import remarks, usage
 from penstock.wire.bodies import BodyReader, Piece, Room
 from penstock.wire.content import heard, told
 from penstock.wire.hearing import Undecodable, flag, missing, number, parsed, refusal, required, whole, word
@@ -72,7 +72,11 @@ def spoken(message: Message) -> dict[str, object]:
 
 def read(sink: Sink, opening: Opening) -> BodyReader:
     """Takes a reply: all of it goes to the sink, as JSON."""
-    return BodyReader(sink, opening, partial(_take, opening.answers), ROOM)
+    return BodyReader(sink, opening, partial(_take, opening.answers), ROOM, remarks=_remarks)
+
+
+def _remarks(body: Json) -> tuple[str, ...]:
+    return remarks(body.get("usage")) if isinstance(body, dict) else ()
 
 
 def _take(asked: int, body: Json, raw: bytes) -> tuple[Usage | None, Sequence[Piece]] | Problem | str:

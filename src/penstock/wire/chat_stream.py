@@ -17,7 +17,7 @@ from penstock.readings import Delta, Item, Part, Success, Usage
 from penstock.requests import ChatRequest
 from penstock.wire import chat
 from penstock.wire._json import Json, parse
-from penstock.wire._usage import usage
+from penstock.wire._usage import remarks, usage
 from penstock.wire.bodies import crowded
 from penstock.wire.reader import Opening
 from penstock.wire.sink import BadPayload, Sink
@@ -138,7 +138,8 @@ class ChatStream(EventStream):
             stored = self._sink.whole(0, data)
         except BadPayload:
             return None
-        return Success(self._used(), (Part(0, stored.ref, "", chat.FORMAT, stored.nbytes),))
+        part = Part(0, stored.ref, "", chat.FORMAT, stored.nbytes)
+        return Success(self._used(), (part,), remarks=remarks(self._usage))
 
     def _used(self) -> Usage | None:
         return usage(self._usage, texts=True)
