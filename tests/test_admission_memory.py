@@ -59,6 +59,8 @@ class Story:
                 self.out.append(self.quota.reserve(self.last, self.now))
         elif what == "others":
             self.quota.drawn(Use("images", DAY, 1.0, 5.0 / 1440.0), self.now)
+        elif what == "share":
+            self.quota.divide(which % 3, 60.0, (0.5, 1.0)[which % 2], self.now)
         elif what == "relimit":
             self.quota.relimit(LIMITS[which % len(LIMITS)], self.now)
         elif what in REPORTS and self.out:
@@ -87,7 +89,7 @@ def test_an_answer_that_is_kept_is_the_one_that_is_found(seed: int, limits: Limi
     ends = [end for end in ENDS if not (calm and end in REFUSALS)]
     for _ in range(150):
         what = rng.choice(("send", "send", "send", rng.choice(ends), rng.choice(ends)))
-        story.happen("relimit" if rng.random() < 0.03 else what, rng.randrange(60))
+        story.happen(rng.choice(("relimit", "share")) if rng.random() < 0.06 else what, rng.randrange(60))
         story.now += rng.random() * rng.choice((0.0, 0.01, 0.1))  # too short for a higher rate to be tried out
         kept = story.quota.ready_at(story.last, story.now)
         assert story.quota.ready_at(evolve(story.last), story.now) == kept

@@ -59,7 +59,7 @@ def test_a_limit_a_day_is_named_with_its_window() -> None:
     assert (
         " on requests per day (RPD): Limit 10, Used 10, Requested 1. Please try again in 2h23m40s. " in problem.message
     )
-    assert LimitHint("requests", 10, 10, 1, window=86_400.0) == problem.limit
+    assert LimitHint("requests", 10, 10, 1, 86_400.0, "org-simulated") == problem.limit
     assert 8620.0 == refused.hint
     assert [200, 429] == burst(server, 8640.0, 2)
 

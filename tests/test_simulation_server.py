@@ -143,7 +143,7 @@ def test_refusal_says_what_the_real_one_says() -> None:
         "Limit 5, Used 5, Requested 1. Please try again in 12s. Visit https://"
     )
     assert ("rate_limit_exceeded", "input-images") == (problem.code, problem.type)
-    assert LimitHint("images", 5, 5, 1) == problem.limit
+    assert LimitHint("images", 5, 5, 1, owner="org-simulated") == problem.limit
     assert 12.0 == problem.hint == refused.hint
     assert (("retry-after", "12"), ("retry-after-ms", "12000")) == refused.headers[-2:]
     assert {"images": 1} == server.books.rejected == server.books.lines["6", "6"].rejected
@@ -170,7 +170,7 @@ def test_larger_than_the_limit_never_goes() -> None:
     for now in (0.0, 60.0, 6e6):
         refused = ask(server, now, Demand(images=10), str(now))
         assert refused.problem is not None
-        assert LimitHint("images", 5, 0, 10) == refused.problem.limit
+        assert LimitHint("images", 5, 0, 10, owner="org-simulated") == refused.problem.limit
 
 
 def test_most_that_one_request_may_take_is_named() -> None:
@@ -178,7 +178,7 @@ def test_most_that_one_request_may_take_is_named() -> None:
     server = served(ServerLimits(ipm=60, burst=1 / 12))
     problem = ask(server, 0.0, Demand(images=6)).problem
     assert problem is not None
-    assert LimitHint("images", 5, 0, 6) == problem.limit
+    assert LimitHint("images", 5, 0, 6, owner="org-simulated") == problem.limit
     assert ask(server, 0.0, Demand(images=5)).admitted
 
 

@@ -417,7 +417,7 @@ LIMITED = (
 @pytest.mark.parametrize(
     ("message", "hint", "limit"),
     [
-        (LIMITED, 12.0, LimitHint("images", 5.0, 5.0, 1.0, 60.0)),
+        (LIMITED, 12.0, LimitHint("images", 5.0, 5.0, 1.0, 60.0, "org-x")),
         ("on tokens per min (TPM): Limit 30000, Requested 40000. try again in 1m0.5s.", 60.5,
          LimitHint("tokens", 30000.0, None, 40000.0, 60.0)),
         ("on requests per day (RPD): Limit 200, Used 200, Requested 1. Please try again in 7m12s.", 432.0,
@@ -428,7 +428,7 @@ LIMITED = (
         ("try again in 2 h", 7200.0, None),
         ("try again in 1 day", 86400.0, None),
         ("Rate limit reached in organization org-imagelab on tokens per min: Limit 30000, Requested 40000.", None,
-         LimitHint("tokens", 30000.0, None, 40000.0, 60.0)),
+         LimitHint("tokens", 30000.0, None, 40000.0, 60.0, "org-imagelab")),
         ("try again in 6ms", 0.006, None),
         ("Please retry in 2 minutes", 120.0, None),
         ("try again in some time", None, None),

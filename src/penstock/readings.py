@@ -108,7 +108,8 @@ class Fault:
 class LimitHint:
     """A limit that an error body names: "on input-images per min: Limit 5, Used 5, Requested 1".
 
-    `quantity` is "requests", "tokens", "images" or "concurrency"; `window` the seconds it applies to.
+    `quantity` is "requests", "tokens", "images" or "concurrency"; `window` the seconds it applies to. `owner` is the
+    organization or project whose limit it is, as the provider calls it ("": it does not say).
     """
 
     quantity: str
@@ -116,6 +117,7 @@ class LimitHint:
     used: float | None = None
     requested: float | None = None
     window: float = 60.0
+    owner: str = ""
 
 
 @frozen

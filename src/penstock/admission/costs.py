@@ -52,12 +52,12 @@ class Costs:
         if wait is None:
             self._fits[index] = None
         else:
-            before, self._fits[index] = self._fits[index], (permit, need - gauge.rate * wait)
+            before, self._fits[index] = self._fits[index], (permit, need - gauge.true * wait)
             if before is not None and permit.sent < heard:
-                first, second = sorted((before, (permit, need - gauge.rate * wait)), key=lambda fit: fit[0].order)
+                first, second = sorted((before, (permit, need - gauge.true * wait)), key=lambda fit: fit[0].order)
                 span, cost = second[0].sent - first[0].sent, second[0].spent[index] - first[0].spent[index]
-                if span < 1.0 and cost > 4.0 * SPREAD * gauge.rate:
-                    family.charges = first[1] + gauge.rate * span - second[1] > 0.5 * cost
+                if span < 1.0 and cost > 4.0 * SPREAD * gauge.true:
+                    family.charges = first[1] + gauge.true * span - second[1] > 0.5 * cost
         if family.charges is None:
             return wait is None or need < SLOW * gauge.rate
         return family.charges

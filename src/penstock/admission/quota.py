@@ -16,6 +16,7 @@ from penstock.admission.headers import DAY, QUANTITIES, RateReport
 from penstock.admission.pace import LONGEST, Pace
 from penstock.admission.permits import Never, Permit, QuotaFigures, mark_of, needs, perday, perminute
 from penstock.admission.refusals import Refusals
+from penstock.admission.sharing import divide
 from penstock.admission.taking import Plan, planned, take
 from penstock.admission.taught import recall, taught
 from penstock.config import Limits
@@ -187,15 +188,6 @@ class Quota:
                     full, index, span, most = time, place, gauge.capacity / rate, rate
         return full, index, span, most
 
-    def room(self, demand: Demand, now: float) -> float:
-        """Seconds of refill that would be left in the tightest bucket behind this demand; `inf`: no limit is known."""
-        room = inf
-        for gauge, need in zip(self._gauges, needs(demand), strict=True):
-            if need and gauge.rate:
-                level = gauge.level if now <= gauge.at else gauge.level + gauge.rate * (now - gauge.at)
-                room = min(room, (min(level, gauge.capacity) - need) / gauge.rate)
-        return room
-
     # Permits
 
     def reserve(self, demand: Demand, now: float) -> Permit:
@@ -290,15 +282,18 @@ class Quota:
             self._pace.block(now + min(plain.reset, LONGEST))
         self._pace.replied(permit.sent, now)
 
-    def refused(self, permit: Permit, limit: LimitHint | None, wait: float | None, now: float) -> None:
-        """A rate limit refused this exchange; `limit` is what it named, `wait` how many seconds it asked for."""
+    def refused(self, permit: Permit, limit: LimitHint | None, wait: float | None, now: float) -> bool:
+        """A rate limit refused this exchange; `limit` is what it named, `wait` how many seconds it asked for.
+
+        True where siblings turn out to draw on the same bucket: what they may send has changed, too.
+        """
         self._asked = self._plan = None
         permit.refused = True
         refusals = self._refusals
         news = refusals.begin(permit, wait, now)
         if refusals.explained(permit, now):
             self._spread = max(gauge.spread for gauge in self._gauges)
-            return
+            return False
         if limit is None or limit.quantity not in {*QUANTITIES, "concurrency"}:
             refusals.unnamed(permit, wait, now, news=news)
         elif limit.quantity == "concurrency":
@@ -306,7 +301,23 @@ class Quota:
             if wait is not None and self.in_flight <= 1:
                 self._pace.block(now + wait)  # nothing comes back that would make room
         else:
-            refusals.named(QUANTITIES.index(limit.quantity), limit, wait, permit, now)
+            index = QUANTITIES.index(limit.quantity)
+            surprised = refusals.named(index, limit, wait, permit, now) and news
+            if limit.owner and not refusals.told[index]:
+                return refusals.family.hears(self, (index, limit.window, limit.owner), now, surprised=surprised)
+        return False
+
+    def divide(self, index: int, window: float, share: float, now: float) -> None:
+        """Go by this share of a bucket: siblings draw on the rest. Headers that tell what remains tell of that, too."""
+        self._asked = self._plan = None
+        gauge = self._gauges[index]
+        found = gauge if window == gauge.window else self._walls.find(index, window)
+        if found is not None and not self._refusals.told[index]:
+            divide(found, share, now)
+
+    def close(self, now: float) -> bool:
+        """Nothing more is sent: siblings that draw on the same buckets have them for themselves. True: there are."""
+        return self._refusals.family.leaves(self, now)
 
     def failed(self, permit: Permit, now: float) -> None:
         """An error of the server ended this exchange; it is given back where those were learned to take no quota."""

@@ -171,25 +171,32 @@ class Refusals:
                 return True
         return False
 
-    def named(self, index: int, limit: LimitHint, wait: float | None, permit: Permit, now: float) -> None:
-        """It names the limit of a quantity; of one beside the minute's only the wait is obeyed until it is met."""
+    def named(self, index: int, limit: LimitHint, wait: float | None, permit: Permit, now: float) -> bool:
+        """It names the limit of a quantity; of one beside the minute's only the wait is obeyed until it is met.
+
+        True where that is a surprise: the limit was known by then, and there was room for the request by it.
+        """
+        surprise = False
         self._asked, gauge = index, self.gauges[index]
         need = float(needs(permit.demand)[index]) if limit.requested is None else limit.requested
         if limit.limit > 0.0:
             if limit.window != gauge.window:
                 gauge = self.walls.open(index, limit.window, gauge, now)
+            surprise = gauge.source == "told" and gauge.since <= permit.sent <= gauge.quiet
             changed = gauge.learn(limit.limit * 60.0 / limit.window, now)
             if need > limit.limit:
-                return
+                return False
+            surprise = surprise and not changed
             if wait is not None and not changed and gauge is self.gauges[index]:
                 self._compare(permit, index, gauge, need, wait)
             charges = self._costs.pair(permit, index, gauge, wait, self.pace.heard)
             tau = min(LAST_TAU, 2.0 * gauge.tau) if now >= gauge.quiet else gauge.tau
             gauge.probe(tau, now, dear=self.family.charges is True)
-            left = (need - 1.0) / 2.0 if wait is None else need - gauge.rate * wait
+            left = (need - 1.0) / 2.0 if wait is None else need - gauge.true * wait
             mark = mark_of(permit, index, gauge, need)
-            gauge.refused(left, mark, now, charges=charges)
+            gauge.refused(left * gauge.others.share, mark, now, charges=charges)
         gauge.hold = max(gauge.hold, now + (wait or 0.0))
+        return surprise
 
     def unnamed(self, permit: Permit, wait: float | None, now: float, *, news: bool) -> None:
         """Nobody says which limit it was."""
@@ -375,5 +382,7 @@ class Refusals:
     def _compare(
         self, permit: Permit, index: int, gauge: Gauge, need: float, wait: float | None, unsure: float = 0.0
     ) -> None:
-        left = need if wait is None else need - gauge.rate * wait
-        self._gap.compare(permit, index, gauge, left + unsure, need, 0.0 if wait is not None else need)
+        left = need if wait is None else need - gauge.true * wait
+        # where siblings draw on it, too, they may have taken some of what was there
+        known = wait is not None and gauge.others.share == 1.0
+        self._gap.compare(permit, index, gauge, left * gauge.others.share + unsure, need, 0.0 if known else need)

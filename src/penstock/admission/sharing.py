@@ -5,13 +5,20 @@ went missing between two replies, beyond what was sent from here, is counted bes
 memory. Where it is more than rounding, ways that vary and estimates make of it, the bucket counts for no more than the
 share that is used from here: that share of what remains, and of what it refills. Nobody has to know how many others
 there are; who stops is forgotten after a while, and who uses little is let to use a little more.
+
+Where nothing is told of what remains, but refusals name whose the limit is, the share follows from how many go by it
+(`penstock.admission.family`), and what the bucket holds is divided as well: nobody hears what others leave of it.
 """
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import exp, inf, sqrt
+from typing import TYPE_CHECKING
 
 from attrs import define
+
+if TYPE_CHECKING:
+    from penstock.admission.bucket import Gauge
 
 MEMORY = 15.0
 """Seconds after which what was taken counts for a third, at least; for slow buckets the time of some requests."""
@@ -81,3 +88,13 @@ class Others:
         """
         left -= min(_RESERVE * capacity, unit + 2.0 * sqrt(refilled * (1.0 - self.share) * unit))
         return left * self.share if left > 0.0 else left
+
+
+def divide(gauge: Gauge, share: float, now: float) -> None:
+    """A bucket of which nothing is told goes by this share of itself from now on: siblings draw on the rest."""
+    gauge.refill(now)
+    by, gauge.others.share = share / gauge.others.share, share
+    gauge.rate = gauge.true * share
+    if gauge.capacity < inf:
+        gauge.capacity = max(gauge.capacity * by, min(gauge.capacity, gauge.largest))
+        gauge.level = min(gauge.level * by, gauge.capacity)

@@ -288,7 +288,9 @@ class Attempts:
         """A rate limit refused it: the quota learns, and how long that has gone on is kept."""
         desk, lane, call = self.desk, attempt.lane, attempt.call
         desk.count("rate_refusals")
-        lane.quota.refused(attempt.permit, reading.limit if isinstance(reading, Problem) else None, wait, desk.now)
+        limit = reading.limit if isinstance(reading, Problem) else None
+        if lane.quota.refused(attempt.permit, limit, wait, desk.now):
+            self.dispatch.roster.stir_siblings(lane)
         lane.refusing = desk.now if lane.refusing is None else lane.refusing
         call.refused = desk.now if call.refused is None else call.refused
 

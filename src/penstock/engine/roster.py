@@ -112,6 +112,18 @@ class Roster:
             common.stirred = True
             self.stirred.append(common)
 
+    def stir_siblings(self, lane: Lane) -> None:
+        """Its quota and those of other keys turned out to have a bucket in common, or no longer have it."""
+        for common in self.commons.values():
+            if common.key[1] == lane.common.key[1] and common.lanes:
+                self.stir(common.lanes[0])
+
+    def _out(self, lane: Lane) -> None:
+        """A lane takes nothing more: where its quota has no other, siblings have what they shared with it."""
+        common = lane.common
+        if all(one.closed is not None for one in common.lanes) and common.quota.close(self.desk.now):
+            self.stir_siblings(lane)
+
     def taken(self, lane: Lane) -> None:
         """Something was taken from its quota while its group is looked at: before the next one is."""
         if len(lane.common.lanes) == 1:
@@ -174,6 +186,7 @@ class Roster:
         if lane.closed is None:
             lane.closed = trouble
             self.desk.notify(LaneClosed(lane.name, trouble.kind, trouble.message))
+            self._out(lane)
         lane.group.arrange(lane, self.desk.now)
         self._touch(lane.group)
 
@@ -221,6 +234,7 @@ class Roster:
         if credential is None or gone or quota_of(credential, target)[0] != lane.common.key:
             lane.closed = REMOVED
             lane.breaker.rejected(desk.now)
+            self._out(lane)
         elif lane.closed is REMOVED:
             return
         elif resume or lane.credential != credential:

@@ -30,11 +30,12 @@ class Account:
     limited: bool = False
     revoked: bool = False
     credit: int | None = None
+    owner: str = ""
 
     @classmethod
-    def opened(cls, settings: ServerSettings, now: float) -> Account:
-        """A new account: every bucket full."""
-        account = cls(settings.limits, now, settings.told, settings.day_headers)
+    def opened(cls, settings: ServerSettings, now: float, owner: str = "") -> Account:
+        """A new account of an organization: every bucket full."""
+        account = cls(settings.limits, now, settings.told, settings.day_headers, owner=owner)
         account.relimit(settings.limits, now)
         return account
 

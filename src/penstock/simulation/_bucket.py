@@ -66,8 +66,8 @@ class Refused:
         """`retry-after` (whole seconds, at least 1) and `retry-after-ms`."""
         return ("retry-after", str(max(1, math.ceil(self.ms / 1000)))), ("retry-after-ms", str(self.ms))
 
-    def problem(self, model: str, *, hint: bool, named: bool = True) -> Problem:
-        """The 429 in the provider's words; with `named` it says which limit it is about."""
+    def problem(self, model: str, *, hint: bool, named: bool = True, owner: str = ORGANIZATION) -> Problem:
+        """The 429 in the provider's words; with `named` it says which limit it is about, and whose that is."""
         again = f" Please try again in {duration(self.ms)}." if hint else ""
         told = self.ms / 1000 if hint else None
         if not named or self.window is None:
@@ -76,13 +76,13 @@ class Refused:
             code="rate_limit_exceeded",
             type=_HEADERS.get(self.quantity, "concurrent_requests"),
             message=(
-                f"Rate limit reached for {model} in organization {ORGANIZATION} on {self._where(self.window)}: "
+                f"Rate limit reached for {model} in organization {owner} on {self._where(self.window)}: "
                 f"Limit {self.limit:.0f}, Used {self.used:.0f}, Requested {self.requested:.0f}.{again} "
                 "Visit https://platform.openai.com/account/rate-limits to learn more."
             ),
             hint=told,
             limit=LimitHint(
-                self.quantity, round(self.limit), round(self.used), round(self.requested), window=self.window
+                self.quantity, round(self.limit), round(self.used), round(self.requested), self.window, owner
             ),
         )
 

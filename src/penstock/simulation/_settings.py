@@ -186,7 +186,8 @@ class ServerSettings:
     `hints` says whether a refusal says how long to wait, `names` whether it says which limit it is about.
     `models` None: any model is served. `picture_bytes` pads each picture to at least that size. `epoch` is the Unix
     time at which `now` is 0. `flagged` is the word that makes a prompt be refused by moderation.
-    Without `streams` whoever asks for a stream is refused; `lacks` names fields of a body that it does not know.
+    `owners` are credentials and the organizations that they belong to, which have one account each; any other has its
+    own. Without `streams` whoever asks for a stream is refused; `lacks` names fields of a body that it does not know.
     """
 
     limits: ServerLimits = ServerLimits()
@@ -206,6 +207,7 @@ class ServerSettings:
     flagged: str = "forbidden"
     streams: bool = True
     lacks: tuple[str, ...] = ()
+    owners: tuple[tuple[str, str], ...] = ()
 
     def __attrs_post_init__(self) -> None:
         check_faults(self.faults)

@@ -22,6 +22,7 @@ from penstock.http import CALL_HEADER, HttpCall
 from penstock.readings import Problem
 from penstock.simulation._account import Account
 from penstock.simulation._books import Books, Line, Request
+from penstock.simulation._bucket import ORGANIZATION
 from penstock.simulation._settings import FAULTS, Fault, Latency, ServerLimits, ServerSettings, Wall, parse_faults
 from penstock.simulation._verdicts import (
     ADMITTED,
@@ -127,7 +128,8 @@ class Server:
         headers = account.headers() if account.telling and self.settings.headers else ()
         if refused is not None:
             hints = self.settings.hints
-            problem = refused.problem(asked.model or "the model", hint=hints, named=self.settings.names)
+            model, named = asked.model or "the model", self.settings.names
+            problem = refused.problem(model, hint=hints, named=named, owner=account.owner)
             told = headers + refused.headers() if hints else headers
             late = self._rng.random() * self.settings.refusal_spread if self.settings.refusal_spread else 0.0
             return self._refuse(line, refused.quantity, 429, told, problem, account.levels(), late)
@@ -225,7 +227,11 @@ class Server:
     def _account(self, credential: str, now: float) -> Account:
         account = self._accounts.get(credential)
         if account is None:
-            account = self._accounts[credential] = Account.opened(self.settings, now)
+            owner = dict(self.settings.owners).get(credential, "")
+            shared = [one for one in self._accounts.values() if owner and one.owner == owner]
+            owner = owner or (f"{ORGANIZATION}-{len(self._accounts) + 1}" if self._accounts else ORGANIZATION)
+            account = shared[0] if shared else Account.opened(self.settings, now, owner)
+            self._accounts[credential] = account
         return account
 
     def _denied(self, line: Line, credential: str) -> Admission | None:

@@ -35,6 +35,7 @@ _LIMIT = re.compile(
     r"(?s:.*)\bon (?P<bucket>[A-Za-z0-9_\- ]{1,60}?)(?: \((?P<dim>\w{1,20})\))?: "
     r"Limit (?P<limit>[0-9.]{1,20}), (?:Used (?P<used>[0-9.]{1,20}), )?Requested (?P<asked>[0-9.]{1,20})"
 )
+_OWNER = re.compile(r"\b(?:org|proj)[-_][A-Za-z0-9_-]{1,60}")
 _QUANTITIES = (("image", "images"), ("concurren", "concurrency"), ("token", "tokens"), ("request", "requests"))
 _WINDOWS = (("per sec", 1.0), ("per min", 60.0), ("per hour", 3600.0), ("per day", 86400.0))
 
@@ -90,7 +91,8 @@ def limit_hint(message: str) -> LimitHint | None:
     if quantity is None or limit is None:
         return None
     window = next((seconds for part, seconds in _WINDOWS if part in bucket), 60.0)
-    return LimitHint(quantity, limit, used, asked, window)
+    owner = "/".join(_OWNER.findall(message[: found.start("bucket")])[:2])
+    return LimitHint(quantity, limit, used, asked, window, owner)
 
 
 def _stated(error: dict[str, Json], body: dict[str, Json], clean: Clean) -> Problem:
