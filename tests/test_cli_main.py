@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,16 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     """Each command explains its options, and ends with 0."""
     assert 0 == main([name, "--help"])
     assert f"usage: penstock {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_in_the_docs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever the help of a command names, a page of the docs or the README names, too."""
+    root = Path(__file__).parent.parent
+    pages = "".join(path.read_text("utf-8") for path in (root / "README.md", *(root / "docs").glob("*.md")))
+    assert 0 == main([name, "--help"])
+    flags = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert set() == {flag for flag in flags if not re.search(rf"{flag}(?![a-z-])", pages)}
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ class Screen:
     """A check before the prompt is sent (`picture=False`) or before a picture is shown (`picture=True`).
 
     Either `hook` names a function of the driver, or `target` is a call to a provider. `policy` carries its version:
-    a stored verdict of the same policy is not asked for again. A fault or silence counts as `on_fault` says.
+    a stored verdict of the same policy is not asked for again. A fault or silence counts as `passes_on_fault` says.
     """
 
     policy: str
