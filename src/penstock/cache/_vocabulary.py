@@ -51,8 +51,15 @@ NUMBERS = {
     "eighties": "80s", "nineties": "90s", "several": "many", "many": "many", "few": "few", "crowd": "many",
     "dozens": "many", "hundreds": "many", "thousands": "many", "countless": "many", "numerous": "many",
     "every": "all", "all": "all",
-    "triangle": "3-gon", "triangular": "3-gon", "pentagon": "5-gon", "hexagon": "6-gon", "heptagon": "7-gon",
-    "octagon": "8-gon",
+    "triangle": "3-gon", "triangles": "3-gon", "triangular": "3-gon", "twosome": "2", "threesome": "3", "foursome": "4", "septet": "7",
+    "octet": "8", "nonet": "9",
+} | {
+    f"{greek}{ending}": f"{number}-{endings.split()[0]}"
+    for greek, number in {
+        "tetra": 4, "penta": 5, "hexa": 6, "hepta": 7, "octa": 8, "nona": 9, "deca": 10, "dodeca": 12, "icosa": 20,
+    }.items()
+    for endings in ("gon gons gonal", "gram grams", "hedron hedrons hedra hedral")
+    for ending in endings.split()
 }  # fmt: skip
 
 NEGATIONS = frozenset(
@@ -109,8 +116,9 @@ DIRECTIONS = {
         "left leftmost leftward leftwards", "right rightmost rightward rightwards", "over above overhead",
         "under below beneath underneath", "behind", "front", "back rear", "inside within", "outside", "top upper",
         "bottom lower", "up upward upwards upstairs uphill", "down downward downwards downstairs downhill", "before",
-        "after", "north northern northward northbound", "south southern southward southbound",
-        "east eastern eastward eastbound", "west western westward westbound", "northeast northeastern",
+        "after", "north northern northerly northward northbound",
+        "south southern southerly southward southbound", "east eastern easterly eastward eastbound",
+        "west western westerly westward westbound", "northeast northeastern",
         "northwest northwestern", "southeast southeastern", "southwest southwestern", "near close beside next",
         "far distant", "towards toward", "away", "into", "out", "onto", "off", "foreground", "background",
         "clockwise", "counterclockwise anticlockwise", "horizontal horizontally", "vertical vertically", "facing",
