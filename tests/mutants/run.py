@@ -33,6 +33,7 @@ DIRECTED = (
     "tests/test_engine_gathering.py",
     "tests/test_engine_leases.py",
     "tests/test_engine_parking.py",
+    "tests/test_engine_portions.py",
     "tests/test_fairness.py",
     "tests/test_admission_costs.py",
     "tests/test_admission_learning.py",

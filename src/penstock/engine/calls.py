@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from penstock.engine.billing import payer
 from penstock.engine.entities import Call, Job
 from penstock.engine.moves import Broke, Forgotten, Stop
+from penstock.engine.portions import Portions
 from penstock.engine.questions import hand_on
 from penstock.engine.tables import CallInput, CallState
 from penstock.engine.timers import Alarm
@@ -36,6 +37,7 @@ class Calls:
         self.desk = desk
         self.dispatch = dispatch
         self.gathering: dict[str, Call] = {}
+        self.portions = Portions()
 
     # Opening
 
@@ -54,6 +56,7 @@ class Calls:
             size = len(flights)
             if target.divisible:
                 size = self.dispatch.largest(target, min(size, target.most))
+                size = min(size, self.dispatch.roster.group(target).most or size)
         for start in range(0, len(flights), size):
             self.queue(self._open(flights[start : start + size], target), CallInput.QUEUE)
 
@@ -147,8 +150,14 @@ class Calls:
         self.desk.count("splits")
         sibling = self._open(rest, call.target)
         sibling.tries, sibling.doubtful, sibling.verdict = call.tries, call.doubtful, call.verdict
-        sibling.priority = call.priority
+        sibling.priority, sibling.refused, sibling.refusals = call.priority, call.refused, call.refusals
         self.queue(sibling, CallInput.QUEUE)
+
+    def refused(self, call: Call) -> None:
+        """A rate limit refused it, and it goes again: as two halves where it is never let in as it is."""
+        if self.portions.stuck(call, self.desk.now):
+            self._split(call, (len(call.flights) + 1) // 2)
+        self.queue(call, CallInput.AGAIN)
 
     def isolate(self, call: Call) -> None:
         """What was refused as a whole goes on as two halves: whatever in it is at fault stands alone in the end."""

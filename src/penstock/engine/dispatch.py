@@ -39,6 +39,9 @@ ASIDE = 16
 """How many heads may step aside in one round: bounds a step."""
 
 
+TOO_LARGE = Trouble("over_limit", "a call of so many pictures was refused again and again")
+
+
 class Dispatch:
     """Lines and who is bound from them. `pump` says who goes and who never can."""
 
@@ -205,7 +208,11 @@ class Dispatch:
         return True
 
     def _bind(self, call: Call, demand: Demand, lane: Lane, found: list[Bound | Never | Stale]) -> None:
-        desk = self.desk
+        desk, most = self.desk, call.group.most
+        if most is not None and len(call.flights) > most and call.target.divisible:
+            self._leave(call)
+            found.append(Never(call, TOO_LARGE, splits=True))
+            return
         if desk.config.claims and stale(call, desk.now):
             self._leave(call)
             desk.call_life.go(call, CallInput.CLAIM)

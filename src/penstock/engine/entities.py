@@ -203,7 +203,8 @@ class Question:
 class Call:
     """One unit of provider work, paid once. `flights` empty: it answers a `question` instead.
 
-    `refused` is since when rate limits refuse it (absolute seconds; None: they do not, or it got further since).
+    `refused` is since when rate limits refuse it (absolute seconds; None: they do not, or it got further since),
+    `refusals` how often they did.
     `parked` names the scope whose money it waits for, and the ticket of that wait.
     `final` says that it is not tried again, `blamed` that the provider refused the request itself, `doubtful` that an
     attempt may have been executed.
@@ -228,6 +229,7 @@ class Call:
     blamed: bool = False
     doubtful: bool = False
     refused: float | None = None
+    refusals: int = 0
     verdict: Trouble | None = None
     lined: bool = False
     parked: tuple[str, int] = ("", 0)

@@ -149,7 +149,7 @@ class Group:
 
     __slots__ = (
         "_changes", "_foreseen", "_rates", "_span", "_turn", "aside", "busy", "dirty", "excess", "filling", "full",
-        "lanes", "least", "line", "name", "resting", "target", "timer",
+        "lanes", "least", "line", "most", "name", "resting", "target", "timer",
     )  # fmt: skip
 
     def __init__(self, name: str, target: Target, weights: tuple[tuple[str, float], ...] = ()) -> None:
@@ -172,6 +172,8 @@ class Group:
         self._span = 0.0
         self._rates = [0.0, 0.0, 0.0]
         self.least = target.demand
+        # how many samples a call may have, where larger ones are refused for ever (`portions`)
+        self.most: int | None = None
 
     # The order of lanes
 

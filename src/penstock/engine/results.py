@@ -60,13 +60,16 @@ class Results:
         if apart:
             self.calls.isolate(call)
             return
-        if self._ends(call, move):
-            return
-        if not self.calls.shed(call):
-            return
-        if (
+        if not self._ends(call, move) and self.calls.shed(call):
+            self._goes_on(call, move)
+
+    def _goes_on(self, call: Call, move: Judged) -> None:
+        """A call is tried again: after its back-off, or as soon as a lane lets it."""
+        judgement = move.judgement
+        if judgement is not None and judgement.rate:
+            self.calls.refused(call)
+        elif (
             judgement is None
-            or judgement.rate
             or judgement.next in (Next.LANE, Next.ADAPT)
             or (judgement.next is Next.NOW and call.tries <= 1)
         ):
@@ -144,6 +147,7 @@ class Results:
         attempt, settling = move.attempt, move.settling
         call = attempt.call
         self._came_back(attempt)
+        self.calls.portions.served(call.group, len(attempt.flights))
         if call.state is not CallState.RUNNING:
             self.dispatch.discard([landing for landing in settling.landings if landing is not None])
             let_go(self.desk, settling.answer)
