@@ -51,8 +51,8 @@ NUMBERS = {
     "eighties": "80s", "nineties": "90s", "several": "many", "many": "many", "few": "few", "crowd": "many",
     "dozens": "many", "hundreds": "many", "thousands": "many", "countless": "many", "numerous": "many",
     "every": "all", "all": "all",
-    "triangle": "3-gon", "triangles": "3-gon", "triangular": "3-gon", "twosome": "2", "threesome": "3", "foursome": "4", "septet": "7",
-    "octet": "8", "nonet": "9",
+    "triangle": "3-gon", "triangles": "3-gon", "triangular": "3-gon", "twosome": "2", "threesome": "3",
+    "foursome": "4", "septet": "7", "octet": "8", "nonet": "9",
 } | {
     f"{greek}{ending}": f"{number}-{endings.split()[0]}"
     for greek, number in {
