@@ -62,7 +62,12 @@ class Client(AsyncBase):
     async def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
         waiter: asyncio.Future[T] = self._loop.create_future()
         submitted = join(partial(_settle, waiter))
-        self._step(submitted)
+        try:
+            self._step(submitted)
+        except BaseException:
+            if waiter.done():
+                waiter.exception()  # it is the same; a loop complains of what nobody takes
+            raise
         try:
             return await waiter
         except asyncio.CancelledError:
