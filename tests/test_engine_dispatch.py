@@ -182,7 +182,7 @@ def test_a_lane_whose_bucket_fills_rests_after_errors_too() -> None:
         bench.ask(f"k{number}")
         bench.at(bench.now + 0.3)
     sends = [bench.take(Send) for _ in range(10)]
-    lane = bench.bare._rooms.dispatch.roster.groups["p", "m"].lanes[0]
+    lane = bench.bare._rooms.dispatch.roster.groups["p", "m", True].lanes[0]
     for send in sends:
         assert lane.order is lane.group.filling
         assert lane.stays()

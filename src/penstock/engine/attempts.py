@@ -289,8 +289,7 @@ class Attempts:
         desk, lane, call = self.desk, attempt.lane, attempt.call
         desk.count("rate_refusals")
         limit = reading.limit if isinstance(reading, Problem) else None
-        if lane.quota.refused(attempt.permit, limit, wait, desk.now):
-            self.dispatch.roster.stir_siblings(lane)
+        self.dispatch.roster.refused(lane, attempt.permit, limit, wait)
         lane.refusing = desk.now if lane.refusing is None else lane.refusing
         call.refused = desk.now if call.refused is None else call.refused
 

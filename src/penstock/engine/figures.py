@@ -26,7 +26,8 @@ class LaneFigures:
 
     `health` is "unproven", "good", "resting", "probing", "empty" or "shut", `until` when a rest is over (absolute
     seconds). `pool` names the quota that it draws on, `lessons` what that was taught; with an `account` all credentials
-    of that draw on it.
+    of that draw on it. A credential and model have a lane for what `draws_images` and one for what does not, as far as
+    either was asked for.
     """
 
     credential: str
@@ -39,6 +40,7 @@ class LaneFigures:
     pool: str = ""
     lessons: Lessons = NO_LESSONS
     account: str = ""
+    draws_images: bool = False
 
 
 @frozen
@@ -177,6 +179,7 @@ def lane_figures(lane: Lane, group: Group, now: float) -> LaneFigures:
         lane.common.key[1],
         lane.quota.lessons(now),
         lane.credential.account,
+        group.target.demand.images > 0,
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from penstock.events import Drawn
     from penstock.judging.judgement import Judgement
     from penstock.lessons import Lessons, Use
+    from penstock.readings import LimitHint
     from penstock.three import Three
     from penstock.work import Target
 
@@ -43,11 +44,15 @@ SILENT = frozenset({"aborted"})
 
 
 class Roster:
-    """Groups by provider and model, quotas by owner and pool. `touch` hears of groups that may have become free."""
+    """Groups by provider, model and whether images are drawn on, quotas by owner and pool.
+
+    What takes no images never waits in line behind what does: a limit of images is none of its own. Both lanes of a
+    credential draw on one quota. `touch` hears of groups that may have become free.
+    """
 
     def __init__(self, desk: Desk, touch: Callable[[Group], None]) -> None:
         self.desk = desk
-        self.groups: dict[tuple[str, str], Group] = {}
+        self.groups: dict[tuple[str, str, bool], Group] = {}
         self.commons: dict[tuple[str, str], Common] = {}
         self.families: dict[tuple[str, str], Family] = {}
         self._touch = touch
@@ -60,7 +65,7 @@ class Roster:
 
     def group(self, target: Target) -> Group:
         """The lane group of a target, made when it is first wanted."""
-        name = (target.provider, target.model)
+        name = (target.provider, target.model, target.demand.images > 0)
         group = self.groups.get(name)
         if group is None:
             group = self.groups[name] = Group(target.group, target, self.desk.config.weights)
@@ -112,8 +117,13 @@ class Roster:
             common.stirred = True
             self.stirred.append(common)
 
-    def stir_siblings(self, lane: Lane) -> None:
-        """Its quota and those of other keys turned out to have a bucket in common, or no longer have it."""
+    def refused(self, lane: Lane, permit: Permit, limit: LimitHint | None, wait: float | None) -> None:
+        """A rate limit refused an attempt; other keys may turn out to draw on the same bucket."""
+        if lane.quota.refused(permit, limit, wait, self.desk.now):
+            self._stir_siblings(lane)
+
+    def _stir_siblings(self, lane: Lane) -> None:
+        """What its quota and those of other keys have in common has changed."""
         for common in self.commons.values():
             if common.key[1] == lane.common.key[1] and common.lanes:
                 self.stir(common.lanes[0])
@@ -122,7 +132,7 @@ class Roster:
         """A lane takes nothing more: where its quota has no other, siblings have what they shared with it."""
         common = lane.common
         if all(one.closed is not None for one in common.lanes) and common.quota.close(self.desk.now):
-            self.stir_siblings(lane)
+            self._stir_siblings(lane)
 
     def taken(self, lane: Lane) -> None:
         """Something was taken from its quota while its group is looked at: before the next one is."""
@@ -173,22 +183,29 @@ class Roster:
         whole = judgement.closes is Closes.CREDENTIAL
         if whole:
             self._dead[lane.credential.name] = (lane.credential, trouble)
-        for group in self.groups.values():
-            for other in group.lanes:
-                if other is lane or (whole and other.credential.name == lane.credential.name):
-                    self._shut(other, judgement, trouble)
+        meant = [
+            other
+            for group in self.groups.values()
+            for other in group.lanes
+            if other.name == lane.name or (whole and other.credential.name == lane.credential.name)
+        ]
+        # one for what takes images and one for what does not have one name
+        for name in dict.fromkeys([other.name for other in meant if self._shut(other, judgement, trouble)]):
+            self.desk.notify(LaneClosed(name, trouble.kind, trouble.message))
 
-    def _shut(self, lane: Lane, judgement: Judgement, trouble: Trouble) -> None:
+    def _shut(self, lane: Lane, judgement: Judgement, trouble: Trouble) -> bool:
+        """One lane takes nothing more; whether it did before."""
         if judgement.kind == "quota_exhausted":
             lane.breaker.exhausted(self.desk.now)
         else:
             lane.breaker.rejected(self.desk.now)
-        if lane.closed is None:
+        news = lane.closed is None
+        if news:
             lane.closed = trouble
-            self.desk.notify(LaneClosed(lane.name, trouble.kind, trouble.message))
             self._out(lane)
         lane.group.arrange(lane, self.desk.now)
         self._touch(lane.group)
+        return news
 
     def drawn(self, event: Drawn) -> None:
         """Other runs drew on the same quotas. Of credentials that share one, each may say so: it counts once."""
