@@ -144,6 +144,22 @@ def test_nobody_goes_before_he_was_told(
 
 
 @settings(max_examples=40, deadline=None)
+@given(st.sampled_from((30.0, 60.0, 240.0)), st.integers(1, 3), st.integers(4, 25))
+def test_each_one_of_a_line_is_told_when_its_turn_comes(rpm: float, keys: int, count: int) -> None:
+    """Also who stands far behind: among equals, whom nothing new befalls, it is right to about one request of a key."""
+    made = town(Limits(rpm=rpm, burst=1 / rpm, concurrency=None, ceiling=True), keys=keys)
+    give(made, jobs(count))
+    made.ask()
+    made.watch(1e9, 1.0)
+    told = [said for said in made.said if said.waiting.reason == "quota"]
+    assert told
+    for said in told:
+        assert said.waiting.about is not None
+        late = 0.03 * ((said.waiting.place or 0) + 1)  # what a bucket of one loses while a request travels
+        assert made.next_send(said) == pytest.approx(said.waiting.about, abs=60.0 / rpm + late)
+
+
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from((30.0, 60.0, 240.0)), st.sampled_from((1 / 30, 0.2)), st.integers(2, 25))
 def test_the_next_one_goes_when_it_was_told(rpm: float, burst: float, count: int) -> None:
     """Where nothing new is learned, the head of the line goes at the very moment that was said, for what was said."""

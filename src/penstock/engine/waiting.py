@@ -7,25 +7,32 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from penstock.admission.headers import QUANTITIES
+from penstock.admission.permits import needs
 from penstock.engine.tables import CallState, FlightState, JobState
 
 if TYPE_CHECKING:
+    from penstock.admission.quota import Quota
     from penstock.engine.desk import Desk
     from penstock.engine.entities import Call, Flight, Job
+    from penstock.engine.lanes import Lane
+    from penstock.work import Demand
 
 
 @frozen
 class Waiting:
     """`reason` is a word, `on` what it waits for, `until` absolute monotonic seconds where that is known.
 
-    With several keys a reply of one of them may make room sooner. `place` counts who stands before it in the line of
-    its lane group (0: it is next), None where it is in no line.
+    Nothing happens to it before `until`; with several keys a reply of one of them may make room sooner. `place` counts
+    who stands before it in the line of its lane group (0: it is next), None where it is in no line. `about` is when its
+    own turn comes, at the rates that are believed now and if those before it ask for as much (None: nobody knows).
     """
 
     reason: str
     on: str = ""
     until: float | None = None
     place: int | None = None
+    about: float | None = None
 
 
 def explain(desk: Desk, job: Job | None) -> Waiting:
@@ -96,4 +103,30 @@ def _line(desk: Desk, call: Call) -> Waiting:
         return Waiting("errors", f"{kind} of {name}", until, place)
     if at <= now and place:
         return Waiting("line", f"whoever stands before it for {group.name}", None, place)
-    return Waiting("quota", f"{best.quota.why(demand, now)} of {name}", until, place)
+    about = _turn(lanes, demand, place, now)
+    return Waiting("quota", f"{best.quota.why(demand, now)} of {name}", until, place, about)
+
+
+def _turn(lanes: list[Lane], demand: Demand, place: int, now: float) -> float | None:
+    """About when a demand has gone once more than `place` says, over all lanes; None: nobody knows."""
+    quotas = {id(lane.quota): lane for lane in lanes}  # lanes of one account draw on one quota
+    ready = sorted((lane.ready_at(demand, now), _speed(lane.quota, demand, now)) for lane in quotas.values())
+    gone = speed = 0.0
+    time = inf
+    for opens, each in ready:
+        if opens >= time:
+            break
+        if place and not each:
+            return None
+        gone, speed = gone + 1.0 - each * opens, speed + each
+        time = (place + 1 - gone) / speed if place else opens
+    return time if time != inf else None
+
+
+def _speed(quota: Quota, demand: Demand, now: float) -> float:
+    """How many such demands a second its limits let go, as far as they are known; 0.0: none is."""
+    figures, needed = quota.figures(now), dict(zip(QUANTITIES, needs(demand), strict=True))
+    buckets = [*zip(QUANTITIES, (figures.requests, figures.tokens, figures.images), strict=True)]
+    buckets += [(wall.quantity, wall.gauge) for wall in figures.walls]
+    speeds = [one.per_minute / 60.0 / needed[name] for name, one in buckets if one.per_minute and needed[name]]
+    return min(speeds, default=0.0)
