@@ -125,8 +125,8 @@ def _turn(lanes: list[Lane], demand: Demand, place: int, now: float) -> float | 
 
 def _speed(quota: Quota, demand: Demand, now: float) -> float:
     """How many such demands a second its limits let go, as far as they are known; 0.0: none is."""
-    figures, needed = quota.figures(now), dict(zip(QUANTITIES, needs(demand), strict=True))
-    buckets = [*zip(QUANTITIES, (figures.requests, figures.tokens, figures.images), strict=True)]
-    buckets += [(wall.quantity, wall.gauge) for wall in figures.walls]
-    speeds = [one.per_minute / 60.0 / needed[name] for name, one in buckets if one.per_minute and needed[name]]
+    figures, needed = quota.figures(now), needs(demand)
+    buckets = list(zip((figures.requests, figures.tokens, figures.images), needed, strict=True))
+    buckets += [(wall.gauge, needed[QUANTITIES.index(wall.quantity)]) for wall in figures.walls]
+    speeds = [one.per_minute / 60.0 / need for one, need in buckets if one.per_minute and need]
     return min(speeds, default=0.0)
