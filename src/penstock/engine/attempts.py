@@ -16,7 +16,7 @@ from penstock.engine.adapting import told
 from penstock.engine.billing import book, book_failure, share_cost
 from penstock.engine.entities import Attempt, Landing, Settling
 from penstock.engine.moves import Arrived, Judged
-from penstock.engine.sums import paid_places, quote, sort_parts, tokens_of, trouble_of
+from penstock.engine.sums import askers, paid_places, quote, sort_parts, tokens_of, trouble_of
 from penstock.engine.tables import AttemptInput, AttemptState
 from penstock.engine.timers import Alarm
 from penstock.engine.troubles import SPOILT
@@ -36,7 +36,6 @@ from penstock.work import Purpose
 if TYPE_CHECKING:
     from penstock.engine.desk import Desk
     from penstock.engine.dispatch import Dispatch
-    from penstock.engine.entities import Flight, Job
     from penstock.engine.fetches import Fetches
     from penstock.engine.lanes import Lane
     from penstock.engine.moves import Bound
@@ -92,7 +91,7 @@ class Attempts:
             if waited > 0:
                 flights[0].asks[0].job.waited("queue", waited)
         else:
-            for job in _askers(flights):
+            for job in askers(flights):
                 job.waited("queue", waited)
         call.since = self.desk.now
 
@@ -120,12 +119,12 @@ class Attempts:
         desk.attempt_life.go(attempt, AttemptInput.SEND)
         attempt.without = desk.adapted.without(target)
         if attempt.without:
-            desk.adapted.tell(attempt, _askers(attempt.flights))
+            desk.adapted.tell(attempt, askers(attempt.flights))
         desk.allowance.attempted(quote(attempt), desk.now)
         desk.count("attempts")
         flights = attempt.flights
         single = len(flights) == 1 and len(flights[0].asks) == 1
-        attempt.counted = (flights[0].asks[0].job,) if single else tuple(_askers(flights))
+        attempt.counted = (flights[0].asks[0].job,) if single else tuple(askers(flights))
         for job in attempt.counted:
             job.attempts += 1
         attempt.timer = desk.timers.arm(desk.now + target.timeouts.total, Alarm.TOTAL, attempt)
@@ -324,16 +323,15 @@ class Attempts:
         share_cost(desk, attempt, places, cost, usage)
         if surplus:
             desk.out.append(Release(tuple(part.ref for part in surplus)))
-        urls = False
         for part in parts:
             price = cost if len(places) == 1 else nth(cost, len(places), places[part.index])
             meta = Meta(part.size, part.format, part.nbytes, price, desk.unix(), seconds=desk.now - attempt.since)
             settling.landings[part.index] = Landing(attempt.flights[part.index].key, part.ref, meta)
-            urls = urls or part.url
-        if urls:
+        links = [part for part in parts if part.url]
+        if links:
             desk.attempt_life.go(attempt, AttemptInput.URLS)
             self._release_timers(attempt)
-            self.fetches.begin(attempt, [part for part in parts if part.url])
+            self.fetches.begin(attempt, links)
         else:
             self.settle(attempt)
 
@@ -393,8 +391,3 @@ class Attempts:
         self._release_timers(attempt)
         if attempt.partials:
             self.desk.out.append(Release(tuple(attempt.partials)))
-
-
-def _askers(flights: tuple[Flight, ...]) -> dict[Job, None]:
-    """Whoever asks for them, each once."""
-    return dict.fromkeys(ask.job for flight in flights for ask in flight.asks)

@@ -10,7 +10,7 @@ from penstock.outcomes import Trouble
 from penstock.readings import Kind, Malformed, Problem, Reached
 
 if TYPE_CHECKING:
-    from penstock.engine.entities import Attempt
+    from penstock.engine.entities import Attempt, Flight, Job
     from penstock.events import Headers, Responded
     from penstock.judging.judgement import Judgement
     from penstock.readings import Part, Usage
@@ -28,6 +28,11 @@ def quote(attempt: Attempt) -> int | None:
             return None
         total += share.amount
     return total
+
+
+def askers(flights: tuple[Flight, ...]) -> dict[Job, None]:
+    """Whoever asks for them, each once."""
+    return dict.fromkeys(ask.job for flight in flights for ask in flight.asks)
 
 
 def tokens_of(usage: Usage) -> int:
