@@ -94,9 +94,20 @@ def test_an_answer_that_is_kept_is_the_one_that_is_found(seed: int, limits: Limi
         kept = story.quota.ready_at(story.last, story.now)
         assert story.quota.ready_at(evolve(story.last), story.now) == kept
         assert story.quota.ready_at(story.last, story.now) == kept
+        assert story.quota.never(evolve(story.last)) == story.quota.never(story.last)
         pace, plan = story.quota._pace, story.quota._plan
         assert max(SHORTEST, min(pace.horizon, pace.slowest)) == pace.span
         assert max(pace.blocked, pace.next, pace.rest) == pace.opens
         if plan is not None:
+            assert all(gauge.unit == need for gauge, need in plan.needs if need)
             fresh = planned(plan.demand, story.quota._refusals)
             assert (fresh.needs, fresh.sure, fresh.trusts) == (plan.needs, plan.sure, plan.trusts)
+
+
+def test_that_one_demand_fits_says_nothing_of_another() -> None:
+    """A demand is as much too large after one that is small enough as before it."""
+    quota = Quota(Limits(tpm=1000.0), 0.0)
+    small, large = Demand(1, 1, 100), Demand(1, 1, 2000)
+    never = quota.never(large)
+    assert never is not None
+    assert [None, never, None] == [quota.never(small), quota.never(large), quota.never(small)]

@@ -39,8 +39,8 @@ class Quota:
     """
 
     __slots__ = (
-        "_allowed", "_asked", "_concurrency", "_gauges", "_images", "_limits", "_order", "_pace", "_placed", "_plan",
-        "_ready", "_recent", "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_walls",
+        "_allowed", "_asked", "_concurrency", "_fits", "_gauges", "_images", "_limits", "_order", "_pace", "_placed",
+        "_plan", "_ready", "_recent", "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_walls",
         "in_flight",
     )  # fmt: skip
 
@@ -67,8 +67,9 @@ class Quota:
         # what was last asked for and when it may go, until something is taken or learned
         self._asked: Demand | None = None
         self._ready = -inf
-        # what such a demand draws on, until something is learned
+        # what such a demand draws on, and one that is not too large, until something is learned
         self._plan: Plan | None = None
+        self._fits: Demand | None = None
         # how many may be out, by who says it, and since when
         self._allowed: dict[str, tuple[int, float]] = {}
         self._concurrency: float = inf
@@ -78,7 +79,7 @@ class Quota:
 
     def relimit(self, limits: Limits, now: float) -> None:
         """Believe other limits. What they leave as it was keeps what was learned; what is out stays out."""
-        self._asked = self._plan = None
+        self._learned()
         before, self._limits = self._limits, limits
         how = (limits.burst, limits.ceiling) != (before.burst, before.ceiling)
         for index, (old, new) in enumerate(zip(perminute(before), perminute(limits), strict=True)):
@@ -96,12 +97,15 @@ class Quota:
 
     def never(self, demand: Demand) -> Never | None:
         """Why this demand can never go, None if it can: it is larger than a bucket can ever hold, as believed."""
+        if self._fits is demand:
+            return None
         if (
             demand.images <= self._images.bound
             and demand.tokens <= self._tokens.bound
             and demand.requests <= self._requests.bound
             and not self._walls.known
         ):
+            self._fits = demand
             return None
         needed = needs(demand)
         for quantity, gauge, need in zip(QUANTITIES, self._gauges, needed, strict=True):
@@ -109,6 +113,7 @@ class Quota:
                 return Never(quantity, gauge.bound, need, splits=self._splits(demand))
         over = self._walls.never(needed)
         if over is None:
+            self._fits = demand
             return None
         index, bound = over
         splits = index > 0 and needed[index] <= bound * demand.images
@@ -197,8 +202,7 @@ class Quota:
         known = self._asked is demand and self._ready <= now and (out < pace.reach or pace.widen <= now)
         if not known and self.ready_at(demand, now) > now:
             raise UsageError("reserved before it was ready: ask ready_at() first")
-        requests, tokens, images = self._gauges
-        spent = (requests.spent, tokens.spent, images.spent)
+        spent = (self._requests.spent, self._tokens.spent, self._images.spent)
         recent = self._recent
         while recent and recent[0].sent < now - self._spread:
             recent.popleft().after = spent
@@ -249,7 +253,7 @@ class Quota:
             self._give(permit, Demand(0, 0, demand.tokens - tokens), now)
             changed = True
         if not permit.refused and self._refusals.admitted(permit, now):
-            self._asked = self._plan = None
+            self._learned()
             changed = True
         return changed or permit.refused
 
@@ -257,7 +261,7 @@ class Quota:
 
     def heard(self, permit: Permit, report: RateReport, now: float) -> None:
         """A reply (its head or all of it) told of limits. Hearing the same twice changes nothing."""
-        self._asked = self._plan = None
+        self._learned()
         permit.report = report
         if report.concurrency is not None:
             self._allowed["told"] = (report.concurrency, now)
@@ -287,7 +291,7 @@ class Quota:
 
         True where siblings turn out to draw on the same bucket: what they may send has changed, too.
         """
-        self._asked = self._plan = None
+        self._learned()
         permit.refused = True
         refusals = self._refusals
         news = refusals.begin(permit, wait, now)
@@ -352,6 +356,9 @@ class Quota:
             source,
             None if most is None else max(0.0, now - since),
         )
+
+    def _learned(self) -> None:
+        self._asked = self._plan = self._fits = None
 
     def _give(self, permit: Permit, demand: Demand, now: float) -> None:
         self._asked = None

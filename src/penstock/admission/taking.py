@@ -45,6 +45,8 @@ def planned(demand: Demand, refusals: Refusals) -> Plan:
     )
     sure = inf
     for (gauge, need), learner in zip(needs, refusals.learners):  # noqa: B905 - to have it checked costs half of this
+        if need and need != gauge.unit:
+            gauge.sized(need)
         if need and (rate := gauge.rate):
             if learner is not None and gauge.source == "learned":
                 rate = min(rate, learner.state.low)
@@ -52,7 +54,11 @@ def planned(demand: Demand, refusals: Refusals) -> Plan:
                 sure = rate / need
     walls = refusals.walls
     if walls.known:
-        needs += tuple((gauge, needs[index][1]) for index, gauge in walls.known)
+        beyond = tuple((gauge, needs[index][1]) for index, gauge in walls.known)
+        for gauge, need in beyond:
+            if need:
+                gauge.sized(need)
+        needs += beyond
     trusts = True in refusals.told and refusals.active < 0 and not walls.hidden()
     return Plan(demand, needs, 0.0 if sure == inf else sure, trusts)
 
@@ -69,17 +75,17 @@ def take(needs: Needs, now: float) -> tuple[list[float], float]:
             levels.append(0.0)
             continue
         gauge.spent += need
-        if need != gauge.unit:
-            gauge.sized(need)
         level = gauge.level
         if rate := gauge.rate:
             if now > gauge.quiet:
                 gauge.tried(now)
                 level, rate = gauge.level, gauge.rate
-            at, capacity = gauge.at, gauge.capacity
+            at = gauge.at
+            capacity = gauge.capacity
             if now > at:
                 level += rate * (now - at)
-                level = level if level < capacity else capacity
+                if level > capacity:
+                    level = capacity
                 at = now
             if level > gauge.peak:
                 gauge.peak = level
