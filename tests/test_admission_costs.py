@@ -118,11 +118,13 @@ def test_a_small_request_after_a_large_one_is_no_pause() -> None:
     """What a large request waits for is there when a small one goes before it: a higher rate is tried all the same."""
     gauge = Gauge(0.0)
     gauge.pace(10.0, 0.0)
+    gauge.sized(100.0)
     for _ in range(6):
         take(((gauge, 100.0),), 0.0)
     gauge.probe(10.0, 0.0)
     for _ in range(8):
         now = gauge.ready(100.0)
-        take(((gauge, 1.0),), now)
-        take(((gauge, 99.0),), now)
+        for need in (1.0, 99.0):
+            gauge.sized(need)
+            take(((gauge, need),), now)
     assert 20.0 == gauge.rate  # nothing was refused

@@ -37,6 +37,7 @@ DIRECTED = (
     "tests/test_fairness.py",
     "tests/test_admission_costs.py",
     "tests/test_admission_learning.py",
+    "tests/test_admission_memory.py",
     "tests/test_admission_quota.py",
     "tests/test_admission_invariants.py",
     "tests/test_admission_sharing.py",

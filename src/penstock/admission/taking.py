@@ -36,7 +36,7 @@ class Plan:
 
 
 def planned(demand: Demand, refusals: Refusals) -> Plan:
-    """What does not change from one such demand to the next, until something is learned."""
+    """What does not change from one such demand to the next, until something is learned; buckets hear of its size."""
     requests, tokens, images = refusals.gauges
     needs: Needs = (
         (requests, float(demand.requests)),
