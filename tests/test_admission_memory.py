@@ -8,7 +8,7 @@ from attrs import define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.admission.headers import DAY, RateReport, Told
+from penstock.admission.headers import DAY, MINUTE, RateReport, Told
 from penstock.admission.pace import SHORTEST
 from penstock.admission.quota import Permit, Quota
 from penstock.admission.taking import planned
@@ -39,7 +39,7 @@ REFUSALS: dict[str, tuple[LimitHint | None, float | None]] = {
     "hint": (None, 0.7),
     "bare": (None, None),
 }
-ENDS = ("others", "unsent", "answered", "cheaper", "failed", *REPORTS, *REFUSALS)
+ENDS = ("others", "shared", "unsent", "answered", "cheaper", "failed", *REPORTS, *REFUSALS)
 
 
 @define
@@ -61,6 +61,8 @@ class Story:
             self.quota.drawn(Use("images", DAY, 1.0, 5.0 / 1440.0), self.now)
         elif what == "share":
             self.quota.divide(which % 3, 60.0, (0.5, 1.0)[which % 2], self.now)
+        elif what == "shared":
+            self.quota.divide(which % 3, MINUTE, (0.5, 0.25, 1.0)[which % 7 % 3], self.now)
         elif what == "relimit":
             self.quota.relimit(LIMITS[which % len(LIMITS)], self.now)
         elif what in REPORTS and self.out:

@@ -326,7 +326,7 @@ class Gauge:
         """Believe a rate a second that refusals taught; of an unknown bucket the capacity is a minute."""
         self.refill(now)
         limit = min(rate * 60.0, self.ceiling)
-        if self.limit is None:
+        if not self.limit:
             self.capacity = self.level = max(1.0, self.unit, limit)
         elif limit > self.limit:
             self.capacity = min(self.capacity * limit / self.limit, self.most)

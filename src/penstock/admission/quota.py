@@ -313,7 +313,7 @@ class Quota:
 
     def divide(self, index: int, window: float, share: float, now: float) -> None:
         """Go by this share of a bucket: siblings draw on the rest. Headers that tell what remains tell of that, too."""
-        self._asked = self._plan = None
+        self._learned()
         gauge = self._gauges[index]
         found = gauge if window == gauge.window else self._walls.find(index, window)
         if found is not None and not self._refusals.told[index]:
