@@ -15,7 +15,9 @@ from penstock.events import Responded, Submitted
 from penstock.ids import Handle, JobId, Ref
 from penstock.lessons import Lesson, Lessons
 from penstock.readings import Part, Success, Usage
+from penstock.simulation.server import ServerLimits
 from penstock_io.lessons import KEPT, forget, keep, load, place, recall
+from tests.field.admission import SILENT, config, jobs, keys, watched
 from tests.histories.bench import work
 
 URL, OTHER = "https://one.example/v1", "https://two.example/v1"
@@ -55,6 +57,18 @@ def test_a_quota_begins_with_them() -> None:
     engine = Engine(Config((first, Credential("b", "p"))), rng=Random(1), epoch=0.0)
     engine.handle(Submitted(JobId(1), evolve(work("k"), handle=Handle(1))), 0.0)
     assert [5.0, 5.0] == [lane.quota.images.per_minute for lane in engine.snapshot().lanes]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("hints", [True, False])
+def test_how_much_may_go_at_once_is_kept_where_it_is_known(hints: bool, seed: int) -> None:
+    """What refusals teach of a rate tells no burst above a minute's: such a figure is a guess, and none is kept."""
+    made = watched(config(*keys(1)), evolve(SILENT, hints=hints), ServerLimits(rpm=300, burst=1 / 60), seed=seed)
+    made.run(jobs(120))
+    (lane,) = made.engine.snapshot().lanes
+    assert lane.lessons.buckets
+    for one in lane.lessons.buckets:
+        assert one.capacity is None or one.capacity < one.per_minute
 
 
 def test_several_runs_add_to_one_file(tmp_path: Path) -> None:

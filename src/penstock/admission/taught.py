@@ -15,6 +15,7 @@ from penstock.lessons import Lesson, Lessons, Use
 if TYPE_CHECKING:
     from penstock.admission.adaptive import Slots
     from penstock.admission.bucket import Gauge
+    from penstock.admission.marks import GaugeFigures
     from penstock.admission.walls import Walls
 
 KEPT = DAY
@@ -27,7 +28,7 @@ LONG = 3_600.0
 def taught(gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) -> Lessons:
     """What the provider and its refusals taught until now, to begin warm with next time."""
     buckets = [
-        Lesson(quantity, figures.per_minute, figures.capacity, 60.0, figures.source, figures.age or 0.0)
+        Lesson(quantity, figures.per_minute, _holds(figures), 60.0, figures.source, figures.age or 0.0)
         for quantity, gauge in zip(QUANTITIES, gauges, strict=True)
         if (figures := gauge.figures(now)).source in {"told", "learned"} and figures.per_minute is not None
     ]
@@ -42,6 +43,12 @@ def taught(gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) ->
     if found == inf:
         return Lessons(tuple(buckets), used=used)
     return Lessons(tuple(buckets), int(found), now - slots.since, used)
+
+
+def _holds(figures: GaugeFigures) -> float | None:
+    """What a bucket of a minute holds; None where that is a guess: of what refusals taught, all from a minute's on."""
+    guessed = figures.source == "learned" and figures.capacity >= (figures.per_minute or 0.0)
+    return None if guessed else figures.capacity
 
 
 def _used(index: int, gauge: Gauge, now: float) -> Use:
