@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from penstock.admission.adaptive import Slots
 from penstock.admission.family import Family
 from penstock.admission.headers import DAY, RateReport, Told, read
-from penstock.admission.learning import FIRST_TAU, LAST_TAU, Empty, Learner
+from penstock.admission.learning import ERROR, FIRST_TAU, LAST_TAU, Empty, Learner
 from penstock.admission.pace import Pace
 from penstock.admission.permits import WallFigures
 from penstock.admission.quota import Never, Quota
@@ -106,6 +106,49 @@ def test_what_ran_over_says_only_that_it_gave_no_less() -> None:
     learner.empty(Empty(90.0, 5.0 * 31.0, 1.0, exact=False, full=True))
     assert high == learner.state.high
     assert learner.state.low <= 5.0
+
+
+@pytest.mark.parametrize("refused", [0, 1])
+def test_a_lower_bound_that_excuses_itself_is_dropped(refused: int) -> None:
+    """A bucket of 2.5 a second believed to give 3.25 at least: refusals that teach nothing show that it does not.
+
+    What is believed to have run over the brim would explain each of them. Who is never refused keeps his bounds.
+    """
+    learner, spent, now = Learner(burst=(6.0, 0.0)), 0.0, 0.0
+    learner.empty(Empty(0.0, 0.0, 1.0, exact=False))
+    learner.bounded(3.25, 3.6)
+    for _ in range(6 * refused):
+        learner.refused(1.0)
+        for place in range(1, 6):
+            learner.sent(1.0, 3.4, now + place / 3.0)
+        spent, now = spent + 6.0, now + 2.0
+        learner.empty(Empty(now, spent, 1.0, exact=False, idle=learner.idle))
+    assert (learner.state.low <= 2.5 <= learner.state.high) is bool(refused)
+    assert 0 == learner.state.strikes
+
+
+@given(st.floats(0.1, 20.0), st.integers(1, 8), st.floats(1.1, 4.0), st.floats(0.5, 0.99), st.booleans())
+def test_a_bucket_of_one_request_may_have_run_over(
+    rate: float, count: int, pause: float, early: float, second: bool
+) -> None:
+    """What was let in by a bucket that was full before each request says nothing of how fast it fills at most."""
+    learner, spent, now = Learner(), 1.0, 0.0
+    learner.empty(Empty(0.0, 0.0, 1.0, exact=False))
+    learner.refused(1.0)
+    for _ in range(1 + second):
+        behind = now
+        for _ in range(count):
+            behind = now = now + pause / rate
+            learner.sent(1.0, 0.5 * rate, now)
+            spent += 1.0
+        now += early / rate
+        learner.empty(Empty(now, spent, 1.0, exact=False, idle=learner.idle, behind=behind))
+        learner.refused(1.0)
+        spent += 1.0
+        if early / rate > 4.0 * ERROR:  # of what comes sooner ways tell nothing
+            assert learner.state.high >= rate
+        now += 1.0 / rate
+    assert 0 == learner.state.strikes
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(1, 12))

@@ -8,7 +8,9 @@ teaches, after about as long as was measured, while sending too slowly is lost a
 
 Refused requests are not counted as served; whether they take quota, too, is another unknown, which widens the bounds
 until hints decide it. Where the bucket may have been full between, what ran over is missing, and only the lower bound
-counts. Everything is O(1).
+counts. What may have run over is counted with the lower bound; where that is wrong it excuses itself, so several
+refusals in a row that teach nothing make it begin anew. A bucket that holds no more than one request may be full before
+each of them: of its upper bound only the time since the request before says anything. Everything is O(1).
 """
 
 from __future__ import annotations
@@ -37,6 +39,12 @@ _SOON, _TIMES, _KNOWN = 6, 5, 1.2
 
 _MEMORY = 4
 """How many earlier refusals the last one is held against, to notice a change soon."""
+
+_NEWS, _STALE = 0.99, 3
+"""What part of the upper bound a refusal leaves that teaches something, and how many may teach nothing in a row."""
+
+_ONE = 1.5
+"""How many requests a bucket that holds about one may hold."""
 
 _MORE = 1.2
 """By how much what was let in must raise the lower bound to be worth it, while the bounds say little."""
@@ -70,9 +78,9 @@ class Empty:
 
     @property
     def most(self) -> float:
-        """The highest rate at which it took so long from the request before it until this one is told to fit."""
+        """The highest rate at which so long after the request before it, which was let in, it is too soon for it."""
         span = self.time - self.behind - ERROR
-        return self.need / span if self.exact and 2.0 * ERROR < span < inf else inf
+        return self.need / span if 2.0 * ERROR < span < inf else inf
 
 
 @frozen
@@ -88,6 +96,7 @@ class _State:
     tau: float = FIRST_TAU
     strikes: int = 0
     agreed: int = 0
+    stale: int = 0
     barren: bool = False
     recent: tuple[tuple[Empty, float], ...] = ()
 
@@ -110,7 +119,8 @@ class Learner:
     """The rate of one bucket, a second. `charges` says whether refusals take quota, too (None: not known yet).
 
     `errors` says the same of errors of the server, `held` what it said before the last refusal; `failures` is what
-    those took that were heard of, `lately` the last of them with the order of their request.
+    those took that were heard of, `lately` the last of them with the order of their request. `holds` is what the bucket
+    holds at least, as far as is known, and `least` the smallest need.
     """
 
     state: _State = _State()
@@ -119,6 +129,7 @@ class Learner:
     known: bool | None = None
     burst: tuple[float, float] = (0.0, 0.0)
     holds: float = 0.0
+    least: float = inf
     level: float = 0.0
     at: float = 0.0
     idle: float = 0.0
@@ -159,6 +170,7 @@ class Learner:
         """A request that needs so much goes, at a rate that is believed."""
         if self.state.low or self.state.barren:
             rate = self.state.low  # no more than surely ran over the brim
+        self.least = min(self.least, need)
         holds = max(need, self.holds, self.burst[0] - rate * self.burst[1])
         if holds > self.holds:
             self.level += holds - self.holds
@@ -276,7 +288,11 @@ class Learner:
     def _narrowed(self, state: _State, last: Empty, anchor: Empty, at: Empty) -> _State:
         recent, whole = self._window(last, at, state.since), self._window(anchor, at, state.whole)
         if at.behind > last.time:
-            recent = recent[0], min(recent[1], at.most)
+            if at.exact:
+                recent = recent[0], min(recent[1], at.most)
+            elif at.most < inf and self.holds < _ONE * self.least and at.spent - last.spent > state.since:
+                # one that holds no more than one request may have run over before each of them: only the last tells
+                recent, whole = (recent[0], at.most), (whole[0], inf)
         low, high = max(state.low, recent[0], whole[0]), min(state.high, recent[1], whole[1])
         barren = at.spent - last.spent - state.since <= 0.0
         earlier = tuple((start, cost + state.since) for start, cost in state.recent)[-_MEMORY:]
@@ -285,10 +301,18 @@ class Learner:
             narrow = self._window(start, at, cost)
             if max(low, narrow[0]) > min(high, narrow[1]):
                 bounds = recent if narrow[0] > narrow[1] else narrow
-                return _State(start, at, cost, 0.0, *bounds, FIRST_TAU, state.strikes + 1, 0, barren)
-        tau = min(LAST_TAU, 2.0 * state.tau) if at.time - last.time > state.tau else state.tau
+                return _State(start, at, cost, 0.0, *bounds, FIRST_TAU, state.strikes + 1, 0, 0, barren)
+        soon = at.time - last.time <= state.tau
+        taught = barren or not soon or low > state.low or high <= _NEWS * state.high
+        stale, (start, cost) = 0 if taught else state.stale + 1, found[-1]
+        if stale >= _STALE and at.idle > start.idle and self.costs is not True:
+            # what is believed to have run over follows from the lower bound, which so excuses itself
+            bounds = self._window(evolve(start, idle=at.idle), at, cost)
+            return _State(start, at, cost, 0.0, *bounds, FIRST_TAU, state.strikes, 0, 0, barren)
+        tau = state.tau if soon else min(LAST_TAU, 2.0 * state.tau)
         kept = (*earlier, (last, state.since))
-        return _State(anchor, at, state.whole, 0.0, low, high, tau, state.strikes, state.agreed + 1, barren, kept)
+        agreed = state.agreed + 1
+        return _State(anchor, at, state.whole, 0.0, low, high, tau, state.strikes, agreed, stale, barren, kept)
 
     def _weigh(self, state: _State, at: Empty) -> None:
         """Whether refusals take quota, and errors: both windows then tell the same rate only if they are counted."""
