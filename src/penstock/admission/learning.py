@@ -285,12 +285,17 @@ class Learner:
         )
         return True
 
+    @property
+    def _one(self) -> bool:
+        """Whether nothing shows that it holds more than one request."""
+        return max(self.holds, self.burst[0]) < _ONE * self.least
+
     def _narrowed(self, state: _State, last: Empty, anchor: Empty, at: Empty) -> _State:
         recent, whole = self._window(last, at, state.since), self._window(anchor, at, state.whole)
         if at.behind > last.time:
             if at.exact:
                 recent = recent[0], min(recent[1], at.most)
-            elif at.most < inf and self.holds < _ONE * self.least and at.spent - last.spent > state.since:
+            elif at.most < inf and self._one and at.spent - last.spent > state.since:
                 # one that holds no more than one request may have run over before each of them: only the last tells
                 recent, whole = (recent[0], at.most), (whole[0], inf)
         low, high = max(state.low, recent[0], whole[0]), min(state.high, recent[1], whole[1])
@@ -305,8 +310,8 @@ class Learner:
         soon = at.time - last.time <= state.tau
         taught = barren or not soon or low > state.low or high <= _NEWS * state.high
         stale, (start, cost) = 0 if taught else state.stale + 1, found[-1]
-        if stale >= _STALE and at.idle > start.idle and self.costs is not True:
-            # what is believed to have run over follows from the lower bound, which so excuses itself
+        if stale >= _STALE and (cost or at.idle > start.idle) and self.costs is not True:
+            # what is believed to have run over, or to have been paid for, excuses a lower bound that is wrong
             bounds = self._window(evolve(start, idle=at.idle), at, cost)
             return _State(start, at, cost, 0.0, *bounds, FIRST_TAU, state.strikes, 0, 0, barren)
         tau = state.tau if soon else min(LAST_TAU, 2.0 * state.tau)
