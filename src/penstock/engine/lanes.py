@@ -117,7 +117,7 @@ class Lane:
 
 @define(eq=False)
 class Look:
-    """What a group finds for a call: a `lane` that is free, else `soonest` and `first`: when one will be, and which.
+    """What a group finds for a call that takes `demand`: a free `lane`, else when one will be (`soonest`), and which.
 
     `barred`: one is free that may not be used for it. `usable`: some lane may serve it at some time. `busy`: one of
     those only waits for what is out, which may come back at any moment. Before `second` no lane but `first` is free.
@@ -165,7 +165,7 @@ class Group:
         self.aside = False
         self.excess = NO_EXCESS
         self.timer: Timer | None = None
-        # what the last search found for a call that waits, until something happens to a lane
+        # what the last search found for a call that has to wait, until something happens to a lane
         self._foreseen: Look | None = None
         self._turn = 0
         self._changes = 0
