@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from penstock.config import Budget, Limits
+from penstock.config import Budget, Credential, Limits
 from penstock.simulation.server import Latency, ServerSettings
+from penstock_io._access import PROVIDER, fingerprint
 from penstock_io.batch.funds import Funds
 from penstock_io.batch.progress import Level
 from penstock_io.batch.rereading import compare, reread, words
@@ -50,6 +51,20 @@ def test_what_is_different_is_told() -> None:
     change = compare(SETTINGS, other)
     assert ({"C": "key-c"}, {"A": "key-a"}, other.limits) == (change.added, change.gone, change.limits)
     assert "settings read again: 1 key more (C); 1 key less (A); other limits for each key (20 ipm)" == change.told
+
+
+def test_keys_that_come_or_go_are_not_told_of_twice() -> None:
+    """What is said of a key alone is told to be other where the key stays, not where it comes or goes itself."""
+    one, other = (Credential(fingerprint(f"key-{name}"), PROVIDER, Limits(rpm=5)) for name in "ab")
+    old = evolve(SETTINGS, credentials=(one, other))
+    fewer = evolve(SETTINGS, keys={"A": "key-a"}, credentials=(one,))
+    assert "settings read again: 1 key less (B)" == compare(old, fewer).told
+    assert "settings read again: 1 key more (B)" == compare(fewer, old).told
+    heavier = evolve(fewer, credentials=(evolve(one, weight=2.0),))
+    assert (
+        "settings read again: 1 key less (B); account, weight, models, pools or limits of A are others"
+        == compare(old, heavier).told
+    )
 
 
 def test_a_file_that_cannot_be_read_changes_nothing() -> None:

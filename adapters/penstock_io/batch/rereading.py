@@ -61,7 +61,7 @@ def compare(old: Settings, new: Settings) -> Change:
     parts = [f"{count(len(added), 'key')} more ({', '.join(added)})"] if added else []
     parts += [f"{count(len(gone), 'key')} less ({', '.join(gone)})"] if gone else []
     parts += [f"other limits for each key ({words(new.limits)})"] if limits is not None else []
-    parts += [_alone(old, new)] if new.credentials != old.credentials else []
+    parts += _alone(old, new)
     credentials = new.whole() if parts else None
     paid = evolve(old, budget=new.budget, funds=_funds(old.funds, new.funds))
     parts += _caps(old, paid)
@@ -71,11 +71,12 @@ def compare(old: Settings, new: Settings) -> Change:
     return Change(added, gone, limits, told, paid.caps() if paid.caps() != old.caps() else None, credentials)
 
 
-def _alone(old: Settings, new: Settings) -> str:
-    """Of which keys something else is said than of all, or than before."""
+def _alone(old: Settings, new: Settings) -> list[str]:
+    """Of which keys that stay something else is said than of all, or than before."""
     before, after = ({one.name: one for one in settings.credentials} for settings in (old, new))
-    names = [label for label, key in new.keys.items() if before.get(fingerprint(key)) != after.get(fingerprint(key))]
-    return f"account, weight, models, pools or limits of {listed(names or [*new.keys])} are others"
+    stayed = {label: fingerprint(key) for label, key in new.keys.items() if key in old.keys.values()}
+    names = [label for label, name in stayed.items() if before.get(name) != after.get(name)]
+    return [f"account, weight, models, pools or limits of {listed(names)} are others"] if names else []
 
 
 def words(limits: Limits) -> str:
