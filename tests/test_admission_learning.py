@@ -108,11 +108,13 @@ def test_what_ran_over_says_only_that_it_gave_no_less() -> None:
     assert learner.state.low <= 5.0
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("refused", [0, 1])
-def test_a_lower_bound_that_excuses_itself_is_dropped(refused: int) -> None:
+def test_a_lower_bound_that_excuses_itself_is_dropped(refused: int, again: bool) -> None:
     """A bucket of 2.5 a second believed to give 3.25 at least: refusals that teach nothing show that it does not.
 
-    What is believed to have run over the brim would explain each of them. Who is never refused keeps his bounds.
+    What is believed to have run over the brim would explain each of them. Who is never refused keeps his bounds. One
+    more that comes before anything is let in (`again`) does not make what they show forgotten.
     """
     learner, spent, now = Learner(burst=(6.0, 0.0)), 0.0, 0.0
     learner.empty(Empty(0.0, 0.0, 1.0, exact=False))
@@ -123,6 +125,10 @@ def test_a_lower_bound_that_excuses_itself_is_dropped(refused: int) -> None:
             learner.sent(1.0, 3.4, now + place / 3.0)
         spent, now = spent + 6.0, now + 2.0
         learner.empty(Empty(now, spent, 1.0, exact=False, idle=learner.idle))
+        if again and refused:
+            learner.refused(1.0)
+            spent, now = spent + 1.0, now + 0.1
+            learner.empty(Empty(now, spent, 1.0, exact=False, idle=learner.idle))
     assert (learner.state.low <= 2.5 <= learner.state.high) is bool(refused)
     assert 0 == learner.state.strikes
 

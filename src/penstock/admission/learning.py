@@ -308,8 +308,9 @@ class Learner:
                 bounds = recent if narrow[0] > narrow[1] else narrow
                 return _State(start, at, cost, 0.0, *bounds, FIRST_TAU, state.strikes + 1, 0, 0, barren)
         soon = at.time - last.time <= state.tau
-        taught = barren or not soon or low > state.low or high <= _NEWS * state.high
-        stale, (start, cost) = 0 if taught else state.stale + 1, found[-1]
+        taught = not soon or low > state.low or high <= _NEWS * state.high
+        # one after which nothing was let in teaches nothing, but is no further witness of it either
+        stale, (start, cost) = 0 if taught else state.stale + (not barren), found[-1]
         if stale >= _STALE and (cost or at.idle > start.idle) and self.costs is not True:
             # what is believed to have run over, or to have been paid for, excuses a lower bound that is wrong
             bounds = self._window(evolve(start, idle=at.idle), at, cost)
