@@ -9,11 +9,13 @@ from attrs import evolve
 
 from penstock.admission.bucket import Gauge
 from penstock.admission.family import Family
+from penstock.admission.quota import Quota
 from penstock.admission.sharing import divide
-from penstock.config import Ambiguity, Config, Credential
+from penstock.config import Ambiguity, Config, Credential, Limits
 from penstock.events import Reconfigured
 from penstock.ids import Handle, Key
 from penstock.outcomes import Status
+from penstock.readings import LimitHint
 from penstock.simulation.server import Latency, Server, ServerLimits, ServerSettings
 from penstock.simulation.world import Delays, World
 from penstock.wire._problems import limit_hint
@@ -21,6 +23,7 @@ from penstock.work import Demand, OnAmbiguous, Target, Work
 
 CONFIG = Config(ambiguity=Ambiguity(OnAmbiguous.RETRY), patience=None)
 RPM, RATE = 300.0, 5.0
+DEMAND = Demand()
 
 ONCE = 2.0
 """Seconds that a run may lose once, until it is known what is shared."""
@@ -87,6 +90,34 @@ def test_who_is_alone_again_has_all_of_it() -> None:
     seconds, refusals = ended(made)
     assert (seconds - ONCE) * RATE / (240 - RATE) < 1.04
     assert refusals <= 6 * 2
+
+
+@pytest.mark.parametrize("limits", [Limits(rpm=RPM, burst=1 / 60), Limits(rpm=RPM / 2, burst=1 / 60), Limits()])
+def test_keys_that_are_limited_anew_share_again(limits: Limits) -> None:
+    """Whatever is said of them halfway, a few refusals each and they go by their shares."""
+    made = world(2, 400, charged=True)
+    made.run_until(20.0)
+    keys = tuple(Credential(f"key-{key}", limits=limits) for key in range(2))
+    made.later(0.0, Reconfigured(evolve(CONFIG, credentials=keys)))
+    seconds, refusals = ended(made)
+    assert (seconds - 2 * ONCE) * RATE / (400 - RATE) < 1.04
+    assert refusals <= 12 * 2
+
+
+def test_what_was_shared_is_whole_when_it_is_limited_anew() -> None:
+    """A bucket of which another limit is said holds no more than that, whether siblings stay or go."""
+    family, hint = Family(), LimitHint("requests", RPM, owner="org-a")
+    first, second = (Quota(Limits(rpm=RPM), 0.0, family=family) for _ in range(2))
+    now = 0.0
+    for quota in (first, second, first, second):
+        now = max(now, quota.ready_at(DEMAND, now))
+        quota.refused(quota.reserve(DEMAND, now), hint, 0.1, now)
+        now += 1.0
+    assert [0.5, 0.5] == [quota._requests.others.share for quota in (first, second)]
+    first.relimit(Limits(rpm=2 * RPM), now)
+    assert [1.0, 1.0] == [quota._requests.others.share for quota in (first, second)]
+    assert not first.close(now)
+    assert (2 * RPM, 2 * RATE) == (first.figures(now).requests.capacity, first._requests.rate)
 
 
 def test_a_key_that_is_refused_leaves_its_share_to_the_others() -> None:

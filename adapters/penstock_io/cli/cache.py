@@ -234,7 +234,8 @@ def _purge(store: Kept, args: argparse.Namespace) -> int:
         told = {"pictures": [as_object(entry) for entry in chosen], "dropped": dropped, "left": len(left)}
         print(json.dumps(told, indent=2))
         return SOME if left else DONE
-    gone = [entry for entry in chosen if entry not in left]
+    kept = {entry.key for entry in left}
+    gone = [entry for entry in chosen if entry.key not in kept]
     costs = [entry.meta.cost for entry in gone]
     cost = summed(sum(one or 0 for one in costs), unknown=None in costs)
     said = f"{count(len(gone), 'picture')}, {size(sum(entry.nbytes for entry in gone))}, made for {cost}"

@@ -81,6 +81,10 @@ class Quota:
         """Believe other limits. What they leave as it was keeps what was learned; what is out stays out."""
         self._learned()
         before, self._limits = self._limits, limits
+        if limits != before:
+            self.close(
+                now
+            )  # a share is one of what was believed: where siblings still draw on it, refusals say so again
         how = (limits.burst, limits.ceiling) != (before.burst, before.ceiling)
         for index, (old, new) in enumerate(zip(perminute(before), perminute(limits), strict=True)):
             if new != old or (new is not None and how):

@@ -1,7 +1,7 @@
 """Lanes, the quotas that they share, and the groups that find the right one for a call.
 
-A lane is a credential and a model. What a group knows of its lanes is kept in order, so that a step touches only those
-that it may use, and never asks all of them:
+A lane is a credential, a model, and whether images are drawn on. What a group knows of its lanes is kept in order, so
+that a step touches only those that it may use, and never asks all of them:
 
 - *full*: every bucket is full, or none is known. The one with the fewest exchanges out for its weight goes first.
 - *filling*: the smallest demand may go, and some bucket is not full. The one that will be full first goes first,
@@ -62,9 +62,9 @@ class Common:
 
 
 class Lane:
-    """A credential and a model. `closed` says why it takes no more attempts (None: it does).
+    """A credential and a model, for what draws on images or for what does not.
 
-    `refusing` is since when its rate limits let nothing in (None: they do), `told` until when the last wait lasts that
+    `closed` says why it takes no more attempts (None: it does). `refusing` is since when its rate limits let nothing in (None: they do), `told` until when the last wait lasts that
     was told of (absolute seconds). `fault` is the last error that was its provider's.
     """
 
@@ -145,7 +145,7 @@ class Look:
 
 
 class Group:
-    """The lanes that can serve a provider's model, and who waits for them."""
+    """The lanes that can serve a provider's model (for images, or for what takes none), and who waits for them."""
 
     __slots__ = (
         "_changes", "_foreseen", "_rates", "_span", "_turn", "aside", "busy", "dirty", "excess", "filling", "full",
