@@ -64,8 +64,9 @@ class Common:
 class Lane:
     """A credential and a model, for what draws on images or for what does not.
 
-    `closed` says why it takes no more attempts (None: it does). `refusing` is since when its rate limits let nothing in (None: they do), `told` until when the last wait lasts that
-    was told of (absolute seconds). `fault` is the last error that was its provider's.
+    `closed` says why it takes no more attempts (None: it does). `refusing` is since when its rate limits let nothing in
+    (None: they do), `told` until when the last wait lasts that was told of (absolute seconds). `fault` is the last
+    error that was its provider's.
     """
 
     __slots__ = (
