@@ -10,12 +10,12 @@ import pytest
 from attrs import evolve
 
 from penstock.catalog import typical_seconds
-from penstock.config import Limits
+from penstock.config import Credential, Limits, Pool
 from penstock.ids import Key
 from penstock.lessons import Lesson, Lessons
 from penstock.requests import Scalar
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
-from penstock_io._access import fingerprint
+from penstock_io._access import PROVIDER, fingerprint
 from penstock_io.batch.plan import Plan
 from penstock_io.batch.settings import Settings
 from penstock_io.batch.states import RowState, Runs
@@ -90,6 +90,19 @@ def test_a_limit_that_is_known_of_some_keys_bounds_nothing(settings: Settings) -
     wide = Lesson("tokens", 1e9, 1e9, 60.0, "told", 86_000.0)
     found = planned(settings, learned(settings, kept("key-a"), kept("key-b", Lessons((wide,)))))
     assert pytest.approx(USUAL) == found.seconds
+
+
+def test_what_is_said_of_pools_and_single_keys_counts(settings: Settings) -> None:
+    """A pool that models share, whatever the catalog calls theirs, and keys that serve these models alone."""
+    models = ("gpt-image-2", "gpt-image-1-mini")
+    pool = Pool("pictures", models, Limits(ipm=10))
+    one = Credential(fingerprint("key-a"), PROVIDER, Limits(), pools=(pool,))
+    other = Credential(fingerprint("key-b"), PROVIDER, Limits(), models=models, pools=(pool,))
+    for model, share in ((models[0], 1.0), (models[1], 1.0), ("gpt-image-1.5", 0.0)):
+        keyed = tuple(keyed_of(rows_of(*({"prompt": f"kettle {n}", "model": model} for n in range(60)))))
+        found = survey(Plan(keyed, keyed), Account(), evolve(settings, credentials=(one, other)), free=None)
+        usual = typical_seconds(model, "low") or 0.0
+        assert pytest.approx(share * 120.0 + usual) == found.seconds
 
 
 def test_days_and_places_count(settings: Settings) -> None:

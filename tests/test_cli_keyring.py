@@ -130,4 +130,4 @@ def test_an_account_is_one_quota_for_estimates(tmp_path: Path) -> None:
     apart = settings_of(values(tmp_path, "ipm = 9"), ENVIRON)
     shared = settings_of(values(tmp_path, "ipm = 9\naccount = 'a'\n[keys.KEY_B]\nmodels = ['m']"), ENVIRON)
     assert [A, B] == list(apart.quotas("m"))
-    assert {A: Limits(ipm=9.0)} == shared.quotas("m")
+    assert {A: ("m", Limits(ipm=9.0))} == shared.quotas("m")

@@ -120,11 +120,14 @@ class Settings:
         names = dict.fromkeys(fingerprint(key) if key else label for label, key in self.keys.items())
         return tuple(said.get(name) or Credential(name, PROVIDER, self.limits) for name in names)
 
-    def quotas(self, model: str) -> dict[str, Limits]:
-        """What is believed of the limits of a model, by the fingerprint of whose they are: an account's first key's."""
+    def quotas(self, model: str, said: str = "") -> dict[str, tuple[str, Limits]]:
+        """The names and believed limits of what a model draws on, by the fingerprint of whose it is.
+
+        An account's is its first key's; `said` is what the catalog calls the quota ("": as the model).
+        """
         serving = [one for one in self.whole() if one.models is None or model in one.models]
         owners = {one.account or one.name: one for one in reversed(serving)}
-        return {one.name: one.pool(model)[1] for one in reversed(owners.values())}
+        return {one.name: one.pool(model, said) for one in reversed(owners.values())}
 
     @property
     def bounded(self) -> bool:

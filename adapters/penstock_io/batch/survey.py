@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import define, field, frozen
 
 from penstock.catalog import estimated_tokens, input_tokens_bound, model, parse, typical_seconds
+from penstock.config import Limits
 from penstock.ids import Key
 from penstock.requests import ImageRequest
 from penstock.work import OnAmbiguous
@@ -90,9 +91,9 @@ class Survey:
 
 @frozen
 class _Shape:
-    """What is known of requests of one model, size and quality: their quota, pictures at a time, tokens, seconds."""
+    """What is known of requests of one model, size and quality: their quotas, pictures at a time, tokens, seconds."""
 
-    pool: str
+    quotas: Mapping[str, tuple[str, Limits]]
     most: int
     tokens: int
     seconds: float | None
@@ -102,6 +103,7 @@ class _Shape:
 class _Purchase:
     """Pictures to buy, each counted once whoever wants it; not those that are `spared`: due, or stored elsewhere."""
 
+    settings: Settings
     spared: frozenset[Key] = frozenset()
     took: Mapping[tuple[str, str | None], float] = NOTHING
     seen: set[Key] = field(factory=set[Key])
@@ -109,7 +111,7 @@ class _Purchase:
     expected: int = 0
     unpriced: int = 0
     nbytes: float = 0.0
-    groups: dict[str, Group] = field(factory=dict[str, Group])
+    groups: dict[tuple[tuple[str, str], ...], Group] = field(factory=dict[tuple[tuple[str, str], ...], Group])
     shapes: dict[tuple[str, str | None, str | None], _Shape] = field(
         factory=dict[tuple[str, str | None, str | None], _Shape]
     )
@@ -133,7 +135,8 @@ class _Purchase:
 
     def _group(self, request: ImageRequest, pictures: int) -> None:
         shape = self._shape(request)
-        group = self.groups.setdefault(shape.pool, Group())
+        drawn = tuple((owner, name) for owner, (name, _) in shape.quotas.items())
+        group = self.groups.setdefault(drawn, Group(shape.quotas))
         group.requests += -(-pictures // shape.most)
         group.pictures += pictures
         group.tokens += pictures * (input_tokens_bound(request.prompt) + shape.tokens)
@@ -146,7 +149,7 @@ class _Purchase:
         if found is None:
             known = model(request.model)
             found = self.shapes[asked] = _Shape(
-                request.model if known is None else known.pool,
+                self.settings.quotas(request.model, request.model if known is None else known.pool),
                 AT_A_TIME if known is None else known.most,
                 estimated_tokens(*asked) or 0,
                 self.took.get((request.model, request.quality)) or typical_seconds(request.model, request.quality),
@@ -169,13 +172,13 @@ def survey(
     `states` are what the folder remembers (some may be in the input no more), `known` what is known of the speed.
     """
     spared = frozenset(account.due) - plan.rebuy | plan.stored
-    bought, again = _Purchase(spared, known.took), _Purchase(spared)
+    bought, again = _Purchase(settings, spared, known.took), _Purchase(settings, spared)
     repeats, buying = _repeats(plan.rows), sum(_lacks(one, account, plan.stored) for one in plan.send)
     for one in plan.send:
         bought.add(one, account, settings.conversion)
     for stale in plan.stale:
         again.add(stale.keyed, account, settings.conversion)
-    seconds, timed = seconds_of(bought.groups, settings, known)
+    seconds, timed = seconds_of(list(bought.groups.values()), known)
     return Survey(
         rows=len(plan.rows),
         distinct=len(plan.rows) - repeats,
@@ -189,7 +192,7 @@ def survey(
         unpriced=bought.unpriced,
         seconds=seconds,
         nbytes=round(bought.nbytes),
-        reserve=_reserve(bought, settings),
+        reserve=_reserve(bought),
         free=free,
         stale=len(plan.stale),
         stale_bound=None if again.unpriced else again.bound,
@@ -206,13 +209,13 @@ def survey(
     )
 
 
-def _reserve(bought: _Purchase, settings: Settings) -> int:
+def _reserve(bought: _Purchase) -> int:
     """Bytes that the journal wants free beside those of the pictures."""
     pictures, nbytes = len(bought.seen), round(bought.nbytes)
     if not pictures:
         return 0
     requests = sum(group.requests for group in bought.groups.values())
-    places = [limits.concurrency for model in bought.groups for limits in settings.quotas(model).values()]
+    places = [limits.concurrency for group in bought.groups.values() for _, limits in group.quotas.values()]
     most = min(requests, sum(requests if place is None else place for place in places))
     return room_needed(nbytes, -(-pictures * most // requests)) - nbytes
 

@@ -28,8 +28,12 @@ NOTHING: Mapping[Asked, float] = {}
 
 @define
 class Group:
-    """What is to be bought of one model: pictures by request, tokens, and the longest that a picture usually takes."""
+    """What is to be bought that shares its limits: pictures by request, tokens, the longest that one usually takes.
 
+    `quotas` are the names and limits of what it draws on, by the fingerprint of whose they are.
+    """
+
+    quotas: Mapping[str, tuple[str, Limits]] = field(factory=dict[str, tuple[str, Limits]])
     requests: int = 0
     pictures: int = 0
     tokens: int = 0
@@ -40,26 +44,21 @@ class Group:
 class Known:
     """What is known of the speed besides the options.
 
-    `learned` has for each pool the lessons of all keys, where there are some of each. `took` is how many seconds an
+    `learned` has lessons by the fingerprint of their key and the name of their quota. `took` is how many seconds an
     attempt took in the folder, `pace` pictures a second of its earlier runs where a limit held them back (0.0: none).
     """
 
-    learned: Mapping[str, Sequence[Lessons]] = field(factory=dict[str, Sequence[Lessons]])
+    learned: Mapping[tuple[str, str], Lessons] = field(factory=dict[tuple[str, str], Lessons])
     took: Mapping[Asked, float] = NOTHING
     pace: float = 0.0
 
 
 def known_of(settings: Settings, account: Account, states: Mapping[str, RowState], runs: Runs, unix: float) -> Known:
     """What the file of lessons and the folder know, at `unix` seconds."""
-    found: dict[str, dict[str, Lessons]] = {}
+    learned: dict[tuple[str, str], Lessons] = {}
     for kept in load(settings.lessons, unix) if settings.lessons is not None else ():
         if kept.base_url == settings.base_url:
-            found.setdefault(kept.pool, {})[kept.key.partition(":")[0]] = kept.lessons
-    learned: dict[str, Sequence[Lessons]] = {}
-    for pool, mine in found.items():
-        names = settings.quotas(pool)
-        if names and mine.keys() >= names.keys():
-            learned[pool] = [mine[name] for name in names]
+            learned[kept.key.partition(":")[0], kept.pool] = kept.lessons
     times: dict[Asked, list[float]] = {}
     for state in states.values():
         asked = str(state.asked.get("model")), _text(state.asked.get("quality"))
@@ -73,16 +72,18 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def seconds_of(groups: Mapping[str, Group], settings: Settings, known: Known) -> tuple[float | None, str]:
+def seconds_of(groups: Sequence[Group], known: Known) -> tuple[float | None, str]:
     """About how many seconds all of it takes, and what that goes by; (None, "") where nobody knows.
 
     Models go side by side; where no limit is known, all of them are as fast as the folder's earlier runs.
     """
     times: list[float | None] = []
     ways: set[str] = set()
-    for pool, group in groups.items():
-        lessons = known.learned.get(pool, ())
-        quotas = list(settings.quotas(pool).values())
+    for group in groups:
+        quotas = [limits for _, limits in group.quotas.values()]
+        drawn = [known.learned.get((owner, name)) for owner, (name, _) in group.quotas.items()]
+        lessons = [one for one in drawn if one is not None]
+        lessons = lessons if len(lessons) == len(drawn) else []
         waits = _given(group, quotas)
         ways |= {GIVEN} if waits else set()
         if lessons:
@@ -93,7 +94,7 @@ def seconds_of(groups: Mapping[str, Group], settings: Settings, known: Known) ->
         return None, ""
     longest = max((time for time in times if time is not None), default=0.0)
     if not ways and known.pace:
-        return max(longest, sum(group.pictures for group in groups.values()) / known.pace), BEFORE
+        return max(longest, sum(group.pictures for group in groups) / known.pace), BEFORE
     return longest, next((way for way in (LEARNED, GIVEN) if way in ways), USUAL)
 
 

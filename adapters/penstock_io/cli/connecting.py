@@ -176,9 +176,10 @@ def model_of(values: Values) -> str:
     given = values.get(MODEL)
     if given is not None:
         return given
-    name = values[PROVIDER]
-    if name != OPENAI or values.get(DIALECT) not in (None, OPENAI):
-        raise OptionError(f"--model is missing: the default is a model of {OPENAI}, not of {name}")
+    name, dialect = values[PROVIDER], values.get(DIALECT)
+    if name != OPENAI or dialect not in (None, OPENAI):
+        other = name if name != OPENAI else f"what speaks {dialect}"
+        raise OptionError(f"--model is missing: the default is a model of {OPENAI}, not of {other}")
     from time import time  # noqa: PLC0415 - as above
 
     from penstock.catalog import default_model  # noqa: PLC0415 - as above
