@@ -111,3 +111,5 @@ def test_the_default_model_is_the_vendors(file: Path) -> None:
     assert "m" == model_of(values_of(file, MINE, provider="mine", model="m"))
     with pytest.raises(OptionError, match="--model is missing: the default is a model of openai, not of mine"):
         model_of(values_of(file, MINE, provider="mine"))
+    with pytest.raises(OptionError, match="the default is a model of openai, not of what speaks stability"):
+        model_of(resolve({"dialect": "stability"}, BATCH, {}))
