@@ -4,10 +4,14 @@ Where waits are named: two refusals that were out together, of which the second 
 well; and whoever comes back when he was told to, who is let in, or has to wait for his own refusal. Where nothing is
 said: one refusal is taken for free as soon as the rate is about known. The first that goes after it then comes before
 what it took could be there again, or although enough must be there if it took nothing.
+
+Of errors of the server nobody says it either. Where the rate is known, two refusals that name waits say what was there,
+and what was sent between them by how much that changed: errors that took nothing are what is left over.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from penstock.admission.marks import SPREAD
@@ -22,6 +26,12 @@ SLOW = 0.5
 """Seconds that one request is worth from which on what a refusal takes matters: a named wait is then believed to count
 its own refusal, and a refusal that says nothing is worth a try at finding out."""
 
+_MANY = 256
+"""How many errors are remembered: a limit a minute has been met again by then."""
+
+_DISTINCT = 1.1
+"""How many requests more than expected were there where errors took nothing: one may have overtaken another."""
+
 _DOUBT = 1.5
 """How many times as fast as believed at most a bucket may be that refills."""
 
@@ -29,7 +39,7 @@ _DOUBT = 1.5
 class Costs:
     """What is out to find out whether refusals take quota. What is found out is told to the family."""
 
-    __slots__ = ("_bare", "_fits", "_trial", "family")
+    __slots__ = ("_bare", "_exact", "_failed", "_trial", "family")
 
     def __init__(self, family: Family) -> None:
         self.family = family
@@ -37,7 +47,9 @@ class Costs:
         self._trial: tuple[Permit, float] | None = None
         # the last refusal that said nothing and was taken for one that takes no quota
         self._bare: Permit | None = None
-        self._fits: list[tuple[Permit, float] | None] = [None, None, None]
+        # the last refusal that said how much was there, of each quantity, and what ended in errors since
+        self._exact: list[tuple[Permit, float] | None] = [None, None, None]
+        self._failed: deque[tuple[int, tuple[int, int, int]]] = deque(maxlen=_MANY)
 
     def refused(self, permit: Permit, wait: float | None, *, news: bool) -> None:
         """A request was refused, and has to wait for so long."""
@@ -46,21 +58,45 @@ class Costs:
         elif news:
             self._trial = (permit, permit.sent + wait)
 
-    def pair(self, permit: Permit, index: int, gauge: Gauge, wait: float | None, heard: float) -> bool:
-        """Whether they take quota, as far as two of a cluster tell, of which the last was refused for this."""
-        family, need = self.family, needs(permit.demand)[index]
-        if wait is None:
-            self._fits[index] = None
-        else:
-            before, self._fits[index] = self._fits[index], (permit, need - gauge.true * wait)
-            if before is not None and permit.sent < heard:
-                first, second = sorted((before, (permit, need - gauge.true * wait)), key=lambda fit: fit[0].order)
-                span, cost = second[0].sent - first[0].sent, second[0].spent[index] - first[0].spent[index]
-                if span < 1.0 and cost > 4.0 * SPREAD * gauge.true:
-                    family.charges = first[1] + gauge.true * span - second[1] > 0.5 * cost
-        if family.charges is None:
+    def failed(self, permit: Permit) -> None:
+        """An error of the server ended this one."""
+        self._failed.append((permit.order, needs(permit.demand)))
+
+    def named(self, permit: Permit, index: int, gauge: Gauge, wait: float | None, *, changed: bool) -> bool:
+        """Whether they take quota: this one was refused for want of a quantity whose rate it names, maybe another."""
+        need = needs(permit.demand)[index]
+        before, self._exact[index] = self._exact[index], None
+        if wait is not None:
+            fit = (permit, need - gauge.true * wait)
+            latest = fit
+            if before is not None and not changed and gauge.others.share == 1.0:
+                first, second = sorted((before, fit), key=lambda one: one[0].order)
+                self._compare(first, second, index, gauge.true)
+                latest = second
+            self._exact[index] = latest
+        if self.family.charges is None:
             return wait is None or need < SLOW * gauge.rate
-        return family.charges
+        return self.family.charges
+
+    def _compare(self, first: tuple[Permit, float], second: tuple[Permit, float], index: int, rate: float) -> None:
+        """How much more than expected was there at the second one, had the first taken nothing, and errors all."""
+        (one, had), (two, left), family = first, second, self.family
+        each, failed = needs(one.demand)[index], 0
+        for order, needed in self._failed:
+            if one.order < order < two.order:
+                failed += needed[index]
+        took = two.spent[index] - one.spent[index] - two.returned[index] + one.returned[index] - each
+        over = left - had - rate * (two.sent - one.sent) + took
+        if failed >= 2 * each:
+            if over > _DISTINCT * each:
+                family.errors = False
+            elif family.errors is False and over < -_DISTINCT * each and abs(over + failed) < _DISTINCT * each:
+                family.errors = True
+        if each > 4.0 * SPREAD * rate and _alone(one, index) and _alone(two, index):
+            if -1.5 * each < over < -0.5 * each:
+                family.charges = True
+            elif over > -0.5 * each and (not failed or (failed > 2 * each and over < 0.5 * each)):
+                family.charges = False
 
     def believed(self, learner: Learner, permit: Permit, need: float, rate: float, wait: float | None) -> bool:
         """What this refusal is taken for, of a request whose need is refilled at a rate that is learned."""
@@ -106,3 +142,10 @@ class Costs:
             self.family.charges = False  # too soon for one that was paid for
         elif not let_in and learner.state.low * (span + other.sent - other.previous - 2.0 * SPREAD) >= need:
             self.family.charges = True  # after the one before both no less than nothing was there
+
+
+def _alone(permit: Permit, index: int) -> bool:
+    """Whether nothing was sent so close to it that it may have arrived on its other side."""
+    after = permit.spent if permit.after is None else permit.after
+    before, need = permit.spent[index] - permit.opening[index], needs(permit.demand)[index]
+    return not before and after[index] - permit.spent[index] <= need

@@ -329,7 +329,7 @@ class Quota:
 
     def failed(self, permit: Permit, now: float) -> None:
         """An error of the server ended this exchange; it is given back where those were learned to take no quota."""
-        if self._refusals.learns and self._refusals.failed(permit):
+        if self._refusals.failed(permit):
             self._give(permit, permit.demand, now)
 
     def drawn(self, use: Use, now: float) -> None:

@@ -136,6 +136,7 @@ class Refusals:
 
     def failed(self, permit: Permit) -> bool:
         """A request ended in an error of the server: whether it is known to have taken no quota."""
+        self._costs.failed(permit)
         for learner, need in zip(self.learners, needs(permit.demand), strict=True):
             if learner is not None and need:
                 learner.errors = self.family.errors
@@ -189,12 +190,14 @@ class Refusals:
             surprise = surprise and not changed
             if wait is not None and not changed and gauge is self.gauges[index]:
                 self._compare(permit, index, gauge, need, wait)
-            charges = self._costs.pair(permit, index, gauge, wait, self.pace.heard)
+            charges = self._costs.named(permit, index, gauge, wait, changed=changed)
             tau = min(LAST_TAU, 2.0 * gauge.tau) if now >= gauge.quiet else gauge.tau
             gauge.probe(tau, now, dear=self.family.charges is True)
             left = (need - 1.0) / 2.0 if wait is None else need - gauge.true * wait
             mark = mark_of(permit, index, gauge, need)
-            gauge.refused(left * gauge.others.share, mark, now, charges=charges)
+            # what was sent meanwhile was let in as it refilled, where that takes no longer than to hear of it
+            sure = wait is not None and self.family.charges is False and need < SLOW * gauge.true
+            gauge.refused(left * gauge.others.share, mark, now, charges=charges, sure=sure)
         gauge.hold = max(gauge.hold, now + (wait or 0.0))
         return surprise
 
