@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+from math import inf
+from random import Random
+
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from penstock.admission.bucket import Gauge
+from penstock.admission.costs import Costs
 from penstock.admission.family import Family
 from penstock.admission.learning import Empty, Learner
+from penstock.admission.permits import Permit
 from penstock.admission.quota import Quota
 from penstock.admission.taking import take
 from penstock.config import Limits
+from penstock.readings import LimitHint
+from penstock.three import Three
 from penstock.work import Demand
 
 SLOW = Demand(1, 1, 0)
+QUICK = Demand(1, 0, 0)
 RATE = 5.0
 
 
@@ -128,3 +137,85 @@ def test_a_small_request_after_a_large_one_is_no_pause() -> None:
             gauge.sized(need)
             take(((gauge, need),), now)
     assert 20.0 == gauge.rate  # nothing was refused
+
+
+# At a limit that is named
+
+
+def served(
+    rate: float, capacity: float, errors: float, *, charged: bool, taken: bool, latency: float, seed: int, span: float
+) -> Family:
+    """What the waits at a named limit teach in `span` seconds, of a bucket that some requests meet with an error.
+
+    Each reply is heard of after at most `latency` seconds.
+    """
+    family, chance, level, at = Family(), Random(seed), capacity, 0.0
+    quota = Quota(Limits(concurrency=8), 0.0, family=family)
+    out: list[tuple[float, int, Permit, float | None, bool]] = []
+    now, hint = 0.0, LimitHint("requests", rate * 60.0)
+    while now < span:
+        heard = out[0][0] if out else inf
+        ready = max(now, quota.ready_at(QUICK, now))
+        if heard <= ready:
+            now, _, permit, wait, failed = heappop(out)
+            if wait is not None:
+                quota.refused(permit, hint, wait, now)
+            if failed:
+                quota.failed(permit, now)
+            quota.settle(permit, Three.YES if wait is None else Three.MAYBE, now)
+            continue
+        now = ready
+        level, at = min(capacity, level + rate * (now - at)), now
+        permit, wait, failed = quota.reserve(QUICK, now), None, False
+        if level < 1.0:
+            level -= charged
+            wait = (1.0 - level) / rate
+        else:
+            failed = chance.random() < errors
+            level -= taken or not failed
+        heappush(out, (now + latency * (0.2 + 0.8 * chance.random()), permit.order, permit, wait, failed))
+    return family
+
+
+@settings(max_examples=60)
+@given(
+    st.floats(1.0, 8.0),
+    st.integers(3, 12),
+    st.sampled_from([0.0, 0.1, 0.3]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 99),
+)
+def test_waits_at_a_named_limit_show_what_takes_quota(
+    rate: float, capacity: int, errors: float, charged: bool, taken: bool, seed: int
+) -> None:
+    """Whatever is found out of errors is so, and of refusals where there are no errors."""
+    family = served(rate, capacity, errors, charged=charged, taken=taken, latency=0.2, seed=seed, span=90.0)
+    assert errors or family.charges in {None, charged}
+    assert family.errors in ({None, True} if taken else {None, False})
+
+
+@pytest.mark.parametrize("charged", [True, False])
+def test_errors_that_take_nothing_are_found_out(charged: bool) -> None:
+    """The second time that the limit is met, and with it what a refusal takes."""
+    family = served(5.0, 5.0, 0.06, charged=charged, taken=False, latency=0.2, seed=1, span=100.0)
+    assert (False, charged) == (family.errors, family.charges)
+
+
+def test_errors_that_begin_to_take_quota_are_noticed() -> None:
+    """Who believed that they take nothing is put right by a wait that is longer than that."""
+    costs = Costs(Family(errors=False))
+    gauge = Gauge(0.0)
+    gauge.configure(300.0, 0.1, 0.0)
+
+    def refused(order: int, sent: float, spent: float, given: float) -> None:
+        three, returned = (spent, 0.0, 0.0), (given, 0.0, 0.0)
+        permit = Permit(order, sent, QUICK, three, three, [0.0, 0.0, 0.0], returned, after=(spent + 1.0, 0.0, 0.0))
+        costs.named(permit, 0, gauge, 0.2, changed=False)
+
+    refused(1, 0.0, 0.0, 0.0)
+    three = (0.0, 0.0, 0.0)
+    for order in range(3, 7):
+        costs.failed(Permit(order, 1.0, QUICK, three, three, [0.0, 0.0, 0.0], three))
+    refused(60, 10.0, 51.0, 4.0)
+    assert costs.family.errors is True

@@ -92,10 +92,11 @@ class Costs:
                 family.errors = False
             elif family.errors is False and over < -_DISTINCT * each and abs(over + failed) < _DISTINCT * each:
                 family.errors = True
-        if each > 4.0 * SPREAD * rate and _alone(one, index) and _alone(two, index):
+        # where errors came between them, what they took is not known so well
+        if not failed and each > 4.0 * SPREAD * rate and _alone(one, index) and _alone(two, index):
             if -1.5 * each < over < -0.5 * each:
                 family.charges = True
-            elif over > -0.5 * each and (not failed or (failed > 2 * each and over < 0.5 * each)):
+            elif over > -0.5 * each:
                 family.charges = False
 
     def believed(self, learner: Learner, permit: Permit, need: float, rate: float, wait: float | None) -> bool:
