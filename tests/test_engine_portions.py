@@ -104,3 +104,12 @@ def test_what_cannot_be_split_is_asked_for_as_it_is() -> None:
     made.run([whole])
     assert {10} == {size for size, _ in made.asked}
     assert len(made.asked) > OFTEN
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_keys_for_which_all_of_it_was_too_large_take_a_half(size: int) -> None:
+    """What several keys refused as more than they ever hold is halved, and goes to any of them again."""
+    settings = evolve(SILENT, limits=evolve(FIVE, ipm=60.0), charged_refusals=True, hints=True, names=True)
+    made = Watched(config(*keys(8)), Server(settings, rng=Random(3)))
+    made.run(many([size] * 8))
+    assert 8 == made.ended()

@@ -156,6 +156,7 @@ class Calls:
     def refused(self, call: Call) -> None:
         """A rate limit refused it, and it goes again: as two halves where it is never let in as it is."""
         if self.portions.stuck(call, self.desk.now):
+            call.barred = ()  # what is too large for a lane says nothing of its half
             self._split(call, (len(call.flights) + 1) // 2)
         self.queue(call, CallInput.AGAIN)
 
