@@ -76,10 +76,10 @@ def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_forgetting(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The file is gone, and that nothing was learned is said."""
+    """The file is gone, and that it was thrown away is said."""
     assert 0 == main(["limits", "--forget"])
     assert not file.exists()
-    assert capsys.readouterr().out.startswith("nothing was learned in the last day")
+    assert f"what was learned is thrown away ({file})\n" == capsys.readouterr().out
     assert 0 == main(["limits", "--forget", "--json"])
     assert [] == json.loads(capsys.readouterr().out)["limits"]
 

@@ -99,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
             return complain("file", f"{path} cannot be thrown away: {fault.strerror or fault}", USAGE, as_json=as_json)
     kept = [] if path is None else load(path, time.time())
     said = configured(values)
-    print(as_object(path, kept, said) if as_json else "\n".join([*said_lines(said), *as_lines(path, kept)]))
+    thrown = args.forget and path is not None
+    learned = [f"what was learned is thrown away ({path})"] if thrown else as_lines(path, kept)
+    print(as_object(path, kept, said) if as_json else "\n".join([*said_lines(said), *learned]))
     return DONE
 
 
