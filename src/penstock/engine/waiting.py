@@ -109,7 +109,7 @@ def _line(desk: Desk, call: Call) -> Waiting:
 
 def _turn(lanes: list[Lane], demand: Demand, place: int, now: float) -> float | None:
     """About when a demand has gone once more than `place` says, over all lanes; None: nobody knows."""
-    quotas = {id(lane.quota): lane for lane in lanes}  # lanes of one account draw on one quota
+    quotas = {lane.quota: lane for lane in lanes}  # lanes of one account draw on one
     ready = sorted((lane.ready_at(demand, now), _speed(lane.quota, demand, now)) for lane in quotas.values())
     gone = speed = 0.0
     time = inf
