@@ -73,7 +73,9 @@ def test_keys_that_are_none(keys: Any, said: str) -> None:
 def test_each_credential_has_a_key() -> None:
     """A credential of the configuration that no key belongs to could never be used; nothing changes then."""
     bare = Config(credentials=(Credential("mine"), Credential(fingerprint("sk-1"))))
-    with pytest.raises(UsageError, match="credentials of the config that have no API key: mine; a credential's name"):
+    with pytest.raises(
+        UsageError, match="credentials of the config that have no API key: mine; a credential is called"
+    ):
         penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"], config=bare)
     client = penstock_io.sync.Client("http://127.0.0.1:1/v1", ["sk-1"])
     before = client.config
