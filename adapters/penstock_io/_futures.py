@@ -1,10 +1,13 @@
-"""Futures between the threads of callers and the thread that owns an engine."""
+"""Answers between the threads of callers and the thread that owns an engine.
+
+A waiter is a queue that takes one answer. Not a future: an interrupt in the moment in which one takes its lock leaves
+it locked for ever, and whoever would tell it waits with it. A queue has no lock that an interrupt could leave behind.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
@@ -17,17 +20,12 @@ class Gone(UsageError):
     """The owner of a client left, and what was asked of it then was never heard."""
 
 
-def settle(waiter: Future[T], result: T | BaseException) -> None:
-    """Tell whoever waits; a waiter who cancelled is left alone, because telling him would raise here."""
-    if not waiter.set_running_or_notify_cancel():
-        return
-    if isinstance(result, BaseException):
-        waiter.set_exception(result)
-    else:
-        waiter.set_result(result)
+def settle(waiter: SimpleQueue[T | BaseException], result: T | BaseException) -> None:
+    """Tell whoever waits, once."""
+    waiter.put(result)
 
 
-def answer(waiter: Future[T], question: Callable[[], T]) -> None:
+def answer(waiter: SimpleQueue[T | BaseException], question: Callable[[], T]) -> None:
     """Tell whoever waits what a question comes to; what it raises is raised here, too, but for his own misuse."""
     try:
         found = question()
@@ -40,13 +38,16 @@ def answer(waiter: Future[T], question: Callable[[], T]) -> None:
     settle(waiter, found)
 
 
-def wait(waiter: Future[T], owner: Thread) -> T:
-    """Wait for an answer of `owner`. Raises `Gone` where it left without one."""
-    while owner.is_alive():  # what was asked while it was leaving may never be heard
-        if waiter.done():
-            break  # a TimeoutError may be the answer itself
-        with suppress(TimeoutError):
-            waiter.exception(timeout=1.0)
-    if waiter.done():
-        return waiter.result()
-    raise Gone("the client was left")
+def wait(waiter: SimpleQueue[T | BaseException], owner: Thread) -> T:
+    """Wait for an answer of `owner`. Raises what it answers with, and `Gone` where it left without one."""
+    while True:
+        here = owner.is_alive()  # what was asked while it was leaving may never be heard
+        try:
+            found = waiter.get(timeout=1.0 if here else 0.0)
+        except Empty:
+            if here:
+                continue
+            raise Gone("the client was left") from None
+        if isinstance(found, BaseException):
+            raise found
+        return found

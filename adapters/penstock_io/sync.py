@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Event as Flag
 from threading import Thread
 from time import monotonic
 from types import TracebackType
@@ -41,7 +40,7 @@ class Client(SyncBase):
         self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._due: float | None = None
         self._gone = False
-        self._done = Flag()
+        self._done: SimpleQueue[None] = SimpleQueue()
         self._futures: dict[AttemptId, Future[Event]] = {}
         self._http = self._ready(open_client)
         try:
@@ -60,10 +59,11 @@ class Client(SyncBase):
     ) -> None:
         try:
             self._queue.put(partial(self._close, Mode.DRAIN if error is None else Mode.ABORT))
-            self._done.wait()  # not join(): interrupted once, it takes a living thread for a stopped one
+            # not join(): interrupted once, it takes a living thread for a stopped one; no event: see _futures
+            self._done.get()
         except KeyboardInterrupt:  # while draining
             self._queue.put(partial(self._close, Mode.ABORT))
-            self._done.wait()
+            self._done.get()
             raise
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
@@ -74,7 +74,7 @@ class Client(SyncBase):
                     self._http.close()
 
     def _waited(self, join: Callable[[Callable[[T | BaseException], object]], Submitted]) -> T:
-        waiter: Future[T] = Future()
+        waiter: SimpleQueue[T | BaseException] = SimpleQueue()
         submitted = join(partial(settle, waiter))
         self._post(submitted)
         try:
@@ -85,11 +85,11 @@ class Client(SyncBase):
 
     def _ask(self, question: Callable[[], T]) -> T:
         self._unless_broken()
-        waiter: Future[T] = Future()
+        waiter: SimpleQueue[T | BaseException] = SimpleQueue()
         self._queue.put(partial(answer, waiter, question))
         return self._wait(waiter)
 
-    def _wait(self, waiter: Future[T]) -> T:
+    def _wait(self, waiter: SimpleQueue[T | BaseException]) -> T:
         """Wait for the owner. Raises `UsageError` where it left without an answer, with the cause if there is one."""
         try:
             return wait(waiter, self._owner)
@@ -111,7 +111,8 @@ class Client(SyncBase):
             while not self._queue.empty():
                 self._queue.get()()
         finally:
-            self._done.set()
+            self._done.put(None)
+            self._done.put(None)  # who was interrupted just when he took the first looks once more
 
     def _now(self) -> float:
         return monotonic()

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import Future
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import httpx2
@@ -32,7 +32,7 @@ from penstock.simulation.server import Latency, ServerSettings
 from penstock.wire import MemorySink
 from penstock.work import Purpose, Timeouts
 from penstock_io import _asking
-from penstock_io._futures import wait
+from penstock_io._futures import settle, wait
 from penstock_io._http import AsyncHttp, Exchange, open_async_client
 from penstock_io._payloads import Payloads
 from penstock_io._receive import Download, Reply
@@ -108,8 +108,8 @@ def test_a_loop_is_not_held_up_at_entry(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_time_out_may_be_the_answer() -> None:
     """A TimeoutError that the owner answers with is raised, not taken for one more second without an answer."""
-    waiter: Future[None] = Future()
-    waiter.set_exception(TimeoutError("the answer itself"))
+    waiter: SimpleQueue[BaseException | None] = SimpleQueue()
+    settle(waiter, TimeoutError("the answer itself"))
     over = threading.Event()
     owner = threading.Thread(target=over.wait, daemon=True)
     owner.start()
