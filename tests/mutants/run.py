@@ -36,6 +36,7 @@ DIRECTED = (
     "tests/test_engine_parking.py",
     "tests/test_engine_portions.py",
     "tests/test_fairness.py",
+    "tests/test_admission_bounds.py",
     "tests/test_admission_costs.py",
     "tests/test_admission_learning.py",
     "tests/test_admission_memory.py",

@@ -1,10 +1,13 @@
 """A rate learned from refusals alone: between two moments at which a bucket was empty it gave what was let in.
 
-A refusal says that less than `need` was there when its request arrived; with a hint, exactly when `need` will be. From
-two of them follow bounds of the rate, the closer the more time lies between. They are intersected over the last two
-refusals and over all since the rate is what it is; when they contradict each other it has changed, and only the last
-two count. The rate that is believed lies towards the upper bound: sending a little too fast costs a refusal that
-teaches, after about as long as was measured, while sending too slowly is lost and teaches nothing.
+A refusal says that less than `need` was there when its request arrived; with a hint, exactly when `need` will be. The
+request before it was let in, and left no less than nothing. From two refusals follow bounds of the rate: from the one
+to the request before the other at least what was let in was refilled, but for what the first lacked; and from the
+request before the one to the other at most that, and what the other lacked. The more time lies between, the closer they
+are. They are intersected over the last two refusals and over all since the rate is what it is; when they contradict
+each other it has changed, and only the last two count. The rate that is believed lies towards the upper bound: sending
+a little too fast costs a refusal that teaches, after about as long as was measured, while sending too slowly is lost
+and teaches nothing.
 
 Refused requests are not counted as served; whether they take quota, too, is another unknown, which widens the bounds
 until hints decide it. Where the bucket may have been full between, what ran over is missing, and only the lower bound
@@ -62,8 +65,8 @@ class Empty:
 
     `spent` is the cost of all that was sent before. `full`: the bucket may have been full since the last one. `idle`
     counts all seconds in which a bucket that holds no more than one request would have been full. `behind`: when the
-    request before it arrived, after which no less than nothing was there. `order` is that of its request, and `failed`
-    the cost of those before it that ended in an error of the server.
+    request before it arrived, after which no less than nothing was there (-inf: that is not sure). `order` is that of
+    its request, and `failed` the cost of those before it that ended in an error of the server.
     """
 
     time: float
@@ -359,8 +362,11 @@ class Learner:
         least = refused if self.costs is True else 0.0
         most = 0.0 if self.costs is False else refused
         least -= failed if self.errors is None else 0.0
-        low = (served + least + (end.need if exact else 0.0) - start.need) / (span + ERROR)
+        # less than its need was there at a refusal, and no less than nothing after the request before it
+        before = 0.0 if exact or end.behind <= start.time else end.time - end.behind
+        earlier = 0.0 if exact or start.behind == -inf else start.time - start.behind
+        low = (served + least + (end.need if exact else 0.0) - start.need) / (span - before + ERROR)
         if busy < ERROR:
             return max(0.0, low), inf
-        high = (served + most + end.need - (start.need if exact else 0.0)) / busy
+        high = (served + most + end.need - (start.need if exact else 0.0)) / (busy + earlier)
         return max(0.0, low), max(end.need / _SLOWEST, high)

@@ -303,7 +303,9 @@ class Refusals:
         full = inf > permit.levels[index] > 2.0 * need + 0.3 * gauge.rate and gauge.source not in {"limit", "ceiling"}
         learner = self.learners[index]
         idle = 0.0 if learner is None else learner.idle
-        behind = permit.previous + SPREAD / 2.0
+        # one that went before the last refusal was heard of may have been refused, too, and have left a debt
+        let_in = permit.previous >= self.pace.before or (learner is not None and learner.costs is False)
+        behind = permit.previous + SPREAD / 2.0 if let_in else -inf
         failed = 0.0 if learner is None else learner.before_it(permit.order)
         full = full and gauge.rate > 0.0
         return Empty(time, permit.spent[index], need, wait is not None, full, idle, behind, permit.order, failed)
