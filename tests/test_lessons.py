@@ -122,7 +122,7 @@ def test_nothing_secret_is_in_it(tmp_path: Path) -> None:
     path = tmp_path / "limits.json"
     keep(path, taught(), URL, 10.0)
     (line,) = json.loads(path.read_text())["quotas"]
-    assert ["key", "base_url", "pool", "concurrency", "at", "buckets", "used"] == list(line)
+    assert ["key", "base_url", "pool", "account", "concurrency", "at", "buckets", "used"] == list(line)
     assert ["quantity", "per_minute", "capacity", "window", "source", "at"] == list(line["buckets"][0])
 
 

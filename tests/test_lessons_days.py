@@ -44,6 +44,7 @@ class Run:
         self.path, self.unix = path, unix
         self.engine = Engine(recall(path, config, URL, unix), rng=Random(1), epoch=unix)
         self.sent = 0
+        self.headers: tuple[tuple[str, str], ...] = ()
         self._counted: Counted = {}
         self._jobs = 0
         self._now = 0.0
@@ -83,7 +84,7 @@ class Run:
             if isinstance(command, Send):
                 self.sent += 1
                 reading = Success(Usage(cost=1), (Part(0, Ref(f"b{command.attempt}"), "1x1", "png", 9),))
-                self.tell(Responded(command.attempt, 200, (), reading))
+                self.tell(Responded(command.attempt, 200, self.headers, reading))
 
 
 RUNS = st.lists(
@@ -128,6 +129,11 @@ def test_a_run_that_follows_has_what_was_left(tmp_path: Path) -> None:
 def used(path: Path, unix: float) -> int:
     """How many pictures of a day are gone, as the file says."""
     return sum(round(use.later(use.age)) for kept in load(path, unix) for use in kept.lessons.used)
+
+
+def lacks(run: Run) -> int:
+    """How many pictures of a day are gone, as this run believes."""
+    return sum(round(one.amount) for lane in run.snapshot().lanes for one in lane.lessons.used)
 
 
 def test_runs_at_the_same_time_add_up(tmp_path: Path) -> None:

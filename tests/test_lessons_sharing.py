@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from tempfile import TemporaryDirectory
 from threading import Event as Flag
 from threading import Lock
@@ -18,18 +17,18 @@ from hypothesis import strategies as st
 
 from penstock.admission.headers import DAY, RateReport, Told
 from penstock.admission.quota import Quota
-from penstock.config import Config, Credential, Limits
-from penstock.engine import Engine
+from penstock.config import Limits
 from penstock.errors import UsageError
 from penstock.events import Drawn, Event
 from penstock.lessons import Lesson, Lessons, Use
 from penstock.three import Three
-from penstock_io import _keeping
+from penstock_io import _keeping, lessons
+from penstock_io._alone import alone_in
 from penstock_io._keeping import Keeper
 from penstock_io.lessons import Kept, load, write
 from penstock_io.simserver import serving
 from penstock_io.sync import Client
-from tests.test_lessons_days import BEGAN, KEY, ONE, URL, Run, used
+from tests.test_lessons_days import BEGAN, KEY, ONE, URL, Run, lacks, used
 
 RATE = 100 * 60 / DAY
 LONG = 120.0
@@ -45,11 +44,6 @@ def three(path: Path, limits: Limits) -> list[Run]:
         run.ask(1)
         run.share()
     return runs
-
-
-def lacks(run: Run) -> int:
-    """How many pictures of a day are gone, as this run believes."""
-    return sum(round(one.amount) for lane in run.snapshot().lanes for one in lane.lessons.used)
 
 
 @settings(max_examples=60)
@@ -146,18 +140,6 @@ def test_what_a_provider_tells_has_the_others_in_it() -> None:
     assert told == quota.figures(sent)
 
 
-def test_keys_of_one_account_are_told_once() -> None:
-    """Each of them has its line in the file; their quota is one, and loses what others took once."""
-    keys = tuple(Credential(name, "p", Limits(ipd=50), account="a") for name in (KEY, "ba9876543210"))
-    run = Run(Path("nowhere"), Limits(), BEGAN)
-    run.engine = Engine(Config(keys, unproven=None), rng=Random(1), epoch=BEGAN)
-    run.ask(2)
-    use = Use("images", DAY, 9.0, 50 * 60 / DAY)
-    run.engine.handle(Drawn(tuple((one.name, "m", use) for one in keys)), 0.0)
-    run.engine.handle(Drawn(((KEY, "other", use), ("unknown", "m", use))), 0.0)
-    assert [11, 11] == [round(lane.lessons.used[0].amount) for lane in run.snapshot().lanes]
-
-
 def test_a_quantity_that_there_is_not() -> None:
     """It is said which there are, and nothing has changed."""
     run = Run(Path("nowhere"), Limits(ipd=5), BEGAN)
@@ -194,7 +176,10 @@ class Owner:
 
 
 def test_it_writes_when_something_was_sent_and_not_too_often(tmp_path: Path) -> None:
-    """The first request at once, then every so often; without one, never. Without a day's limit, seldom."""
+    """The first request at once, then every so often; without one, never. Without a day's limit, seldom.
+
+    Then it is looked at as often whether there is one by now, while requests are sent.
+    """
     for limits, pause in ((Limits(ipd=50), _keeping.EVERY), (Limits(ipm=5), _keeping.SELDOM)):
         one = Owner(tmp_path / f"{pause}.json", limits)
         assert [None, []] == [one.look(0.0), one.posted]
@@ -203,14 +188,54 @@ def test_it_writes_when_something_was_sent_and_not_too_often(tmp_path: Path) -> 
         one.look(10.0)
         assert 1 == len(one.posted)
         one.keeper.sent(10.0)
-        assert 10.0 + pause == one.look(10.0) == one.look(10.0 + pause / 2)
+        assert 10.5 == one.look(10.0) == one.look(10.2)
         assert 1 == len(one.posted)
+        one.look(10.5)
+        assert (2 if limits.ipd else 1) == len(one.posted)
+        if limits.ipm:
+            assert 10.0 + pause == one.look(11.0)
         one.look(10.0 + pause)
         assert 2 == len(one.posted)
         assert None is one.look(1_000.0)
         one.keeper.sent(1_000.0)
         one.look(1_000.0)
         assert 3 == len(one.posted)
+
+
+def test_a_day_that_is_first_told_midway_is_shared_at_once(tmp_path: Path) -> None:
+    """A run that knew of no limit a day says what it uses as soon as a reply tells of one, and not a minute later."""
+    one = Owner(tmp_path / "limits.json", Limits(ipm=600))
+    one.run.ask(1)
+    one.keeper.sent(0.0)
+    one.look(0.0)
+    assert 0 == used(tmp_path / "limits.json", BEGAN)
+    one.run.headers = (("x-ratelimit-limit-images-day", "50"), ("x-ratelimit-remaining-images-day", "49"))
+    one.run.wait(1.0)
+    one.run.ask(1)
+    one.keeper.sent(1.0)
+    one.look(1.0)
+    assert 2 == len(one.posted)
+    assert 1 == used(tmp_path / "limits.json", BEGAN)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder has no lock there")
+def test_nobody_writes_over_another_who_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another is in the folder nothing is written; what was taken meanwhile is added the next time, once."""
+    path = tmp_path / "limits.json"
+    monkeypatch.setattr(lessons, "WAIT", 0.0)
+    one, two = (Run(path, Limits(ipd=50), BEGAN) for _ in range(2))
+    one.ask(3)
+    one.share()
+    two.ask(4)
+    before = path.read_bytes()
+    with alone_in(tmp_path, LONG):
+        two.share()
+    assert before == path.read_bytes()
+    two.share()
+    assert 7 == used(path, BEGAN)
+    two.ask(1)
+    two.share()
+    assert 8 == used(path, BEGAN)
 
 
 def test_it_writes_one_at_a_time(tmp_path: Path) -> None:

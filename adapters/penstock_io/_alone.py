@@ -17,32 +17,32 @@ _MOMENT = 0.02
 
 
 @contextmanager
-def alone_in(folder: Path, wait: float) -> Generator[None]:
-    """Let nobody else be in the folder meanwhile; who cannot have that within `wait` seconds goes on without it.
+def alone_in(folder: Path, wait: float) -> Generator[bool]:
+    """Let nobody else be in the folder meanwhile; False: somebody is in it, and stayed for `wait` seconds.
 
-    Nobody is alone on Windows (it replaces and deletes no file that somebody has open), in a folder that is not there,
-    and on a file system without locks. Two that ask in one process wait for each other, too.
+    Nobody is kept out on Windows (it replaces and deletes no file that somebody has open), in a folder that is not
+    there, and on a file system without locks: True there. Two that ask in one process wait for each other, too.
     """
     try:
         turn = os.open(folder, os.O_RDONLY)
     except OSError:  # on Windows always
-        yield
+        yield True
         return
     try:
-        _await(turn, time.monotonic() + wait)
-        yield
+        yield _await(turn, time.monotonic() + wait)
     finally:
         os.close(turn)
 
 
-def _await(turn: int, until: float) -> None:
+def _await(turn: int, until: float) -> bool:
     while sys.platform != "win32":
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:  # somebody is in it just now
             if time.monotonic() >= until:
-                break
+                return False
             time.sleep(_MOMENT)
         except OSError:  # a file system without locks
             break
+    return True

@@ -2,7 +2,8 @@
 
 The first request writes at once, and from then on a run that sends writes every `EVERY` seconds what it took since,
 and hears what others did: so much is what none of them knows of the others, and what is lost of one that is killed.
-Runs without a limit a day write seldom. It is done by a thread of its own, one at a time: disks may wait.
+Runs without a limit a day write seldom, and look as often whether they were told of one. It is done by a thread of its
+own, one at a time: disks may wait.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from threading import Thread
 from penstock.engine import Engine, Snapshot
 from penstock.events import Drawn, Event
 from penstock.simulation.trace import Recorder
-from penstock_io.lessons import Counted, keep
+from penstock_io.lessons import LAST, Counted, keep
 
 EVERY, SELDOM = 0.5, 60.0
 """Seconds between two times: where some limit is of a day (or an hour), and where none is."""
@@ -29,14 +30,14 @@ class Keeper:
         self._path, self._base_url = path, base_url
         self._counted: Counted = {}
         self._next = -inf if path is not None else inf
+        self._written = -inf
         self._due = inf
         self._busy = False
         self._thread: Thread | None = None
 
     def sent(self, now: float) -> None:
         """A request goes: there is something to write, at the next turn."""
-        if self._due == inf:
-            self._due = max(now, self._next)
+        self._due = min(self._due, max(now, self._next))
 
     def look(self, engine: Engine | Recorder, now: float, post: Callable[[Event], object]) -> float | None:
         """Write if that is due; `post` hears what others used. When to come back: for the engine, or for this."""
@@ -46,9 +47,11 @@ class Keeper:
         if now < self._due:
             return self._due if deadline is None else min(deadline, self._due)
         figures = engine.snapshot()
-        self._due = inf
-        self._next = now + (EVERY if any(lane.lessons.used for lane in figures.lanes) else SELDOM)
-        self._busy = True
+        self._next = now + EVERY
+        if now < self._written + SELDOM and not any(lane.lessons.used for lane in figures.lanes):
+            self._due = self._written + SELDOM
+            return self._due if deadline is None else min(deadline, self._due)
+        self._due, self._written, self._busy = inf, now, True
         self._thread = Thread(target=self._write, args=(figures, post), name="penstock-lessons", daemon=True)
         try:
             self._thread.start()
@@ -65,9 +68,9 @@ class Keeper:
         """The client is over: the last time."""
         if self._thread is not None:
             self._thread.join()
-        self._kept(figures)
+        self._kept(figures, LAST)
 
-    def _kept(self, figures: Snapshot) -> Drawn:
+    def _kept(self, figures: Snapshot, wait: float | None = None) -> Drawn:
         if self._path is None:
             return Drawn()
-        return Drawn(keep(self._path, figures, self._base_url, time.time(), self._counted))
+        return Drawn(keep(self._path, figures, self._base_url, time.time(), self._counted, wait=wait))

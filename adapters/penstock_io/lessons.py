@@ -7,7 +7,8 @@ it says is forgotten.
 What was used of a day's limit is kept, too. Each run adds to the file what it took since it last wrote (where the
 provider tells what remains, its figure has them all, and the worst one is kept), and hears what others added: so runs
 that follow each other share a day, those that go on at the same time do, and of one that is killed only what it took
-since is lost (`_keeping` says how often that is).
+since is lost (`_keeping` says how often that is). Keys of an account have one use: each has a line of its own, which
+says so, and whichever of them a later run has, it knows of all.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -24,7 +25,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
-from penstock.config import Config
+from penstock.config import Config, Credential
 from penstock.lessons import NO_LESSONS, Lesson, Lessons, Use
 from penstock_io._alone import alone_in
 
@@ -36,22 +37,40 @@ KEPT = 86_400.0
 
 VERSION = 1
 
-WAIT = 2.0
-"""Seconds to wait for other processes that write the file."""
+WAIT, LAST = 2.0, 15.0
+"""Seconds to wait for other processes that write the file: while a run goes on, and at its end."""
 
 
-Counted = dict[tuple[str, str, str, float], float]
-"""What a run has added by key, pool, quantity and window: the most that it had taken in all when it last wrote."""
+Counted = dict[tuple[str, str, str, float, float], float]
+"""What a run has added by key or account, pool, quantity, window, and when the quota began which counted that.
+
+It is the most that this quota had taken in all when it was last written: a quota that is made anew counts from 0.
+"""
 
 
 @frozen
 class Kept:
-    """What was learned of one quota: of which key (its name) at which address, for which pool, and what."""
+    """What was learned of one quota: of which key (its name) at which address, for which pool, and what.
+
+    With an `account` other keys of that have the same use: it was counted for all of them together.
+    """
 
     key: str
     base_url: str
     pool: str
     lessons: Lessons
+    account: str = ""
+
+
+@frozen
+class _Mine:
+    """What one quota of this run was taught: `keys` that draw on it, `live` the first that was not removed."""
+
+    keys: tuple[str, ...]
+    account: str
+    pool: str
+    lessons: Lessons
+    live: str | None
 
 
 def place(environ: Mapping[str, str], base_url: str = "") -> Path | None:
@@ -89,57 +108,134 @@ def load(path: Path, unix: float) -> list[Kept]:
 
 def recall(path: Path, config: Config, base_url: str, unix: float) -> Config:
     """A configuration whose credentials know what earlier runs at this address were taught."""
-    kept = [one for one in load(path, unix) if one.base_url == base_url]
-    if not kept:
+    known = {(_digits(one.key), one.pool): one for one in load(path, unix) if one.base_url == base_url}
+    if not known:
         return config
-    credentials = tuple(
-        evolve(one, lessons=tuple((was.pool, was.lessons) for was in kept if _digits(was.key) == _digits(one.name)))
-        if not one.lessons
-        else one
-        for one in config.credentials
-    )
+    mates: dict[tuple[str, str], list[str]] = {}
+    for one in config.credentials:
+        mates.setdefault((one.provider, one.account or one.name), []).append(_digits(one.name))
+
+    def lessons(one: Credential) -> tuple[tuple[str, Lessons], ...]:
+        keys = mates[one.provider, one.account or one.name]
+        mine = [pool for key, pool in known if key == _digits(one.name)]
+        return tuple((pool, _together([known[key, pool] for key in keys if (key, pool) in known])) for pool in mine)
+
+    credentials = tuple(one if one.lessons else evolve(one, lessons=lessons(one)) for one in config.credentials)
     return evolve(config, credentials=credentials)
 
 
 def keep(
-    path: Path, snapshot: Snapshot, base_url: str, unix: float, counted: Counted | None = None
+    path: Path,
+    snapshot: Snapshot,
+    base_url: str,
+    unix: float,
+    counted: Counted | None = None,
+    *,
+    wait: float | None = None,
 ) -> tuple[tuple[str, str, Use], ...]:
     """Add what a run was taught to the file, in one move; what others used that it did not know, by key and pool.
 
     `counted` is what this run has added before, and is brought up to date (None: nothing, it writes once). A disk that
-    takes nothing is no fault: the next time adds more.
+    takes nothing is no fault, nor is another process that is in the folder for longer than `wait` seconds (None:
+    `WAIT`), whose addition would be overwritten: the next time adds more.
     """
     counted = {} if counted is None else counted
-    fresh = {
-        (_digits(lane.credential), lane.pool): Kept(lane.credential, base_url, lane.pool, lane.lessons)
-        for lane in snapshot.lanes
-        if not lane.lessons.empty
-    }
+    fresh = _fresh(snapshot)
     if not fresh:
         return ()
     now: Counted = {}
     drawn: list[tuple[str, str, Use]] = []
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with alone_in(path.parent, WAIT):
+    with alone_in(path.parent, WAIT if wait is None else wait) as alone:
+        if not alone:
+            return ()
         found = load(path, unix)
-        before = {(_digits(one.key), one.pool): one.lessons for one in found if one.base_url == base_url}
-        others = [one for one in found if one.base_url != base_url or (_digits(one.key), one.pool) not in fresh]
-        for whose, one in fresh.items():
-            known = {(use.quantity, use.window): use for use in one.lessons.used}
-            for which, use in known.items():
-                now[*whose, *which] = max(use.spent, counted.get((*whose, *which), 0.0))
-            added = {which: now[*whose, *which] - counted.get((*whose, *which), 0.0) for which in known}
-            fresh[whose] = joined = evolve(one, lessons=_joined(before.get(whose, NO_LESSONS), one.lessons, added))
-            for use in joined.lessons.used:
-                mine = known.get((use.quantity, use.window))
-                more = use.amount - (0.0 if mine is None else mine.amount)
-                if more > 0.0 and not use.told:
-                    drawn.append((one.key, one.pool, evolve(use, amount=more)))
-        if write(path, [*others, *(one for one in fresh.values() if not one.lessons.empty)], unix):
-            counted.clear()
+        lines = {(_digits(one.key), one.pool): one for one in found if one.base_url == base_url}
+        for (owner, pool), mine in fresh.items():
+            added: dict[tuple[str, float], float] = {}
+            for use in mine.lessons.used:
+                which = (owner, pool, use.quantity, use.window, use.began)
+                now[which] = max(use.spent, counted.get(which, 0.0))
+                added[use.quantity, use.window] = now[which] - counted.get(which, 0.0)
+            digits = [_digits(key) for key in mine.keys]
+            before = _together([lines[key, pool] for key in digits if (key, pool) in lines])
+            joined = _joined(before, mine.lessons, added)
+            for key, name in zip(digits, mine.keys, strict=True):
+                # an account's use that a key still has was counted together, also where the key is alone by now
+                account = mine.account or (lines[key, pool].account if (key, pool) in lines else "")
+                lines[key, pool] = Kept(name, base_url, pool, joined, account)
+            drawn += _others(mine, joined)
+        whole = [*(one for one in found if one.base_url != base_url), *lines.values()]
+        if write(path, [one for one in whole if not one.lessons.empty], unix):
             counted.update(now)
     return tuple(drawn)
+
+
+def _fresh(snapshot: Snapshot) -> dict[tuple[str, str], _Mine]:
+    """What each quota of a run was taught, by key or account and by pool."""
+    found: dict[tuple[str, str], _Mine] = {}
+    for lane in snapshot.lanes:
+        if lane.lessons.empty:
+            continue
+        owner = f"account {lane.account}" if lane.account else _digits(lane.credential)
+        before = found.get((owner, lane.pool))
+        keys = () if before is None else before.keys
+        live = None if before is None else before.live
+        if live is None and lane.closed != "removed":
+            live = lane.credential
+        keys = keys if lane.credential in keys else (*keys, lane.credential)
+        found[owner, lane.pool] = _Mine(keys, lane.account, lane.pool, lane.lessons, live)
+    return found
+
+
+def _others(mine: _Mine, joined: Lessons) -> list[tuple[str, str, Use]]:
+    """What others used of the same days, which this run does not know yet; a provider's figure has them in it."""
+    if mine.live is None:
+        return []
+    known = {(use.quantity, use.window): use.amount for use in mine.lessons.used}
+    more = [(use, use.amount - known.get((use.quantity, use.window), 0.0)) for use in joined.used if not use.told]
+    return [(mine.live, mine.pool, evolve(use, amount=amount)) for use, amount in more if amount > 0.0]
+
+
+def _together(lines: Sequence[Kept]) -> Lessons:
+    """What keys of one quota know together.
+
+    What was counted for an account is the same use in each of its lines; what keys used apart adds up, where no
+    provider's figure has it all.
+    """
+    if len(lines) < 2:
+        return lines[0].lessons if lines else NO_LESSONS
+    apart: dict[tuple[str, float], dict[str, float]] = {}
+    told: dict[tuple[str, float], float] = {}
+    used: dict[tuple[str, float], Use] = {}
+    for line in lines:
+        for use in line.lessons.used:
+            which, left = (use.quantity, use.window), use.later(use.age)
+            used[which] = use
+            if use.told:
+                told[which] = max(left, told.get(which, 0.0))
+            else:
+                each = apart.setdefault(which, {})
+                owner = f"account {line.account}" if line.account else line.key
+                each[owner] = max(left, each.get(owner, 0.0))
+    sums = {which: sum(apart.get(which, {}).values()) for which in used}
+    amounts = tuple(
+        evolve(use, amount=max(sums[which], told.get(which, 0.0)), told=told.get(which, 0.0) > sums[which], age=0.0)
+        for which, use in used.items()
+    )
+    found = min((one.lessons for one in lines), key=lambda one: (one.concurrency is None, one.age))
+    buckets = _youngest(lesson for line in lines for lesson in line.lessons.buckets)
+    return Lessons(buckets, found.concurrency, found.age, amounts)
+
+
+def _youngest(buckets: Iterable[Lesson]) -> tuple[Lesson, ...]:
+    """Of each quantity and window what was taught last; of two at once the later one counts."""
+    found: dict[tuple[str, float], Lesson] = {}
+    for lesson in buckets:
+        other = found.get((lesson.quantity, lesson.window), lesson)
+        found[lesson.quantity, lesson.window] = min(lesson, other, key=lambda one: one.age)
+    return tuple(found.values())
 
 
 def _joined(before: Lessons, after: Lessons, added: Mapping[tuple[str, float], float]) -> Lessons:
@@ -148,10 +244,6 @@ def _joined(before: Lessons, after: Lessons, added: Mapping[tuple[str, float], f
     `added` is what one of them took since it last said so, by quantity and window. Of one that could not say so for
     long much is there again: never more counts than it lacks.
     """
-    buckets = {(one.quantity, one.window): one for one in before.buckets}
-    for lesson in after.buckets:
-        other = buckets.get((lesson.quantity, lesson.window), lesson)
-        buckets[lesson.quantity, lesson.window] = min(lesson, other, key=lambda one: one.age)
     used = {(one.quantity, one.window): evolve(one, amount=one.later(one.age), age=0.0) for one in before.used}
     for use in after.used:
         which = (use.quantity, use.window)
@@ -159,9 +251,8 @@ def _joined(before: Lessons, after: Lessons, added: Mapping[tuple[str, float], f
         amount = max(use.amount, left) if use.told else left + min(added[which], use.amount)
         used[which] = evolve(use, amount=amount, spent=0.0)
     found = after if after.concurrency is not None else before
-    return Lessons(
-        tuple(buckets.values()), found.concurrency, found.age, tuple(one for one in used.values() if one.amount)
-    )
+    buckets = _youngest((*before.buckets, *after.buckets))
+    return Lessons(buckets, found.concurrency, found.age, tuple(one for one in used.values() if one.amount))
 
 
 def forget(path: Path) -> bool:
@@ -196,6 +287,7 @@ def _line(one: Kept, unix: float) -> dict[str, object]:
         "key": one.key,
         "base_url": one.base_url,
         "pool": one.pool,
+        "account": one.account,
         "concurrency": one.lessons.concurrency,
         "at": unix - one.lessons.age,
         "buckets": [
@@ -238,7 +330,7 @@ def _read(line: object, unix: float) -> Kept | None:
             max(0.0, age),
             tuple(one for one in used if one.age < KEPT and one.later(one.age)),
         )
-        return Kept(str(told["key"]), str(told["base_url"]), str(told["pool"]), lessons)
+        return Kept(str(told["key"]), str(told["base_url"]), str(told["pool"]), lessons, str(told.get("account", "")))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 

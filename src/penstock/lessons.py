@@ -29,8 +29,9 @@ class Lesson:
 class Use:
     """What of a long bucket was gone, `age` seconds ago: `amount` of `quantity`, which refills at `per_minute`.
 
-    `window` is the seconds that its limit is of (86400.0: a day). `spent` is what this run alone has taken since it
-    began, refilled or not. `told`: a provider said how much remained, so that others of the same key are in it.
+    `window` is the seconds that its limit is of (86400.0: a day). `spent` is what this run alone has taken since its
+    quota began, at `began` (monotonic seconds), refilled or not: one that is made anew counts anew. `told`: a provider
+    said how much remained, so that others of the same key are in it.
     """
 
     quantity: str
@@ -40,6 +41,7 @@ class Use:
     spent: float = 0.0
     told: bool = False
     age: float = 0.0
+    began: float = 0.0
 
     def later(self, seconds: float) -> float:
         """How much of it is still gone so many seconds after it was seen."""

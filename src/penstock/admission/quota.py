@@ -39,9 +39,9 @@ class Quota:
     """
 
     __slots__ = (
-        "_allowed", "_asked", "_concurrency", "_fits", "_gauges", "_images", "_limits", "_order", "_pace", "_placed",
-        "_plan", "_ready", "_recent", "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens", "_walls",
-        "in_flight",
+        "_allowed", "_asked", "_began", "_concurrency", "_fits", "_gauges", "_images", "_limits", "_order", "_pace",
+        "_placed", "_plan", "_ready", "_recent", "_refusals", "_requests", "_returned", "_slots", "_spread", "_tokens",
+        "_walls", "in_flight",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +53,7 @@ class Quota:
         *,
         eager: bool = False,
     ) -> None:
+        self._began = now
         self._requests, self._tokens, self._images = Gauge(now), Gauge(now), Gauge(now)
         self._gauges = (self._requests, self._tokens, self._images)
         self._placed = tuple(enumerate(self._gauges))
@@ -339,7 +340,7 @@ class Quota:
 
     def lessons(self, now: float) -> Lessons:
         """What the provider and its refusals taught until now, to begin warm with next time."""
-        return taught(self._gauges, self._walls, self._slots, now)
+        return taught(self._gauges, self._walls, self._slots, self._began, now)
 
     def figures(self, now: float) -> QuotaFigures:
         """Everything as believed now."""

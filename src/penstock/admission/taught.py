@@ -25,8 +25,8 @@ LONG = 3_600.0
 """Seconds of a window from which on what was used is handed on: what a minute holds is back before anybody asks."""
 
 
-def taught(gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) -> Lessons:
-    """What the provider and its refusals taught until now, to begin warm with next time."""
+def taught(gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, began: float, now: float) -> Lessons:
+    """What the provider and its refusals taught a quota that `began` then until now, to begin warm with next time."""
     buckets = [
         Lesson(quantity, figures.per_minute, _holds(figures), 60.0, figures.source, figures.age or 0.0)
         for quantity, gauge in zip(QUANTITIES, gauges, strict=True)
@@ -38,7 +38,7 @@ def taught(gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) ->
         for wall in walls.figures(now)
         if wall.gauge.source in {"told", "learned"} and wall.gauge.per_minute is not None
     ]  # fmt: skip
-    used = tuple(_used(index, gauge, now) for index, gauge in walls.known if gauge.window >= LONG and gauge.rate)
+    used = tuple(_used(index, gauge, began, now) for index, gauge in walls.known if gauge.window >= LONG and gauge.rate)
     found = slots.found
     if found == inf:
         return Lessons(tuple(buckets), used=used)
@@ -51,12 +51,12 @@ def _holds(figures: GaugeFigures) -> float | None:
     return None if guessed else figures.capacity
 
 
-def _used(index: int, gauge: Gauge, now: float) -> Use:
+def _used(index: int, gauge: Gauge, began: float, now: float) -> Use:
     """What of a bucket is gone now. A level as of a moment ahead counts as it is: the careful figure."""
     figures = gauge.figures(now)
     rate, missing = figures.per_minute or 0.0, max(0.0, figures.capacity - figures.level)
     spent = gauge.spent - gauge.returned
-    return Use(QUANTITIES[index], gauge.window, missing, rate, spent, figures.source == "told")
+    return Use(QUANTITIES[index], gauge.window, missing, rate, spent, figures.source == "told", began=began)
 
 
 def recall(prior: Lessons, gauges: tuple[Gauge, ...], walls: Walls, slots: Slots, now: float) -> None:

@@ -98,7 +98,10 @@ class Roster:
 
     def _prior(self, credential: Credential, pool: str) -> Lessons:
         """What a new quota begins with: what an earlier run was taught of it, else what a sibling's was by now."""
-        told = dict(credential.lessons).get(pool, NO_LESSONS)
+        owner = (credential.provider, credential.account or credential.name)
+        mates = [one for one in self.desk.config.credentials if (one.provider, one.account or one.name) == owner]
+        # an account's use is known by each key that an earlier run had, which need not be the first one now
+        told = next((lessons for one in mates for name, lessons in one.lessons if name == pool), NO_LESSONS)
         if told.buckets or told.concurrency is not None:
             return told
         for common in self.commons.values():
