@@ -11,6 +11,9 @@ from typing import Protocol
 
 from attrs import define, field
 
+from penstock.admission.gaps import Known
+from penstock.work import Demand
+
 Owned = tuple[int, float, str]
 """A limit by the index of its quantity, the seconds of its window, and whose it is."""
 
@@ -29,12 +32,13 @@ class Family:
     `rates` has bounds of a rate a second that refusals taught, by the index of a quantity; `sends` counts what all of
     them sent since one of them was refused; `charges` says whether a refusal takes quota, too (None: nobody knows), and
     `errors` the same of an error of the server. `owned` has the quotas that heard of a limit whose it is,
-    `shared` those limits of which they go by their shares.
+    `shared` those limits of which they go by their shares. `gaps` has what is known of buckets of one such request.
     """
 
     rates: dict[int, tuple[float, float]] = field(factory=dict[int, tuple[float, float]])
     owned: dict[Owned, list[Dividing]] = field(factory=dict[Owned, list[Dividing]])
     shared: set[Owned] = field(factory=set[Owned])
+    gaps: dict[Demand, Known] = field(factory=dict[Demand, Known])
     sends: int = 0
     charges: bool | None = None
     errors: bool | None = None

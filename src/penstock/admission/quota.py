@@ -224,7 +224,7 @@ class Quota:
         family = refusals.family
         family.sends += 1
         if refusals.learns:
-            refusals.sent(demand, now)
+            refusals.sent(permit)
         if not pace.eager or pace.heard > -inf:
             pace.sent(now, plan.sure, family.sends if plan.trusts else None, out)
         self.in_flight = out + 1
@@ -252,6 +252,8 @@ class Quota:
             pace.replied(permit.sent, now)
         if taken is Three.NO:
             self._give(permit, demand, now)
+            if not permit.refused:
+                self._refusals.gaps.unknown(permit)
             return True
         if tokens and tokens != demand.tokens and self._tokens.limit is not None and self._tokens.source != "learned":
             # a rate that refusals taught is one of tokens as they were estimated

@@ -18,23 +18,19 @@ from penstock.admission.adaptive import Slots
 from penstock.admission.bucket import SPREAD
 from penstock.admission.clusters import Cluster, Gap
 from penstock.admission.costs import SLOW, Costs
+from penstock.admission.gaps import HOLD, Gaps
 from penstock.admission.learning import ERROR, LAST_TAU, Empty, Learner
 from penstock.admission.permits import Permit, mark_of, needs
-from penstock.admission.walls import HIDDEN, Walls
+from penstock.admission.walls import Walls
 
 if TYPE_CHECKING:
     from penstock.admission.bucket import Gauge
     from penstock.admission.family import Family
     from penstock.admission.pace import Pace
     from penstock.readings import LimitHint
-    from penstock.work import Demand
 
 EXCHANGES = 3
 """The suspect that is no quantity: a limit of exchanges at a time."""
-
-_HOLD = 0.8
-"""Seconds to let a bucket fill after the first refusal that says nothing at all: a measurement needs something to
-measure."""
 
 _HASTE = 1.05
 """How much faster than a first wait says at least a bucket is believed to fill: too slow a guess teaches nothing."""
@@ -62,8 +58,8 @@ class Refusals:
     """Learns the gauges of a quota from refusals. `told` says of which quantities headers tell."""
 
     __slots__ = (
-        "_asked", "_cluster", "_costs", "_gap", "_held", "active", "family", "gauges", "learners", "learns", "pace",
-        "slots", "told", "walls",
+        "_asked", "_cluster", "_costs", "_gap", "_held", "active", "family", "gaps", "gauges", "learners", "learns",
+        "pace", "slots", "told", "walls",
     )  # fmt: skip
 
     def __init__(self, gauges: tuple[Gauge, Gauge, Gauge], pace: Pace, family: Family) -> None:
@@ -80,19 +76,25 @@ class Refusals:
         self._asked = -1
         self.learns = False
         self._gap = Gap()
+        self.gaps = Gaps(family)
         self._held: tuple[Gauge, float] | None = None
 
     # Events
 
-    def sent(self, demand: Demand, now: float) -> None:
+    def sent(self, permit: Permit) -> None:
         """A request goes."""
-        for gauge, learner, need in zip(self.gauges, self.learners, needs(demand), strict=True):
+        self.gaps.sent(permit)
+        for gauge, learner, need in zip(self.gauges, self.learners, needs(permit.demand), strict=True):
             if learner is not None and need:
-                learner.sent(need, 0.5 * gauge.rate, now)
+                learner.sent(need, 0.5 * gauge.rate, permit.sent)
 
     def begin(self, permit: Permit, wait: float | None, now: float) -> bool:
         """A request was refused: whether that is news, and not one more of those that were out together."""
         first = self.pace.sends == 1
+        if wait is None:
+            self.gaps.hears(permit, self.pace, now, let_in=False)
+        else:
+            self.gaps.ends()
         news = self.pace.refused(permit.sent, now)
         if news:
             self._follow(permit, wait, let_in=False, first=first)
@@ -111,6 +113,7 @@ class Refusals:
         self.slots.admitted(permit.out)
         if self.pace.heard == -inf and permit.report is None:
             return False
+        self.gaps.hears(permit, self.pace, now, let_in=True)
         if permit.sent >= self.pace.heard:
             self._gap.close(now)
             self._follow(permit, None, let_in=True)
@@ -121,8 +124,8 @@ class Refusals:
                     gauge.admitted(told, now)
         for index, learner in enumerate(self.learners):
             if learner is not None and not self.told[index]:
-                need = needs(permit.demand)[index]
-                if learner.admitted(permit.sent, permit.spent[index], need) and index == self.active:
+                news = learner.admitted(permit.sent, permit.spent[index], needs(permit.demand)[index])
+                if index == self.active and (news or self.gaps.on):
                     self._believe(index, now)
         return True
 
@@ -136,6 +139,7 @@ class Refusals:
 
     def failed(self, permit: Permit) -> bool:
         """A request ended in an error of the server: whether it is known to have taken no quota."""
+        self.gaps.unknown(permit)
         self._costs.failed(permit)
         for learner, need in zip(self.learners, needs(permit.demand), strict=True):
             if learner is not None and need:
@@ -230,7 +234,8 @@ class Refusals:
         if wait is not None:
             self.pace.block(now + wait)
         if not suspects:
-            self._hidden(permit, wait, now)
+            index = next((index for index in (1, 2, 0) if needed[index]), 0)
+            self.walls.met(index, self.gauges[index], permit, wait, now)
             return
         self._asked = self.active = min(suspects, key=lambda index: self._likely(index, needed[index]))
         self._believe(self.active, now, permit, wait)
@@ -256,18 +261,6 @@ class Refusals:
         believed = gauge.source in {"limit", "ceiling"}
         loyal = strikes - (_LOYAL if index == self.active else 0)
         return loyal, not believed, gauge.level / need if believed else 0.0, _ORDER[index]
-
-    def _hidden(self, permit: Permit, wait: float | None, now: float) -> None:
-        index = next((index for index in (1, 2, 0) if needs(permit.demand)[index]), 0)
-        main, need = self.gauges[index], needs(permit.demand)[index]
-        wall = self.walls.find(index, HIDDEN)
-        if wall is None:
-            wall = self.walls.open(index, HIDDEN, main, now)
-            wall.pace(main.rate, now)
-        left = (need - 1.0) / 2.0 if wait is None else need - wall.rate * wait
-        wall.refill(now)
-        wall.shrink(wall.level + wall.spent - permit.spent[index] - wall.rate * (now - permit.sent) - left, need, now)
-        wall.refused(left, mark_of(permit, index, wall, need), now, charges=True)
 
     # What it says
 
@@ -300,18 +293,25 @@ class Refusals:
     def _empty(self, index: int, permit: Permit, wait: float | None) -> Empty:
         gauge, need = self.gauges[index], needs(permit.demand)[index]
         time = permit.sent + SPREAD / 2.0 + (wait or 0.0)
-        full = inf > permit.levels[index] > 2.0 * need + 0.3 * gauge.rate and gauge.source not in {"limit", "ceiling"}
+        full = inf > permit.levels[index] > 2.0 * need + 0.3 * gauge.rate > 2.0 * need
+        full = full and gauge.source not in {"limit", "ceiling"}
         learner = self.learners[index]
         idle = 0.0 if learner is None else learner.idle
         # one that went before the last refusal was heard of may have been refused, too, and have left a debt
         let_in = permit.previous >= self.pace.before or (learner is not None and learner.costs is False)
         behind = permit.previous + SPREAD / 2.0 if let_in else -inf
         failed = 0.0 if learner is None else learner.before_it(permit.order)
-        full = full and gauge.rate > 0.0
         return Empty(time, permit.spent[index], need, wait is not None, full, idle, behind, permit.order, failed)
 
     def _believe(self, index: int, now: float, permit: Permit | None = None, wait: float | None = None) -> None:
-        """Go by what its learner says of a bucket."""
+        """Go by what is known of gaps, where a bucket holds one request, or by what its learner says."""
+        gauge, learner = self.gauges[index], self.learners[index]
+        if not self.gaps.steer(gauge, self.pace, now):
+            self._learnt(index, now, permit, wait)
+        elif permit is not None and learner is not None:
+            gauge.probe(learner.state.tau, now)
+
+    def _learnt(self, index: int, now: float, permit: Permit | None, wait: float | None) -> None:
         gauge, learner = self.gauges[index], self.learners[index]
         if learner is None:
             return
@@ -328,7 +328,7 @@ class Refusals:
                 gauge.shrink(inf, need, now)
         elif not gauge.rate and permit is not None:
             self.pace.careful = True
-            self.pace.block(now + _HOLD)
+            self.pace.block(now + HOLD)
         # while the bounds say little, finding out more is no probe
         guessed = gauge.source == "learned" and not learner.sure
         gauge.probe(learner.state.tau * (_EAGER if guessed else 1.0), now)

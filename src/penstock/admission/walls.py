@@ -11,7 +11,7 @@ from attrs import evolve
 
 from penstock.admission.bucket import Gauge, Mark
 from penstock.admission.headers import QUANTITIES, Told
-from penstock.admission.permits import WallFigures
+from penstock.admission.permits import Permit, WallFigures, mark_of, needs
 
 LONGER = 3_600.0
 """Seconds of a window that a reply may mean without naming it."""
@@ -84,6 +84,17 @@ class Walls:
         """When so much may go, and the quantity that is waited for."""
         ready = [(gauge.ready(needed[index]), QUANTITIES[index]) for index, gauge in self.known if needed[index]]
         return max(ready, default=(-inf, ""))
+
+    def met(self, index: int, main: Gauge, permit: Permit, wait: float | None, now: float) -> None:
+        """A request was refused although headers tell of enough: a wall of the same rate that nobody declared."""
+        wall, need = self.find(index, HIDDEN), needs(permit.demand)[index]
+        if wall is None:
+            wall = self.open(index, HIDDEN, main, now)
+            wall.pace(main.rate, now)
+        left = (need - 1.0) / 2.0 if wait is None else need - wall.rate * wait
+        wall.refill(now)
+        wall.shrink(wall.level + wall.spent - permit.spent[index] - wall.rate * (now - permit.sent) - left, need, now)
+        wall.refused(left, mark_of(permit, index, wall, need), now, charges=True)
 
     def never(self, needed: tuple[int, int, int]) -> tuple[int, float] | None:
         """The quantity of which more is needed than a bucket can ever hold, and how much that is."""
