@@ -15,7 +15,12 @@ from penstock_io.cli.config import OptionError, Values, resolve
 from penstock_io.cli.connecting import connect
 from penstock_io.cli.options import BATCH
 
-ENVIRON = {"KEY_A": "secret-a", "KEY_B": "secret-b", "PENSTOCK_API_KEY_ENV": "KEY_A,KEY_B"}
+ENVIRON = {
+    "KEY_A": "secret-a",
+    "KEY_B": "secret-b",
+    "KEY_C": "secret-a",
+    "PENSTOCK_API_KEY_ENV": "KEY_A,KEY_B",
+}
 A, B = fingerprint("secret-a"), fingerprint("secret-b")
 
 
@@ -56,6 +61,16 @@ def test_all_keys_may_belong_to_one_account(tmp_path: Path) -> None:
     assert [(A, "one"), (B, "one")] == [(one.name, one.account) for one in credentials(tmp_path, table, environ)]
 
 
+@pytest.mark.parametrize("named", ["KEY_A,KEY_C", "KEY_C,KEY_A"])
+@pytest.mark.parametrize("account", ["", "account = 'acme'\n"])
+def test_a_key_that_two_variables_hold(tmp_path: Path, named: str, account: str) -> None:
+    """What is said of either is said of the key, whichever is named first; it is one credential."""
+    environ = ENVIRON | {"PENSTOCK_API_KEY_ENV": named}
+    for table in ("[keys.KEY_C]\nrpm = 5", "[keys.KEY_A]\nrpm = 5\n[keys.KEY_C]\nrpm = 5"):
+        (one,) = credentials(tmp_path, account + table, environ)
+        assert (A, Limits(5.0), "acme" if account else "") == (one.name, one.limits, one.account)
+
+
 def test_pools_are_of_all_keys_or_of_one(tmp_path: Path) -> None:
     """What a pool leaves open is as its key has it, and what that leaves open as it is for all."""
     table = """
@@ -94,14 +109,18 @@ def test_a_flag_counts_before_a_table(tmp_path: Path) -> None:
         ("pools = 5", "pools: must be a table, such as"),
         ("[pools.p]\nipm = 5", "pools.p: models is missing"),
         ("[pools.p]\nmodels = ['m']\nweight = 2", "pools.p.weight: unknown; there are models, "),
-        ("[keys.KEY_A.pools.p]\nmodels = ['m']\n[pools.q]\nmodels = ['m']", "keys.KEY_A: m of .* in two pools"),
+        (
+            "[keys.KEY_A.pools.p]\nmodels = ['m']\n[pools.q]\nmodels = ['m']",
+            "keys.KEY_A.pools.p: m stands in .*pools.q, too",
+        ),
+        ("[keys.KEY_A]\nrpm = 1\n[keys.KEY_C]\nrpm = 2", "keys.KEY_C: KEY_A and KEY_C hold the same key, but other"),
         ("account = 'a'\n[keys.KEY_B]\nrpm = 5", "keys.KEY_B: KEY_A and KEY_B belong to one account \\(a\\)"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_field(tmp_path: Path, table: str, message: str) -> None:
     """And no message repeats what may be a key."""
     with pytest.raises(OptionError, match=message) as error:
-        credentials(tmp_path, table)
+        credentials(tmp_path, table, ENVIRON | {"PENSTOCK_API_KEY_ENV": "KEY_A,KEY_B,KEY_C"})
     assert str(error.value).startswith(f"{tmp_path / 'p.toml'}: ")
     assert "sk-secret" not in str(error.value)
 

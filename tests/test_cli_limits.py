@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from os import utime
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from penstock.config import Limits
 from penstock.lessons import Lesson, Lessons, Use
@@ -69,7 +71,7 @@ def test_for_programs(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (one["quantity"], round(one["limit"], 6), one["window_seconds"], one["source"], one["age_seconds"])
         for one in told["limits"][:2]
     ]
-    whose = {"key": KEPT.key, "base_url": URL, "pool": "gpt-image-2"}
+    whose = {"key": KEPT.key, "keys": [KEPT.key], "account": "", "base_url": URL, "pool": "gpt-image-2"}
     gone = {"quantity": "images", "used": 240.0, "window_seconds": 86400.0, "told": True, "age_seconds": 7200}
     assert [whose | gone] == told["used"]
     assert ("concurrency", 8, None) == tuple(told["limits"][2][name] for name in ("quantity", "limit", "burst"))
@@ -122,22 +124,24 @@ def test_what_is_configured(
     """What a file and the environment say of each key comes first, with its source and where it is said."""
     config = tmp_path / "p.toml"
     config.write_text("rpm = 60\nipd = 1000\nceiling = true\nmax_concurrency = 8\n")
+    utime(config, (NOW, NOW - 7_200.0))
     monkeypatch.setenv("PENSTOCK_RPM", "90")
     assert 0 == main(["limits", "--config", str(config)])
     assert [
         "each key, as configured",
         "  requests          90 a minute  ceiling  PENSTOCK_RPM",
-        f"  images            1,000 a day  ceiling  {config}: ipd",
-        f"  at a time                   8  ceiling  {config}: max_concurrency",
+        f"  images            1,000 a day  ceiling  {config}: ipd, changed 2 h ago",
+        f"  at a time                   8  ceiling  {config}: max_concurrency, changed 2 h ago",
         "MY_KEY (0123456789ab) at https://one.example/v1, gpt-image-2",
     ] == capsys.readouterr().out.splitlines()[:5]
     config.write_text("tpm = 5\n")
+    utime(config, (NOW, NOW - 30.0))
     assert 0 == main(["limits", "--json", "--config", str(config)])
     whole = json.loads(capsys.readouterr().out)
     told = whole["configured"]
     assert ([], {None}) == (whole["keys"], {one["key"] for one in told} | {one["pool"] for one in told})
-    assert [("requests", 90.0, 60.0, "limit"), ("tokens", 5.0, 60.0, "limit")] == [
-        (one["quantity"], one["limit"], one["window_seconds"], one["source"]) for one in told
+    assert [("requests", 90.0, 60.0, "limit", None), ("tokens", 5.0, 60.0, "limit", 30)] == [
+        (one["quantity"], one["limit"], one["window_seconds"], one["source"], one["age_seconds"]) for one in told
     ]
     assert file.exists()
     config.write_text("rpm = 0\n")
@@ -182,20 +186,77 @@ def test_what_is_configured_of_single_keys_and_pools(
         'ipm = 50\n[keys.KEY_A]\naccount = "acme"\nrpm = 60\nipm = 5\nmodels = ["one", "two"]\n'
         '[keys.KEY_A.pools.mini]\nmodels = ["one"]\ntpd = 9\n'
     )
+    utime(config, (NOW, NOW - 30.0))
     monkeypatch.setenv("PENSTOCK_IPM", "20")
+    monkeypatch.setenv("PENSTOCK_API_KEY_ENV", "KEY_A")
     assert 0 == main(["limits", "--config", str(config)])
     assert [
         "each key, as configured",
         "  images            20 a minute  limit    PENSTOCK_IPM",
         "KEY_A, as configured (account acme; models one and two)",
-        f"  requests          60 a minute  limit    {config}: keys.KEY_A.rpm",
+        f"  requests          60 a minute  limit    {config}: keys.KEY_A.rpm, changed 30 s ago",
         "KEY_A, pool mini, as configured (models one)",
-        f"  tokens                9 a day  limit    {config}: keys.KEY_A.pools.mini.tpd",
+        f"  tokens                9 a day  limit    {config}: keys.KEY_A.pools.mini.tpd, changed 30 s ago",
     ] == capsys.readouterr().out.splitlines()[:6]
     assert 0 == main(["limits", "--json", "--config", str(config)])
     told = json.loads(capsys.readouterr().out)
-    assert [{"key": "KEY_A", "account": "acme", "weight": None, "models": ["one", "two"]}] == told["keys"]
+    acme = {"key": "KEY_A", "account": "acme", "weight": None, "models": ["one", "two"], "unused": False}
+    assert [acme] == told["keys"]
     assert [(None, None, 20.0), ("KEY_A", None, 60.0), ("KEY_A", "mini", 9.0)] == [
         (one["key"], one["pool"], one["limit"]) for one in told["configured"]
     ]
     assert file.exists()
+
+
+def test_a_table_of_a_key_that_is_not_used(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its limits would otherwise look as if they counted; the key of a provider of the file is used."""
+    del file
+    config = tmp_path / "p.toml"
+    config.write_text(
+        '[providers.mine]\nbase_url = "https://one.example"\napi_key_env = "KEY_B"\n[keys.KEY_A]\nrpm = 60\n'
+        "[keys.KEY_B]\nrpm = 70\n"
+    )
+    monkeypatch.delenv("PENSTOCK_API_KEY_ENV", raising=False)
+    assert 0 == main(["limits", "--config", str(config)])
+    lines = capsys.readouterr().out.splitlines()
+    assert ["KEY_A, as configured (not used: api_key_env names no KEY_A)", "KEY_B, as configured"] == lines[0:3:2]
+    assert 0 == main(["limits", "--json", "--config", str(config)])
+    assert [True, False] == [one["unused"] for one in json.loads(capsys.readouterr().out)["keys"]]
+
+
+@pytest.mark.parametrize("command", ["limits", "batch"])
+def test_a_model_of_two_pools(
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+) -> None:
+    """Every command says so in the same words, with the names of both tables."""
+    del file
+    monkeypatch.setenv("KEY_A", "a-key")
+    monkeypatch.setenv("PENSTOCK_API_KEY_ENV", "KEY_A")
+    config, rows = tmp_path / "p.toml", tmp_path / "in.txt"
+    rows.write_text("a kettle\n")
+    words = {"limits": ["limits"], "batch": ["batch", str(rows), "--out", str(tmp_path / "out"), "--dry-run"]}[command]
+    for first, second in (("pools.p", "pools.q"), ("pools.p", "keys.KEY_A.pools.q")):
+        config.write_text("".join(f"[{name}]\nmodels = ['m', 'n']\nipm = 5\n" for name in (first, second)))
+        assert 0 != main([*words, "--config", str(config)])
+        told = f"{config}: {second}: m stands in {config}: {first}, too: a model draws on one pool, so say it in one"
+        assert f"penstock: error: {told}" == capsys.readouterr().err.splitlines()[0]
+
+
+def test_an_account_stands_once(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With all its keys: who added up their use would count it twice."""
+    other = evolve(KEPT, key="ba9876543210", account="studio")
+    write(file, [evolve(KEPT, account="studio"), other, evolve(KEPT, key="cccccccccccc")], NOW)
+    assert 0 == main(["limits"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    at = "at https://one.example/v1, gpt-image-2"
+    assert [f"account studio, MY_KEY (0123456789ab) and ba9876543210 {at}", f"cccccccccccc {at}"] == lines
+    assert 0 == main(["limits", "--json"])
+    first, second = json.loads(capsys.readouterr().out)["used"]
+    assert ([KEPT.key, "ba9876543210"], "studio") == (first["keys"], first["account"])
+    assert ("cccccccccccc", "", 240.0) == (second["key"], second["account"], second["used"])

@@ -185,13 +185,9 @@ def _unused(values: Values, options: Sequence[AnyOption]) -> tuple[str, ...]:
     """What is to be said of tables of keys that this command has no use for."""
     if "keys" not in values.given or API_KEY_ENV not in options:
         return ()
-    from penstock_io.cli.connecting import BUILT_IN  # noqa: PLC0415 - few files have such tables
-    from penstock_io.cli.keyring import strays  # noqa: PLC0415 - as above
+    from penstock_io.cli.keyring import strays  # noqa: PLC0415 - few files have such tables
 
-    named = list(values.get(API_KEY_ENV) or ())
-    for provider in (*BUILT_IN.values(), *values.providers.values()):
-        named += provider.api_key_env
-    return strays(values, named)
+    return strays(values)
 
 
 def _parsed(option: AnyOption, text: str, origin: str) -> object:

@@ -16,6 +16,7 @@ from attrs import field, frozen
 from penstock_io.cli.config import Given, OptionError, Source, Values, of_file, unknown
 from penstock_io.cli.options import (
     ACCOUNT,
+    API_KEY_ENV,
     CEILING,
     IPD,
     IPM,
@@ -33,7 +34,7 @@ from penstock_io.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from penstock.config import Credential, Limits, Pool
+    from penstock.config import Credential, Limits
 
 T = TypeVar("T")
 
@@ -146,29 +147,50 @@ def limits_of(values: Values, tables: Sequence[Table] = ()) -> Limits:
     return Limits(rpm, tpm, ipm, told(MAX_CONCURRENCY), rpd=rpd, tpd=tpd, ipd=ipd, ceiling=ceiling)
 
 
+def pools_of(values: Values, table: Table | None = None) -> Mapping[str, Table]:
+    """The pools of a key by their names, its own and those of all. Raises `OptionError` for a model of two of them."""
+    pools = dict(tables_of(values, POOLS))
+    if table is not None:
+        pools.update(table.pools)
+    first: dict[str, Table] = {}
+    for pool in pools.values():
+        for model in pool.get(MODELS) or ():
+            before = first.setdefault(model, pool)
+            if before is not pool:
+                raise OptionError(
+                    f"{pool.where}: {model} stands in {before.where}, too: a model draws on one pool, so say it in one"
+                )
+    return pools
+
+
 def credentials_of(values: Values, keys: Mapping[str, str]) -> tuple[Credential, ...]:
     """What is said of `keys` (by their variables) beyond the limits of all, each once. Raises `OptionError`.
 
-    Each is named by its key's fingerprint, or by its variable where that holds none.
+    Each is named by its key's fingerprint, or by its variable where that holds none. Of variables with the same key
+    those count that have a table.
     """
     tables, shared, account = tables_of(values, KEYS), tables_of(values, POOLS), values.get(ACCOUNT)
-    found: dict[str, Credential] = {}
+    found: dict[str, tuple[str, Credential]] = {}
     first: dict[str, tuple[str, Credential]] = {}
+    spoken = {key for variable, key in keys.items() if variable in tables}
     for variable, key in keys.items():
         table = tables.get(variable)
-        if table is None and account is None and not shared:
+        if table is None and ((account is None and not shared) or (key and key in spoken)):
             continue
         one = _credential(values, variable, key, table or Table(variable))
-        if one.name in found:
-            continue
-        found[one.name] = one
+        twin, same = found.setdefault(one.name, (variable, one))
+        if one != same:
+            raise OptionError(
+                f"{table.where if table else variable}: {twin} and {variable} hold the same key, but other things are "
+                "said of them: say the same of both, or leave one of the tables out"
+            )
         before, other = first.setdefault(one.account or one.name, (variable, one))
         if (one.limits, one.pools) != (other.limits, other.pools):
             raise OptionError(
                 f"{table.where if table else variable}: {before} and {variable} belong to one account ({one.account}) "
                 "and share its limits, but other limits or pools are said of them: say the same of both"
             )
-    return tuple(found.values())
+    return tuple(one for _, one in found.values())
 
 
 def _credential(values: Values, variable: str, key: str, table: Table) -> Credential:
@@ -177,9 +199,10 @@ def _credential(values: Values, variable: str, key: str, table: Table) -> Creden
     from penstock_io._access import PROVIDER, fingerprint  # noqa: PLC0415 - as above
 
     account = said(values, ACCOUNT, (table,))
-    pools: list[Pool] = []
-    for name, pool in {**tables_of(values, POOLS), **table.pools}.items():
-        pools.append(Pool(name, pool.get(MODELS) or (), limits_of(values, (pool, table))))
+    pools = tuple(
+        Pool(name, pool.get(MODELS) or (), limits_of(values, (pool, table)))
+        for name, pool in pools_of(values, table).items()
+    )
     try:
         return Credential(
             fingerprint(key) if key else variable,
@@ -188,16 +211,25 @@ def _credential(values: Values, variable: str, key: str, table: Table) -> Creden
             table.get(MODELS),
             table.get(WEIGHT) or 1.0,
             "" if account is None else str(account.value),
-            tuple(pools),
+            pools,
         )
     except UsageError as error:
         raise OptionError(f"{table.where}: {error}") from None
 
 
-def strays(values: Values, named: Sequence[str]) -> tuple[str, ...]:
-    """What is to be said of tables of keys that nobody uses; `named` are the variables that may hold one."""
+def unused(values: Values) -> tuple[Table, ...]:
+    """The tables of keys that nobody uses: neither the options nor any provider names their variables."""
+    from penstock_io.cli.connecting import BUILT_IN  # noqa: PLC0415 - it imports what this module does, and few need it
+
+    named = list(values.get(API_KEY_ENV) or ())
+    for provider in (*BUILT_IN.values(), *values.providers.values()):
+        named += provider.api_key_env
+    return tuple(table for variable, table in tables_of(values, KEYS).items() if variable not in named)
+
+
+def strays(values: Values) -> tuple[str, ...]:
+    """What is to be said of tables of keys that nobody uses."""
     return tuple(
-        f"{table.where}: it says nothing of any key: api_key_env names no {variable}"
-        for variable, table in tables_of(values, KEYS).items()
-        if variable not in named
+        f"{table.where}: it says nothing of any key: api_key_env names no {table.where.rpartition('.')[2]}"
+        for table in unused(values)
     )
