@@ -41,6 +41,7 @@ DIRECTED = (
     "tests/test_admission_gaps.py",
     "tests/test_admission_learning.py",
     "tests/test_admission_memory.py",
+    "tests/test_admission_priors.py",
     "tests/test_admission_quota.py",
     "tests/test_admission_invariants.py",
     "tests/test_admission_owners.py",

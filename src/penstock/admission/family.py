@@ -29,19 +29,31 @@ class Dividing(Protocol):
 class Family:
     """Shared by the quotas of siblings: other credentials of the same provider and pool.
 
-    `rates` has bounds of a rate a second that refusals taught, by the index of a quantity; `sends` counts what all of
+    `rates` has bounds of a rate a second that refusals taught, by the index of a quantity, and `lessons` counts how
+    often they became others; `sends` counts what all of
     them sent since one of them was refused; `charges` says whether a refusal takes quota, too (None: nobody knows), and
     `errors` the same of an error of the server. `owned` has the quotas that heard of a limit whose it is,
     `shared` those limits of which they go by their shares. `gaps` has what is known of buckets of one such request.
     """
 
     rates: dict[int, tuple[float, float]] = field(factory=dict[int, tuple[float, float]])
+    lessons: int = 0
     owned: dict[Owned, list[Dividing]] = field(factory=dict[Owned, list[Dividing]])
     shared: set[Owned] = field(factory=set[Owned])
     gaps: dict[Demand, Known] = field(factory=dict[Demand, Known])
     sends: int = 0
     charges: bool | None = None
     errors: bool | None = None
+
+    def agree(self, index: int, low: float, high: float) -> tuple[float, float]:
+        """Tell siblings between what a rate lies. What they found, too, where that may be the same limit."""
+        least, most = self.rates.get(index, (low, high))
+        if max(low, least) <= min(high, most):
+            low, high = max(low, least), min(high, most)
+        if (low, high) != (least, most) or index not in self.rates:
+            self.lessons += 1
+        self.rates[index] = low, high
+        return low, high
 
     def hears(self, quota: Dividing, owned: Owned, now: float, *, surprised: bool) -> bool:
         """A quota heard whose a limit is. True where siblings have other shares of it from now on.

@@ -66,7 +66,8 @@ class Empty:
     `spent` is the cost of all that was sent before. `full`: the bucket may have been full since the last one. `idle`
     counts all seconds in which a bucket that holds no more than one request would have been full. `behind`: when the
     request before it arrived, after which no less than nothing was there (-inf: that is not sure). `order` is that of
-    its request, and `failed` the cost of those before it that ended in an error of the server.
+    its request, and `failed` the cost of those before it that ended in an error of the server. `owed` is the cost of
+    those that were refused before it while nothing was let in: where they took quota, so much may be missing besides.
     """
 
     time: float
@@ -78,6 +79,7 @@ class Empty:
     behind: float = -inf
     order: int = 0
     failed: float = 0.0
+    owed: float = 0.0
 
     @property
     def most(self) -> float:
@@ -123,7 +125,7 @@ class Learner:
 
     `errors` says the same of errors of the server, `held` what it said before the last refusal; `failures` is what
     those took that were heard of, `lately` the last of them with the order of their request. `holds` is what the bucket
-    holds at least, as far as is known, and `least` the smallest need.
+    holds at least, as far as is known, `least` the smallest need and `most` the largest.
     """
 
     state: _State = _State()
@@ -133,6 +135,7 @@ class Learner:
     burst: tuple[float, float] = (0.0, 0.0)
     holds: float = 0.0
     least: float = inf
+    most: float = 0.0
     level: float = 0.0
     at: float = 0.0
     idle: float = 0.0
@@ -174,6 +177,7 @@ class Learner:
         if self.state.low or self.state.barren:
             rate = self.state.low  # no more than surely ran over the brim
         self.least = min(self.least, need)
+        self.most = max(self.most, need)
         holds = max(need, self.holds, self.burst[0] - rate * self.burst[1])
         if holds > self.holds:
             self.level += holds - self.holds
@@ -198,15 +202,17 @@ class Learner:
     @property
     def rate(self) -> float | None:
         """What is believed; None while nothing is known."""
-        state = self.state
-        if state.high == inf:
-            return state.low or None
-        if state.high > _LOOSE * state.low:
-            return max(_CAUTION * state.high, exp(0.4 * log(state.low) + 0.6 * log(state.high)) if state.low else 0.0)
-        if self.costs and state.high < _TIGHT * state.low:
-            return state.low  # there is next to nothing to learn, and it would be paid for
-        share = _CAUTION if state.barren or state.high < _TIGHT * state.low else _OPTIMISM
-        return state.low + share * (state.high - state.low)
+        return self.within(self.state.low, self.state.high)
+
+    def within(self, low: float, high: float) -> float | None:
+        """What is believed where the rate lies between these two."""
+        if high == inf:
+            return low or None
+        if high > _LOOSE * low:
+            return max(_CAUTION * high, exp(0.4 * log(low) + 0.6 * log(high)) if low else 0.0)
+        if self.costs and high < _TIGHT * low:
+            return low  # there is next to nothing to learn, and it would be paid for
+        return low + (_CAUTION if self.state.barren or high < _TIGHT * low else _OPTIMISM) * (high - low)
 
     @property
     def sure(self) -> bool:
@@ -248,6 +254,8 @@ class Learner:
         if state.last is None or state.anchor is None:
             self.state = evolve(state, anchor=at, last=at, whole=0.0, since=0.0)
             return
+        if at.behind == -inf and not at.exact:
+            at = evolve(at, owed=state.last.owed + state.since)
         if at.full and state.agreed > 1:
             low, _ = self._window(state.last, at, state.since)
             low = max(state.low, min(low, state.high))
@@ -308,8 +316,10 @@ class Learner:
         for start, cost in found:
             narrow = self._window(start, at, cost)
             if max(low, narrow[0]) > min(high, narrow[1]):
-                bounds = recent if narrow[0] > narrow[1] else narrow
-                return _State(start, at, cost, 0.0, *bounds, FIRST_TAU, state.strikes + 1, 0, 0, barren)
+                # what lies before the last refusal may be of both rates
+                late = recent[0] <= recent[1] < inf
+                since, paid, bounds = (last, state.since, recent) if late else (start, cost, narrow)
+                return _State(since, at, paid, 0.0, *bounds, FIRST_TAU, state.strikes + 1, 0, 0, barren)
         soon = at.time - last.time <= state.tau
         taught = not soon or low > state.low or high <= _NEWS * state.high
         # one after which nothing was let in teaches nothing, but is no further witness of it either
@@ -359,8 +369,8 @@ class Learner:
             self.charges = True  # nothing was let in, and still it takes longer
         if exact and refused and served < 0.5 * end.need and self.costs is False:
             return 0.0, inf  # that cannot be: one of the two is wrong
-        least = refused if self.costs is True else 0.0
-        most = 0.0 if self.costs is False else refused
+        least = max(0.0, refused - end.owed) if self.costs is True else 0.0
+        most = 0.0 if self.costs is False else refused + start.owed
         least -= failed if self.errors is None else 0.0
         # less than its need was there at a refusal, and no less than nothing after the request before it
         before = 0.0 if exact or end.behind <= start.time else end.time - end.behind

@@ -21,6 +21,7 @@ from penstock.admission.costs import SLOW, Costs
 from penstock.admission.gaps import HOLD, Gaps
 from penstock.admission.learning import ERROR, LAST_TAU, Empty, Learner
 from penstock.admission.permits import Permit, mark_of, needs
+from penstock.admission.priors import convicted, hear
 from penstock.admission.walls import Walls
 
 if TYPE_CHECKING:
@@ -47,9 +48,6 @@ _EAGER = 0.2
 _LONG = 5.0
 """Seconds from which on a wait says less of the rate than what was let in before."""
 
-_LOYAL = 2
-"""How many more strikes than another the suspect that is believed may have."""
-
 _ORDER = (2, 0, 1)
 """Which quantity is suspected first, all else being equal: tokens, then images, then requests."""
 
@@ -58,8 +56,8 @@ class Refusals:
     """Learns the gauges of a quota from refusals. `told` says of which quantities headers tell."""
 
     __slots__ = (
-        "_asked", "_cluster", "_costs", "_gap", "_held", "active", "family", "gaps", "gauges", "learners", "learns",
-        "pace", "slots", "told", "walls",
+        "_asked", "_cluster", "_costs", "_gap", "_held", "_lessons", "active", "family", "gaps", "gauges", "learners",
+        "learns", "pace", "slots", "told", "walls",
     )  # fmt: skip
 
     def __init__(self, gauges: tuple[Gauge, Gauge, Gauge], pace: Pace, family: Family) -> None:
@@ -74,6 +72,7 @@ class Refusals:
         self._cluster = Cluster()
         self._costs = Costs(family)
         self._asked = -1
+        self._lessons = 0
         self.learns = False
         self._gap = Gap()
         self.gaps = Gaps(family)
@@ -122,12 +121,22 @@ class Refusals:
             for gauge, told in zip(self.gauges, permit.report.buckets, strict=True):
                 if told is not None:
                     gauge.admitted(told, now)
+        if self._lessons != self.family.lessons:
+            self._hear(now)
         for index, learner in enumerate(self.learners):
             if learner is not None and not self.told[index]:
                 news = learner.admitted(permit.sent, permit.spent[index], needs(permit.demand)[index])
                 if index == self.active and (news or self.gaps.on):
                     self._believe(index, now)
         return True
+
+    def _hear(self, now: float) -> None:
+        """A sibling was taught something."""
+        self._lessons = self.family.lessons
+        learner = self.learners[self.active] if 0 <= self.active < EXCHANGES and not self.gaps.on else None
+        sibling = self.family.rates.get(self.active)
+        if learner is not None and sibling is not None and self.pace.barren < 2 and convicted(learner, self.learners):
+            hear(self.gauges[self.active], learner, sibling, now)
 
     def _follow(self, permit: Permit, wait: float | None, *, let_in: bool, first: bool = True) -> None:
         """The `first` that went after a refusal was heard of; what has to wait for some time was refused."""
@@ -217,9 +226,8 @@ class Refusals:
             learner = self.learners[index]
             if learner is None:
                 # so much was let in until now: what was not refilled meanwhile is what it holds at least
-                learner = self.learners[index] = Learner(
-                    burst=(permit.spent[index], permit.sent - self.pace.first), at=permit.sent
-                )
+                burst = (permit.spent[index], permit.sent - self.pace.first)
+                learner = self.learners[index] = Learner(burst=burst, at=permit.sent)
             learner.known, learner.errors = self.family.charges, self.family.errors
             self.learns = True
             empty = self._empty(index, permit, wait)
@@ -243,24 +251,22 @@ class Refusals:
     # Which it was
 
     def _exchanges(self, suspects: list[int], permit: Permit, now: float) -> bool:
-        slots = self.slots
-        if not slots.explains(permit.out):
-            slots.acquit(permit.out)
+        if not self.slots.explains(permit.out):
+            self.slots.acquit(permit.out)
             return False
         learners = [learner for index in suspects if (learner := self.learners[index]) is not None]
         least = min((learner.state.strikes for learner in learners), default=inf)
-        if slots.strikes > least or any(learner.steady for learner in learners):
+        if self.slots.strikes > least or any(learner.steady for learner in learners):
             return False
-        slots.refused(permit.out, permit.sent, now)
+        self.slots.refused(permit.out, permit.sent, now)
         return True
 
     def _likely(self, index: int, need: int) -> tuple[int, bool, float, int]:
         """The smaller, the likelier: strikes, whether it is configured, and how empty it is believed to be."""
         learner, gauge = self.learners[index], self.gauges[index]
-        strikes = learner.state.strikes if learner is not None else 0
         believed = gauge.source in {"limit", "ceiling"}
-        loyal = strikes - (_LOYAL if index == self.active else 0)
-        return loyal, not believed, gauge.level / need if believed else 0.0, _ORDER[index]
+        strikes = 0 if learner is None else learner.state.strikes
+        return strikes, not believed, gauge.level / need if believed else 0.0, _ORDER[index]
 
     # What it says
 
@@ -291,11 +297,10 @@ class Refusals:
                 learner.bounded(need / (longer + ERROR), need / (longer - ERROR))
 
     def _empty(self, index: int, permit: Permit, wait: float | None) -> Empty:
-        gauge, need = self.gauges[index], needs(permit.demand)[index]
+        gauge, learner, need = self.gauges[index], self.learners[index], needs(permit.demand)[index]
         time = permit.sent + SPREAD / 2.0 + (wait or 0.0)
         full = inf > permit.levels[index] > 2.0 * need + 0.3 * gauge.rate > 2.0 * need
         full = full and gauge.source not in {"limit", "ceiling"}
-        learner = self.learners[index]
         idle = 0.0 if learner is None else learner.idle
         # one that went before the last refusal was heard of may have been refused, too, and have left a debt
         let_in = permit.previous >= self.pace.before or (learner is not None and learner.costs is False)
@@ -358,7 +363,9 @@ class Refusals:
         rate, gauge = learner.rate, self.gauges[index]
         if rate is not None:
             if learner.state.high < inf:
-                self.family.rates[index] = (learner.state.low, learner.state.high)
+                low, high = self.family.agree(index, learner.state.low, learner.state.high)
+                self._lessons = self.family.lessons
+                rate = learner.within(low, high) if convicted(learner, self.learners) else rate
             # what is configured is not contradicted by the refusal of more
             more = permit is not None and permit.sent > gauge.quiet
             agrees = more and learner.state.low <= gauge.rate <= learner.state.high
