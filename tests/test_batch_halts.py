@@ -14,6 +14,7 @@ from threading import Thread
 import pytest
 from attrs import evolve
 
+from penstock.config import Limits
 from penstock.simulation.server import Latency, ServerSettings
 from penstock.work import OnAmbiguous
 from penstock_io._access import fingerprint
@@ -248,6 +249,21 @@ def test_a_deadline_lets_what_is_out_arrive(folder: Folder, sim: SimServer, cloc
     folder.concurrency = 64
     assert Exit.ALL == folder.run(table(40), deadline=300.0).code
     assert 40 == sim.stats()["executed"]
+
+
+def test_a_deadline_in_a_wait_says_what_was_waited_for(folder: Folder, sim: SimServer, clock: Ahead) -> None:
+    """A limit of a day lets nothing go for hours: whoever reads it in the morning sees that it is not the deadline."""
+
+    def pass_time() -> None:
+        folder.listener.wait_figures(lambda figures: figures.done == 2 and "images a day" in figures.waiting)
+        clock.pass_time(300.0)
+
+    folder.limits = Limits(ipd=2, ceiling=True)
+    with meanwhile(pass_time):
+        ended = folder.run(table(5), deadline=300.0)
+    assert Exit.HALTED == ended.code
+    assert "the deadline of 300 s is over, while it waited for images a day of A for gpt-image-2, " in ended.message
+    assert 2 == sim.stats()["executed"]
 
 
 def test_how_the_last_run_ended_is_kept(folder: Folder, sim: SimServer) -> None:

@@ -110,9 +110,11 @@ def of_doubts(base_url: str) -> Halt:
     )
 
 
-def of_deadline(seconds: float) -> Halt:
-    """The time that the run was given is over."""
-    return Halt(f"the deadline of {seconds:g} s is over", "give more time with --deadline, or leave it out", mild=True)
+def of_deadline(seconds: float, waiting: str) -> Halt:
+    """The time that the run was given is over; `waiting` is what it waited for just then, in words ("": nothing)."""
+    while_ = f", while it waited for {clause(waiting)}" if waiting else ""
+    remedy = "give more time with --deadline, or leave it out"
+    return Halt(f"the deadline of {seconds:g} s is over{while_}", remedy, mild=True)
 
 
 def of_failures(rows: int) -> Halt:

@@ -263,7 +263,10 @@ class Batch:
     def _late(self) -> None:
         source = self._source
         if self.settings.deadline is not None and (source.total is None or source.coming or self._jobs):
-            self.stop(stopping.of_deadline(self.settings.deadline))
+            if self._client is not None:
+                self._look(self._client)  # what is waited for just now
+            waiting = "" if self._figures is None else self._figures.waiting
+            self.stop(stopping.of_deadline(self.settings.deadline, waiting))
 
     # Rows
 
