@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 from attrs import evolve
 
+from penstock.commands import Send
 from penstock.engine.portions import FIRST, OFTEN
 from penstock.ids import Handle
 from penstock.simulation.server import Server, ServerLimits
 from penstock.work import Demand, Work
 from tests.field.admission import SILENT, Watched, config, goal, keys
+from tests.histories.bench import CONFIG, Bench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.commands import Send
     from penstock.simulation.server import Admission, ServerSettings
 
 FIVE = ServerLimits(ipm=300, burst=1 / 60)
@@ -95,6 +96,19 @@ def test_a_small_one_that_is_let_in_beside_it_does_not_hold_it_up_for_ever() -> 
     made.run(many([10, *[1] * 60]))
     assert 61 == made.ended()
     assert made.now < 60.0
+
+
+def test_what_was_let_in_begins_to_count_anew() -> None:
+    """A call that failed in between is no larger than what is let in: later refusals are the first of it again."""
+    bench = Bench(evolve(CONFIG, patience=None))
+    bench.ask("a", "b")
+    for status in (429, 429, 429, 503, 429):
+        send = bench.take(Send)
+        assert 2 == send.samples
+        bench.refuses(send, status, "rate_limit_exceeded" if status == 429 else None)
+        while bench.none(Send):
+            bench.at(bench.engine.next_deadline() or bench.now)
+    assert 2 == bench.take(Send).samples
 
 
 def test_what_cannot_be_split_is_asked_for_as_it_is() -> None:

@@ -260,7 +260,8 @@ class Attempts:
         if judgement.rate:
             self._refused(attempt, reading, wait)
         elif judgement.quota is Three.YES:
-            lane.refusing = attempt.call.refused = None
+            lane.refusing = None
+            attempt.call.let_in()
             if judgement.next is Next.WAIT:
                 lane.quota.failed(attempt.permit, desk.now)
         roster = self.dispatch.roster
@@ -307,7 +308,8 @@ class Attempts:
         tokens = None if usage is None else tokens_of(usage)
         self.dispatch.roster.ended(attempt.lane, attempt.permit, Three.YES, tokens)
         self.dispatch.roster.served(attempt.lane)
-        attempt.lane.refusing = attempt.call.refused = None
+        attempt.lane.refusing = None
+        attempt.call.let_in()
         count = len(attempt.flights)
         parts, surplus = sort_parts(reading.parts, count)
         places = paid_places(parts, reading.spoilt, count)

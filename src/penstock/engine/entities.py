@@ -204,7 +204,7 @@ class Call:
     """One unit of provider work, paid once. `flights` empty: it answers a `question` instead.
 
     `refused` is since when rate limits refuse it (absolute seconds; None: they do not, or it got further since),
-    `refusals` how often they did.
+    `refusals` how often they did since.
     `parked` names the scope whose money it waits for, and the ticket of that wait.
     `final` says that it is not tried again, `blamed` that the provider refused the request itself, `doubtful` that an
     attempt may have been executed.
@@ -247,6 +247,10 @@ class Call:
         if self.question is not None:
             return self.question.open
         return any(ask.live() for flight in self.flights for ask in flight.asks)
+
+    def let_in(self) -> None:
+        """Rate limits let it in, whatever came of it: their refusals are counted anew."""
+        self.refused, self.refusals = None, 0
 
 
 @define(eq=False)
