@@ -33,6 +33,8 @@ NOW = 1_795_300_000.0
         ("3\u00b5s", 3e-6),
         ("3\u03bcs", 3e-6),
         ("40ns", 4e-8),
+        ("1d", 86_400.0),
+        ("2d3h4m0.5s", 183_840.5),
     ],
 )
 def test_a_duration_is_read_as_the_fact_sheet_has_it(text: str, seconds: float) -> None:

@@ -44,23 +44,28 @@ def test_answers_that_are_missing(choices: list[object], answers: int, reason: s
 
 
 @pytest.mark.parametrize(
-    ("lengths", "dimensions", "kept", "reason"),
+    ("lengths", "dimensions", "kept", "spoilt"),
     [
-        ([4, 4], 4, [0, 1], ""),
-        ([4, 8, 4], 4, [0, 2], ""),
-        ([8, 8], 4, [], "vectors of 8 numbers, not of the 4 that were asked for (dimensions)"),
-        ([8, 9], 4, [], "vectors of 8 to 9 numbers, not of the 4 that were asked for (dimensions)"),
-        ([8, 8], 0, [0, 1], ""),
-        ([8, 9], 0, [], "vectors of 8 to 9 numbers in one reply"),
+        ([4, 4], 4, [0, 1], []),
+        ([4, 8, 4], 4, [0, 2], [1]),
+        ([8, 8], 4, [], [0, 1]),
+        ([8, 9], 4, [], [0, 1]),
+        ([8, 8], 0, [0, 1], []),
+        ([8, 9], 0, [], None),
     ],
 )
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 def test_vectors_of_other_lengths(
-    lengths: list[int], dimensions: int, kept: list[int], reason: str, encoding: str
+    lengths: list[int], dimensions: int, kept: list[int], spoilt: list[int] | None, encoding: str
 ) -> None:
-    """What has not the length that was asked for is none, and of several lengths nobody knows which is right."""
+    """What has not the length that was asked for is paid and lost; of several lengths nobody knows which is right."""
     request = EmbeddingRequest(inputs=("a",) * len(lengths), model="m", encoding=encoding)
     body = vectors.reply([array("f", [0.5] * one).tobytes() for one in lengths], Usage(input_text=3), request).body
     reading, sink = read("embeddings", body, len(lengths), dimensions)
-    assert kept == ([part.index for part in reading.parts] if isinstance(reading, Success) else [])
-    assert (reason, len(kept)) == (reading.reason if isinstance(reading, Malformed) else "", len(sink.pictures))
+    assert len(kept) == len(sink.pictures)
+    if isinstance(reading, Success):
+        assert (kept, spoilt) == ([part.index for part in reading.parts], list(reading.spoilt))
+        assert Usage(input_text=3) == reading.usage
+    else:
+        assert isinstance(reading, Malformed)
+        assert (None, "vectors of 8 to 9 numbers in one reply") == (spoilt, reading.reason)

@@ -1,4 +1,7 @@
-"""Times as servers write them: Go durations, plain numbers, epochs, RFC 3339 and HTTP dates. Pure; bad text is None."""
+"""Times as servers write them: Go durations (and days), plain numbers, epochs, RFC 3339 and HTTP dates.
+
+Pure; bad text is None.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from calendar import timegm
 from math import isfinite
 
 _LONGEST = 64
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ns": 1e-9}
+_LARGE = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_UNITS = _LARGE | {"ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ns": 1e-9}
 _NUMBER = re.compile(r"[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18}")
-_STEP = re.compile(rf"({_NUMBER.pattern})(ms|us|[\u00b5\u03bc]s|ns|h|m|s)")
+_STEP = re.compile(rf"({_NUMBER.pattern})(ms|us|[\u00b5\u03bc]s|ns|d|h|m|s)")
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,9})?"
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
@@ -38,7 +42,7 @@ def span(seconds: float) -> str:
 
 
 def duration(text: str) -> float | None:
-    """A span in seconds: a Go duration ("6m0s", "58.891s", "12ms") or a plain number of seconds.
+    """A span in seconds: a Go duration ("6m0s", "58.891s", "12ms", also "1d2h") or a plain number of seconds.
 
     None for anything else, also for what is negative: some servers send -1 for "unknown".
     """

@@ -124,8 +124,9 @@ class LimitHint:
 class Success:
     """A reply that was understood: what it used, its pictures, or a screen's or embedder's answer.
 
-    `spoilt` are the places of what is paid and of no use, and would be so again: a vector with numbers that are none.
-    `remarks` are what whoever asked is to be warned of; they repeat no words of the reply.
+    `spoilt` are the places of what is paid and of no use, and would be so again: a vector with numbers that are none,
+    or of another length than was asked for. `remarks` are what whoever asked is to be warned of; they repeat no words
+    of the reply.
     """
 
     usage: Usage | None = None

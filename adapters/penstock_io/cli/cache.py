@@ -357,6 +357,4 @@ def _seconds(text: str) -> float | None:
     """A time such as 30d in seconds; None: it is none."""
     from penstock.durations import duration  # noqa: PLC0415 - as above
 
-    days = text.endswith("d")
-    found = duration(text.removesuffix("d"))
-    return None if not found else found * (86_400.0 if days else 1.0)
+    return duration(text) or None

@@ -156,7 +156,7 @@ def _span(text: str) -> float:
 
     seconds = duration(text)
     if seconds is None or not (isfinite(seconds) and 0 < seconds < 10**9):
-        raise ValueError(f"{_quoted(text)} is not a time, such as 90s, 30m or 2h")
+        raise ValueError(f"{_quoted(text)} is not a time, such as 90s, 30m, 2h or 1d")
     return seconds
 
 
@@ -255,7 +255,7 @@ DRY_RUN = Option("dry-run", _switch, CONSENT, "say what would be done and what i
                  Kind.SWITCH, False, once=True)  # fmt: skip
 LIMIT = Option("limit", _count, CONSENT, "send at most so many rows, keep the rest for later", "N", Kind.WHOLE)
 MAX_FAILURES = Option("max-failures", _count, CONSENT, "stop after so many failed rows", "N", Kind.WHOLE)
-DEADLINE = Option("deadline", _span, CONSENT, "send nothing new after 90s, 30m or 2h", "TIME", Kind.SPAN)
+DEADLINE = Option("deadline", _span, CONSENT, "send nothing new after 90s, 30m, 2h or 1d", "TIME", Kind.SPAN)
 
 MAX_CONCURRENCY = Option("max-concurrency", _count, FAST, "requests in flight for each key (default: 64)", "N",
                          Kind.WHOLE, 64)  # fmt: skip

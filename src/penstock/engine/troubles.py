@@ -14,7 +14,11 @@ NOT_STORED = Trouble("not_stored", "it is not stored, and the cache policy `only
 MISSING = Trouble("missing", "the reply had fewer pictures than were paid for")
 BROKEN = Trouble("broken_stream", MISSING.message)
 LOST = Trouble("lost", "the picture is paid but could not be downloaded")
-SPOILT = Trouble("lost", "it is paid but of no use, and would be so again: a vector with numbers that are none (NaN)")
+SPOILT = Trouble(
+    "lost",
+    "it is paid but of no use, and would be so again: a vector with numbers that are none (NaN), or of another length "
+    "than was asked for (dimensions)",
+)
 
 
 def closed(said: Trouble | None) -> Trouble:

@@ -80,19 +80,17 @@ def _take(
             found[index] = vector
     if not found:
         return "no vectors"
-    good = {index: vector for index, vector in sorted(found.items()) if vector != SPOILT}
+    # a server that gives another length than was asked for would do so again, and be paid again
+    good = {
+        index: vector
+        for index, vector in sorted(found.items())
+        if vector != SPOILT and len(vector) == (dimensions * WIDTH or len(vector))
+    }
     spoilt: list[Piece] = [(index, None, FORMAT, "") for index in sorted(found.keys() - good.keys())]
     lengths = sorted({len(vector) // WIDTH for vector in good.values()})
-    told = " to ".join(str(length) for length in dict.fromkeys((*lengths[:1], *lengths[-1:])))
-    if not dimensions and len(lengths) > 1:
-        return f"vectors of {told} numbers in one reply"
-    pieces: list[Piece] = [
-        (index, vector, FORMAT, str(len(vector) // WIDTH))
-        for index, vector in good.items()
-        if len(vector) == dimensions * WIDTH or not dimensions
-    ]
-    if good and not pieces:
-        return f"vectors of {told} numbers, not of the {dimensions} that were asked for (dimensions)"
+    if len(lengths) > 1:
+        return f"vectors of {lengths[0]} to {lengths[-1]} numbers in one reply"
+    pieces: list[Piece] = [(index, vector, FORMAT, str(len(vector) // WIDTH)) for index, vector in good.items()]
     return usage(body.get("usage")), pieces + spoilt
 
 
