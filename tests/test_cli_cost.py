@@ -63,7 +63,7 @@ def test_people_see_what_was_spent(folder: Folder, capsys: pytest.CaptureFixture
 
 def test_programs_get_exact_sums(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     """The same as the folder's own summary; every dimension adds up to it."""
-    assert 0 == main(["cost", str(folder.path), str(folder.path), "--json"])
+    assert 0 == main(["cost", str(folder.path), "--json", str(folder.path)])
     told = json.loads(capsys.readouterr().out)
     sums = folder.sums()
     assert (sums["cost_usd"], sums["saved_usd"]) == (told["spent_usd"], told["saved_usd"])

@@ -82,6 +82,28 @@ def test_images_that_were_uploaded_before(images: list[str], monkeypatch: pytest
     assert len(images) == len([one for one in sent if one.get("image_url", "").startswith("data:image/png;")])
 
 
+def test_options_stand_anywhere(sim: SimServer) -> None:
+    """Before, between and behind the images, which keep their order."""
+    before = received(sim)
+    for command in (
+        ["-o", "a.png", "red", "photo.png", "photo.png"],
+        ["red", "-o", "b.png", "photo.png", "photo.png"],
+        ["red", "photo.png", "--yes", "photo.png", "-o", "c.png"],
+    ):
+        assert 0 == main(["edit", *command])
+    assert before + 3 == received(sim)
+    assert ["a.png", "b.png", "c.png"] == [name for name in ("a.png", "b.png", "c.png") if Path(name).exists()]
+
+
+def test_a_mask_that_was_uploaded_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes by its id."""
+    with scripted({"created": 1, "data": [{"b64_json": b64encode(PNG).decode()}]}) as script:
+        monkeypatch.setenv("OPENAI_BASE_URL", script.origin)
+        assert 0 == main(["edit", "red", "--mask-file-id", "file-m", "photo.png", "-o", "red.png", "--yes"])
+        (heard,) = script.heard
+    assert {"file_id": "file-m"} == json.loads(heard.body)["mask"]
+
+
 def test_a_price_of_ones_own_bounds_it(capsys: pytest.CaptureFixture[str]) -> None:
     """The lines that the message names are taken."""
     Path("prices.toml").write_text('[prices."gpt-image-1.5"]\ninput_tokens = 1600\n')
@@ -94,6 +116,12 @@ def test_a_price_of_ones_own_bounds_it(capsys: pytest.CaptureFixture[str]) -> No
     ("arguments", "words"),
     [
         ([], "PROMPT is missing"),
+        (
+            ["red", "photo.png", "--mask", "mask.png", "--mask-file-id", "file-m"],
+            "--mask-file-id: there is a mask already (--mask)",
+        ),
+        (["red", "photo.png", "--mask-file-id", "no file"], "a file_id is what the provider called an uploaded"),
+        (["red", "--n", "2", "nowhere.png"], "nowhere.png: there is no such file"),
         (["red"], "IMAGE is missing"),
         (["red", "--file-id", "no file"], "a file_id is what the provider called an uploaded file"),
         (["photo.png", "--file-id", "file-a"], "'photo.png' is a file: the prompt comes first"),

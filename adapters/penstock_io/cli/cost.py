@@ -90,6 +90,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
         formatter_class=Formatter,
     )
     add = parser.add_argument
+    parser.many, parser.made = "paths", Path
     add("paths", nargs="*", type=Path, metavar="DIR_OR_LEDGER", help="folders of batches, and ledgers")
     add("--since", type=_day, metavar="DATE", help="only what was from this day (UTC) on, such as 2026-11-01")
     change = parser.add_argument_group("return on a change").add_argument

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock_io.cli.generate import EPILOG, buy
-from penstock_io.cli.options import EDIT, FIDELITY, FILE_ID, MASK
+from penstock_io.cli.options import EDIT, FIDELITY, FILE_ID, MASK, MASK_ID
 from penstock_io.cli.parsing import Formatter, Parser, Subparsers, add_options, run_with
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def add_parser(subparsers: Subparsers[Parser]) -> None:
     parser.add_argument(
         "images", nargs="*", metavar="IMAGE", help="PNG, JPEG or WebP files, or addresses (https://...)"
     )
+    parser.many = "images"
     add_options(parser, EDIT)
     parser.set_defaults(run=partial(run, parser))
 
@@ -66,10 +67,13 @@ def _made_from(values: Values, names: Sequence[str], request: ImageRequest) -> I
     from penstock.requests import InputImage  # noqa: PLC0415 - as above
     from penstock_io.inputs import read_image, read_images  # noqa: PLC0415 - as above
 
-    mask, uploaded = values.get(MASK), values.get(FILE_ID) or ()
+    uploaded, mask, there = values.get(FILE_ID) or (), values.get(MASK), values.get(MASK_ID)
+    if mask is not None and there is not None:
+        raise values.wrong(MASK_ID, f"there is a mask already ({values.origin(MASK)}): give one of them")
+    covered = None if mask is None else read_image(mask, "mask")
     return evolve(
         request,
         images=read_images([*names, *map(InputImage.file, uploaded)]),
-        mask=None if mask is None else read_image(mask, "mask"),
+        mask=covered if there is None else InputImage.file(there),
         input_fidelity=values.get(FIDELITY),
     )

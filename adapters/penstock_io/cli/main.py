@@ -102,10 +102,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         _unknown(first)
     parser = _parser(first)
     parser.json = "--json" in arguments
-    args, rest = parser.parse_known_args(arguments[1:])
-    if rest:
-        parser.refuse(rest)
-    return args
+    return parser.whole(arguments[1:])
 
 
 def _parser(name: str) -> Parser:

@@ -220,6 +220,8 @@ UNSAID = Option("unsaid", _choice("drop", "refuse", "emulate"), WHAT, "what a pr
                 "drop|refuse|emulate", Kind.TEXT, "drop")  # fmt: skip
 MASK = Option("mask", _file, WHAT, "a PNG as large as the first image, transparent where that is to change", "FILE",
               bare=True)  # fmt: skip
+MASK_ID = Option("mask-file-id", _text, WHAT, "a mask that was uploaded to the provider, by its id there", "ID",
+                 bare=True)  # fmt: skip
 FIDELITY = Option("input-fidelity", _text, WHAT, "how closely images are kept: low or high", "WORD", bare=True)
 FILE_ID = Option("file-id", _ids, WHAT, "an image that was uploaded to the provider, by its id there; repeat it for "
                  "more. They follow the IMAGEs", "ID", Kind.LIST, bare=True)  # fmt: skip
@@ -316,7 +318,7 @@ GENERATE: tuple[AnyOption, ...] = (
 )  # fmt: skip
 """What `penstock generate` takes."""
 
-EDIT: tuple[AnyOption, ...] = (FILE_ID, MASK, FIDELITY, *GENERATE)
+EDIT: tuple[AnyOption, ...] = (FILE_ID, MASK, MASK_ID, FIDELITY, *GENERATE)
 """What `penstock edit` takes."""
 
 NOTE = """\

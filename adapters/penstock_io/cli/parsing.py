@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from penstock_io.cli.options import (
     API_KEY_ENV,
@@ -44,10 +44,25 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of one command. `flags` are all its flags, `json` says that a program reads what it prints."""
+    """The parser of one command. `flags` are all its flags, `json` says that a program reads what it prints.
+
+    `many` names the arguments of which there may be any number ("": there are none such), `made` makes one of a word.
+    """
 
     flags: Sequence[str] = ()
     json = False
+    many = ""
+    made: Callable[[str], object] = str
+
+    def whole(self, words: Sequence[str]) -> argparse.Namespace:
+        """The arguments of a command line, wherever its options stand. Leaves with 2 for what it does not know."""
+        args, rest = self.parse_known_args(words)
+        # of words between options argparse takes the first run alone
+        if self.many and not any(word.startswith("-") and word != "-" for word in rest):
+            cast("list[object]", getattr(args, self.many)).extend([self.made(word) for word in rest])
+        elif rest:
+            self.refuse(rest)
+        return args
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with the command line, below its usage, and leave with 2."""
