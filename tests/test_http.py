@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ import httpx2
 import pytest
 import trio
 
+from penstock.errors import UsageError
 from penstock.events import Event, Failed, Opened
 from penstock.http import HttpCall
 from penstock.ids import AttemptId
@@ -683,3 +685,12 @@ def test_a_connection_is_used_again(library: str) -> None:
         events = asyncio.run(main(server.port))
         assert 1 == server.connections
     assert [DONE, Failed(ATTEMPT, Kind.BROKEN, Reached.SENT)] == events
+
+
+@pytest.mark.parametrize("opener", [open_client, open_async_client])
+def test_without_a_library(opener: Callable[[str], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installed penstock alone is told what else there is to install, and sees no traceback of an import."""
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    with pytest.raises(UsageError, match=r"no HTTP library: pip install 'penstock\[cli\]'"):
+        opener("https://pictures.example")

@@ -17,11 +17,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from penstock.errors import UsageError
 from penstock.events import Event
 from penstock.http import HttpCall
 from penstock.readings import Kind, Reached
@@ -225,11 +227,21 @@ class Exchange:
         return ended
 
 
+def _installed() -> None:
+    """Raises `UsageError` where neither library is there, and says how to get one."""
+    if find_spec("httpx") is None:
+        raise UsageError(
+            "there is no HTTP library: pip install 'penstock[cli]' for the command line, 'penstock[httpx2]' or "
+            "'penstock[httpx]' for a program; or hand in a client of your own as http_client"
+        )
+
+
 def open_client(base_url: str) -> SyncHttp:
     """A client of the installed library for the thread driver: no limit of its own, no time-out, no redirects."""
     try:
         import httpx2  # noqa: PLC0415 - only one of the two may be installed, and both load slowly
     except ImportError:
+        _installed()
         import httpx  # noqa: PLC0415 - as above
 
         old = httpx.Limits(keepalive_expiry=KEEPALIVE)
@@ -243,6 +255,7 @@ def open_async_client(base_url: str) -> AsyncHttp:
     try:
         import httpx2  # noqa: PLC0415 - as above
     except ImportError:
+        _installed()
         import httpx  # noqa: PLC0415 - as above
 
         old = httpx.Limits(keepalive_expiry=KEEPALIVE)
