@@ -12,7 +12,7 @@ from attrs import evolve
 from penstock.catalog import typical_seconds
 from penstock.config import Credential, Limits, Pool
 from penstock.ids import Key
-from penstock.lessons import Lesson, Lessons
+from penstock.lessons import Lesson, Lessons, Use
 from penstock.requests import Scalar
 from penstock.simulation.server import Latency, ServerLimits, ServerSettings
 from penstock_io._access import PROVIDER, fingerprint
@@ -121,8 +121,20 @@ def test_what_an_earlier_run_used_up_is_waited_for(settings: Settings) -> None:
     keys = evolve(settings, keys={"A": "key-a"})
     for age, minutes in ((0.0, 120.0), (3600.0, 60.0), (86_000.0, 40.0)):
         day = Lesson("requests", 0.5, 40.0, 86_400.0, "told", age)
-        found = planned(keys, learned(keys, kept("key-a", Lessons((day,)))))
+        gone = Use("requests", 86_400.0, 40.0, 0.5, age=age)
+        found = planned(keys, learned(keys, kept("key-a", Lessons((day,), used=(gone,)))))
         assert pytest.approx(minutes * 60.0 + USUAL, abs=1.0) == found.seconds
+
+
+def test_what_of_a_given_day_is_used_is_waited_for(settings: Settings) -> None:
+    """Of 80 a day with two keys 50 are gone, so 30 of 60 go at once, and the others as it refills."""
+    two = evolve(settings, limits=Limits(ipd=40.0))
+    used = [Lessons(used=(Use("images", 86_400.0, amount, 40 / 1440),)) for amount in (40.0, 10.0)]
+    known = learned(two, kept("key-a", used[0]), kept("key-b", used[1]))
+    assert pytest.approx(30 * 1080.0 + USUAL, abs=1.0) == planned(two, known).seconds
+    assert pytest.approx(USUAL) == planned(two, known, rows=30).seconds
+    some = learned(two, kept("key-a", used[0]))
+    assert pytest.approx(20 * 1080.0 + USUAL, abs=1.0) == planned(two, some).seconds
 
 
 def test_what_the_folder_saw_counts_before_what_is_published(settings: Settings) -> None:

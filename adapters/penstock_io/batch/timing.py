@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 from attrs import define, field, frozen
@@ -14,8 +14,9 @@ from penstock_io.batch.states import RowState, Runs
 from penstock_io.journal import Account
 from penstock_io.lessons import load
 
-DAY = 86_400.0
-MINUTE = 60.0
+DAY, MINUTE = 86_400.0, 60.0
+LONG = 3_600.0
+"""Seconds of a window from which on what was used of it is kept for later runs."""
 
 GIVEN, LEARNED, BEFORE, USUAL = "given", "learned", "before", "usual"
 """What a time goes by: limits of the options, or of earlier runs; how fast the folder was; how long a picture takes."""
@@ -82,9 +83,9 @@ def seconds_of(groups: Sequence[Group], known: Known) -> tuple[float | None, str
     for group in groups:
         quotas = [limits for _, limits in group.quotas.values()]
         drawn = [known.learned.get((owner, name)) for owner, (name, _) in group.quotas.items()]
-        lessons = [one for one in drawn if one is not None]
-        lessons = lessons if len(lessons) == len(drawn) else []
-        waits = _given(group, quotas)
+        known_of_some = [one for one in drawn if one is not None]
+        lessons = known_of_some if len(known_of_some) == len(drawn) else []
+        waits = _given(group, quotas, known_of_some)
         ways |= {GIVEN} if waits else set()
         if lessons:
             waits += _learned(group, lessons)
@@ -98,19 +99,26 @@ def seconds_of(groups: Sequence[Group], known: Known) -> tuple[float | None, str
     return longest, next((way for way in (LEARNED, GIVEN) if way in ways), USUAL)
 
 
-def _given(group: Group, quotas: Sequence[Limits]) -> list[float]:
-    """How long each limit of the options makes it that all quotas have."""
+def _given(group: Group, quotas: Sequence[Limits], lessons: Sequence[Lessons]) -> list[float]:
+    """How long each limit of the options makes it that all quotas have, with what earlier runs used of a day."""
     amounts = group.requests, group.pictures, group.tokens
+    used = [_gone(lessons, quantity, DAY) for quantity in ("requests", "images", "tokens")]
     minutes = [(one.rpm, one.ipm, one.tpm) for one in quotas]
     days = [(one.rpd, one.ipd, one.tpd) for one in quotas]
     burst = min((one.burst for one in quotas), default=1.0)
     waits: list[float] = []
-    for some, window, at_once in ((minutes, MINUTE, burst), (days, DAY, 1.0)):
-        for amount, limits in zip(amounts, zip(*some, strict=True), strict=False):
+    for some, window, at_once, gone in ((minutes, MINUTE, burst, (0.0, 0.0, 0.0)), (days, DAY, 1.0, used)):
+        for amount, before, limits in zip(amounts, gone, zip(*some, strict=True), strict=False):
             known = [limit for limit in limits if limit is not None]
             if len(known) == len(limits):
-                waits.append(window * max(0.0, amount / sum(known) - at_once))
+                waits.append(window * max(0.0, (amount + before) / sum(known) - at_once) if amount else 0.0)
     return waits
+
+
+def _gone(lessons: Iterable[Lessons], quantity: str, window: float) -> float:
+    """What earlier runs used of a limit and is not back yet."""
+    uses = [use for one in lessons for use in one.used if (use.quantity, use.window) == (quantity, window)]
+    return sum(use.later(use.age) for use in uses)
 
 
 def _learned(group: Group, lessons: Sequence[Lessons]) -> list[float]:
@@ -129,6 +137,9 @@ def _learned(group: Group, lessons: Sequence[Lessons]) -> list[float]:
                 rate = sum(lesson.per_minute for lesson in buckets) / MINUTE
                 # they may have been used up, and have refilled since: that is what a client begins with, too
                 at_once = sum(min(one.capacity or 0.0, one.per_minute / MINUTE * one.age) for one in buckets)
+                if window >= LONG:  # what was used of those is known
+                    at_once = sum(one.capacity or one.per_minute / MINUTE * window for one in buckets)
+                    at_once -= _gone(lessons, quantity, window)
                 waits.append(max(0.0, amount - at_once) / rate)
     return waits
 
