@@ -47,6 +47,7 @@ DIRECTED = (
     "tests/test_admission_owners.py",
     "tests/test_admission_sharing.py",
     "tests/test_admission_slow.py",
+    "tests/test_admission_suspects.py",
     "tests/test_breaker.py",
     "tests/test_lessons.py",
     "tests/test_lessons_days.py",

@@ -12,6 +12,7 @@ from typing import Protocol
 from attrs import define, field
 
 from penstock.admission.gaps import Known
+from penstock.admission.suspects import Sizes
 from penstock.work import Demand
 
 Owned = tuple[int, float, str]
@@ -29,9 +30,9 @@ class Dividing(Protocol):
 class Family:
     """Shared by the quotas of siblings: other credentials of the same provider and pool.
 
-    `rates` has bounds of a rate a second that refusals taught, by the index of a quantity, and `lessons` counts how
-    often they became others; `sends` counts what all of
-    them sent since one of them was refused; `charges` says whether a refusal takes quota, too (None: nobody knows), and
+    `rates` has bounds of a rate a second that refusals taught, by the index of a quantity, `sizes` what those tell of
+    what was refused, and `lessons` counts how often they became others; `sends` counts what all of them sent since one
+    of them was refused; `charges` says whether a refusal takes quota, too (None: nobody knows), and
     `errors` the same of an error of the server. `owned` has the quotas that heard of a limit whose it is,
     `shared` those limits of which they go by their shares. `gaps` has what is known of buckets of one such request.
     """
@@ -41,6 +42,7 @@ class Family:
     owned: dict[Owned, list[Dividing]] = field(factory=dict[Owned, list[Dividing]])
     shared: set[Owned] = field(factory=set[Owned])
     gaps: dict[Demand, Known] = field(factory=dict[Demand, Known])
+    sizes: tuple[Sizes, Sizes, Sizes] = field(factory=lambda: (Sizes(), Sizes(), Sizes()))
     sends: int = 0
     charges: bool | None = None
     errors: bool | None = None

@@ -187,6 +187,13 @@ class Gaps:
             self.place, self.since, self.refused = permit.order + 1, -inf, ()
             self.fates = {order: fate for order, fate in self.fates.items() if order > permit.order}
 
+    def refused_one(self, permit: Permit, wait: float | None, pace: Pace, now: float) -> None:
+        """A request was refused; where a wait is named, that says more than gaps do."""
+        if wait is None:
+            self.hears(permit, pace, now, let_in=False)
+        else:
+            self.ends()
+
     def hears(self, permit: Permit, pace: Pace, now: float, *, let_in: bool) -> None:
         """What became of a request; nothing is heard before the first refusal, and that comes before `pace` has it."""
         if self.on is False or not self._alike(permit):

@@ -22,6 +22,7 @@ from penstock.admission.gaps import HOLD, Gaps
 from penstock.admission.learning import ERROR, LAST_TAU, Empty, Learner
 from penstock.admission.permits import Permit, mark_of, needs
 from penstock.admission.priors import convicted, hear
+from penstock.admission.suspects import Suspects
 from penstock.admission.walls import Walls
 
 if TYPE_CHECKING:
@@ -48,16 +49,13 @@ _EAGER = 0.2
 _LONG = 5.0
 """Seconds from which on a wait says less of the rate than what was let in before."""
 
-_ORDER = (2, 0, 1)
-"""Which quantity is suspected first, all else being equal: tokens, then images, then requests."""
-
 
 class Refusals:
     """Learns the gauges of a quota from refusals. `told` says of which quantities headers tell."""
 
     __slots__ = (
-        "_asked", "_cluster", "_costs", "_gap", "_held", "_lessons", "active", "family", "gaps", "gauges", "learners",
-        "learns", "pace", "slots", "told", "walls",
+        "_asked", "_cluster", "_costs", "_gap", "_held", "_lessons", "_suspects", "active", "family", "gaps", "gauges",
+        "learners", "learns", "pace", "slots", "told", "walls",
     )  # fmt: skip
 
     def __init__(self, gauges: tuple[Gauge, Gauge, Gauge], pace: Pace, family: Family) -> None:
@@ -76,6 +74,7 @@ class Refusals:
         self.learns = False
         self._gap = Gap()
         self.gaps = Gaps(family)
+        self._suspects = Suspects(gauges, self.learners, family)
         self._held: tuple[Gauge, float] | None = None
 
     # Events
@@ -83,6 +82,7 @@ class Refusals:
     def sent(self, permit: Permit) -> None:
         """A request goes."""
         self.gaps.sent(permit)
+        self._suspects.sent(needs(permit.demand))
         for gauge, learner, need in zip(self.gauges, self.learners, needs(permit.demand), strict=True):
             if learner is not None and need:
                 learner.sent(need, 0.5 * gauge.rate, permit.sent)
@@ -90,10 +90,7 @@ class Refusals:
     def begin(self, permit: Permit, wait: float | None, now: float) -> bool:
         """A request was refused: whether that is news, and not one more of those that were out together."""
         first = self.pace.sends == 1
-        if wait is None:
-            self.gaps.hears(permit, self.pace, now, let_in=False)
-        else:
-            self.gaps.ends()
+        self.gaps.refused_one(permit, wait, self.pace, now)
         news = self.pace.refused(permit.sent, now)
         if news:
             self._follow(permit, wait, let_in=False, first=first)
@@ -122,7 +119,7 @@ class Refusals:
                 if told is not None:
                     gauge.admitted(told, now)
         if self._lessons != self.family.lessons:
-            self._hear(now)
+            self._hear(needs(permit.demand), now)
         for index, learner in enumerate(self.learners):
             if learner is not None and not self.told[index]:
                 news = learner.admitted(permit.sent, permit.spent[index], needs(permit.demand)[index])
@@ -130,10 +127,19 @@ class Refusals:
                     self._believe(index, now)
         return True
 
-    def _hear(self, now: float) -> None:
-        """A sibling was taught something."""
+    def _suspected(self, needed: tuple[int, int, int]) -> list[int]:
+        return [index for index in range(3) if needed[index] and not self.told[index]]
+
+    def _hear(self, needed: tuple[int, int, int], now: float) -> None:
+        """A sibling was taught something, or this one."""
         self._lessons = self.family.lessons
-        learner = self.learners[self.active] if 0 <= self.active < EXCHANGES and not self.gaps.on else None
+        if not 0 <= self.active < EXCHANGES or not needed[self.active] or self.told[self.active] or self.gaps.on:
+            return
+        before, found = self.active, self._suspected(needed)
+        self.active = self._suspects.likeliest(found, needed, before, now)
+        if before != self.active:
+            self._believe(self.active, now)
+        learner = self.learners[self.active]
         sibling = self.family.rates.get(self.active)
         if learner is not None and sibling is not None and self.pace.barren < 2 and convicted(learner, self.learners):
             hear(self.gauges[self.active], learner, sibling, now)
@@ -221,7 +227,8 @@ class Refusals:
             return
         self._cluster.begin(permit, wait)
         needed = needs(permit.demand)
-        suspects = [index for index in range(3) if needed[index] and not self.told[index]]
+        suspects = self._suspected(needed)
+        self._suspects.refused(suspects, needed, self.active)
         for index in suspects:
             learner = self.learners[index]
             if learner is None:
@@ -245,7 +252,7 @@ class Refusals:
             index = next((index for index in (1, 2, 0) if needed[index]), 0)
             self.walls.met(index, self.gauges[index], permit, wait, now)
             return
-        self._asked = self.active = min(suspects, key=lambda index: self._likely(index, needed[index]))
+        self._asked = self.active = self._suspects.likeliest(suspects, needed, self.active, now)
         self._believe(self.active, now, permit, wait)
 
     # Which it was
@@ -260,13 +267,6 @@ class Refusals:
             return False
         self.slots.refused(permit.out, permit.sent, now)
         return True
-
-    def _likely(self, index: int, need: int) -> tuple[int, bool, float, int]:
-        """The smaller, the likelier: strikes, whether it is configured, and how empty it is believed to be."""
-        learner, gauge = self.learners[index], self.gauges[index]
-        believed = gauge.source in {"limit", "ceiling"}
-        strikes = 0 if learner is None else learner.state.strikes
-        return strikes, not believed, gauge.level / need if believed else 0.0, _ORDER[index]
 
     # What it says
 
