@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from penstock.admission.breaker import IN_A_ROW, Health
 from penstock.config import Limits
 from penstock.engine.entities import Call
 from penstock.engine.lanes import Look
-from tests.lane_field import DEMANDS, Field
+from tests.lane_field import DEMANDS, LIMITS, Field
 
 
 def drained() -> tuple[Field, Call, Look]:
@@ -110,3 +115,17 @@ def test_a_lane_that_rests_and_never_has_room_is_waited_for_by_nobody() -> None:
     assert large.order is field.group.resting
     assert found.first is large
     assert small is field.look(call, field.now).first
+
+
+@settings(max_examples=150, deadline=None)
+@given(limits=st.lists(LIMITS, min_size=1, max_size=4), seed=st.integers(0, 10**6))
+def test_a_lane_whose_time_has_come_has_room_for_the_smallest(limits: list[Limits], seed: int) -> None:
+    """Nobody asks it again: whatever happened before, it stands among the free ones exactly where it has room."""
+    field, rng = Field(limits), Random(seed)
+    group = field.group
+    for _ in range(80):
+        field.step(rng)
+        group.settle(field.now)
+        for lane in group.lanes:
+            free = lane.order is group.full or lane.order is group.filling
+            assert free == (lane.ready_at(group.least, field.now) <= field.now)

@@ -136,8 +136,8 @@ class Gauge:
 
     def tried(self, now: float) -> None:
         """A request is sent while a higher rate is tried out."""
-        rate = self.rate
-        if min(self.capacity, self.level + rate * (now - self.at)) > 2.0 * self.largest + rate:
+        rate, few = self.rate, 2.0 * self.largest + self.rate
+        if self.capacity > few and self.level + rate * (now - self.at) > few:
             self.probe(self.tau, now)  # a pause: it held nothing up, and there is nothing to find out
         else:
             self.refill(now)
@@ -154,7 +154,8 @@ class Gauge:
 
     def _grown(self, now: float) -> float:
         """How many times its rate a bucket that is tried out is believed to refill."""
-        grow = (now - self.quiet) * min(_GROW, _EACH * self.rate / self.unit)
+        grow = _EACH * self.rate / self.unit
+        grow = (now - self.quiet) * (grow if grow < _GROW else _GROW)
         if grow > 1.0 and self.limit is not None:
             self.limit, self.rate, self.capacity = 2.0 * self.limit, 2.0 * self.rate, 2.0 * self.capacity
             self.bound = max(self.bound, self.capacity)

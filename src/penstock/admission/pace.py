@@ -78,7 +78,17 @@ class Pace:
         self.sends += 1
         if self.first == inf:
             self.first = now
-        span, risk = self.span, self._risk(trusted)
+        span = self.span
+        # how many requests may be at risk beside what is refilled
+        if self.careful:
+            risk = _FROM
+        elif trusted is None:
+            few, risk = _FROM + self.sends / _RAMP, self.sends / _GROWTH
+            few = few if few < FEW else FEW
+            risk = risk if risk > few else few
+        else:
+            risk = trusted / _TRUSTED
+            risk = risk if risk > FEW else FEW
         gap = 1.0 / (rate + risk / span)
         if out >= self.reach:
             # a limit of exchanges may be there: what goes beyond as many as ever is at risk, whatever buckets hold
@@ -96,17 +106,6 @@ class Pace:
             self._open()
         else:
             self.opens = self.next
-
-    def _risk(self, trusted: int | None) -> float:
-        """How many requests may be at risk beside what is refilled."""
-        if self.careful:
-            return _FROM
-        if trusted is None:
-            few, risk = _FROM + self.sends / _RAMP, self.sends / _GROWTH
-            few = few if few < FEW else FEW
-        else:
-            few, risk = FEW, trusted / _TRUSTED
-        return risk if risk > few else few
 
     def replied(self, sent: float, now: float) -> None:
         """A reply came, whatever it says."""

@@ -213,9 +213,10 @@ class Quota:
             recent.popleft().after = spent
         opening = recent[0].spent if recent else spent
         plan = self._plan
-        if plan is None or plan.demand is not demand:
+        alike = plan is not None and plan.demand is demand
+        if plan is None or not alike:
             plan = self._plan = planned(demand, self._refusals)
-        levels, again = take(plan.needs, now)
+        levels, again = take(plan.needs, now, alike=alike)
         self._order += 1
         permit = Permit(self._order, now, demand, spent, opening, levels, self._returned, out, pace.last)
         recent.append(permit)
@@ -228,9 +229,12 @@ class Quota:
         if not pace.eager or pace.heard > -inf:
             pace.sent(now, plan.sure, family.sends if plan.trusts else None, out)
         self.in_flight = out + 1
-        # the same may go again when pace and buckets allow it: nobody has to look for that
-        opens = pace.opens
-        self._asked, self._ready = demand, again if again > opens else opens
+        if alike:
+            # the same may go again when pace and buckets allow it: nobody has to look for that
+            opens = pace.opens
+            self._asked, self._ready = demand, again if again > opens else opens
+        else:
+            self._asked = None
         return permit
 
     def settle(self, permit: Permit, taken: Three, now: float, tokens: int | None = None) -> bool:

@@ -63,10 +63,11 @@ def planned(demand: Demand, refusals: Refusals) -> Plan:
     return Plan(demand, needs, 0.0 if sure == inf else sure, trusts)
 
 
-def take(needs: Needs, now: float) -> tuple[list[float], float]:
+def take(needs: Needs, now: float, *, alike: bool = True) -> tuple[list[float], float]:
     """A request is sent now that draws on these. Returns the levels just before (0.0 where it needs nothing).
 
-    Behind them is when the same may go again, as far as these buckets go; `-inf` is at once.
+    Behind them is when the same may go again, as far as these buckets go; `-inf` is at once. It is looked for only
+    where the next one may be `alike`.
     """
     levels: list[float] = []
     again = -inf
@@ -95,7 +96,7 @@ def take(needs: Needs, now: float) -> tuple[list[float], float]:
             # the bucket at the server may stay full for as long as the request is on its way
             brim = now + (level - capacity) / rate + gauge.spread
             gauge.at = brim if brim > at else at
-            if need > left and (ready := gauge.ready(need)) > again:
+            if alike and need > left and (ready := gauge.ready(need)) > again:
                 again = ready
         levels.append(level)
     return levels, again

@@ -179,7 +179,7 @@ class Group:
     # The order of lanes
 
     def arrange(self, lane: Lane, now: float) -> None:
-        """Put a lane where it belongs now, in O(log n) comparisons."""
+        """Put a lane to which something happened where it belongs now, in O(log n) comparisons."""
         self._foreseen = None
         if lane.closed is not None:
             if lane.breaker.until > now:
@@ -193,10 +193,14 @@ class Group:
             opens = healthy
         if opens > now:
             self._move(lane, self.busy if opens == inf else self.resting, opens)
-            return
-        full_at, lane.index, lane.span, lane.rate = quota.outlook(self.target.demand, now)
+        else:
+            self._open(lane, now)
+
+    def _open(self, lane: Lane, now: float) -> None:
+        """Put a lane where it belongs on which the smallest demand may go."""
+        full_at, lane.index, lane.span, lane.rate = lane.quota.outlook(self.target.demand, now)
         if full_at <= now:
-            self._move(lane, self.full, quota.in_flight / lane.credential.weight)
+            self._move(lane, self.full, lane.quota.in_flight / lane.credential.weight)
             return
         if lane.span > self._span:
             self._span = lane.span
@@ -243,11 +247,14 @@ class Group:
         """Put in order again what has come to its time."""
         while self.resting and self.resting[0][0] <= now:
             lane = self.resting[0][2]
+            if lane.breaker.health is GOOD:
+                self._open(lane, now)  # it rested for its limits, and nothing happened to it but that its time came
+                continue
             if lane.breaker.due(now):
                 lane.closed = None
             self.arrange(lane, now)
         while self.filling and self.filling[0][0] <= now:
-            self.arrange(self.filling[0][2], now)
+            self._open(self.filling[0][2], now)
 
     # The search
 
@@ -272,7 +279,8 @@ class Group:
         if opens <= now or lane.breaker.health is not GOOD or not lane.usable(call, demand):
             return None
         second = resting[1][0] if len(resting) > 1 else inf
-        self._foreseen = found = Look(call, demand, None, opens, lane, second, barred=False, usable=True)
+        self._foreseen = found = Look(call, demand, None, opens, lane, second)
+        found.usable = True
         return found
 
     def _search(self, call: Call, demand: Demand, now: float) -> Look:
