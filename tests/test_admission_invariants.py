@@ -21,7 +21,7 @@ from random import Random
 
 import pytest
 from attrs import define
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from penstock.admission.bucket import SPREAD, Gauge, Mark
@@ -314,15 +314,20 @@ class Walled(Server):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=seeds, amount=st.sampled_from((2.0, 5.0)), span=st.sampled_from((1.0, 5.0)), hints=st.booleans())
+@example(seed=1481, amount=5.0, span=1.0, hints=True)
 def test_headers_stay_as_they_are_told(seed: int, amount: float, span: float, hints: bool) -> None:
-    """A refusal that they do not explain is of a wall beside them: the told limit stands, and all go through."""
+    """A refusal that they do not explain is of something beside them: the told limit stands, and all go through.
+
+    That is a wall, or, where replies happen to come as fast as it lets in, what nobody can tell from it: so many out.
+    """
     server = Walled((600.0, None, None), amount=amount, span=span, left=amount)
     run = Run(Quota(Limits(), 0.0), server, [Demand()] * 60, Random(seed), headers=True, hints=hints)
     assert run.go(until=3600.0) < 3600.0
     figures = run.quota.figures(run.now)
     assert (600.0, "told") == (figures.requests.per_minute, figures.requests.source)
     assert server.refused
-    assert [("requests", 0.0)] == [(wall.quantity, wall.window) for wall in figures.walls]
+    walls = [(wall.quantity, wall.window) for wall in figures.walls]
+    assert [("requests", 0.0)] == walls or (figures.concurrency is not None and not walls)
     assert (60, 0) == (server.admitted, figures.in_flight)
 
 

@@ -45,7 +45,7 @@ _TICK = 1e-7
 _GROW, _EACH = 0.125, 0.25
 """By what share of itself a rate that is tried out grows: a second at most, and for each request at most."""
 
-_ENOUGH, _LEAST, _DEAR = 0.4, 4.0, 25.0
+_ENOUGH, _LEAST, _DEAR = 0.4, 4.0, 40.0
 """For how many requests nothing is tried out: for each second of `tau`, at least, and where a refusal is dear."""
 
 
@@ -54,8 +54,9 @@ class Gauge:
     """A bucket. `limit` is per minute (None: unknown, no constraint). `level` is as of `at`, which may lie ahead.
 
     `window` is how many seconds the provider's limit is of. More than `bound` is never asked for; `peak` is the highest
-    level since the last refusal, `unit` what a request takes. From `quiet` on a higher rate is tried out, after `tau`
-    seconds. `ceiling` (a minute) and `most` (at once) are never exceeded. It holds at least the `largest` need of all.
+    level since the last refusal, `unit` what a request takes, `usual` about what most take. From `quiet` on a higher rate
+    is tried out, after `tau` seconds. `ceiling` (a minute) and `most` (at once) are never exceeded. It holds at least
+    the `largest` need of all.
     """
 
     at: float
@@ -75,6 +76,7 @@ class Gauge:
     roof: float = inf
     peak: float = 0.0
     unit: float = 1.0
+    usual: float = 0.0
     quiet: float = inf
     tau: float = 10.0
     ceiling: float = inf
@@ -130,6 +132,7 @@ class Gauge:
     def sized(self, need: float) -> None:
         """A request is sent that needs another amount than the last one."""
         self.unit = need
+        self.usual += (need - self.usual) / 4.0 if self.usual else need
         if need > self.largest:
             self.largest = need
             self.capacity = max(self.capacity, min(need, self.bound))
@@ -176,7 +179,9 @@ class Gauge:
             return
         if self.rate:
             self.refill(now)
-            brim = mark.level + self.returned - mark.returned + self.rate * (now - mark.sent) - self.capacity
+            # full, it stands still for as long as ways differ by: what was lost so when this was sent is lost already
+            full = self.capacity - self.rate * self.spread
+            brim = self.returned - mark.returned + self.rate * (now - mark.sent) + min(0.0, mark.level - full)
             self.level = min(self.capacity, self.level + max(0.0, amount - max(0.0, brim)))
         self.returned += amount
 
@@ -348,9 +353,19 @@ class Gauge:
         """Nothing more is tried for `tau` seconds, and for some requests; for more where refusals are `dear`."""
         self.tau = tau
         if self.ceiling == inf:
-            each = self.unit / self.rate if self.rate else 0.0
             self.dear = self.dear or dear
-            self.quiet = now + max(tau, max(_ENOUGH * tau, _DEAR if self.dear else _LEAST) * each)
+            self.quiet = now + max(tau, max(_ENOUGH * tau, _DEAR if self.dear else _LEAST) * self._each)
+
+    def paid(self, now: float) -> None:
+        """A sibling found out that refusals are dear: what is slow is tried as late as if this bucket had."""
+        self.dear = True
+        if now < self.quiet < inf and _DEAR * self._each > self.tau:
+            self.probe(self.tau, now)
+
+    @property
+    def _each(self) -> float:
+        """In how many seconds it refills what a request usually takes."""
+        return (self.usual or self.unit) / self.rate if self.rate else 0.0
 
     def refused(self, left: float, mark: Mark, now: float, *, charges: bool, sure: bool = False) -> None:
         """About `left` was there when the marked request was refused; `sure`: whatever was believed before.

@@ -23,7 +23,7 @@ from penstock.admission.learning import ERROR, LAST_TAU, Empty, Learner
 from penstock.admission.permits import Permit, mark_of, needs
 from penstock.admission.priors import convicted, hear
 from penstock.admission.suspects import Suspects
-from penstock.admission.walls import Walls
+from penstock.admission.walls import Walls, patience
 
 if TYPE_CHECKING:
     from penstock.admission.bucket import Gauge
@@ -42,9 +42,6 @@ _BEHIND = 40.0
 
 _UNLIKE = 0.002
 """What share of what was let in until now a sibling's rate must be for it to be of the same limit."""
-
-_EAGER = 0.2
-"""How much sooner than usual a higher rate is tried where the one that is believed is little more than a guess."""
 
 _LONG = 5.0
 """Seconds from which on a wait says less of the rate than what was let in before."""
@@ -93,7 +90,7 @@ class Refusals:
         self.gaps.refused_one(permit, wait, self.pace, now)
         news = self.pace.refused(permit.sent, now)
         if news:
-            self._follow(permit, wait, let_in=False, first=first)
+            self._follow(permit, wait, now, let_in=False, first=first)
         self._costs.refused(permit, wait, news=news)
         self.family.sends = 0
         if news:
@@ -112,7 +109,7 @@ class Refusals:
         self.gaps.hears(permit, self.pace, now, let_in=True)
         if permit.sent >= self.pace.heard:
             self._gap.close(now)
-            self._follow(permit, None, let_in=True)
+            self._follow(permit, None, now, let_in=True)
         self._open(permit.sent, now)
         if permit.report is not None:
             for gauge, told in zip(self.gauges, permit.report.buckets, strict=True):
@@ -144,13 +141,17 @@ class Refusals:
         if learner is not None and sibling is not None and self.pace.barren < 2 and convicted(learner, self.learners):
             hear(self.gauges[self.active], learner, sibling, now)
 
-    def _follow(self, permit: Permit, wait: float | None, *, let_in: bool, first: bool = True) -> None:
+    def _follow(self, permit: Permit, wait: float | None, now: float, *, let_in: bool, first: bool = True) -> None:
         """The `first` that went after a refusal was heard of; what has to wait for some time was refused."""
         if first:
             known = 0 <= self._asked < EXCHANGES
             self._costs.tried(permit, wait, self._asked, self.gauges[self._asked] if known else None)
         if 0 <= self.active < EXCHANGES:
             self._costs.followed(permit, self.active, self.learners[self.active], let_in=let_in)
+        if self.family.charges:
+            for gauge in self.gauges:
+                if not gauge.dear:
+                    gauge.paid(now)
 
     def failed(self, permit: Permit) -> bool:
         """A request ended in an error of the server: whether it is known to have taken no quota."""
@@ -334,9 +335,7 @@ class Refusals:
         elif not gauge.rate and permit is not None:
             self.pace.careful = True
             self.pace.block(now + HOLD)
-        # while the bounds say little, finding out more is no probe
-        guessed = gauge.source == "learned" and not learner.sure
-        gauge.probe(learner.state.tau * (_EAGER if guessed else 1.0), now)
+        gauge.probe(patience(gauge, learner, self.gauges, self.told), now)
         if self.pace.barren > 1:
             gauge.quiet = inf  # while nothing is let in nothing more is tried
         if permit is not None:

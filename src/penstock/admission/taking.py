@@ -59,7 +59,7 @@ def planned(demand: Demand, refusals: Refusals) -> Plan:
             if need:
                 gauge.sized(need)
         needs += beyond
-    trusts = True in refusals.told and refusals.active < 0 and not walls.hidden()
+    trusts = refusals.told[0] and refusals.active < 0 and not walls.hidden()
     return Plan(demand, needs, 0.0 if sure == inf else sure, trusts)
 
 

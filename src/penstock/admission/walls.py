@@ -11,10 +11,14 @@ from attrs import evolve
 
 from penstock.admission.bucket import Gauge, Mark
 from penstock.admission.headers import QUANTITIES, Told
+from penstock.admission.learning import LAST_TAU, Learner
 from penstock.admission.permits import Permit, WallFigures, mark_of, needs
 
 LONGER = 3_600.0
 """Seconds of a window that a reply may mean without naming it."""
+
+_EAGER = 0.2
+"""How much sooner than usual a higher rate is tried where the one that is believed is little more than a guess."""
 
 HIDDEN = 0.0
 """The window of a wall that nobody declared."""
@@ -112,3 +116,14 @@ class Walls:
     def figures(self, now: float) -> tuple[WallFigures, ...]:
         """All of them as believed now."""
         return tuple(WallFigures(QUANTITIES[index], gauge.window, gauge.figures(now)) for index, gauge in self.known)
+
+
+def patience(gauge: Gauge, learner: Learner, gauges: tuple[Gauge, ...], told: list[bool]) -> float:
+    """Seconds until a higher rate is tried of a bucket that is learned; of `told` ones headers tell."""
+    state = learner.state
+    if not learner.sure:
+        # while the bounds say little, finding out more is no probe
+        return state.tau * (_EAGER if gauge.source == "learned" else 1.0)
+    rates = [one.rate * gauge.unit / one.unit for one, known in zip(gauges, told, strict=True) if known]
+    # it lets in as many as one that is told: a wall of the same limit most likely, which is not raised but with it
+    return LAST_TAU if any(state.low <= rate <= state.high for rate in rates) else state.tau

@@ -25,6 +25,9 @@ _PATIENCE, _LONGEST = 10.0, 600.0
 
 _LESS = 0.8
 
+_ROUNDED = 0.001
+"""Seconds by which a time to full may have been rounded down."""
+
 
 @define(eq=False)
 class Ways:
@@ -58,7 +61,7 @@ class Ways:
         """
         if reset is None:
             return
-        full, spent = mark.sent + self.spread + reset, mark.spent + mark.need
+        full, spent = mark.sent + self.spread + reset + _ROUNDED, mark.spent + mark.need
         if mark.sent > self.sent + self.spread:
             self.full, self.spent, self.sent = full, spent, mark.sent
         elif mark.sent >= self.sent - self.spread:
