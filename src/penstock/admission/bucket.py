@@ -54,9 +54,9 @@ class Gauge:
     """A bucket. `limit` is per minute (None: unknown, no constraint). `level` is as of `at`, which may lie ahead.
 
     `window` is how many seconds the provider's limit is of. More than `bound` is never asked for; `peak` is the highest
-    level since the last refusal, `unit` what a request takes, `usual` about what most take. From `quiet` on a higher
-    rate is tried out, after `tau` seconds. `ceiling` (a minute) and `most` (at once) are never exceeded. It holds at least
-    the `largest` need of all.
+    level since the last refusal, `unit` what a request takes, `usual` about what most take. From `quiet` on a
+    higher rate is tried out, after `tau` seconds. `ceiling` (a minute) and `most` (at once) are never exceeded. It
+    holds at least the `largest` need of all.
     """
 
     at: float
