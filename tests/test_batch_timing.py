@@ -11,6 +11,7 @@ from attrs import evolve
 
 from penstock.catalog import typical_seconds
 from penstock.config import Credential, Limits, Pool
+from penstock.durations import span
 from penstock.ids import Key
 from penstock.lessons import Lesson, Lessons, Use
 from penstock.requests import Scalar
@@ -124,6 +125,14 @@ def test_what_an_earlier_run_used_up_is_waited_for(settings: Settings) -> None:
         gone = Use("requests", 86_400.0, 40.0, 0.5, age=age)
         found = planned(keys, learned(keys, kept("key-a", Lessons((day,), used=(gone,)))))
         assert pytest.approx(minutes * 60.0 + USUAL, abs=1.0) == found.seconds
+
+
+def test_a_key_in_two_variables_is_one(settings: Settings) -> None:
+    """It makes nothing faster, and is not counted twice; without their values two variables are two."""
+    twin, bare = (evolve(settings, keys={"A": key, "B": key}) for key in ("key-a", ""))
+    known = learned(twin, kept("key-a"))
+    assert [f"time: about {span(300.0 + USUAL)}, as the limits were in an earlier run"] == lines(twin, known)
+    assert "with 2 keys" in lines(bare, Known())[0]
 
 
 def test_what_of_a_given_day_is_used_is_waited_for(settings: Settings) -> None:

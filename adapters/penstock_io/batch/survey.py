@@ -323,7 +323,7 @@ def _told_price(survey: Survey, settings: Settings) -> str:
 def _told_time(survey: Survey, settings: Settings) -> list[str]:
     if survey.seconds is None:
         return []
-    keys = len(settings.keys)
+    keys = len({key or name for name, key in settings.keys.items()})  # two variables may hold one
     with_keys = f" with {count(keys, 'key')}" if keys > 1 else ""
     return [f"time: about {span(survey.seconds)}{with_keys}{_BY[survey.timed]}"]
 
