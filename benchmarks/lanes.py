@@ -1,14 +1,15 @@
 """What a decision costs with a million waiting calls and a hundred lanes, beside a bare loop over a heap.
 
-    python -m benchmarks lanes [--waiting 1000000] [--lanes 100] [--decisions 50000] [--check] [--count]
+    python -m benchmarks lanes [--waiting 1000 1000000] [--lanes 2 100] [--decisions 50000] [--check] [--count]
 
 A decision is one call bound to one lane: everything between a fact and the order that follows from it, in lines, lanes,
 quotas and budgets. Its seconds are those spent in the dispatcher; `whole` is the engine's step around it, with all four
 lives, of a reply and of a timer. All lanes are at their limits, so for each decision the right moment has to be found,
 too. `mixed`: 1 to 4 pictures and 100 to 4,000 tokens a request, three priorities, a hundred tenants. The bare loop
 pushes and pops as many entries of a heap as large, in the same run: what this machine is worth. All is processor time
-of this process, without what reading the clock takes, measured in slices, of which the quickest tenth is told: what
-others do on the machine is not what is measured.
+of one process for each case, without what reading the clock takes, measured in slices, of which the quickest tenth is
+told: what others do on the machine is not what is measured. `bytes` is what the process grows by for each call that
+waits, its request included.
 
 With `--count` it is bytecodes and calls of functions that are counted, which no load changes: of 2,000 decisions, with
 the patience that a client has unless it says otherwise.
@@ -21,12 +22,16 @@ import gc
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from heapq import heapify, heappop, heappush
+from itertools import product
+from multiprocessing import get_context
 from random import Random
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from benchmarks.payloads import resident
 from penstock.commands import Send
 from penstock.config import Config, Credential, Limits
 from penstock.engine import Engine
@@ -48,11 +53,15 @@ TENANTS, SLICE, COUNTED = 100, 200, 2_000
 
 @frozen
 class Cost:
-    """Microseconds a decision: of the dispatcher, of the engine's whole steps, of two operations on a heap."""
+    """Microseconds a decision: of the dispatcher, of the engine's whole steps, of two operations on a heap.
+
+    `size`: bytes a call that waits.
+    """
 
     decision: float
     whole: float
     heap: float
+    size: float
 
 
 def works(count: int, *, mixed: bool) -> Iterator[Work]:
@@ -174,7 +183,10 @@ class Town:
 
 def measure(waiting: int, lanes: int, decisions: int, *, mixed: bool) -> Cost:
     """Fill the line, then let `decisions` calls go as their lanes have room."""
+    gc.disable()
+    before = resident("VmRSS")
     town = Town(waiting + decisions, lanes, mixed=mixed)
+    size = (resident("VmRSS") - before) / (waiting + decisions)
     watch = Stopwatch(town.engine)
     bound, began = 0, 0
     decided: list[float] = []
@@ -186,7 +198,7 @@ def measure(waiting: int, lanes: int, decisions: int, *, mixed: bool) -> Cost:
             stepped.append((time.process_time() - start) / (bound - began) * 1e6)
             watch.seconds, began, start = 0.0, bound, time.process_time()
         bound += town.step()
-    return Cost(quick(decided), quick(stepped), bare(waiting, decisions))
+    return Cost(quick(decided), quick(stepped), bare(waiting, decisions), size)
 
 
 def counted(waiting: int, lanes: int, decisions: int, *, mixed: bool) -> tuple[float, float]:
@@ -205,7 +217,7 @@ def counted(waiting: int, lanes: int, decisions: int, *, mixed: bool) -> tuple[f
 def count(cases: Sequence[tuple[int, int]]) -> None:
     """Print what is counted."""
     for mixed in (False, True):
-        for waiting, lanes in cases:
+        for lanes, waiting in cases:
             bytecodes, calls = counted(waiting, lanes, COUNTED, mixed=mixed)
             name = f"{waiting:,} wait, {lanes} lanes, {'mixed' if mixed else 'even'}"
             print(f"{name:36} {bytecodes:7.0f} bytecodes in {calls:5.1f} calls", flush=True)
@@ -214,30 +226,29 @@ def count(cases: Sequence[tuple[int, int]]) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run it and print the figures; 1 with `--check` where a decision costs more than the goal."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks lanes", description=__doc__)
-    parser.add_argument("--waiting", type=int, default=1_000_000)
-    parser.add_argument("--lanes", type=int, default=100)
+    parser.add_argument("--waiting", type=int, nargs="+", default=[1_000, 1_000_000])
+    parser.add_argument("--lanes", type=int, nargs="+", default=[2, 100])
     parser.add_argument("--decisions", type=int, default=50_000)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--count", action="store_true")
     options = parser.parse_args(arguments)
-    cases = [(1_000, 2), (options.waiting, 2), (1_000, options.lanes), (options.waiting, options.lanes)]
+    cases = list(product(options.lanes, options.waiting))
     if options.count:
         count(cases)
         return 0
-    gc.disable()
     failed = False
-    print(f"{'':28} {'decision':>10} {'heap':>8} {'ratio':>7} {'whole step':>12}")
-    for mixed in (False, True):
-        for waiting, lanes in cases:
-            cost = measure(waiting, lanes, options.decisions, mixed=mixed)
+    print(f"{'':36} {'decision':>10} {'heap':>8} {'ratio':>6} {'whole step':>12} {'bytes':>7}")
+    # a process for each case: the memory of one says nothing of the next, and none is taken apart again
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as alone:
+        for mixed, (lanes, waiting) in product((False, True), cases):
+            cost = alone.submit(measure, waiting, lanes, options.decisions, mixed=mixed).result()
             failed = failed or cost.decision > GOAL
             name = f"{waiting:,} wait, {lanes} lanes, {'mixed' if mixed else 'even'}"
             print(
                 f"{name:36} {cost.decision:7.2f} us {cost.heap:5.2f} us {cost.decision / cost.heap:6.1f} "
-                f"{cost.whole:9.2f} us",
+                f"{cost.whole:9.2f} us {cost.size:7,.0f}",
                 flush=True,
             )
-            gc.collect()
     return int(failed and options.check)
 
 
