@@ -33,7 +33,7 @@ HIDDEN = Goal(1.01, 1.02, 12.0, 20.0)
 SPENT = Goal(1.01, 1.02, 3.0)
 """The end of a day's limit is seen once: whatever is out at that moment is refused."""
 
-UNTOLD = "OPTWXZ"
+UNTOLD = "OTXZ"
 """Scenarios whose arithmetic holds with headers, too: they do not tell of what binds, or a bucket holds one demand."""
 
 ARITHMETIC = {
@@ -46,15 +46,13 @@ ARITHMETIC = {
     "tau = 13 to 17 s, so 1.05 is expected, and 1.13 the worst",
     "N": "a bucket that is full while a request travels loses the refill: 1 / r + spread, 1.029 at 60 a minute",
     "O": "a bucket that is full while a request travels loses the refill: 1 / r + spread, 1.145 at 300 a minute",
-    "P": "trusted headers let risk grow by a quarter of what was let in (B with headers needs it): a wall that they do "
-    "not tell of is met at up to 30 a second, and a refusal is heard of after 0.05 to 0.26 s",
     "Q": "tokens of a request vary by 0.92 of their mean, so what n requests took of them is as good a rate as their "
     "number is, to 0.92 / sqrt(n): to tell 5 % takes 340 requests of the 500 of a key",
-    "T": "12 s a picture: where refusals take quota the one that shows the limit is 1.09 of 132 s and 1.14 of 84 s, "
-    "the one that shows that they do as much again; bare, two empties lie 12 s apart at least",
-    "W": "as P: five are gone before the first reply is back",
-    "X": "as P: 50 are gone at up to 40 a second",
-    "Z": "as P: 200 are gone at up to 100 a second, and whatever is out at that moment is refused",
+    "T": "12 s a picture: where refusals take quota one is 0.09 of 132 s and 0.14 of 84 s: one goes before the first "
+    "reply says anything, one shows that they do, one that the bucket holds one; bare, two empties lie 12 s apart",
+    "X": "headers let risk grow by a quarter of what was let in, so that B takes its 1,500 in 1.0 s: a wall of 50 that "
+    "they do not tell of is met at 100 a second and key, 6 to 18 go before that is heard of; 4 to 11 by 1 in 6.5",
+    "Z": "as X: at 200 of one key 12 to 37 a key are at risk by a quarter, 7 to 21 by 1 in 6.5, which B misses by 0.06",
     "bare": "a rate is learned from two empties, |error| <= d / time between: log2(T / 0.8 s) = 6 refusals in 60 s, "
     "the wall itself (1 to 5), and one a probe",
     "charged": "a refusal that takes quota costs d / r seconds of its key: 5 on a key of 500 requests are 1 %",
@@ -66,7 +64,7 @@ REACH = {"B": 15.0 / 1.1, "L": 1.14, "M": 1.13, "Q": 1.20}
 """The ratio that the arithmetic of a scenario allows, besides what is paid for refusals. A wrong guess of the quantity
 costs up to a fifth."""
 
-WALLS = "PWXZ"
+WALLS = "XZ"
 """Scenarios whose arithmetic is of refusals."""
 
 
