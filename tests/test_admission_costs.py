@@ -219,3 +219,19 @@ def test_errors_that_begin_to_take_quota_are_noticed() -> None:
         costs.failed(Permit(order, 1.0, QUICK, three, three, [0.0, 0.0, 0.0], three))
     refused(60, 10.0, 51.0, 4.0)
     assert costs.family.errors is True
+
+
+@pytest.mark.parametrize(
+    ("between", "wait", "expected"), [(0, 0.2, True), (1, 0.2, None), (1, 0.4, True), (1, 0.0, False)]
+)
+def test_who_went_between_may_have_taken_what_was_refilled(between: int, wait: float, expected: bool | None) -> None:
+    """Whoever has to wait again paid for a refusal, where nobody else may have taken what was there for him."""
+    family, gauge = Family(), Gauge(0.0)
+    gauge.pace(5.0, 0.0)
+    costs = Costs(family)
+    first = Permit(1, 0.0, Demand(), (9.0, 0.0, 0.0), (9.0, 0.0, 0.0), [0.0, 0.0, 0.0], (0.0, 0.0, 0.0))
+    first.after = (10.0, 0.0, 0.0)
+    costs.refused(first, 0.1, news=True)
+    spent = (10.0 + between, 0.0, 0.0)
+    costs.tried(Permit(3, 0.12, Demand(), spent, spent, [0.0, 0.0, 0.0], (0.0, 0.0, 0.0)), wait, 0, gauge)
+    assert expected is family.charges

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.admission.adaptive import Slots
 from penstock.admission.family import Family
 from penstock.admission.headers import DAY, RateReport, Told, read
 from penstock.admission.learning import ERROR, FIRST_TAU, LAST_TAU, Empty, Learner
@@ -155,40 +154,6 @@ def test_a_bucket_of_one_request_may_have_run_over(
             assert learner.state.high >= rate
         now += 1.0 / rate
     assert 0 == learner.state.strikes
-
-
-@given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(1, 12))
-def test_slots_are_found_and_never_freeze(refusals: list[bool], limit: int) -> None:
-    """Whatever was refused, at least one may be out, a cut is one event, and a while of use lets more out again."""
-    slots, now = Slots(), 0.0
-    for refused in refusals:
-        now += 1.0
-        if refused and slots.explains(limit):
-            slots.refused(limit, now - 0.1, now)
-            assert 1 <= slots.found <= limit
-            before = slots.found
-            slots.refused(1, now - 0.2, now)
-            assert before == slots.found
-        else:
-            slots.admitted(limit - 1)
-    if slots.found < inf:
-        found, first = slots.found, now
-        while slots.found <= found + 3:
-            now += 5.0
-            slots.full(now)
-        assert now - first <= 4 * 65.0
-
-
-def test_slots_are_acquitted() -> None:
-    """A refusal with fewer out than were let in before was for something else."""
-    slots = Slots()
-    slots.admitted(9)
-    assert not slots.explains(5)
-    slots.acquit(5)
-    assert (inf, 1) == (slots.found, slots.strikes)
-    assert slots.explains(9)
-    slots.named(3, 1.0, 2.0)
-    assert 3 == slots.found
 
 
 @given(st.integers(1, 11), st.floats(0.0, 0.2))

@@ -77,7 +77,7 @@ def test_the_gap_between_two_is_no_wait_that_was_asked_for() -> None:
     while quota.ready_at(ONE, 0.0) <= 0.0:
         permits.append(quota.reserve(ONE, 0.0))
     assert "pace" == quota.why(ONE, 0.0)
-    quota.refused(permits[0], None, 5.0, 0.05)
+    quota.refused(permits[0], None, 4.95, 0.05)
     assert "blocked" == quota.why(ONE, 0.1)
 
 

@@ -38,6 +38,7 @@ DIRECTED = (
     "tests/test_fairness.py",
     "tests/test_admission_bounds.py",
     "tests/test_admission_costs.py",
+    "tests/test_admission_exchanges.py",
     "tests/test_admission_gaps.py",
     "tests/test_admission_learning.py",
     "tests/test_admission_memory.py",

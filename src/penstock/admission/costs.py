@@ -131,7 +131,14 @@ class Costs:
             if permit.sent < fit + 0.5 * each:
                 self.family.charges = False
         elif permit.sent > fit - SPREAD:
-            self.family.charges = permit.sent + wait - fit > 0.5 * each
+            # who went between the two may have been let in, and taken what was refilled
+            later = permit.sent + wait - fit
+            since = other.spent[index] + paid if other.after is None else other.after[index]
+            others = (permit.spent[index] - since) / gauge.rate
+            if later <= 0.5 * each:
+                self.family.charges = False
+            elif later - others > 0.5 * each:
+                self.family.charges = True
 
     def followed(self, permit: Permit, index: int, learner: Learner | None, *, let_in: bool) -> None:
         """The first that went after a refusal that said nothing was heard of."""

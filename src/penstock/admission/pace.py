@@ -25,6 +25,12 @@ _FROM = 2.0
 _RAMP, _GROWTH, _TRUSTED = 8.0, 40.0, 4.0
 """One more at risk for so many let in: up to FEW, above it, and where headers tell all that is asked for."""
 
+_MEASURED = 16
+"""How many let in with few at risk show that there is no bucket to be measured."""
+
+_SHOWN = 200
+"""How many of those that were let in before a refusal still show at most that more may be at risk."""
+
 _TOGETHER, _UNKNOWN = 3.0, 2.0
 """How many more may go at the same instant as one that comes after a while, before anything was refused: where a limit
 is known, and where none is."""
@@ -54,9 +60,11 @@ class Pace:
     slowest: float = inf
     span: float = HORIZON
     sends: int = 0
+    shown: int = 0
     barren: int = 0
     careful: bool = False
     eager: bool = False
+    places: int = 0
     reach: int = 0
     widen: float = -inf
     last: float = -inf
@@ -76,11 +84,13 @@ class Pace:
         `trusted`: headers tell of all it draws on, and so many were let in by all siblings.
         """
         self.sends += 1
+        if self.sends == _MEASURED:
+            self.sends += min(self.shown, _SHOWN)
         if self.first == inf:
             self.first = now
         span = self.span
         # how many requests may be at risk beside what is refilled
-        if self.careful:
+        if self.careful and self.sends < _MEASURED:
             risk = _FROM
         elif trusted is None:
             few, risk = _FROM + self.sends / _RAMP, self.sends / _GROWTH
@@ -89,6 +99,8 @@ class Pace:
         else:
             risk = trusted / _TRUSTED
             risk = risk if risk > FEW else FEW
+        if risk < self.places and not self.careful:
+            risk = self.places
         gap = 1.0 / (rate + risk / span)
         if out >= self.reach:
             # a limit of exchanges may be there: what goes beyond as many as ever is at risk, whatever buckets hold
@@ -135,7 +147,7 @@ class Pace:
         if sent < self.heard:
             return False
         self.before, self.heard = self.heard, now
-        self.sends = 0
+        self.shown, self.sends = self.sends, 0
         self.barren += 1
         if self.barren > 1:
             self.rest = now + min(LONGEST, FIRST * 2.0 ** min(self.barren, 12))

@@ -51,6 +51,11 @@ class Permit:
     refused: bool = False
     ended: bool = False
 
+    def beside(self, spent: float) -> int:
+        """How many others were there at most when it arrived (`spent`: of so many requests by now)."""
+        later = spent if self.after is None else self.after[0]
+        return self.out + int(later - self.spent[0]) - self.demand.requests
+
 
 @frozen
 class WallFigures:

@@ -15,7 +15,7 @@ from penstock.admission.family import Family
 from penstock.admission.headers import DAY, QUANTITIES, RateReport
 from penstock.admission.pace import LONGEST, Pace
 from penstock.admission.permits import Never, Permit, QuotaFigures, mark_of, needs, perday, perminute
-from penstock.admission.refusals import Refusals
+from penstock.admission.refusals import EXCHANGES, Refusals
 from penstock.admission.sharing import divide
 from penstock.admission.taking import Plan, planned, take
 from penstock.admission.taught import recall, taught
@@ -311,8 +311,11 @@ class Quota:
             return False
         if limit is None or limit.quantity not in {*QUANTITIES, "concurrency"}:
             refusals.unnamed(permit, wait, now, news=news)
+            if refusals.active == EXCHANGES and self.in_flight <= 1:
+                self._pace.block(self._slots.until)  # as below
         elif limit.quantity == "concurrency":
             self._slots.named(int(limit.limit), permit.sent, now)
+            self._pace.places = int(self._slots.found)
             if wait is not None and self.in_flight <= 1:
                 self._pace.block(now + wait)  # nothing comes back that would make room
         else:

@@ -89,6 +89,7 @@ class Refusals:
         first = self.pace.sends == 1
         self.gaps.refused_one(permit, wait, self.pace, now)
         news = self.pace.refused(permit.sent, now)
+        self.slots.heard = now
         if news:
             self._follow(permit, wait, now, let_in=False, first=first)
         self._costs.refused(permit, wait, news=news)
@@ -103,7 +104,7 @@ class Refusals:
 
     def admitted(self, permit: Permit, now: float) -> bool:
         """A request was let in. False where it is sure that this changes nothing of when others may go."""
-        self.slots.admitted(permit.out)
+        self.slots.admitted(permit.out, permit.sent, now)
         if self.pace.heard == -inf and permit.report is None:
             return False
         self.gaps.hears(permit, self.pace, now, let_in=True)
@@ -244,8 +245,9 @@ class Refusals:
                 self.family.errors = learner.errors
             learner.refused(needed[index])
             learner.measured(empty, self.gauges[index].spent, 0.5 * self.gauges[index].rate)
-        if self._exchanges(suspects, permit, now):
+        if self._exchanges(suspects, permit, wait, now):
             self._asked = self.active = EXCHANGES
+            self.pace.careful = False
             return
         if wait is not None:
             self.pace.block(now + wait)
@@ -258,16 +260,14 @@ class Refusals:
 
     # Which it was
 
-    def _exchanges(self, suspects: list[int], permit: Permit, now: float) -> bool:
-        if not self.slots.explains(permit.out):
-            self.slots.acquit(permit.out)
-            return False
+    def _exchanges(self, suspects: list[int], permit: Permit, wait: float | None, now: float) -> bool:
         learners = [learner for index in suspects if (learner := self.learners[index]) is not None]
         least = min((learner.state.strikes for learner in learners), default=inf)
-        if self.slots.strikes > least or any(learner.steady for learner in learners):
-            return False
-        self.slots.refused(permit.out, permit.sent, now)
-        return True
+        steady = any(learner.steady for learner in learners)
+        there = permit.beside(self.gauges[0].spent)
+        found = self.slots.refuses(permit, there, wait, now, least=least, steady=steady)
+        self.pace.places = self.slots.places
+        return found
 
     # What it says
 
