@@ -12,7 +12,7 @@ from attrs import define
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks._limits_cases import Case, Said
+from benchmarks._limits_cases import LAB, Case, Said
 from benchmarks._limits_run import measure
 from penstock.admission.adaptive import Slots
 from penstock.admission.bucket import SPREAD
@@ -197,3 +197,11 @@ def test_a_refusal_forgets_what_was_let_in_for_a_while_only() -> None:
     few, many = gaps(2), gaps(300)
     assert few[:14] == pytest.approx(many[:14])
     assert many[-1] < 0.9 * few[-1]
+
+
+@pytest.mark.parametrize("charged", [False, True])
+def test_the_first_waits_of_tokens_or_requests_are_obeyed_alone(charged: bool) -> None:
+    """Where tokens vary and requests bind, no rate is taken from the first waits: a small request says too little."""
+    runs = [measure(Case("Q", Said.HINTS, 1 / 60, charged=charged, seed=seed)) for seed in LAB]
+    assert all(run.done == run.jobs for run in runs)
+    assert max(run.held for run in runs) <= 1.03

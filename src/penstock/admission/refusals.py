@@ -247,7 +247,6 @@ class Refusals:
             learner.measured(empty, self.gauges[index].spent, 0.5 * self.gauges[index].rate)
         if self._exchanges(suspects, permit, wait, now):
             self._asked = self.active = EXCHANGES
-            self.pace.careful = False
             return
         if wait is not None:
             self.pace.block(now + wait)
@@ -255,6 +254,8 @@ class Refusals:
             index = next((index for index in (1, 2, 0) if needed[index]), 0)
             self.walls.met(index, self.gauges[index], permit, wait, now)
             return
+        if wait is not None and self._suspects.vague(suspects):
+            return  # it is obeyed, and the next refusal tells more
         self._asked = self.active = self._suspects.likeliest(suspects, needed, self.active, now)
         self._believe(self.active, now, permit, wait)
 
@@ -264,9 +265,8 @@ class Refusals:
         learners = [learner for index in suspects if (learner := self.learners[index]) is not None]
         least = min((learner.state.strikes for learner in learners), default=inf)
         steady = any(learner.steady for learner in learners)
-        there = permit.beside(self.gauges[0].spent)
-        found = self.slots.refuses(permit, there, wait, now, least=least, steady=steady)
-        self.pace.places = self.slots.places
+        found = self.slots.refuses(permit, permit.beside(self.gauges[0].spent), wait, now, least=least, steady=steady)
+        self.pace.places, self.pace.careful = self.slots.places, self.pace.careful and not found
         return found
 
     # What it says

@@ -64,6 +64,10 @@ class Sizes:
         return self.count / self.total if self.count else 1.0
 
 
+_TOKENS = 1
+"""The index of the quantity of which requests need more or less."""
+
+
 class Suspects:
     """The quantities of one quota, by their index."""
 
@@ -85,6 +89,12 @@ class Suspects:
         self._family.lessons += 1
         for index in found:
             self._family.sizes[index].refused(needed[index], paced=index == believed)
+
+    def vague(self, found: list[int]) -> bool:
+        """Whether tokens are among them, and no refusal has contradicted any of them yet, nor agreed with it twice."""
+        learners = [self._learners[index] for index in found]
+        known = any(one is not None and (one.state.strikes or one.state.agreed > 1) for one in learners)
+        return _TOKENS in found and len(found) > 1 and not known
 
     def likeliest(self, found: list[int], needed: Sequence[int], believed: int, now: float) -> int:
         """The one of them to believe, where `believed` was until now."""
