@@ -91,10 +91,14 @@ class Suspects:
             self._family.sizes[index].refused(needed[index], paced=index == believed)
 
     def vague(self, found: list[int]) -> bool:
-        """Whether tokens are among them, and no refusal has contradicted any of them yet, nor agreed with it twice."""
+        """Whether tokens are among them, no limit is known, and no refusal has told them apart.
+
+        None has contradicted one of them yet, nor agreed with it twice.
+        """
         learners = [self._learners[index] for index in found]
         known = any(one is not None and (one.state.strikes or one.state.agreed > 1) for one in learners)
-        return _TOKENS in found and len(found) > 1 and not known
+        unlimited = all(self._gauges[index].source == "none" for index in found)
+        return _TOKENS in found and len(found) > 1 and unlimited and not known
 
     def likeliest(self, found: list[int], needed: Sequence[int], believed: int, now: float) -> int:
         """The one of them to believe, where `believed` was until now."""
