@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
 from random import Random
+from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,12 +55,19 @@ def test_replicas_use_n_times_the_limit(count: int, most: int, burst: float) -> 
 
 @pytest.mark.parametrize("said", ["names", "hints", "nothing"])
 def test_replicas_that_hear_only_refusals_starve_each_other(said: str) -> None:
-    """The same where replies say nothing: refusals are the only news of the others. All are done, none stays behind."""
+    """The same where replies say nothing: refusals are the only news of the others. All are done, none stays behind.
+
+    Who is refused beside others cannot know whose turn it was: single runs differ, so it is held to the middle of nine.
+    """
     settings = evolve(SILENT, names=said == "names", hints=said != "nothing")
-    processes = replicas(3, config(*keys(1)), settings, ServerLimits(rpm=300, burst=0.1))
-    took = work(processes, 120)
-    assert took < (360 - 30) / 5 * 1.6 + 10.0
-    assert refusals(processes[0].server) <= 40 * 3
+    ratios: list[float] = []
+    for count, burst in product((2, 3, 4), (0.05, 0.1, 0.3)):
+        processes = replicas(count, config(*keys(1)), settings, ServerLimits(rpm=300, burst=burst))
+        took = work(processes, 120)
+        ratios.append(took / ((120 * count - 300 * burst) / 5))
+        assert refusals(processes[0].server) <= (100 if said == "names" else 40) * count
+    assert median(ratios) < 2.0
+    assert max(ratios) < 5.0
 
 
 def test_a_process_that_comes_later_finds_nothing_left() -> None:

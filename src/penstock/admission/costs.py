@@ -12,6 +12,7 @@ and what was sent between them by how much that changed: errors that took nothin
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING
 
 from penstock.admission.marks import SPREAD
@@ -157,3 +158,21 @@ def _alone(permit: Permit, index: int) -> bool:
     after = permit.spent if permit.after is None else permit.after
     before, need = permit.spent[index] - permit.opening[index], needs(permit.demand)[index]
     return not before and after[index] - permit.spent[index] <= need
+
+
+def was_left(
+    learner: Learner, permit: Permit, first: Permit | None, index: int, gauge: Gauge, wait: float | None
+) -> float:
+    """What was there when a request was refused: as its wait says, or half of it, or what was refilled for sure."""
+    need = needs(permit.demand)[index]
+    if wait is not None:
+        left = need - gauge.rate * wait
+        if first is None or learner.state.high < inf:
+            return left
+        # the rate is a guess, and may be many times too high: no more is owed than went since the first was refused
+        return max(left, first.spent[index] - gauge.spent)
+    if need < SLOW * gauge.rate:
+        return (need - 1.0) / 2.0
+    # after the one before it no less than nothing was there
+    refilled = learner.state.low * (permit.sent - permit.previous - SPREAD)
+    return max((need - 1.0) / 2.0, min(refilled, need))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from penstock.admission.adaptive import Slots
 from penstock.admission.bucket import SPREAD
 from penstock.admission.clusters import Cluster, Gap
-from penstock.admission.costs import SLOW, Costs
+from penstock.admission.costs import SLOW, Costs, was_left
 from penstock.admission.gaps import HOLD, Gaps
 from penstock.admission.learning import ERROR, LAST_TAU, Empty, Learner
 from penstock.admission.permits import Permit, mark_of, needs
@@ -339,7 +339,7 @@ class Refusals:
         if self.pace.barren > 1:
             gauge.quiet = inf  # while nothing is let in nothing more is tried
         if permit is not None:
-            left = need - gauge.rate * wait if wait is not None else self._left(learner, permit, need, gauge)
+            left = was_left(learner, permit, self._cluster.first, index, gauge, wait)
             charges = self._costs.believed(learner, permit, need, gauge.rate, wait)
             sure = wait is not None and learner.state.high < inf and permit is self._cluster.first
             gauge.refused(left, mark_of(permit, index, gauge, need), now, charges=charges, sure=sure)
@@ -348,14 +348,6 @@ class Refusals:
                 level = min(gauge.level, need - gauge.rate * max(0.0, self.pace.rest - now))
                 self._held = gauge, gauge.level - level
                 gauge.level = level
-
-    def _left(self, learner: Learner, permit: Permit, need: int, gauge: Gauge) -> float:
-        """What was there when a request was refused that says nothing: half of it, or what was refilled for sure."""
-        if need < SLOW * gauge.rate:
-            return (need - 1.0) / 2.0
-        # after the one before it no less than nothing was there
-        refilled = learner.state.low * (permit.sent - permit.previous - SPREAD)
-        return max((need - 1.0) / 2.0, min(refilled, need))
 
     def _rate(self, index: int, learner: Learner, permit: Permit | None, wait: float | None) -> float | None:
         """A rate a second: its own, or what a sibling learned, or what the wait says at most; None: nobody knows."""
@@ -382,10 +374,11 @@ class Refusals:
         return max(gauge.rate, self._guess(index, permit, wait))
 
     def _guess(self, index: int, permit: Permit, wait: float) -> float:
-        """How fast a bucket fills at most that will have enough for a request after a wait."""
-        learner, need = self.learners[index], needs(permit.demand)[index]
+        """How fast a bucket fills at most that will have enough for a request after a wait, or as headers tell."""
+        learner, need, told = self.learners[index], needs(permit.demand)[index], self.gauges[0].true * self.told[0]
         if wait < _LONG or learner is None:
-            return min(_HASTE * need / wait, self._empty(index, permit, wait).most)
+            # a wall that nobody tells of is most likely of the same rate; of many refused the last waits for all
+            return max(min(_HASTE * need / wait, self._empty(index, permit, wait).most), need * told)
         # so much was let in until now, and nothing more until then: a window of the clock, or a slow bucket
         passed = permit.sent - self.pace.first + wait
         return max(_HASTE * need / wait, (permit.spent[index] - learner.state.since) / passed)
