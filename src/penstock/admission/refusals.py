@@ -256,7 +256,9 @@ class Refusals:
             return
         if wait is not None and self._suspects.vague(suspects):
             return  # it is obeyed, and the next refusal tells more
-        self._asked = self.active = self._suspects.likeliest(suspects, needed, self.active, now)
+        if not (self.gaps.on and self.active in suspects):  # gaps are the same of all: no other would know better
+            self.active = self._suspects.likeliest(suspects, needed, self.active, now)
+        self._asked = self.active
         self._believe(self.active, now, permit, wait)
 
     # Which it was
